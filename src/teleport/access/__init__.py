@@ -1,0 +1,1 @@
+"""Floor 2: may this identity do this to that? Pure decisions with reasons."""

@@ -1,0 +1,1 @@
+"""Floor 4: how programs talk: declared services over gRPC."""

@@ -1,0 +1,1 @@
+"""Floor 0: words everyone uses. No sockets, no domain."""

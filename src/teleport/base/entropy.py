@@ -1,0 +1,53 @@
+"""Randomness, injected. Secrets, identifiers and jitter all come from here."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import uuid
+from typing import Protocol
+
+
+class Entropy(Protocol):
+    """A source of random bytes."""
+
+    def token(self, size: int) -> bytes:
+        """Return `size` unpredictable bytes."""
+        ...
+
+
+class SystemEntropy:
+    """The operating system's generator."""
+
+    def token(self, size: int) -> bytes:
+        return secrets.token_bytes(size)
+
+
+class SeededEntropy:
+    """Repeatable bytes for simulations. Never used where a secret matters."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+
+    def token(self, size: int) -> bytes:
+        return self._random.randbytes(size)
+
+
+def new_uuid(entropy: Entropy) -> str:
+    """Return a random UUID (RFC 9562, version 4) in its 36-character form."""
+    return str(uuid.UUID(bytes=entropy.token(16), version=4))
+
+
+def new_id(entropy: Entropy) -> str:
+    """Return a random identifier of 26 lower-case characters (128 bits), easy to read aloud and to paste.
+
+    Identifiers of decisions are made here: they carry no authority and say nothing of their subject.
+    """
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
+    number = int.from_bytes(entropy.token(16), "big")
+    return "".join(alphabet[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def fraction(entropy: Entropy) -> float:
+    """Return a number in [0, 1), for jitter."""
+    return int.from_bytes(entropy.token(7), "big") / float(1 << 56)

@@ -1,0 +1,41 @@
+"""The only place that starts tasks, so that no failure is lost and none outlives its owner."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from teleport.base.entropy import Entropy, fraction
+
+T = TypeVar("T")
+
+
+def spawn(work: Coroutine[Any, Any, T], *, name: str, on_error: Callable[[BaseException], None]) -> asyncio.Task[T]:
+    """Start `work` in the background. The caller keeps the task; a failure is handed to `on_error`."""
+    task = asyncio.get_running_loop().create_task(work, name=name)
+
+    def done(finished: asyncio.Task[T]) -> None:
+        if not finished.cancelled() and (error := finished.exception()) is not None:
+            on_error(error)
+
+    task.add_done_callback(done)
+    return task
+
+
+async def every(
+    interval: float, step: Callable[[], Awaitable[None]], *, entropy: Entropy, jitter: float = 0.1, first: float = 0.0
+) -> None:
+    """Run `step` after `first` seconds and then every `interval` seconds, each wait shortened by up to
+    `jitter` of itself so that many processes do not act in step. Runs until cancelled; `step` handles
+    its own failures."""
+    await asyncio.sleep(first)
+    while True:
+        await step()
+        await asyncio.sleep(interval * (1.0 - jitter * fraction(entropy)))
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait until it has ended, whatever it ends with."""
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,1 @@
+"""Floor 1: what things are. Kinds, identities, events, configuration."""

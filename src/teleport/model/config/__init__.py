@@ -1,0 +1,1 @@
+"""teleport.yaml: one file per section."""

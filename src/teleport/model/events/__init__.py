@@ -1,0 +1,1 @@
+"""Audit events: what happened, with every field classed public, sensitive or secret."""
