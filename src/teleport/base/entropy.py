@@ -50,4 +50,5 @@ def new_id(entropy: Entropy) -> str:
 
 def fraction(entropy: Entropy) -> float:
     """Return a number in [0, 1), for jitter."""
-    return int.from_bytes(entropy.token(7), "big") / float(1 << 56)
+    # 53 bits are what a float holds exactly: with more, the largest values would round up to 1.
+    return (int.from_bytes(entropy.token(7), "big") >> 3) / float(1 << 53)

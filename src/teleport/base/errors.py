@@ -7,9 +7,11 @@ of failure it is, for programs; the code says which one, for people.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeVar
 
 from teleport.base import catalogue
+
+E = TypeVar("E", bound="TeleportError")
 
 
 class Kind(NamedTuple):
@@ -34,13 +36,22 @@ class TeleportError(Exception):
         self.code = code
         self.id = id
         self.fields = {name: str(value) for name, value in fields.items()}
+        self.place = ""
         self._page = catalogue.find(code)
         super().__init__(self._page.what.format_map(self.fields))
 
+    def at(self: E, place: str) -> E:
+        """Return the same error with the place of its cause, for example `file:line:col`, before its words."""
+        located = type(self)(self.code, id=self.id, **self.fields)
+        located.place = place
+        located.args = (located.what,)
+        return located
+
     @property
     def what(self) -> str:
-        """What happened: one line that names the thing."""
-        return self._page.what.format_map(self.fields)
+        """What happened: one line that names the thing, after its place where that is known."""
+        text = self._page.what.format_map(self.fields)
+        return f"{self.place}: {text}" if self.place else text
 
     @property
     def why(self) -> str:

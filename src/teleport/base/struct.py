@@ -129,6 +129,14 @@ class Switch:
 
 
 def _decode_custom(wanted: type, value: object) -> Any:
+    """Read one custom value. A ValueError or TypeError gets its path from msgspec; other errors would not."""
+    try:
+        return _custom(wanted, value)
+    except BadParameter as error:
+        raise ValueError(f"{error.what}: {error.why}") from error
+
+
+def _custom(wanted: type, value: object) -> Any:
     if wanted is Duration:
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise BadParameter("CFG-DURATION", value=repr(value)[:40])

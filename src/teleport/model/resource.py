@@ -12,15 +12,20 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Struct, convert, plain
+from teleport.model.naming import check_metadata
 
 S = TypeVar("S")
 R = TypeVar("R", bound="Resource[Any]")
+
+
+Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+"""A moment, with its zone: written as RFC 3339 with `Z` or an offset."""
 
 
 class Metadata(Struct, frozen=True, kw_only=True):
@@ -29,9 +34,11 @@ class Metadata(Struct, frozen=True, kw_only=True):
     name: str = ""
     description: str = ""
     labels: dict[str, str] = {}
-    expires: dt.datetime | None = None
+    expires: Time | None = None
     revision: str = ""
     namespace: str = "default"
+    id: int = 0
+    """Revision of servers of long ago. It is read, so that their documents load, and means nothing."""
 
 
 class Resource(Struct, Generic[S], frozen=True, kw_only=True, tag_field="kind"):
@@ -100,9 +107,12 @@ class KindInfo:
     writable: frozenset[str]
     """What people may do with it: subset of create, edit, rm."""
     messages: Mapping[str, str]
-    """Texts that differ from `<kind> "<name>" has been created|updated|deleted`."""
+    """Texts that differ from `<kind> "<name>" has been created|updated|deleted`, by `create`, `update`,
+    `delete`; `str.format` templates with `name` and `sub_kind`."""
     events: Mapping[str, tuple[str, str]]
     """Audit event and code for `create`, `update`, `delete`, for example `("role.created", "T9000I")`."""
+    generated_name: bool = False
+    """Whether the server gives a name to a document without one (lock)."""
 
 
 _registry: dict[str, KindInfo] = {}
@@ -121,6 +131,7 @@ def kind(
     writable: tuple[str, ...] = ("create", "edit", "rm"),
     messages: Mapping[str, str] | None = None,
     events: Mapping[str, tuple[str, str]] | None = None,
+    generated_name: bool = False,
 ) -> Callable[[type[R]], type[R]]:
     """Declare a Resource subclass as a kind. The name is the class's msgspec tag."""
 
@@ -130,6 +141,7 @@ def kind(
             name=name, cls=cls, key=key, versions=versions, default_version=default_version or versions[-1],
             aliases=(name, *aliases), columns=columns, selector=selector, singleton=singleton,
             by_sub_kind=by_sub_kind, writable=frozenset(writable), messages=messages or {}, events=events or {},
+            generated_name=generated_name,
         )  # fmt: skip
         cls.info = info
         _registry[name] = info
@@ -177,7 +189,8 @@ def load(document: Mapping[str, Any]) -> Resource[Any]:
     """Turn a plain document into a checked resource.
 
     Raises BadParameter: KIND-MISSING, KIND-UNKNOWN, KIND-VERSION, KIND-FIELD (with the path of the field),
-    or the kind's own code. Line numbers are added by `base.yaml`, which knows the source.
+    KIND-NAME, KIND-LABEL, KIND-TEXT, KIND-NAMESPACE, or the kind's own code.
+    Line numbers are added by `base.yaml`, which knows the source.
     """
     name = document.get("kind")
     if not isinstance(name, str) or not name:
@@ -192,6 +205,10 @@ def load(document: Mapping[str, Any]) -> Resource[Any]:
         raise BadParameter("KIND-FIELD", kind=name, problem=str(error)) from None
     if info.singleton and resource.name != info.singleton:
         resource = resource.with_metadata(name=info.singleton)
+    if not resource.name and not info.generated_name:
+        raise BadParameter("KIND-NAME", kind=name, name="''", problem="it is empty")
+    about = resource.metadata
+    check_metadata(name, about.name, about.description, about.labels, about.namespace)
     resource.check()
     return resource
 
@@ -205,4 +222,4 @@ def dump(resource: Resource[Any], *, secrets: bool = False) -> dict[str, Any]:
 def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
-    return [_sorted(entry) for entry in value] if isinstance(value, list) else value
+    return [_sorted(entry) for entry in value] if isinstance(value, (list, tuple)) else value

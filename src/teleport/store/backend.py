@@ -119,9 +119,13 @@ class Removed:
 Event = Init | Changed | Removed
 
 
-class Watch(AsyncIterator[Event], Protocol):
+class Watch(Protocol):
     """Events in order of commit. A reader that falls behind by more than the queue's bound gets
     Unavailable (STORE-WATCH-BEHIND) and opens a new watch."""
+
+    def __aiter__(self) -> AsyncIterator[Event]: ...
+
+    async def __anext__(self) -> Event: ...
 
 
 class Backend(Protocol):
@@ -140,7 +144,9 @@ class Backend(Protocol):
     async def commit(self, *ops: Op) -> Revision:
         """Do all of `ops` or none, durably: when this returns, a crash loses nothing of it. A condition
         that does not hold raises AlreadyExists (Absent), NotFound (Present, or At on nothing) or
-        CompareFailed (At), and nothing is written."""
+        CompareFailed (At), and nothing is written. All conditions are judged, in order, before the first
+        change of this commit is made. A cancelled caller does not know whether its change was made; it is
+        made at most once."""
         ...
 
     def watch(self, *prefixes: str) -> AbstractAsyncContextManager[Watch]:

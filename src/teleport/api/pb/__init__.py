@@ -1,1 +1,1 @@
-"""Generated from proto/ by make proto; never edited."""
+"""Generated messages of proto/teleport/v1 (`make proto`). Not for reading; no code of ours."""

@@ -1,1 +1,9 @@
-"""The tbot command."""
+"""tbot: certificates for machines, renewed before they end."""
+
+COMMANDS: dict[str, str] = {}
+"""Command words and the `module:function` that serves them."""
+
+GLOBALS: dict[str, bool] = {"-c": True, "--config": True}
+"""Options that may stand before the command word, and whether a value follows."""
+
+EXAMPLES = ("tbot version",)

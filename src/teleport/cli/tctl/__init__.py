@@ -1,1 +1,36 @@
-"""The tctl command."""
+"""tctl: administer a cluster - users, roles, locks, audit, and why somebody was refused."""
+
+_HERE = "teleport.cli.tctl"
+
+COMMANDS: dict[str, str] = {
+    "access can": f"{_HERE}.access:can",
+    "access explain": f"{_HERE}.access:explain",
+    "api-resources": f"{_HERE}.resources:api_resources",
+    "audit ls": f"{_HERE}.audit:ls",
+    "audit search": f"{_HERE}.audit:search",
+    "audit verify": f"{_HERE}.audit:verify",
+    "create": f"{_HERE}.resources:create",
+    "edit": f"{_HERE}.resources:edit",
+    "get": f"{_HERE}.resources:get",
+    "lock": f"{_HERE}.lock:lock",
+    "nodes ls": f"{_HERE}.nodes:ls",
+    "rm": f"{_HERE}.resources:rm",
+    "status": f"{_HERE}.status:status",
+    "users add": f"{_HERE}.users:add",
+    "users ls": f"{_HERE}.users:ls",
+    "users reset": f"{_HERE}.users:reset",
+    "users rm": f"{_HERE}.users:rm",
+    "users update": f"{_HERE}.users:update",
+}
+"""Command words and the `module:function` that serves them."""
+
+GLOBALS: dict[str, bool] = {"-c": True, "--config": True}
+"""Options that may stand before the command word, and whether a value follows."""
+
+EXAMPLES = (
+    "tctl users add alice --roles=access --logins=alice",
+    "tctl get roles",
+    "tctl create role.yaml",
+    "tctl access explain 3v1k8wz6m2q9x4d7b5n0r1t8ya",
+    "tctl help POL-NO-LOGIN",
+)

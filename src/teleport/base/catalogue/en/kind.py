@@ -26,4 +26,109 @@ PAGES = {
         why="the document does not have the shape of this kind",
         fix="compare it with `tctl get {kind}` or the reference page of the kind",
     ),
+    "KIND-EMPTY": Page(
+        what="no resources found, empty input?",
+        why="the text has no document in it, or only comments",
+        fix="give a file with at least one document, or pass the text on standard input",
+    ),
+    "KIND-NOT-A-MAP": Page(
+        what="the document is not a resource",
+        why="a resource is a map with kind, version, metadata and spec",
+        fix="compare it with the output of `tctl get`",
+    ),
+    "KIND-REF": Page(
+        what="{word!r} is not a reference to a resource: {problem}",
+        why="a resource is named kind/name, kind/sub_kind/name, or by its kind alone; commas separate several",
+        fix="write for example role/access or locks; put a backslash before a comma that is part of a name",
+    ),
+    "KIND-NAME": Page(
+        what="{kind} name {name} is not allowed: {problem}",
+        why="names go into storage keys, certificates, lists and terminals, so their characters are restricted",
+        fix="use letters, digits and characters such as . _ - @, at most 1000",
+    ),
+    "KIND-NAMESPACE": Page(
+        what="{kind}: namespace {namespace} does not exist",
+        why="the only namespace is `default`",
+        fix="remove metadata.namespace",
+    ),
+    "KIND-LABEL": Page(
+        what="{kind}: label {label}: {problem}",
+        why="labels are matched by roles and shown in tables, so their characters are restricted",
+        fix="rename the label or change its value",
+    ),
+    "KIND-LABEL-RESERVED": Page(
+        what="{kind}: the label {label} is set by the cluster alone",
+        why="labels that begin with teleport.internal/ carry the cluster's own marks",
+        fix="leave the label as it was, or use another prefix for your own",
+    ),
+    "KIND-TEXT": Page(
+        what="{kind}: {field} is {problem}",
+        why="this text is shown to people, and control characters could change what their terminal shows",
+        fix="write plain text",
+    ),
+    "KIND-LOGIN": Page(
+        what="{kind}: {login} cannot be a login",
+        why="a login has letters, digits and . _ - @ + $, and does not begin with a hyphen",
+        fix="correct the value under traits.logins",
+    ),
+    "KIND-ADDRESS": Page(
+        what="{value} is not an address: {problem}",
+        why="an address is host:port, for example 0.0.0.0:3022, example.com:443 or [::1]:3022",
+        fix="correct the address",
+    ),
+    "KIND-FIELD-NOT-SUPPORTED": Page(
+        what="{kind}: {field} is not supported yet; this build supports: {supported}",
+        why="no code of this build acts on that value, so accepting it would promise what does not happen",
+        fix="remove the field, or use a supported value",
+    ),
+    "KIND-VALUE-NOT-SUPPORTED": Page(
+        what="{kind}: {field}: {value} is not supported yet; this build supports: {supported}",
+        why="the value is known, and no code of this build acts on it",
+        fix="use a supported value",
+    ),
+    "KIND-LOCK-TARGET": Page(
+        what="the lock has no target",
+        why="a lock forbids something to somebody; at least one field of spec.target must be set",
+        fix="set one or more of {known}",
+    ),
+    "KIND-LOCK-NODE": Page(
+        what="the lock's target names two servers, as `node` and as `server_id`",
+        why="`node` is the old name of `server_id`, and they differ",
+        fix="keep server_id alone",
+    ),
+    "KIND-TOKEN-ROLES": Page(
+        what="provisioning token is missing roles",
+        why="a token says as what a host may join",
+        fix="set spec.roles to one or more of {known}",
+    ),
+    "KIND-TOKEN-ROLE": Page(
+        what='unknown role "{role}"',
+        why="a token carries roles of services",
+        fix="use one or more of {known}",
+    ),
+    "KIND-TOKEN-METHOD": Page(
+        what='unknown join method "{method}"',
+        why="the join methods are {known}",
+        fix="set spec.join_method to one of them",
+    ),
+    "KIND-TOKEN-ALLOW": Page(
+        what='allow rules are not compatible with the "token" join method',
+        why="whoever knows the name of such a token may join; there is nothing that rules could look at",
+        fix="remove spec.allow",
+    ),
+    "KIND-TOKEN-BOT": Page(
+        what="{problem}",
+        why="a bot joins as one named bot, and nothing else has a bot's name",
+        fix="set spec.bot_name exactly when spec.roles has Bot",
+    ),
+    "KIND-CA-NAME": Page(
+        what="cert_authority: {field} is {value} and must be {wanted}",
+        why="the sub-kind repeats spec.type and the name repeats spec.cluster_name",
+        fix="make both the same",
+    ),
+    "KIND-CA-KEY": Page(
+        what="cert_authority: {problem}",
+        why="an authority is known by its public keys",
+        fix="write public_key as `ssh-ed25519 AAAA...` and cert as -----BEGIN CERTIFICATE-----",
+    ),
 }

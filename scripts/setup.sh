@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Makes the virtual environment from the lock file: python, folder. Safe to run again.
+set -euo pipefail
+python=$1 venv=$2
+"$python" - <<'PY' || { echo "python 3.11 or newer is needed: make setup PY=/path/to/python3.11" >&2; exit 1; }
+import sys
+sys.exit(sys.version_info < (3, 11))
+PY
+[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+echo "setup: installing the locked dependencies"
+"$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.lock
+"$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+"$venv/bin/python" -m compileall -q src
+missing=()
+command -v ssh >/dev/null || missing+=(openssh-client)
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "setup: installing ${missing[*]}"
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "setup: the demo and the tests need ${missing[*]}; install it and run this again" >&2; exit 1
+  fi
+fi
+echo "setup: ready; commands are in $venv/bin: teleport tctl tsh tbot"

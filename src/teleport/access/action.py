@@ -1,0 +1,67 @@
+"""What is asked of the checker: an action on a target under conditions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Union
+
+from teleport.base.struct import Struct
+from teleport.model.kinds.lock import Lock
+from teleport.model.resource import Resource
+
+
+class Connect(Struct, frozen=True, tag=True):
+    """Open a session on a node as `login`."""
+
+    login: str
+
+
+class Use(Struct, frozen=True, tag=True):
+    """Use the API: `verb` is list, read, create, update, delete, ..."""
+
+    verb: str
+
+
+Action = Union[Connect, Use]  # noqa: UP007 - a value too, for decoding records
+
+Target = Union[Resource[Any], str]  # noqa: UP007 - evaluated at run time
+"""An object, or the name of a kind for using the API before an object is known."""
+
+
+class Conditions(Struct, frozen=True, kw_only=True):
+    """The world at the time of the decision. The checker knows nothing else of it."""
+
+    now: dt.datetime
+    cluster: str
+    """Name of the cluster that decides."""
+    locks: tuple[Lock, ...] = ()
+    locks_as_of: dt.datetime | None = None
+    """When the list of locks was last known to be complete; None if it is read with every decision."""
+    client_ip: str = ""
+    """Source address of the caller; empty if it is not known (which a pinned certificate does not accept)."""
+
+
+def kind_of(target: Target) -> str:
+    """Return the name of the target's kind."""
+    return target if isinstance(target, str) else str(type(target).__struct_config__.tag)
+
+
+def name_of(target: Target) -> str:
+    """Return the name of the target object; empty for a kind."""
+    return "" if isinstance(target, str) else target.name
+
+
+def title_of(target: Target) -> str:
+    """Return what people call the target: a node's host name, otherwise its name."""
+    hostname = getattr(getattr(target, "spec", None), "hostname", "")
+    return hostname if isinstance(hostname, str) and hostname else name_of(target)
+
+
+def utc(instant: dt.datetime) -> dt.datetime:
+    """Return an aware instant; one without zone is taken as UTC, as everything here is."""
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=dt.UTC)
+
+
+def clock_text(instant: dt.datetime) -> str:
+    """Write an instant as RFC 3339 with whole seconds, without a year-0 or overflow surprise."""
+    return utc(instant).replace(microsecond=0).isoformat().replace("+00:00", "Z")

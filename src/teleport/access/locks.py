@@ -1,0 +1,57 @@
+"""Locks: is this caller, or this target, shut out at the moment?
+
+A lock names one or more things; all of them must be in play for it to be in force. Expired locks are not.
+A field that this file does not know is never in play; `model.kinds.lock` refuses to store such locks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+
+from teleport.access.action import Target, kind_of, name_of, utc
+from teleport.model.identity import Identity
+from teleport.model.kinds.lock import Lock
+
+MAX_AGE = dt.timedelta(minutes=5)
+"""With `lock: strict`, how old a list of locks may be."""
+
+
+def in_force(
+    identity: Identity, roles: Iterable[str], login: str, target: Target, locks: Iterable[Lock], now: dt.datetime
+) -> Lock | None:
+    """Return the first lock, by name, that is in force on the caller acting so; None if there is none."""
+    current = [lock for lock in locks if not _expired(lock, now)]
+    if not current:
+        return None
+    in_play = _in_play(identity, roles, login, target)
+    found = [lock for lock in current if _hits(lock, in_play)]
+    return min(found, key=lambda lock: lock.name, default=None)
+
+
+def _in_play(identity: Identity, roles: Iterable[str], login: str, target: Target) -> dict[str, frozenset[str]]:
+    servers = {name_of(target)} if kind_of(target) == "node" else set()
+    if identity.is_host:
+        servers |= {identity.name.removesuffix(f".{identity.cluster}")}
+    return {
+        "user": frozenset({identity.name}),
+        "role": frozenset({*roles, *identity.roles, *identity.system_roles}),
+        "login": frozenset({login}),
+        "server_id": frozenset(servers),
+        "join_token": frozenset({identity.join_token}),
+    }
+
+
+def _hits(lock: Lock, in_play: Mapping[str, frozenset[str]]) -> bool:
+    named = lock.spec.target.named()
+    return bool(named) and all(value in in_play.get(field, ()) for field, value in named.items())
+
+
+def _expired(lock: Lock, now: dt.datetime) -> bool:
+    ends = [end for end in (lock.spec.expires, lock.metadata.expires) if end is not None]
+    return any(utc(end) <= utc(now) for end in ends)
+
+
+def is_about_target(lock: Lock) -> bool:
+    """Whether telling of the lock would tell of a server."""
+    return "server_id" in lock.spec.target.named()

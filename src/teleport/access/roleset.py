@@ -1,0 +1,203 @@
+"""RoleSet: the roles of one caller, compiled for that caller's traits.
+
+Building is done once per certificate or request; deciding then only looks things up. The order of the
+roles does not matter: they are sorted by name, and every option has a rule for merging.
+
+Not here: the decision (`access.checker`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from teleport.access.labels import Selector
+from teleport.access.predicate import LABELS, WHERE, Predicate, Value, evaluate, parse
+from teleport.access.rules import RoleRule, compile_rule
+from teleport.access.traits import expand_logins
+from teleport.base.errors import BadParameter
+from teleport.base.struct import Duration, Struct, Switch
+from teleport.model.identity import Traits
+from teleport.model.kinds.role import Role
+from teleport.model.resource import Metadata
+from teleport.model.role_spec import DEFAULT_SESSION_TTL, RoleConditions, RoleOptions, RoleSpec, Rule, Side
+
+IMPLICIT_NAME = "default-implicit-role"
+
+_READABLE = (
+    "node", "proxy", "auth_server", "tunnel", "cluster_auth_preference", "cluster_name", "ssh_session", "app_server",
+    "remote_cluster", "kube_server", "db_server", "db", "app", "windows_desktop_service", "windows_desktop",
+    "dynamic_windows_desktop", "kube_cluster", "vnet_config", "spiffe_federation",
+)  # fmt: skip
+
+IMPLICIT = Role(
+    version="v3",
+    metadata=Metadata(name=IMPLICIT_NAME),
+    spec=RoleSpec(
+        options=RoleOptions(max_session_ttl=Duration(0), port_forwarding=Switch(False)),
+        allow=RoleConditions(
+            rules=(
+                Rule(resources=_READABLE, verbs=("list", "read")),
+                Rule(resources=("cert_authority",), verbs=("list", "readnosecrets")),
+                Rule(resources=("usage_event",), verbs=("create",)),
+                Rule(
+                    resources=("user",),
+                    verbs=("readnosecrets",),
+                    where="equals(resource.metadata.name, user.metadata.name)",
+                ),
+                Rule(resources=("role",), verbs=("read",), where="contains(user.spec.roles, resource.metadata.name)"),
+            )
+        ),
+    ),
+)
+"""What everyone who signed in may do. Reading is still filtered by labels where a kind has a selector."""
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """The options of all roles together."""
+
+    max_session_ttl: Duration = DEFAULT_SESSION_TTL
+    """The shortest of all roles; roles that say 0 have no opinion."""
+    forward_agent: bool = False
+    port_forwarding: bool = False
+    permit_x11_forwarding: bool = False
+    pin_source_ip: bool = False
+    strict_locks: bool = False
+    """Whether a decision needs a fresh list of locks."""
+
+
+def merge(options: Iterable[RoleOptions]) -> Options:
+    """Merge options over roles: the shortest time, any permission to forward, the strictest of limits."""
+    every = tuple(options)
+    times = [each.max_session_ttl for each in every if each.max_session_ttl > 0]
+    return Options(
+        max_session_ttl=min(times, default=DEFAULT_SESSION_TTL),
+        forward_agent=any(each.forward_agent for each in every),
+        port_forwarding=any(each.port_forwarding for each in every),
+        permit_x11_forwarding=any(each.permit_x11_forwarding for each in every),
+        pin_source_ip=any(each.pin_source_ip for each in every),
+        strict_locks=any(each.lock == "strict" for each in every),
+    )
+
+
+class NodeSide:
+    """What one side of a role says of nodes, compiled."""
+
+    __slots__ = ("_expression", "_side", "any_login", "broken", "expression", "logins", "selector")
+
+    def __init__(self, role: Role, side: Side, traits: Traits) -> None:
+        conditions = role.spec.allow if side == "allow" else role.spec.deny
+        self._side = side
+        self.logins = expand_logins(conditions.logins, traits)
+        self.any_login = side == "deny" and "*" in conditions.logins
+        self.selector = Selector(role.node_labels(side), traits)
+        self.expression = conditions.node_labels_expression
+        self.broken = ""
+        self._expression: Predicate | None = None
+        if self.expression:
+            try:
+                self._expression = parse(self.expression, LABELS)
+            except BadParameter as error:
+                self.broken = str(error)
+
+    @property
+    def empty(self) -> bool:
+        """Whether this side says nothing of nodes."""
+        return not (self.logins or self.any_login or self.selector or self.expression)
+
+    def has_login(self, login: str) -> bool:
+        """Whether the login is listed."""
+        return self.any_login or login in self.logins
+
+    def selects(self, labels: Mapping[str, str], user: Value) -> bool:
+        """Whether a node with these labels is meant: allowing needs labels and expression, denying either."""
+        if not self.expression:
+            return self.selector.matches(labels)
+        if self._side == "deny":
+            return self.selector.matches(labels) or self.expression_holds(labels, user)
+        return (not self.selector or self.selector.matches(labels)) and self.expression_holds(labels, user)
+
+    def expression_holds(self, labels: Mapping[str, str], user: Value) -> bool:
+        """Evaluate the label expression. One that cannot be evaluated never allows and always denies."""
+        try:
+            if self._expression is not None:
+                return evaluate(self._expression, {"labels": labels, "user": user})
+        except BadParameter:
+            pass
+        return self._side == "deny"
+
+
+class HeldRole:
+    """A role of the set, compiled for nodes."""
+
+    __slots__ = ("allow", "deny", "name")
+
+    def __init__(self, role: Role, traits: Traits) -> None:
+        self.name = role.name
+        self.allow = NodeSide(role, "allow", traits)
+        self.deny = NodeSide(role, "deny", traits)
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSet:
+    """Compiled roles. Made by `build`."""
+
+    roles: tuple[HeldRole, ...]
+    """Every role, sorted by name, the implicit one included."""
+    names: frozenset[str]
+    """Names of the roles given, without the implicit one."""
+    options: Options
+    traits: Traits
+    rules: tuple[RoleRule, ...]
+    """Rules of both sides of every role."""
+    denying: tuple[HeldRole, ...]
+    """Roles whose deny side speaks of nodes."""
+    by_login: Mapping[str, tuple[HeldRole, ...]]
+    """Login to the roles that allow it."""
+
+    @classmethod
+    def build(cls, roles: Iterable[Role], traits: Traits) -> RoleSet:
+        """Compile a caller's roles for its traits; adds the implicit role. Never raises."""
+        given = sorted(roles, key=lambda role: (role.name, repr(role)))
+        every = [*given, IMPLICIT]
+        held = tuple(HeldRole(role, traits) for role in every)
+        by_login: dict[str, list[HeldRole]] = {}
+        for role in held:
+            for login in role.allow.logins:
+                by_login.setdefault(login, []).append(role)
+        return cls(
+            roles=held,
+            names=frozenset(role.name for role in given),
+            options=merge(role.spec.options for role in every),
+            traits=traits,
+            rules=tuple(
+                compile_rule(role.name, side, rule)
+                for role in every
+                for side, conditions in role.sides()
+                for rule in conditions.rules
+            ),
+            denying=tuple(role for role in held if not role.deny.empty),
+            by_login={login: tuple(allowing) for login, allowing in by_login.items()},
+        )
+
+    def logins_for_certificate(self) -> tuple[str, ...]:
+        """Return the logins to write into a certificate: those allowed by a role and denied by none."""
+        return tuple(sorted(n for n in self.by_login if not any(role.deny.has_login(n) for role in self.denying)))
+
+    def ttl(self, asked: Duration) -> Duration:
+        """Return the lifetime for a certificate: what was asked for, at most what every role allows.
+
+        Asking for nothing (0) asks for the most.
+        """
+        limit = self.options.max_session_ttl
+        return min(asked, limit) if asked > 0 else limit
+
+
+def check(role: Role) -> None:
+    """Read every predicate of a role, as is done when a role is written. Raises BadParameter (POL-PREDICATE)."""
+    for _, conditions in role.sides():
+        if conditions.node_labels_expression:
+            parse(conditions.node_labels_expression, LABELS)
+        for rule in conditions.rules:
+            if rule.where:
+                parse(rule.where, WHERE)

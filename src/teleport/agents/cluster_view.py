@@ -1,0 +1,95 @@
+"""ClusterView: an agent's live copy of what it decides with: authorities, roles, locks.
+
+The copy is made once and then follows a watch. When the connection is lost the last known state stays in
+use and its age is known, so that a strict decision can refuse to rest on it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from teleport.api.client import AuthClient
+from teleport.api.messages import Change
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.log import logger
+from teleport.base.retry import Backoff
+from teleport.model.resource import Resource
+
+log = logger("CACHE")
+
+R = TypeVar("R", bound=Resource[Any])
+_Key = tuple[str, str, str]
+
+
+class ClusterView:
+    """Resources of some kinds, kept equal to the auth service's."""
+
+    def __init__(self, client: AuthClient, kinds: Sequence[str], *, clock: Clock, entropy: Entropy) -> None:
+        self._client = client
+        self._kinds = tuple(kinds)
+        self._clock = clock
+        self._entropy = entropy
+        self._held: dict[_Key, Resource[Any]] = {}
+        self._connected = False
+        self._last_contact = clock.now()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Follow the auth service until cancelled; `ready` is called when the first copy is complete."""
+        waits = Backoff(first=0.2, most=10.0).waits(self._entropy)
+        while True:
+            try:
+                await self._follow(ready)
+            except TeleportError as error:
+                log.warn("Lost the auth service, the last known state stays in use", error=error)
+            finally:
+                self._connected = False
+            await asyncio.sleep(next(waits))
+
+    async def _follow(self, ready: Callable[[], None]) -> None:
+        """Watch first and list then: what changes in between arrives twice, but is never missed."""
+        async with aclosing(self._client.watch(*self._kinds)) as changes:
+            async for change in changes:
+                if change.type == "init":
+                    await self._copy()
+                    self._connected = True
+                    ready()
+                else:
+                    self._apply(change)
+                self._last_contact = self._clock.now()
+        raise Unavailable("API-UNAVAILABLE", problem="the watch ended")
+
+    async def _copy(self) -> None:
+        fresh: dict[_Key, Resource[Any]] = {}
+        for kind in self._kinds:
+            async for resource in self._client.list(kind):
+                fresh[_key(resource)] = resource
+        self._held = fresh
+
+    def _apply(self, change: Change) -> None:
+        if change.resource is not None:
+            self._held[_key(change.resource)] = change.resource
+        elif change.gone is not None:
+            self._held.pop((change.gone.kind, change.gone.sub_kind, change.gone.name), None)
+
+    def all(self, cls: type[R]) -> list[R]:
+        """Return every resource of a kind that has not expired."""
+        now = self._clock.now()
+        return [
+            resource
+            for resource in self._held.values()
+            if isinstance(resource, cls) and (resource.metadata.expires is None or resource.metadata.expires > now)
+        ]
+
+    @property
+    def age(self) -> float:
+        """Seconds since the view was last known to be true; 0 while the watch is open."""
+        return 0.0 if self._connected else (self._clock.now() - self._last_contact).total_seconds()
+
+
+def _key(resource: Resource[Any]) -> _Key:
+    return type(resource).info.name, resource.sub_kind, resource.name

@@ -1,0 +1,111 @@
+"""Audit events of the SSH Service: which event tells of what, with which fields.
+
+Pure: from facts to events. Writing them is `Authority.emit`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from teleport.agents.ssh.spawner_messages import Exited
+from teleport.base.errors import TeleportError
+from teleport.model.events.access import AuthAttempt
+from teleport.model.events.base import Event, caller_fields
+from teleport.model.events.session import Exec, PortForward, SessionRejected, Subsystem, X11Forward
+from teleport.model.identity import Identity
+from teleport.model.kinds.node import Node
+
+COMMAND_CHARACTERS = 16 * 1024
+"""Longest part of a command that an event carries."""
+
+THINGS = {
+    "shell": "an interactive shell",
+    "pty-req": "a terminal",
+    "subsystem": "the subsystem {detail!r}",
+    "x11-req": "X11 forwarding",
+    "auth-agent-req@openssh.com": "agent forwarding",
+    "direct-tcpip": "forwarding of a local port",
+    "direct-streamlocal@openssh.com": "forwarding to a unix socket",
+    "tcpip-forward": "forwarding of a remote port",
+    "streamlocal-forward@openssh.com": "forwarding of a remote unix socket",
+    "tun@openssh.com": "a tunnel device",
+    "x11": "X11 forwarding",
+}
+"""What the names of channels and requests mean, in words for people."""
+
+_FORWARDS = frozenset(
+    {"direct-tcpip", "forwarded-tcpip", "direct-streamlocal@openssh.com", "tcpip-forward",
+     "streamlocal-forward@openssh.com"}
+)  # fmt: skip
+_LOCALE = re.compile(r"LANG|LANGUAGE|LC_[A-Z_]{1,40}|TZ|COLORTERM|TERM")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who, where from, and on which node: the same for every event of a connection or session."""
+
+    identity: Identity
+    login: str
+    client: str
+    local: str
+    node: Node
+    sid: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a ServerEvent."""
+        return {
+            **caller_fields(self.identity), **_where(self.node, self.client, self.local),
+            "login": self.login, "sid": self.sid,
+        }  # fmt: skip
+
+
+def _where(node: Node, client: str, local: str) -> dict[str, Any]:
+    return {
+        "server_id": node.name, "server_hostname": node.spec.hostname, "server_labels": dict(node.labels_now()),
+        "server_addr": node.spec.addr, "addr_remote": client, "addr_local": local,
+    }  # fmt: skip
+
+
+def login_refused(error: TeleportError, *, user: str, login: str, client: str, local: str, node: Node) -> Event:
+    """A connection was refused in authentication. `user` is what the certificate calls itself: who refused
+    it may not have known its authority."""
+    return AuthAttempt(
+        user=user, login=login, error=str(error), message=error.why, decision_id=error.id,
+        **_where(node, client, local),
+    )  # fmt: skip
+
+
+def command_ended(context: Context, command: bytes, outcome: Exited | TeleportError) -> Event:
+    """A command ended, or did not start. One that a signal ended has 128 more than its number as status, as
+    a shell would say it."""
+    text = command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
+    if isinstance(outcome, TeleportError):
+        return Exec(command=text, exit_code="255", exit_error=str(outcome), **context.fields())
+    status = 128 + outcome.signal if outcome.signal else outcome.status
+    return Exec(command=text, exit_code=str(status), **context.fields())
+
+
+def declined(context: Context, error: TeleportError, kind: str, detail: str) -> Event:
+    """A channel or request that this build does not serve was asked for."""
+    fields = context.fields()
+    if kind in _FORWARDS:
+        return PortForward(success=False, addr=detail, error=str(error), **fields)
+    if kind in ("x11-req", "x11"):
+        return X11Forward(success=False, error=str(error), **fields)
+    if kind == "subsystem":
+        return Subsystem(subsystem=detail, exit_error=str(error), **fields)
+    reason = f"{kind} {detail}" if kind == "env" else kind
+    return SessionRejected(reason=reason[:200], **fields)
+
+
+def thing(kind: str, detail: str) -> str:
+    """Return what was asked for, for the text that the client gets."""
+    return THINGS.get(kind, f"the request {kind[:64]!r}").format(detail=detail[:80])
+
+
+def is_locale(variable: str) -> bool:
+    """Whether clients send this variable by default. It is dropped like all others, but says nothing of
+    anybody's intent."""
+    return _LOCALE.fullmatch(variable) is not None

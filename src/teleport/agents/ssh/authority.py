@@ -1,0 +1,51 @@
+"""What the SSH Service needs to know of its cluster, and what it tells it.
+
+The service decides by itself, at the node, with the cluster's current authorities, roles and locks. Who
+supplies them (a live copy over the auth service's watch, or a fixed world in a test) is not its matter.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Protocol
+
+from teleport.access.denial import Denial
+from teleport.access.roleset import RoleSet
+from teleport.model.events.base import Event
+from teleport.model.identity import Identity
+from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.node import Node
+
+
+class Authority(Protocol):
+    """The cluster, as one node sees it."""
+
+    def authorities(self) -> Sequence[CertAuthority]:
+        """Return the certificate authorities trusted at the moment."""
+        ...
+
+    async def role_set(self, identity: Identity) -> RoleSet:
+        """Return the compiled roles that the identity names, as they are now. Raises TeleportError."""
+        ...
+
+    def locks(self) -> tuple[Lock, ...]:
+        """Return every lock that is known."""
+        ...
+
+    def locks_as_of(self) -> dt.datetime | None:
+        """Return when the list of locks was last known to be complete; None: it is complete now."""
+        ...
+
+    def node(self) -> Node:
+        """Return this node's own resource with its current labels."""
+        ...
+
+    async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
+        """Keep a refusal and return its id. Alike refusals are counted under one id. Raises Unavailable."""
+        ...
+
+    async def emit(self, event: Event) -> None:
+        """Write an audit event. Raises Unavailable."""
+        ...

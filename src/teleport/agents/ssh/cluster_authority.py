@@ -1,0 +1,129 @@
+"""The SSH Service's `Authority` over the auth service: a live view, and this node's own record.
+
+The node announces itself by writing its `node` resource with an expiry; when it stops, the record ends
+by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from teleport.access import explain
+from teleport.access.denial import Denial
+from teleport.access.roleset import RoleSet
+from teleport.agents.cluster_view import ClusterView
+from teleport.agents.ssh.labels import CommandLabels
+from teleport.api.client import AuthClient
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy, fraction
+from teleport.base.errors import TeleportError
+from teleport.base.log import logger
+from teleport.model.events.base import Event, encode
+from teleport.model.identity import Identity
+from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.node import Node, NodeSpec
+from teleport.model.kinds.role import Role
+from teleport.model.resource import Metadata
+from teleport.version import VERSION
+
+log = logger("NODE")
+
+KINDS = ("cert_authority", "role", "lock")
+LIFE = dt.timedelta(minutes=10)
+"""How long a node is listed after its last heartbeat."""
+HEARTBEAT = 60.0
+"""Seconds between heartbeats; changed labels are announced at once."""
+
+
+class ClusterAuthority:
+    """Answers the SSH Service from a live copy of the cluster's resources."""
+
+    def __init__(
+        self,
+        client: AuthClient,
+        *,
+        host_uuid: str,
+        hostname: str,
+        address: str,
+        labels: Mapping[str, str],
+        commands: CommandLabels,
+        public_addresses: Sequence[str],
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._entropy = entropy
+        self._view = ClusterView(client, KINDS, clock=clock, entropy=entropy)
+        self._host_uuid = host_uuid
+        self._labels = dict(labels)
+        self._commands = commands
+        self._spec = NodeSpec(hostname=hostname, addr=address, public_addrs=tuple(public_addresses), version=VERSION)
+
+    def authorities(self) -> Sequence[CertAuthority]:
+        """Return the authorities trusted at the moment."""
+        return self._view.all(CertAuthority)
+
+    async def role_set(self, identity: Identity) -> RoleSet:
+        """Compile the roles that the identity names; one that is gone is left out, which the checker sees."""
+        named = set(identity.roles)
+        return RoleSet.build([role for role in self._view.all(Role) if role.name in named], identity.traits)
+
+    def locks(self) -> tuple[Lock, ...]:
+        """Return every lock that is known."""
+        return tuple(self._view.all(Lock))
+
+    def locks_as_of(self) -> dt.datetime | None:
+        """Return when the copy was last known to be true; None while it is live."""
+        age = self._view.age
+        return self._clock.now() - dt.timedelta(seconds=age) if age else None
+
+    def node(self) -> Node:
+        """Return this node with its labels as they are now."""
+        return Node(
+            version="v2",
+            metadata=Metadata(name=self._host_uuid, labels=self._labels),
+            spec=msgspec.structs.replace(self._spec, cmd_labels=self._commands.current()),
+        )
+
+    async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
+        """Keep a refusal at the auth service and return its id."""
+        return await self._client.record_denial(explain.to_record(denial), client_address=client)
+
+    async def emit(self, event: Event) -> None:
+        """Write an audit event; returns when it is durable."""
+        await self._client.emit(encode(event))
+
+    async def follow(self, ready: Callable[[], None]) -> None:
+        """Keep the view live until cancelled."""
+        await self._view.run(ready)
+
+    async def announce(self, ready: Callable[[], None]) -> None:
+        """Write this node's record again and again until cancelled; then take it away."""
+        try:
+            while True:
+                if await self._write_record():
+                    ready()
+                await self._commands.changed(within=HEARTBEAT * (1.0 - 0.1 * fraction(self._entropy)))
+        finally:
+            await self._withdraw()
+
+    async def _write_record(self) -> bool:
+        try:
+            await self._client.upsert(self.node().with_metadata(expires=self._clock.now() + LIFE))
+            return True
+        except TeleportError as error:
+            log.warn("Heartbeat failed", error=error)
+            return False
+
+    async def _withdraw(self) -> None:
+        try:
+            async with asyncio.timeout(2):
+                await self._client.delete("node", self._host_uuid)
+        except (TeleportError, TimeoutError) as error:
+            log.debug("The record of this node stays until it expires", error=error)

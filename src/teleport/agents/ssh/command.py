@@ -1,0 +1,94 @@
+"""From a fork of the spawner to the login user's shell: the few lines that run with root's rights in between.
+
+Everything here runs in the child after `fork` (except the limit of descriptors) and ends in `execve` or
+in `_exit`. The order matters and is the point of this file.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from teleport.agents.ssh.accounts import Account
+
+DESCRIPTORS = 1024
+"""Soft limit of open files that a command starts with, as after an ordinary login."""
+FAILED = 127
+
+
+def become(
+    account: Account, command: bytes, environment: Mapping[str, str], descriptors: Sequence[int], report: int
+) -> NoReturn:
+    """Turn this forked child into the shell of `account` running `command`; write a failure to `report`.
+
+    `descriptors` become standard input, output and error. `report` closes by itself when the shell runs.
+    """
+    try:
+        _detach(descriptors, report)
+        _reset()
+        _drop(account)
+        _go_home(account.home)
+        shell = os.fsencode(account.shell)
+        os.execve(shell, [os.path.basename(shell), b"-c", command], dict(environment))  # noqa: S606 - this is the shell
+    except BaseException as error:
+        problem = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
+        os.write(report, problem.encode(errors="replace")[:500])
+    finally:
+        os._exit(FAILED)
+
+
+def _detach(descriptors: Sequence[int], report: int) -> None:
+    """A session of its own without terminal, the three pipes, and no other descriptor of the spawner."""
+    os.setsid()
+    for wanted, given in enumerate(descriptors):
+        os.dup2(given, wanted)
+    end = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, report)
+    os.closerange(report + 1, end)
+
+
+def _reset() -> None:
+    """Give back what Python or the spawner changed: signals, mask, umask, limits."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except OSError:
+            pass  # numbers that the C library keeps for itself
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def _drop(account: Account) -> None:
+    """Become the user for good: groups, then gid, then uid, real, effective and saved alike."""
+    if os.geteuid() == 0:
+        os.initgroups(account.login, account.gid)
+        os.setresgid(account.gid, account.gid, account.gid)
+        os.setresuid(account.uid, account.uid, account.uid)
+    if os.getresuid() != (account.uid,) * 3:
+        raise PermissionError(1, "the process did not become the user")
+    if account.uid != 0:
+        try:
+            os.setuid(0)
+        except PermissionError:
+            return
+        raise PermissionError(1, "the process could become root again")
+
+
+def _go_home(home: str) -> None:
+    """Enter the home directory with the user's own rights; a user without one starts in `/`."""
+    try:
+        os.chdir(home)
+    except OSError:
+        os.chdir("/")
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process keep as many files open as the system allows it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,239 @@
+"""One client of the SSH Service: every decision and every record between its login and its last channel.
+
+The transport asks (`net.ssh.Handler`), this object answers. A decision is taken anew at each channel, with
+the roles and locks of that moment; its Grant goes with the session and nothing starts without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from teleport.access import explain
+from teleport.access.action import Conditions, Connect
+from teleport.access.checker import Grant, decide
+from teleport.access.denial import Denial
+from teleport.agents.ssh import audit
+from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.session import CommandSession
+from teleport.agents.ssh.spawner import Process, Spawner
+from teleport.agents.ssh.spawner_messages import Exited
+from teleport.agents.ssh.throttle import Throttle
+from teleport.base import tasks
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy, new_id, new_uuid
+from teleport.base.errors import AccessDenied, Internal, NotSupported, TeleportError
+from teleport.base.log import logger
+from teleport.model.events.base import Event
+from teleport.model.identity import Identity
+from teleport.model.login import is_login
+from teleport.net.ssh import Refusal, ServerConnection
+from teleport.net.ssh_channel import Session
+from teleport.pki.check import check_user
+from teleport.pki.ssh import SSHCertificate
+
+log = logger("NODE")
+
+RECORDED_REFUSALS = 64
+"""Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
+_LOGIN = "PKI-LOGIN-NOT-IN-PRINCIPALS"
+
+
+@dataclass(frozen=True)
+class World:
+    """What all connections of a service share."""
+
+    clock: Clock
+    entropy: Entropy
+    authority: Authority
+    spawner: Spawner
+    cluster: str
+    strangers: Throttle
+    """Bounds the records that callers whose certificate means nothing here can cause."""
+
+
+class ClientConnection:
+    """The service's half of one connection."""
+
+    def __init__(self, world: World, ssh: ServerConnection) -> None:
+        self._world = world
+        self._ssh = ssh
+        self._refusals = 0
+        self._background: set[asyncio.Task[None]] = set()
+
+    # -- authentication -----------------------------------------------------------------------------------
+
+    async def authorize(self, identity: Identity, login: str) -> None:
+        """Everything else is decided at each channel, so that the client can be told why. Only the internal
+        principals that every certificate has (they start with a hyphen) are no accounts at all."""
+        if not is_login(login):
+            raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
+
+    async def refused(self, error: TeleportError, certificate: SSHCertificate, login: str) -> TeleportError:
+        """Record a refusal in authentication; the id of the decision is the one to show."""
+        client, world = self._ssh.client, self._world
+        error.id = new_id(world.entropy)
+        try:
+            if error.code == _LOGIN:
+                identity = self._identity_of(certificate)
+                denial = await self._decide(identity, login)
+                if isinstance(denial, Denial):
+                    error.id = await world.authority.record_denial(denial, identity, client)
+            elif not world.strangers.admit():
+                log.warn("login refused", error=error, client=client, login=login, user=certificate.key_id)
+                return error
+            await world.authority.emit(
+                audit.login_refused(
+                    error, user=certificate.key_id, login=login, client=client, local=self._ssh.local,
+                    node=world.authority.node(),
+                )
+            )  # fmt: skip
+        except TeleportError as failure:
+            log.error("a refused login was not recorded", error=failure, id=error.id, client=client, login=login)
+        return error
+
+    def _identity_of(self, certificate: SSHCertificate) -> Identity:
+        """The identity of a certificate whose only fault is the login asked for."""
+        return check_user(
+            certificate.blob, proven_key=certificate.key, login=certificate.principals[0],
+            authorities=self._world.authority.authorities(), now=self._world.clock.now(),
+            source_ip=self._ssh.client_ip, cluster=self._world.cluster,
+        )  # fmt: skip
+
+    # -- channels -----------------------------------------------------------------------------------------
+
+    async def open_session(self) -> Session:
+        """Decide, with what holds now, whether the client may have a session."""
+        identity, login = self.who()
+        decision = await self._decide(identity, login)
+        if isinstance(decision, Denial):
+            node = self._world.authority.node()
+            id = await self._world.authority.record_denial(decision, identity, self._ssh.client)
+            raise explain.user_error(decision, id, asked=node.spec.hostname)
+        return CommandSession(SessionHost(self, decision, new_uuid(self._world.entropy)))
+
+    async def _decide(self, identity: Identity, login: str) -> Grant | Denial:
+        authority = self._world.authority
+        conditions = Conditions(
+            now=self._world.clock.now(), cluster=self._world.cluster, locks=authority.locks(),
+            locks_as_of=authority.locks_as_of(), client_ip=self._ssh.client_ip,
+        )  # fmt: skip
+        return decide(identity, await authority.role_set(identity), Connect(login), authority.node(), conditions)
+
+    async def declined(self, refusal: Refusal) -> TeleportError:
+        """Channels of other types and requests of the whole connection: none is there in this build."""
+        thing = audit.thing(refusal.kind, refusal.detail)
+        error = NotSupported("SSH-NOT-SUPPORTED", thing=thing)
+        await self.record_refusal(audit.declined(self.context(), error, refusal.kind, refusal.detail))
+        return error
+
+    async def record_refusal(self, event: Event) -> None:
+        """Record that something was not accepted. A client cannot fill the log by asking on and on."""
+        self._refusals += 1
+        if self._refusals <= RECORDED_REFUSALS:
+            await self.emit(event)
+        elif self._refusals == RECORDED_REFUSALS + 1:
+            log.warn("further refusals on this connection are only counted", client=self._ssh.client)
+
+    async def emit(self, event: Event) -> None:
+        """Write an audit event; what it tells of has happened, so a failure is logged and not raised."""
+        try:
+            await self._world.authority.emit(event)
+        except TeleportError as error:
+            log.error("an audit event was not written", error=error, event=type(event).__name__)
+
+    def failed(self, error: BaseException) -> None:
+        """A defect: the connection is closed by the transport."""
+        log.error("a connection failed", error=error, client=self._ssh.client)
+
+    # -- for sessions -------------------------------------------------------------------------------------
+
+    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` to its end even if the client leaves."""
+        task = tasks.spawn(work, name="ssh-session", on_error=self.failed)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    async def settle(self) -> None:
+        """Return when everything that was begun has been ended and recorded."""
+        while self._background:
+            await asyncio.wait(self._background)
+        if self._refusals > RECORDED_REFUSALS:
+            log.warn("refusals not recorded one by one", client=self._ssh.client, count=self._refusals)
+
+    def notices(self) -> list[str]:
+        """Take the lines that wait for a session to show them."""
+        lines, self._ssh.notices = self._ssh.notices, []
+        return lines
+
+    async def start(self, grant: Grant, session_id: str, command: bytes) -> Process:
+        """Start a command under the grant of its session."""
+        identity, login = self.who()
+        return await self._world.spawner.start(
+            grant, login=login, command=command, environment=self._environment(identity, session_id)
+        )
+
+    def _environment(self, identity: Identity, session_id: str) -> dict[str, str]:
+        """Facts of the session for the command: nothing of it comes from the client but its address."""
+        host, _, port = self._ssh.client.rpartition(":")
+        own_host, _, own_port = self._ssh.local.rpartition(":")
+        host, own_host = host.strip("[]"), own_host.strip("[]")
+        found = {
+            "SSH_TELEPORT_USER": identity.name,
+            "SSH_TELEPORT_HOST_UUID": self._world.authority.node().name,
+            "SSH_TELEPORT_CLUSTER_NAME": self._world.cluster,
+            "SSH_SESSION_ID": session_id,
+        }
+        if host and own_host:
+            found["SSH_CLIENT"] = f"{host} {port} {own_port}"
+            found["SSH_CONNECTION"] = f"{host} {port} {own_host} {own_port}"
+        return found
+
+    def context(self, session_id: str = "") -> audit.Context:
+        """Return what every event of this connection, or of one of its sessions, carries."""
+        identity, login = self.who()
+        return audit.Context(
+            identity=identity, login=login, client=self._ssh.client, local=self._ssh.local,
+            node=self._world.authority.node(), sid=session_id,
+        )  # fmt: skip
+
+    def who(self) -> tuple[Identity, str]:
+        """Return who authenticated and for which account."""
+        if self._ssh.identity is None:
+            raise Internal("SSH-INTERNAL")
+        return self._ssh.identity, self._ssh.login
+
+
+class SessionHost:
+    """What one session may do: start under its own grant, and have recorded what happens."""
+
+    def __init__(self, owner: ClientConnection, grant: Grant, session_id: str) -> None:
+        self._owner = owner
+        self._grant = grant
+        self._id = session_id
+        self._variables_told = False
+
+    async def start(self, command: bytes) -> Process:
+        return await self._owner.start(self._grant, self._id, command)
+
+    async def ended(self, command: bytes, outcome: Exited | TeleportError) -> None:
+        await self._owner.emit(audit.command_ended(self._owner.context(self._id), command, outcome))
+
+    async def declined_request(self, request: str, detail: str) -> TeleportError | None:
+        """Record it. Variables are told of once, and to the log alone: clients send them unasked."""
+        is_variable = request == "env"
+        if is_variable and (self._variables_told or audit.is_locale(detail)):
+            return None
+        self._variables_told |= is_variable
+        error = NotSupported("SSH-NOT-SUPPORTED", thing=audit.thing(request, detail))
+        await self._owner.record_refusal(audit.declined(self._owner.context(self._id), error, request, detail))
+        return None if is_variable else error
+
+    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._owner.background(work)
+
+    def notices(self) -> list[str]:
+        return self._owner.notices()

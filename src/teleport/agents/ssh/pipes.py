@@ -1,0 +1,139 @@
+"""The pipes of a command in the event loop: its output to a channel, a channel's input to it.
+
+Both have back-pressure: output is not read while it is held, and input beyond a mark pauses the channel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Callable
+
+CHUNK = 64 * 1024
+"""Bytes read at once: what a pipe holds."""
+BACKLOG = 256 * 1024
+"""Input that may wait for a command that does not read before its channel is paused."""
+
+
+class OutputPipe:
+    """Hands on what a command writes, until it or we close the pipe."""
+
+    def __init__(self, descriptor: int, *, deliver: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._descriptor = descriptor
+        self._deliver = deliver
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._reading = False
+
+    @property
+    def open(self) -> bool:
+        """Whether more may come."""
+        return self._descriptor >= 0
+
+    def flow(self, on: bool) -> None:
+        """Read, or leave the command waiting."""
+        if self.open and on is not self._reading:
+            self._reading = on
+            if on:
+                self._loop.add_reader(self._descriptor, self._read)
+            else:
+                self._loop.remove_reader(self._descriptor)
+
+    def close(self) -> None:
+        """Stop reading. A command that goes on writing gets SIGPIPE."""
+        if self.open:
+            self.flow(False)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._descriptor, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self._deliver(data)
+        else:
+            self.close()
+            self._ended()
+
+
+class InputPipe:
+    """Writes what a client sends; a command that has closed its input gets nothing more, silently."""
+
+    def __init__(self, descriptor: int, *, crowded: Callable[[bool], None]) -> None:
+        """`crowded(True)` is called when more than the backlog waits, `crowded(False)` when none does."""
+        self._descriptor = descriptor
+        self._crowded = crowded
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._full = False
+        self._writing = False
+        self._ending = False
+
+    def write(self, data: bytes) -> None:
+        """Pass on `data`, now or when the command reads."""
+        if self._descriptor < 0 or self._ending:
+            return
+        self._waiting.append(data)
+        self._size += len(data)
+        if not self._writing:
+            self._flush()
+        if self._size > BACKLOG and not self._full:
+            self._full = True
+            self._crowded(True)
+
+    def end(self) -> None:
+        """The client has no more: close the pipe when everything is written."""
+        self._ending = True
+        if not self._waiting:
+            self.close()
+
+    def close(self) -> None:
+        """Close the pipe and forget what was not written."""
+        if self._descriptor < 0:
+            return
+        self._watch(False)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        self._waiting.clear()
+        self._size = 0
+        self._relieve()
+
+    def _watch(self, on: bool) -> None:
+        if on is not self._writing:
+            self._writing = on
+            if on:
+                self._loop.add_writer(self._descriptor, self._flush)
+            else:
+                self._loop.remove_writer(self._descriptor)
+
+    def _flush(self) -> None:
+        try:
+            while self._waiting:
+                data = self._waiting[0]
+                written = os.write(self._descriptor, data)
+                self._size -= written
+                if written < len(data):
+                    self._waiting[0] = data[written:]
+                else:
+                    self._waiting.popleft()
+        except BlockingIOError:
+            self._watch(True)
+            return
+        except OSError:
+            self.close()
+            return
+        self._watch(False)
+        self._relieve()
+        if self._ending:
+            self.close()
+
+    def _relieve(self) -> None:
+        if self._full:
+            self._full = False
+            self._crowded(False)

@@ -1,0 +1,94 @@
+"""The SSH Service: listens, and gives every connection its own decisions and records.
+
+What one client may do is in `connection`, the protocol in `net.ssh`, starting commands in `spawner`. Here
+are the parts put together and their life: the spawner is connected, the port opened, and at the end every
+command is told to go and waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+
+from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.connection import ClientConnection, World
+from teleport.agents.ssh.spawner import Spawner
+from teleport.agents.ssh.throttle import Throttle
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.log import logger
+from teleport.net import ssh
+from teleport.net.listen import Limits
+from teleport.net.network import Network
+from teleport.net.stream import Stream
+
+log = logger("NODE")
+
+PORT = 3022
+STRANGERS = 60
+"""Records a minute of logins whose certificate means nothing here; more are logged, not audited."""
+
+
+class SSHService:
+    """Serves SSH directly on one address."""
+
+    name = "NODE"
+
+    def __init__(
+        self, *, clock: Clock, entropy: Entropy, network: Network, spawner: Spawner, authority: Authority,
+        host_keys: Callable[[], Sequence[ssh.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
+        limits: Limits | None = None, login_timeout: float = ssh.LOGIN_TIMEOUT,
+    ) -> None:  # fmt: skip
+        """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
+        spawner is launched before the event loop and closed after it, by the caller."""
+        self._network = network
+        self._spawner = spawner
+        self._host_keys = host_keys
+        self._address = address
+        self._limits = limits
+        self._login_timeout = login_timeout
+        self._settings: tuple[Sequence[ssh.HostKey], ssh.ServerOptions] | None = None
+        self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
+        self._world = World(
+            clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
+            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)),
+        )  # fmt: skip
+        self.address = ""
+        """Where the service listens, once it is ready."""
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until cancelled. Raises what listening raises, and BadParameter (SSH-HOST-KEY)."""
+        self._current_settings()
+        self._spawner.connect()
+        try:
+            listener = await self._network.listen(self._address, self.serve, limits=self._limits)
+            try:
+                self.address = listener.address
+                log.info("SSH Service is listening", address=self.address)
+                ready()
+                await asyncio.Event().wait()
+            finally:
+                await listener.close(0.0)
+        finally:
+            self._spawner.disconnect()
+
+    async def serve(self, stream: Stream) -> None:
+        """Serve one accepted connection to its end."""
+        made: list[ClientConnection] = []
+
+        def handler(connection: ssh.ServerConnection) -> ClientConnection:
+            made.append(ClientConnection(self._world, connection))
+            return made[0]
+
+        try:
+            await ssh.serve(stream, settings=self._current_settings(), trust=self._trust, handler=handler)
+        finally:
+            for client in made:
+                await client.settle()
+
+    def _current_settings(self) -> ssh.ServerOptions:
+        keys = self._host_keys()
+        if self._settings is None or self._settings[0] != keys:
+            self._settings = keys, ssh.options(keys, login_timeout=self._login_timeout)
+        return self._settings[1]

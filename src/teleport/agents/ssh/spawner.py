@@ -1,0 +1,253 @@
+"""The service's end of the spawner: start a command, hear how it ended, end it.
+
+The spawner process (`spawner_process`) must be started before the event loop and before threads, by
+`Spawner.launch`; then `connect` inside the loop. Nothing here changes users or reads files for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from teleport.access.action import Connect
+from teleport.access.checker import Grant
+from teleport.agents.ssh import spawner_messages as messages
+from teleport.base import errors
+from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
+
+
+@dataclass
+class Process:
+    """A running command and our ends of its pipes; whoever takes a pipe closes it."""
+
+    pid: int
+    stdin: int
+    stdout: int
+    stderr: int
+    exited: asyncio.Future[messages.Exited]
+    """How it ended. Fails with Unavailable (SSH-SPAWNER-GONE)."""
+    _spawner: Spawner
+    _id: int
+
+    async def signal(self, name: messages.SignalName) -> None:
+        """Send a signal to the process group; nothing happens after its end."""
+        await self._spawner.tell(messages.Signal(id=self._id, name=name))
+
+    async def hang_up(self) -> None:
+        """The client is gone: SIGHUP to the group, SIGKILL after the spawner's grace."""
+        await self._spawner.tell(messages.HangUp(id=self._id))
+
+
+class Spawner:
+    """A running spawner process. Used by one event loop at a time."""
+
+    def __init__(self, channel: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        """`channel` is a connected SOCK_SEQPACKET socket whose other end `process` serves."""
+        channel.setblocking(False)
+        self._channel = channel
+        self._process = process
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sending = asyncio.Lock()
+        self._next_id = 1
+        self._starting: dict[int, asyncio.Future[int]] = {}
+        self._running: dict[int, asyncio.Future[messages.Exited]] = {}
+        self._gone = False
+
+    @classmethod
+    def launch(cls, *, wrapper: Sequence[str] = ()) -> Spawner:
+        """Start the spawner process. Call this before the event loop.
+
+        `wrapper` is a command that is put in front, for example to enter a namespace. Raises Unavailable
+        (SSH-SPAWNER-GONE).
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # -I: neither the working directory nor PYTHON* variables may choose what a root process imports
+        python = [sys.executable, "-I", "-m", "teleport.agents.ssh.spawner_process", str(theirs.fileno())]
+        try:
+            process = subprocess.Popen(
+                [*wrapper, *python],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                cwd="/",
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+                start_new_session=True,  # Ctrl-C in a terminal is for the service, which then closes its end
+            )
+        except OSError as error:
+            ours.close()
+            raise Unavailable("SSH-SPAWNER-GONE", problem=str(error)) from None
+        finally:
+            theirs.close()
+        return cls(ours, process)
+
+    @property
+    def pid(self) -> int:
+        """Process id of the spawner."""
+        return self._process.pid
+
+    def connect(self) -> None:
+        """Begin to listen to the spawner. Called inside the event loop, once."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._channel, self._receive)
+
+    def disconnect(self) -> None:
+        """Stop listening: whoever waits for an answer gets none. `connect` begins anew."""
+        if self._loop is not None and not self._gone:
+            self._loop.remove_reader(self._channel)
+        self._loop = None
+        self._fail("the service has stopped")
+
+    def close(self) -> None:
+        """Close our end and wait for the spawner, which ends every command first (within its grace)."""
+        self._lost("the service has closed it")
+        self._process.wait()
+
+    async def start(
+        self, grant: Grant, *, login: str, command: bytes, environment: Mapping[str, str]
+    ) -> Process:  # fmt: skip
+        """Start `command` as `login` and return when its shell runs.
+
+        `grant` is the proof that the caller may: nothing here starts a command without one, and it must
+        be for this login. Raises the spawner's refusal: NotFound (SSH-UNKNOWN-USER, SSH-SHELL),
+        AccessDenied (SSH-NOT-ROOT, SSH-ACCOUNT-EXPIRED, SSH-ACCOUNT-NOLOGIN, SSH-NOLOGIN),
+        BadParameter (SSH-COMMAND, SSH-SPAWN-MESSAGE), Unavailable (SSH-SPAWN, SSH-SPAWNER-GONE).
+        """
+        if not isinstance(grant, Grant) or grant.action != Connect(login):
+            raise Internal("SSH-INTERNAL")
+        if not command or len(command) > messages.COMMAND_BYTES or b"\0" in command:
+            raise BadParameter("SSH-COMMAND", limit=messages.COMMAND_BYTES)
+        if self._gone or self._loop is None:
+            raise Unavailable("SSH-SPAWNER-GONE", problem="it is not connected")
+        id, self._next_id = self._next_id, self._next_id + 1
+        started: asyncio.Future[int] = self._loop.create_future()
+        exited: asyncio.Future[messages.Exited] = self._loop.create_future()
+        exited.add_done_callback(_take_error)  # whoever awaits it still sees the failure
+        request = messages.Start(id=id, login=login, command=command, environment=dict(environment))
+        ours, theirs = _pipes()
+        self._starting[id], self._running[id] = started, exited
+        try:
+            await self._send(request, theirs)
+            pid = await started
+        except BaseException:
+            _close(ours)
+            if self._running.pop(id, None) is not None and self._starting.pop(id, None) is not None:
+                await self._give_up(id)
+            raise
+        finally:
+            _close(theirs)
+        return Process(
+            pid=pid, stdin=ours[0], stdout=ours[1], stderr=ours[2], exited=exited, _spawner=self, _id=id
+        )  # fmt: skip
+
+    async def _give_up(self, id: int) -> None:
+        """The caller was cancelled before the answer: whatever was started is of no use to anybody."""
+        try:
+            await self._send(messages.HangUp(id=id), ())
+        except TeleportError:
+            pass
+
+    async def tell(self, request: messages.Signal | messages.HangUp) -> None:
+        """Send a message about a running command; a spawner that is gone has ended it already."""
+        if request.id in self._running and not self._gone:
+            await self._send(request, ())
+
+    async def _send(self, request: messages.Request, descriptors: tuple[int, ...]) -> None:
+        data = messages.encode(request)
+        async with self._sending:
+            while not self._gone:
+                try:
+                    socket.send_fds(self._channel, [data], list(descriptors))
+                    return
+                except BlockingIOError:
+                    await self._writable()
+                except OSError as error:
+                    self._lost(str(error))
+        raise Unavailable("SSH-SPAWNER-GONE", problem="its socket is closed")
+
+    async def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_writer(self._channel, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            if not self._gone:
+                loop.remove_writer(self._channel)
+
+    def _receive(self) -> None:
+        try:
+            data = self._channel.recv(messages.MESSAGE_BYTES + 1)
+            if not data:
+                self._lost("it has ended")
+                return
+            self._dispatch(messages.decode_reply(data))
+        except BlockingIOError:
+            pass
+        except (OSError, TeleportError) as error:
+            self._lost(str(error))
+
+    def _dispatch(self, reply: messages.Reply) -> None:
+        if isinstance(reply, messages.Exited):
+            exited = self._running.pop(reply.id, None)
+            if exited is not None and not exited.done():
+                exited.set_result(reply)
+            return
+        started = self._starting.pop(reply.id, None)
+        if started is None or started.done():
+            return
+        if isinstance(reply, messages.Started):
+            started.set_result(reply.pid)
+        else:
+            self._running.pop(reply.id, None)
+            started.set_exception(errors.from_grpc(reply.status, reply.code, reply.fields))
+
+    def _lost(self, problem: str) -> None:
+        """The spawner is gone, and every command with it."""
+        if self._gone:
+            return
+        self._gone = True
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._channel)
+            self._loop.remove_writer(self._channel)
+        self._channel.close()
+        self._fail(problem)
+
+    def _fail(self, problem: str) -> None:
+        waiting: list[asyncio.Future[int] | asyncio.Future[messages.Exited]]
+        waiting = [*self._starting.values(), *self._running.values()]
+        self._starting.clear()
+        self._running.clear()
+        for future in waiting:
+            if not future.done() and not future.get_loop().is_closed():
+                future.set_exception(Unavailable("SSH-SPAWNER-GONE", problem=problem))
+
+
+def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return our ends (write, read, read; non-blocking) and the command's ends of three pipes."""
+    opened: list[tuple[int, int]] = []
+    try:
+        opened = [os.pipe() for _ in range(messages.DESCRIPTORS)]
+    except OSError as error:
+        for pair in opened:
+            _close(pair)
+        raise Unavailable("SSH-SPAWN", login="", problem=error.strerror or str(error)) from None
+    (stdin, stdin_ours), (stdout_ours, stdout), (stderr_ours, stderr) = opened
+    ours = (stdin_ours, stdout_ours, stderr_ours)
+    for descriptor in ours:
+        os.set_blocking(descriptor, False)
+    return ours, (stdin, stdout, stderr)
+
+
+def _close(descriptors: tuple[int, ...]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _take_error(future: asyncio.Future[messages.Exited]) -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,247 @@
+"""The spawner: a small process that starts commands as their login users.
+
+It runs from before the event loop until the service ends, holds the right to become any user, and reads
+nothing from the network: its only input is bounded messages of the service over one socketpair. No
+parser of network bytes is imported here (a test looks at `sys.modules`). Run as
+`python -m teleport.agents.ssh.spawner_process FD`; `spawner` is the other end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from teleport.agents.ssh import accounts, command
+from teleport.agents.ssh import spawner_messages as messages
+from teleport.base.clock import Clock, SystemClock
+from teleport.base.errors import BadParameter, TeleportError, Unavailable
+from teleport.base.process_name import set_name
+
+GRACE = 5.0
+"""Seconds between SIGHUP and SIGKILL when the client is gone."""
+LANG = "C.UTF-8"
+_NAME = re.compile(r"SSH_[A-Z][A-Z0-9_]{0,60}")
+
+
+@dataclass
+class Running:
+    """A command between its fork and its last message."""
+
+    id: int
+    pid: int
+    exit: int
+    """Descriptor that becomes readable when the process ends (pidfd). -1: it has."""
+    report: int
+    """Pipe on which the child says why it could not execute; closed by a successful execve. -1: done."""
+    refused: bool = False
+    kill_at: float = field(default=float("inf"))
+    """When to send SIGKILL, in monotonic seconds."""
+
+
+class Spawner:
+    """Serves one socket until its other end closes."""
+
+    def __init__(self, channel: socket.socket, *, clock: Clock, files: accounts.Files) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._files = files
+        self._running: dict[int, Running] = {}
+        self._selector = selectors.DefaultSelector()
+        self._open = True
+
+    def run(self) -> None:
+        """Serve until the service has closed its end and every command is gone."""
+        self._selector.register(self._channel, selectors.EVENT_READ, None)
+        while self._open or self._running:
+            deadline = min((r.kill_at for r in self._running.values()), default=float("inf"))
+            wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
+            for key, _ in self._selector.select(wait):
+                if key.data is None:
+                    self._receive()
+                elif key.fd == key.data.exit:
+                    self._reap(key.data)
+                elif key.fd == key.data.report:
+                    self._settle(key.data)
+            self._kill_overdue()
+
+    def _receive(self) -> None:
+        """Take one message. A message that cannot be read, or the end, closes the spawner for good."""
+        if not self._open:
+            return
+        data, descriptors, flags, _ = socket.recv_fds(self._channel, messages.MESSAGE_BYTES + 1, messages.DESCRIPTORS)
+        try:
+            if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
+                self._shut()
+                return
+            request = messages.decode_request(data)
+            if isinstance(request, messages.Start):
+                self._start(request, descriptors)
+            elif (running := self._running.get(request.id)) is not None and running.exit >= 0:
+                self._disturb(running, request)
+        except BadParameter:
+            self._shut()
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _shut(self) -> None:
+        self._open = False
+        self._selector.unregister(self._channel)
+        self._channel.close()
+        for running in list(self._running.values()):
+            if running.exit >= 0:
+                self._disturb(running, messages.HangUp(id=running.id))
+
+    def _send(self, reply: messages.Reply) -> None:
+        if not self._open:
+            return
+        try:
+            self._channel.send(messages.encode(reply))
+        except OSError:
+            self._shut()
+
+    def _start(self, request: messages.Start, descriptors: Sequence[int]) -> None:
+        try:
+            check(request, descriptors)
+            if request.id in self._running:
+                raise BadParameter("SSH-SPAWN-MESSAGE", problem="the id is in use")
+            account = accounts.find(
+                request.login, files=self._files, today=self._clock.now().date(), euid=os.geteuid()
+            )  # fmt: skip
+            running = self._fork(request, account, descriptors)
+        except TeleportError as error:
+            self._refuse(request.id, error)
+        except OSError as error:
+            problem = error.strerror or str(error)
+            self._refuse(request.id, Unavailable("SSH-SPAWN", login=request.login, problem=problem))
+        else:
+            self._running[request.id] = running
+            self._selector.register(running.exit, selectors.EVENT_READ, running)
+            self._selector.register(running.report, selectors.EVENT_READ, running)
+
+    def _refuse(self, id: int, error: TeleportError) -> None:
+        self._send(messages.Refused(id=id, status=error.kind.grpc, code=error.code, fields=error.fields))
+
+    def _fork(self, request: messages.Start, account: accounts.Account, descriptors: Sequence[int]) -> Running:
+        environment = {
+            "HOME": account.home,
+            "USER": account.login,
+            "LOGNAME": account.login,
+            "SHELL": account.shell,
+            "PATH": accounts.search_path(account, self._files),
+            "LANG": LANG,
+            **request.environment,
+        }
+        report, written = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            command.become(account, request.command, environment, descriptors, written)
+        os.close(written)
+        return Running(id=request.id, pid=pid, exit=os.pidfd_open(pid), report=report)
+
+    def _settle(self, running: Running) -> None:
+        """The report pipe closed: empty means that the shell is running."""
+        problem = os.read(running.report, 512).decode(errors="replace")
+        self._selector.unregister(running.report)
+        os.close(running.report)
+        running.report = -1
+        running.refused = bool(problem)
+        if problem:
+            self._refuse(running.id, Unavailable("SSH-SPAWN", login="", problem=problem))
+        else:
+            self._send(messages.Started(id=running.id, pid=running.pid))
+
+    def _reap(self, running: Running) -> None:
+        """The process ended. While its group is to be killed it stays a zombie, so that the number of the
+        group cannot come to mean somebody else's processes."""
+        if running.report >= 0:
+            self._settle(running)
+        state = os.waitid(os.P_PIDFD, running.exit, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if state is None:
+            return
+        self._selector.unregister(running.exit)
+        os.close(running.exit)
+        running.exit = -1
+        if not running.refused:
+            exited = state.si_code == os.CLD_EXITED
+            self._send(
+                messages.Exited(
+                    id=running.id,
+                    status=state.si_status if exited else 0,
+                    signal=0 if exited else state.si_status,
+                    core_dumped=state.si_code == os.CLD_DUMPED,
+                )
+            )
+        if running.kill_at == float("inf"):
+            self._forget(running)
+
+    def _forget(self, running: Running) -> None:
+        os.waitpid(running.pid, 0)
+        del self._running[running.id]
+
+    def _disturb(self, running: Running, request: messages.Signal | messages.HangUp) -> None:
+        if isinstance(request, messages.Signal):
+            kill_group(running.pid, signal.Signals[f"SIG{request.name}"])
+        elif running.kill_at == float("inf"):
+            running.kill_at = time.monotonic() + GRACE
+            kill_group(running.pid, signal.SIGHUP)
+            kill_group(running.pid, signal.SIGCONT)
+
+    def _kill_overdue(self) -> None:
+        now = time.monotonic()
+        for running in [r for r in self._running.values() if r.kill_at <= now]:
+            kill_group(running.pid, signal.SIGKILL)
+            running.kill_at = float("inf")
+            if running.exit < 0:
+                self._forget(running)
+
+
+def check(request: messages.Start, descriptors: Sequence[int]) -> None:
+    """Refuse what the service would never send. Raises BadParameter (SSH-SPAWN-MESSAGE)."""
+    environment = request.environment
+    size = sum(len(name) + len(value) for name, value in environment.items())
+    problem = ""
+    if len(descriptors) != messages.DESCRIPTORS:
+        problem = f"{len(descriptors)} descriptors"
+    elif not request.command or len(request.command) > messages.COMMAND_BYTES or b"\0" in request.command:
+        problem = "the command is empty, too long or has a NUL"
+    elif len(environment) > messages.ENVIRONMENT_ENTRIES or size > messages.ENVIRONMENT_BYTES:
+        problem = "the environment is too large"
+    elif any(not _NAME.fullmatch(name) or not value.isprintable() for name, value in environment.items()):
+        problem = "the environment has a name or value that may not be there"
+    if problem:
+        raise BadParameter("SSH-SPAWN-MESSAGE", problem=problem)
+
+
+def kill_group(leader: int, number: signal.Signals) -> None:
+    """Send a signal to the group of a process that has not been waited for, or to it alone before it
+    has made its group."""
+    try:
+        os.killpg(leader, number)
+    except ProcessLookupError:
+        os.kill(leader, number)
+    except PermissionError:
+        pass  # the whole group has become another user by itself (sudo)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run on the inherited socket whose number is the only argument."""
+    set_name("teleport-spawner", ())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the service decides when it is over, by closing its end
+    os.umask(0o022)
+    command.raise_descriptor_limit()
+    channel = socket.socket(fileno=int(arguments[0]))
+    channel.set_inheritable(False)
+    Spawner(channel, clock=SystemClock(), files=accounts.Files()).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,237 @@
+"""What calls take and give, in plain terms: the words of `api.client` and of the features behind it.
+
+No generated message is named above this package; here is what takes their place.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from teleport.model.resource import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """Which resource is meant."""
+
+    kind: str
+    name: str
+    sub_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which resources of a kind are listed. Every given condition must hold."""
+
+    kind: str
+    sub_kind: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    search: tuple[str, ...] = ()
+    """Words that occur in the name or the labels."""
+    query: str = ""
+    """Predicate."""
+    after: str = ""
+    """`Page.next` of the page before."""
+    limit: int = 0
+    """Most resources of one page; 0: the server's choice."""
+    with_secrets: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list."""
+
+    resources: tuple[Resource[Any], ...]
+    next: str = ""
+    """Where the next page begins; empty on the last one."""
+
+
+def cursor_of(resource: Resource[Any]) -> str:
+    """Return what stands for a resource in `Selection.after` and `Page.next` of a list of its whole kind."""
+    return f"{resource.sub_kind}/{resource.name}" if resource.info.by_sub_kind else resource.name
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of a watch."""
+
+    type: Literal["init", "put", "delete"]
+    resource: Resource[Any] | None = None
+    """What was written."""
+    gone: Name | None = None
+    """What was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A link made for a user. The token is shown once."""
+
+    user: str
+    token: str
+    path: str
+    """Path below the public address."""
+    expires: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What the holder of a link may know of it."""
+
+    user: str
+    purpose: Literal["invite", "reset"]
+    expires: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRequest:
+    """A password against certificates for two public keys."""
+
+    user: str
+    password: str = field(repr=False)
+    ssh_public_key: str
+    """OpenSSH form."""
+    tls_public_key: str
+    """SubjectPublicKeyInfo, PEM."""
+    ttl: float = 0
+    """Wished seconds of validity; 0: what the cluster gives."""
+    client_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """Public half of a certificate authority."""
+
+    cluster: str
+    type: str
+    ssh_keys: tuple[str, ...] = ()
+    """OpenSSH form."""
+    tls_certificates: tuple[str, ...] = ()
+    """PEM."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Certificates of a user, and the authority that vouches for the cluster's hosts."""
+
+    username: str
+    ssh_certificate: str
+    tls_certificate: str
+    expires: dt.datetime
+    hosts: Authority
+
+    @property
+    def cluster(self) -> str:
+        """Name of the cluster."""
+        return self.hosts.cluster
+
+    @property
+    def host_ssh_keys(self) -> tuple[str, ...]:
+        """Keys that sign host certificates, OpenSSH form."""
+        return self.hosts.ssh_keys
+
+    @property
+    def host_tls_certificates(self) -> tuple[str, ...]:
+        """Certificates that sign the services' certificates, PEM."""
+        return self.hosts.tls_certificates
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostRequest:
+    """A service that wants certificates."""
+
+    host_uuid: str
+    node_name: str
+    roles: tuple[str, ...]
+    ssh_public_key: str
+    tls_public_key: str
+    principals: tuple[str, ...] = ()
+    """Further names and addresses under which it is reached."""
+    ttl: float = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCertificates:
+    """Certificates of a service, and every authority it shall trust."""
+
+    ssh_certificate: str
+    tls_certificate: str
+    expires: dt.datetime
+    authorities: tuple[Authority, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventQuery:
+    """Which audit events are wanted."""
+
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+    types: tuple[str, ...] = ()
+    user: str = ""
+    text: str = ""
+    """Found anywhere in the event, in upper or lower case."""
+    limit: int = 0
+    after: str = ""
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A part of the audit log: events as plain documents."""
+
+    events: tuple[dict[str, Any], ...]
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """The outcome of checking one hash chain."""
+
+    log: str
+    records: int
+    digest: bytes
+    problem: str = ""
+    """Empty: the chain holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A recorded denial."""
+
+    id: str
+    denial: dict[str, Any]
+    count: int
+    first_seen: dt.datetime
+    last_seen: dt.datetime
+    reporter: str
+    """Who decided: name of a service, or of the Auth Service itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What would be decided now, with the reasons."""
+
+    granted: bool
+    decision: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityStatus:
+    """Where an authority stands in its rotation."""
+
+    type: str
+    state: str
+    phase: str
+    last_rotated: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """Facts about the cluster."""
+
+    cluster: str
+    version: str
+    ca_pins: tuple[str, ...]
+    authorities: tuple[AuthorityStatus, ...]

@@ -1,0 +1,349 @@
+"""gRPC over any connection: the only module that knows grpclib.
+
+Theory of operation. A connection has one caller, found before the first byte of HTTP/2 is read. Each
+connection gets a grpclib server of its own whose methods are bound to that caller, so no header or
+message can change who is calling. A method runs only if its declared audience admits the caller; that is
+looked at before the body is read. Errors travel as gRPC status plus one metadata value,
+`teleport-error-bin`, a JSON object with code, fields and id, from which the client rebuilds the same
+error; stock clients see status and message.
+
+Private parts of grpclib used here, each covered by a test of this file: `Server._protocol_factory`,
+`Channel._create_connection`, the HTTP/2 stream under a call (`_stream`), to look at a message's length
+before its body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import grpclib.server
+import h2.exceptions
+import msgspec
+from google.protobuf.message import DecodeError, Message
+from grpclib.client import Channel as GrpcChannel
+from grpclib.config import Configuration
+from grpclib.const import Cardinality, Handler, Status
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
+from grpclib.metadata import decode_metadata
+
+from teleport.api.caller import Caller, admit
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy, new_id
+from teleport.base.errors import (
+    BadParameter,
+    Internal,
+    LimitExceeded,
+    NotSupported,
+    TeleportError,
+    TimedOut,
+    Unavailable,
+    from_grpc,
+)
+from teleport.net.bridge import as_transport
+from teleport.net.stream import Stream
+
+Q = TypeVar("Q", bound=Message)
+R = TypeVar("R", bound=Message)
+
+LARGEST_MESSAGE = 4 * 1024 * 1024
+"""Bytes of one message; a longer one is refused when its length is known, before its body is read."""
+LONGEST_CALL = 60.0
+"""Seconds that a unary method may take on the server, whatever the client allows."""
+PATIENCE = 30.0
+"""Seconds that a client waits for a unary reply unless it says otherwise."""
+PACKAGE = "teleport.v1"
+
+_ERROR_KEY = "teleport-error-bin"
+_LONGEST_FIELD = 4096
+_WINDOW = Configuration(http2_connection_window_size=1 << 20, http2_stream_window_size=1 << 18)
+
+OnDefect = Callable[[str, str, BaseException], None]
+"""Told of an unexpected failure: method, id that the client got, exception."""
+Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[asyncio.Protocol]]
+"""Opens a connection for a client: makes the protocol with the given factory and connects it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, R]):
+    """A method as both sides see it."""
+
+    path: str
+    request: type[Q]
+    reply: type[R]
+    streams: bool = False
+    """Whether the server answers with a series of messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method as the server runs it."""
+
+    call: Call[Any, Any]
+    audience: frozenset[str]
+    """Words of `api.caller`: who may try. Never empty: what nobody may call does not exist."""
+    run: Callable[[Caller, Any], Any]
+    """Takes caller and request; returns an awaitable reply, or an async iterator of replies if `call.streams`."""
+
+    def __post_init__(self) -> None:
+        if not self.audience:
+            raise Internal("API-NO-AUDIENCE", method=self.call.path)
+
+
+def call(service: str, name: str, request: type[Q], reply: type[R], *, streams: bool = False) -> Call[Q, R]:
+    """Name a method of a service of the published package."""
+    return Call(f"/{PACKAGE}.{service}/{name}", request, reply, streams)
+
+
+class Server:
+    """Runs methods for connections that somebody else accepted."""
+
+    def __init__(self, methods: Iterable[Method], *, clock: Clock, entropy: Entropy, on_defect: OnDefect) -> None:
+        self.methods: Mapping[str, Method] = {method.call.path: method for method in methods}
+        self._clock = clock
+        self._entropy = entropy
+        self._on_defect = on_defect
+        self._open: set[_Connection] = set()
+
+    def protocol(self, caller: Caller) -> asyncio.Protocol:
+        """Return an asyncio protocol that serves one connection of `caller`."""
+        return _Connection(self, caller)
+
+    async def serve(self, stream: Stream, caller: Caller) -> None:
+        """Serve one connection of `caller` until either side ends it; the stream is closed then."""
+        transport, connection = as_transport(stream, lambda: _Connection(self, caller))
+        try:
+            await transport.wait_closed()
+        finally:
+            transport.abort()
+            await connection.wait_closed()
+
+    async def close(self) -> None:
+        """Cut every connection and wait until their calls have ended."""
+        connections = list(self._open)
+        for connection in connections:
+            connection.close()
+        for connection in connections:
+            await connection.wait_closed()
+
+    def bound(self, caller: Caller) -> dict[str, Handler]:
+        """Return the methods in grpclib's form, bound to `caller`."""
+
+        def handler(method: Method) -> Handler:
+            async def run(stream: Any) -> None:
+                await self._answer(method, caller, stream)
+
+            cardinality = Cardinality.UNARY_STREAM if method.call.streams else Cardinality.UNARY_UNARY
+            return Handler(run, cardinality, method.call.request, method.call.reply)
+
+        return {path: handler(method) for path, method in self.methods.items()}
+
+    async def _answer(self, method: Method, caller: Caller, stream: Any) -> None:
+        try:
+            admit(caller, method.audience, method.call.path, self._clock)
+            if method.call.streams:
+                await _run_stream(method, caller, stream)
+            else:
+                await _run_unary(method, caller, stream)
+        except (h2.exceptions.H2Error, ProtocolError):
+            stream._cancel_done = True  # the peer has gone: there is nobody to answer
+        except TeleportError as error:
+            await _refuse(stream, error)
+        except Exception as error:
+            failure = Internal("API-INTERNAL", id=new_id(self._entropy))
+            self._on_defect(method.call.path, failure.id, error)
+            await _refuse(stream, failure)
+
+
+async def _run_unary(method: Method, caller: Caller, stream: Any) -> None:
+    try:
+        async with asyncio.timeout(LONGEST_CALL):
+            request = await _request(stream, method)
+            reply = await method.run(caller, request)
+    except TimeoutError:
+        raise TimedOut("API-DEADLINE", method=method.call.path, seconds=int(LONGEST_CALL)) from None
+    await stream.send_message(reply)
+
+
+async def _run_stream(method: Method, caller: Caller, stream: Any) -> None:
+    request = await _request(stream, method)
+    async with aclosing(method.run(caller, request)) as replies:
+        async for reply in replies:
+            await stream.send_message(reply)
+
+
+async def _request(stream: Any, method: Method) -> Any:
+    request = await _receive(stream._stream, method.call.request)
+    if request is None:
+        raise BadParameter("API-MESSAGE", problem="the request has no message")
+    return request
+
+
+async def _receive(h2_stream: Any, shape: type[Q]) -> Q | None:
+    """Read one length-prefixed message (gRPC over HTTP/2, "Length-Prefixed-Message"); None at the end.
+
+    Raises LimitExceeded (API-TOO-LARGE), NotSupported (API-COMPRESSED), BadParameter (API-MESSAGE).
+    """
+    try:
+        head = await h2_stream.recv_data(5)
+        if not head:
+            return None
+        compressed, length = struct.unpack(">BI", head)
+        if compressed:
+            raise NotSupported("API-COMPRESSED")
+        if length > LARGEST_MESSAGE:
+            raise LimitExceeded("API-TOO-LARGE", size=length, limit=LARGEST_MESSAGE)
+        return shape.FromString(await h2_stream.recv_data(length))
+    except (DecodeError, AssertionError) as error:  # grpclib asserts that a message is complete
+        raise BadParameter("API-MESSAGE", problem=str(error)[:120]) from None
+
+
+async def _refuse(stream: Any, error: TeleportError) -> None:
+    fields = {name: value[:_LONGEST_FIELD] for name, value in error.fields.items()}
+    data = msgspec.json.encode({"code": error.code, "fields": fields, "id": error.id})
+    try:
+        await stream.send_trailing_metadata(
+            status=Status(error.kind.grpc), status_message=error.what[:_LONGEST_FIELD], metadata={_ERROR_KEY: data}
+        )
+    except (h2.exceptions.H2Error, ProtocolError):
+        stream._cancel_done = True
+
+
+class _Bound:
+    """What grpclib wants of a service object."""
+
+    def __init__(self, mapping: dict[str, Handler]) -> None:
+        self._mapping = mapping
+
+    def __mapping__(self) -> dict[str, Handler]:
+        return self._mapping
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: grpclib's protocol, known to the server until it ends."""
+
+    def __init__(self, server: Server, caller: Caller) -> None:
+        self._server = server
+        self._transport: asyncio.BaseTransport | None = None
+        grpc = grpclib.server.Server([_Bound(server.bound(caller))], config=_WINDOW)
+        self._inner: Any = grpc._protocol_factory()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._server._open.add(self)
+        self._inner.connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return None
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server._open.discard(self)
+        self._inner.connection_lost(exc)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._inner.processor.close("the server stops")
+
+    async def wait_closed(self) -> None:
+        await self._inner.handler.wait_closed()
+
+
+class Channel:
+    """A client's side: one connection, opened when first needed and again after it was lost."""
+
+    def __init__(self, connect: Connect, *, patience: float = PATIENCE) -> None:
+        self._inner = _InnerChannel(connect)
+        self._patience = patience
+
+    async def unary(self, method: Call[Q, R], request: Q, *, timeout: float = 0) -> R:
+        """Call a method and return its reply; `timeout` in seconds, 0 for the channel's own.
+
+        Raises what the server raised, Unavailable (API-UNAVAILABLE) or TimedOut (API-DEADLINE).
+        """
+        seconds = timeout or self._patience
+        opened = self._inner.request(
+            method.path, Cardinality.UNARY_UNARY, method.request, method.reply, timeout=seconds
+        )  # fmt: skip
+        try:
+            async with opened as stream:
+                await stream.send_message(request, end=True)
+                await stream.recv_initial_metadata()
+                with stream._wrapper:
+                    reply = await _receive(stream._stream, method.reply)
+                await stream.recv_trailing_metadata()
+            if reply is None:
+                raise BadParameter("API-MESSAGE", problem="the reply has no message")
+            return reply
+        except TimeoutError:
+            raise TimedOut("API-DEADLINE", method=method.path, seconds=f"{seconds:g}") from None
+        except _FAILURES as error:
+            raise _explain(opened, error) from None
+
+    async def stream(self, method: Call[Q, R], request: Q) -> AsyncGenerator[R, None]:
+        """Call a method that answers with a series; ends with it. Raises as `unary` does."""
+        opened = self._inner.request(method.path, Cardinality.UNARY_STREAM, method.request, method.reply)
+        try:
+            async with opened as stream:
+                await stream.send_message(request, end=True)
+                await stream.recv_initial_metadata()
+                while (reply := await _receive(stream._stream, method.reply)) is not None:
+                    yield reply
+                await stream.recv_trailing_metadata()
+        except _FAILURES as error:
+            raise _explain(opened, error) from None
+
+    def close(self) -> None:
+        """Cut the connection."""
+        self._inner.close()
+
+
+class _InnerChannel(GrpcChannel):
+    def __init__(self, connect: Connect) -> None:
+        super().__init__("teleport.cluster.local", 3025, config=_WINDOW)
+        self._connect = connect
+
+    async def _create_connection(self) -> Any:
+        return await self._connect(self._protocol_factory)
+
+    def close(self) -> None:
+        super().close()
+        self._protocol = None
+
+
+_FAILURES = (GRPCError, StreamTerminatedError, ProtocolError, h2.exceptions.H2Error, OSError, AttributeError)
+
+
+def _explain(opened: Any, error: BaseException) -> TeleportError:
+    """Turn a failed call into the error that the server sent, or into one that says it did not answer."""
+    carrier = getattr(opened, "_stream", None)
+    headers = (carrier.trailers or carrier.headers or []) if carrier is not None else []
+    known = dict(headers)
+    try:
+        status = int(known["grpc-status"])
+        data = decode_metadata(headers).get(_ERROR_KEY)
+        if data is None:
+            message = error.message if isinstance(error, GRPCError) else ""
+            return from_grpc(status, "API-STATUS", {"status": str(status), "message": message or ""})
+        sent = msgspec.json.decode(data, type=_Sent)
+        return from_grpc(status, sent.code, sent.fields, sent.id)
+    except (KeyError, ValueError, msgspec.DecodeError):
+        return Unavailable("API-UNAVAILABLE", problem=str(error)[:200] or type(error).__name__)
+
+
+class _Sent(msgspec.Struct):
+    code: str
+    fields: dict[str, str] = {}
+    id: str = ""

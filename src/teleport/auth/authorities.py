@@ -1,0 +1,34 @@
+"""Authorities: the cluster's own certificate authorities, as other features need them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from teleport.api.messages import Authority
+from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.store.resources import Resources
+
+
+class Authorities:
+    """Reads authorities; their keys are in the signer."""
+
+    def __init__(self, resources: Resources, cluster: str) -> None:
+        self._resources = resources
+        self._cluster = cluster
+
+    async def own(self, ca_type: str) -> CertAuthority:
+        """Return the authority of this cluster. Raises NotFound (STORE-RESOURCE-NOT-FOUND)."""
+        return await self._resources.get(CertAuthority, self._cluster, ca_type)
+
+    async def every(self) -> tuple[CertAuthority, ...]:
+        """Return all authorities that are trusted, in order of type."""
+        return tuple(await self._resources.list(CertAuthority))
+
+
+def public(authority: CertAuthority) -> Authority:
+    """Return what others need to recognise certificates of the authority."""
+    return Authority(
+        cluster=authority.spec.cluster_name, type=authority.spec.type,
+        ssh_keys=tuple(key.public_key for key in authority.trusted_ssh()),
+        tls_certificates=tuple(cast(str, key.cert) for key in authority.trusted_tls()),
+    )  # fmt: skip

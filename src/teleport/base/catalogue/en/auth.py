@@ -1,0 +1,91 @@
+"""AUTH-*: the control plane: signing in, links, changing resources."""
+
+from teleport.base.catalogue import Page
+
+PAGES = {
+    "AUTH-LOGIN": Page(
+        what="invalid credentials",
+        why="the user name, the password, or both are wrong, or the user has not set a password yet",
+        fix="check both; an administrator can make a new link with `tctl users reset <name>`",
+    ),
+    "AUTH-LOCKED-OUT": Page(
+        what="user has exceeded maximum failed login attempts",
+        why="five attempts failed within 30 minutes; further ones are refused for 30 minutes, right or wrong",
+        fix="wait half an hour, or ask an administrator for `tctl users reset <name>`",
+    ),
+    "AUTH-PASSWORD-LENGTH": Page(
+        what="the password is too short or too long",
+        why="a password has at least {minimum} and at most {maximum} characters",
+        fix="choose another one; several words in a row are easy to remember",
+    ),
+    "AUTH-INVITE": Page(
+        what="this link is not valid",
+        why="it was used already, has expired, was replaced by a newer one, or was not copied completely",
+        fix="ask an administrator for a new link: `tctl users reset <name>`",
+    ),
+    "AUTH-INVITE-TTL": Page(
+        what="a link cannot be valid for {asked}",
+        why="this kind of link is valid for at most {maximum}",
+        fix="choose a time between 1m and {maximum}",
+    ),
+    "AUTH-HAS-PASSWORD": Page(
+        what="user {user!r} has a password already",
+        why="an invitation is for the first password only",
+        fix="run `tctl users reset {user}` to replace the password",
+    ),
+    "AUTH-NO-ROLE": Page(
+        what='role "{role}" is not found',
+        why="{kind} {name!r} names a role that does not exist",
+        fix="create the role first, or name one that `tctl get roles` lists",
+    ),
+    "AUTH-ROLE-IN-USE": Page(
+        what='failed to delete role "{role}" that is still in use by a user',
+        why="these users hold it: {users}",
+        fix="take it from them first: `tctl users update <name> --set-roles=<other roles>`",
+    ),
+    "AUTH-NOT-WRITABLE": Page(
+        what='{action} resources of type "{kind}" is not supported',
+        why="the cluster itself keeps this kind",
+        fix="see `tctl api-resources` for what may be changed",
+    ),
+    "AUTH-ESCALATION": Page(
+        what="a service may not write events of type {event!r}",
+        why="events of this type are written by the Auth Service itself, about its own acts",
+        fix="emit only what the service saw: sessions and commands",
+    ),
+    "AUTH-HOST-SELF": Page(
+        what="host {caller} may not ask for certificates of host {asked} in the roles {roles}",
+        why="a host may renew its own certificates, in the system roles that it joined with",
+        fix="join the other host with a token of its own",
+    ),
+    "AUTH-HOST-REQUEST": Page(
+        what="the request for host certificates is wrong: {problem}",
+        why="a host is named by a UUID and has at least one system role",
+        fix="correct the request",
+    ),
+    "AUTH-DECISION": Page(
+        what='decision "{id}" not found',
+        why="no refusal of this cluster in the last 30 days has that id",
+        fix="copy the id from the message again; it has 26 characters",
+    ),
+    "AUTH-NO-SIGNING-KEY": Page(
+        what="the {type} authority of {cluster} has no key that can sign",
+        why="its keys belong to another Auth Service, or its data directory was not complete",
+        fix="check that <data_dir>/keys belongs to this cluster",
+    ),
+    "AUTH-OTHER-CLUSTER": Page(
+        what="the data directory belongs to cluster {stored!r}, the configuration names {configured!r}",
+        why="a cluster's name stands in every certificate and cannot be changed later",
+        fix="set cluster_name to {stored!r}, or start with an empty data directory",
+    ),
+    "AUTH-LIST-LIMIT": Page(
+        what="a page cannot have {limit} resources",
+        why="a page has between 1 and {maximum}",
+        fix="ask for fewer and follow `next`",
+    ),
+    "AUTH-WATCH-KINDS": Page(
+        what="a watch names between 1 and {maximum} kinds",
+        why="each watched kind costs the server memory",
+        fix="open several watches",
+    ),
+}

@@ -1,0 +1,105 @@
+"""CLI-*: command lines and what commands do on this machine."""
+
+from teleport.base.catalogue import Page
+
+PAGES = {
+    "CLI-INTERNAL": Page(
+        what="unexpected condition: {kind}: {problem}",
+        why="a defect of this program, or something in its surroundings that it did not expect",
+        fix="run it again with --debug and report what it prints",
+    ),
+    "CLI-USAGE": Page(
+        what="{problem}",
+        why="the command line has something that the command does not take, or lacks something that it needs",
+        fix="run `{command} --help`",
+    ),
+    "CLI-UNKNOWN-COMMAND": Page(
+        what="{program} has no command {wanted!r}{hint}",
+        fix="run `{program} help` for the list of commands",
+    ),
+    "CLI-GROUP": Page(
+        what="{group!r} needs another word",
+        why="the commands are: {known}",
+        fix="run `{program} help` for what they do",
+    ),
+    "CLI-NO-COMMAND": Page(
+        what="cannot understand {given!r}",
+        why="a command word must follow the options",
+        fix="run `{program} help` for the list of commands",
+    ),
+    "CLI-UNKNOWN-CODE": Page(
+        what="no error has the code {wanted!r}{hint}",
+        why="codes are printed in the second line of an error report, after `code:`",
+        fix="copy the code from the report",
+    ),
+    "CLI-NO-CLUSTER": Page(
+        what="no way to a cluster from here",
+        why="this machine runs no Auth Service whose admin socket could be used, and there is no valid sign-in",
+        fix="run it on the auth host, with -c for its configuration, or sign in with `tsh login --proxy=...`",
+    ),
+    "CLI-ADMIN-SOCKET": Page(
+        what="cannot use the admin socket {path}: {problem}",
+        why="it is there while the Auth Service runs, and only for its user and root",
+        fix="start the Auth Service, or run the command as its user; elsewhere sign in with `tsh login`",
+    ),
+    "CLI-AUDIT-BROKEN": Page(
+        what="the chain of the audit log is broken: {logs}",
+        why="a record was changed, removed or put in after it was written, or the disk lost some",
+        fix="keep a copy of the store, compare it with a backup, and find out who could write to the disk",
+    ),
+    "CLI-NO-FILE": Page(
+        what="open {path}: no such file or directory",
+        why="the documents to create are read from that file",
+        fix="check the name, or use - to read from standard input",
+    ),
+    "CLI-FILE": Page(
+        what="cannot read {path}: {problem}",
+        why="the file must be readable UTF-8 text",
+        fix="check its permissions and its encoding, for example with `file {path}`",
+    ),
+    "CLI-CREATE-KIND": Page(
+        what="creating resources of type {kind!r} is not supported",
+        why="the cluster makes these itself",
+        fix="run `tctl api-resources` to see what can be done with each kind",
+    ),
+    "CLI-EDIT-KIND": Page(
+        what="editing resources of type {kind!r} is not supported",
+        why="the cluster keeps these itself",
+        fix="run `tctl api-resources` to see what can be done with each kind",
+    ),
+    "CLI-RM-KIND": Page(
+        what="deleting resources of type {kind!r} is not supported",
+        why="the cluster needs them",
+        fix="run `tctl api-resources` to see what can be done with each kind",
+    ),
+    "CLI-RM-NAME": Page(
+        what="a resource to remove is named type/name",
+        why="all resources of a kind are never removed at once",
+        fix="run `tctl rm {kind}/NAME`; `tctl get {kind}` shows the names",
+    ),
+    "CLI-EDIT-ONE": Page(
+        what="exactly one resource can be edited at a time",
+        why="the argument names none or several, or the edited text holds more or less than one document",
+        fix="name it as type/name, for example `tctl edit role/access`",
+    ),
+    "CLI-EDIT-RENAME": Page(
+        what="the name or kind of {kind}/{name} was changed in the editor",
+        why="an edit keeps both; another name is another resource",
+        fix="leave kind, name and sub_kind as they are, or use `tctl create` and `tctl rm`",
+    ),
+    "CLI-EDITOR": Page(
+        what="the editor {editor!r} ended with status {status}",
+        why="nothing was changed, because the editor did not end well",
+        fix="set TELEPORT_EDITOR, VISUAL or EDITOR to an editor that works here",
+    ),
+    "CLI-MIXED-KINDS": Page(
+        what="resources of several kinds cannot be shown in one table",
+        why="each kind has columns of its own",
+        fix="add --format=yaml or --format=json, or name one kind",
+    ),
+    "CLI-LOCK-TIMES": Page(
+        what="use only one of --ttl and --expires",
+        why="both say when the lock ends",
+        fix="leave one of them out; with neither, the lock stays until it is removed",
+    ),
+}

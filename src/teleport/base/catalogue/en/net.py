@@ -1,0 +1,191 @@
+"""NET-*: connections, addresses and TLS."""
+
+from teleport.base.catalogue import Page
+
+PAGES = {
+    "NET-RESET": Page(
+        what="the connection to {address} was reset",
+        why="the other end, or something between, dropped it: {reason}",
+        fix="try again; if it stays, look at the other end's log for the same time",
+    ),
+    "NET-CLOSED": Page(
+        what="the connection to {address} is closed",
+        why="this end closed it, or an interrupted write left it unusable",
+        fix="open a new connection",
+    ),
+    "NET-BUSY": Page(
+        what="two tasks {action} the connection to {address} at the same time",
+        why="a stream has one reader and one writer",
+        fix="this is a defect of the program: please report it",
+    ),
+    "NET-ADDRESS": Page(
+        what="{value!r} is not an address",
+        why="{problem}",
+        fix="write host:port, [IPv6]:port or unix:/path",
+    ),
+    "NET-REFUSED": Page(
+        what="{address} refused the connection",
+        why="nothing listens there, or a firewall rejects it",
+        fix="check the address, and that the service is started on it",
+    ),
+    "NET-DNS": Page(
+        what="the name {host} cannot be resolved",
+        why="{reason}",
+        fix="check the name for typing errors and the name server with `getent hosts {host}`",
+    ),
+    "NET-TIMEOUT": Page(
+        what="no connection to {address} within {seconds} seconds",
+        why="no answer came: a firewall drops the packets, or the host is down",
+        fix="check the address and the firewalls on the way",
+    ),
+    "NET-UNREACHABLE": Page(
+        what="{address} cannot be reached",
+        why="{reason}",
+        fix="check the route and the address",
+    ),
+    "NET-DENIED": Page(
+        what="this user may not connect to or listen on {address}",
+        why="{reason}",
+        fix="run as the owner of the socket, or choose another port or path",
+    ),
+    "NET-IN-USE": Page(
+        what="the address {address} is already in use",
+        why="another process listens on it",
+        fix="stop that process (`ss -ltnpx` names it) or choose another address",
+    ),
+    "NET-NOT-A-SOCKET": Page(
+        what="{address} exists and is not a socket",
+        why="only a stale socket is removed to make room for a new one",
+        fix="move the file away or choose another path",
+    ),
+    "NET-LISTEN": Page(
+        what="cannot listen on {address}",
+        why="{reason}",
+        fix="choose an address of this host",
+    ),
+    "NET-FILES": Page(
+        what="new connections to {address} wait: {reason}",
+        why="the process or the host has no free file descriptors or memory for them",
+        fix="raise the limit (`ulimit -n`, LimitNOFILE= in the unit) or the number of instances",
+    ),
+    "NET-FIRST-BYTES": Page(
+        what="no complete first message from {address} within {seconds} seconds",
+        why="the peer connected and did not say what it wants in time",
+        fix="connect with a TLS client; health checks should use HTTPS",
+    ),
+    "NET-PROTOCOL": Page(
+        what="failed to detect connection protocol, first few bytes were: {start}",
+        why="{problem}",
+        fix="connect with a TLS client; health checks should use HTTPS",
+    ),
+    "NET-PLAIN-HTTP": Page(
+        what="this port speaks HTTPS, and the request came as plain HTTP",
+        why="nothing is served without encryption",
+        fix="use https:// in the address",
+    ),
+    "NET-NO-ROUTE": Page(
+        what="no handler for the protocols offered: {alpn}",
+        why="the service that they belong to is not enabled here",
+        fix="check the address, and which services are enabled on this host",
+    ),
+    "NET-IDLE": Page(
+        what="the connection was closed after {seconds} seconds without data",
+        why="the idle limit was reached",
+        fix="send keep-alives, or raise the idle limit",
+    ),
+    "NET-DEADLINE": Page(
+        what="the connection was closed because its time was over",
+        why="a connection lives no longer than the certificate or the limit that admitted it",
+        fix="sign in again and reconnect",
+    ),
+    "NET-CUT": Page(
+        what="the connection was cut: {reason}",
+        why="an administrator or a lock ended it",
+        fix="ask your administrator",
+    ),
+    "NET-TLS-TIMEOUT": Page(
+        what="no TLS handshake with {address} within {seconds} seconds",
+        why="the peer accepted the connection and did not answer",
+        fix="check that the address is a TLS port and that nothing between holds the packets back",
+    ),
+    "NET-TLS-EOF": Page(
+        what="{address} closed the connection during the TLS handshake",
+        why="the peer does not speak TLS on this port, or it refused this connection without saying why",
+        fix="check the address and port, and the other end's log",
+    ),
+    "NET-TLS-TRUNCATED": Page(
+        what="the TLS connection to {address} ended without its closing message",
+        why="the peer crashed, or something between cut the connection; data may be missing",
+        fix="try again",
+    ),
+    "NET-TLS-NOT-TLS": Page(
+        what="{address} does not speak TLS",
+        why="its first bytes are not a TLS message",
+        fix="check the port: is it a plain HTTP or an SSH port?",
+    ),
+    "NET-TLS-FAILED": Page(
+        what="the TLS connection with {address} failed: {reason}",
+        why="the two sides could not agree, or a message was damaged",
+        fix="check both ends' logs and versions",
+    ),
+    "NET-TLS-VERSION": Page(
+        what="no common TLS version or cipher with {address}",
+        why="{reason}",
+        fix="update the older side; TLS 1.2 is the least",
+    ),
+    "NET-TLS-PROTOCOL": Page(
+        what="no shared application protocol with {address}",
+        why="this side offers {offered}; a proxy or load balancer between may have removed them",
+        fix="check the address, and whether a load balancer on the way terminates TLS",
+    ),
+    "NET-TLS-EXPIRED": Page(
+        what="the certificate of {address} has expired",
+        why="{reason}",
+        fix="renew it; if it is fresh, check the clocks on both sides",
+    ),
+    "NET-TLS-NOT-YET-VALID": Page(
+        what="the certificate of {address} is not valid yet",
+        why="{reason}",
+        fix="check the clocks on both sides",
+    ),
+    "NET-TLS-UNKNOWN-CA": Page(
+        what="the certificate of {address} is signed by an unknown authority",
+        why="{reason}",
+        fix="check that this is the right cluster; sign in again if its authority was rotated",
+    ),
+    "NET-TLS-NAME": Page(
+        what="the certificate of {address} is for another name",
+        why="{reason}",
+        fix="use a name that is in the certificate, or add this one to `public_addr`",
+    ),
+    "NET-TLS-BAD-CERTIFICATE": Page(
+        what="the certificate of {address} is not acceptable",
+        why="{reason}",
+        fix="check which certificate the other side presents and for what use it was issued",
+    ),
+    "NET-TLS-NO-CERTIFICATE": Page(
+        what="{address} presented no certificate",
+        why="this port asks every client for one",
+        fix="sign in first (`tsh login`), or give an identity file",
+    ),
+    "NET-TLS-REFUSED-BAD-CERTIFICATE": Page(
+        what="{address} refused our certificate: bad certificate",
+        why="the certificate is damaged, revoked, of the wrong use, or not one of that cluster",
+        fix="sign in again (`tsh login`); check that the address belongs to the cluster",
+    ),
+    "NET-TLS-REFUSED-EXPIRED": Page(
+        what="{address} refused our certificate: bad certificate (it has expired)",
+        why="the validity is over by the other side's clock",
+        fix="sign in again (`tsh login`); if it is fresh, check the clocks on both sides",
+    ),
+    "NET-TLS-REFUSED-UNKNOWN-CA": Page(
+        what="{address} refused our certificate: unknown certificate authority",
+        why="it was issued by another cluster, or before that cluster's authority was rotated",
+        fix="sign in to that cluster (`tsh login --proxy=...`)",
+    ),
+    "NET-TLS-REFUSED-NO-CERTIFICATE": Page(
+        what="{address} asks for a certificate and got none",
+        why="this port is for signed-in callers only",
+        fix="sign in first (`tsh login`), or give an identity file",
+    ),
+}

@@ -1,0 +1,36 @@
+"""WIRE-*: bytes that break a protocol."""
+
+from teleport.base.catalogue import Page
+
+PAGES = {
+    "WIRE-SHORT": Page(
+        what="the message ends {missing} bytes too early",
+        why="a length inside the message points beyond its end, or the sender stopped in the middle",
+        fix="check that both sides speak the same protocol and that nothing between them cuts the connection",
+    ),
+    "WIRE-TRAILING": Page(
+        what="{count} bytes follow the end of the message",
+        why="a length inside the message is smaller than its content",
+        fix="check that both sides speak the same protocol",
+    ),
+    "WIRE-RANGE": Page(
+        what="{value} does not fit into {bits} bits",
+        why="the protocol gives this field a fixed size",
+        fix="send a smaller value, or split the message",
+    ),
+    "WIRE-TLS-HELLO": Page(
+        what="not a TLS ClientHello: {problem}",
+        why="the first bytes of the connection break RFC 8446 (or its extensions)",
+        fix="connect with a TLS client; plain text and other protocols are not served on this port",
+    ),
+    "WIRE-TLS-SIZE": Page(
+        what="the TLS ClientHello is larger than {limit} bytes or comes in more than {records} records",
+        why="the first message of a connection is bounded, because its sender is still unknown",
+        fix="offer fewer protocol names and extensions",
+    ),
+    "WIRE-PROXY-HEADER": Page(
+        what="invalid PROXY line: {problem}",
+        why="the PROXY header in front of the connection breaks the PROXY protocol specification",
+        fix="check the load balancer's PROXY protocol setting, or turn `proxy_protocol` off on both sides",
+    ),
+}

@@ -1,0 +1,137 @@
+"""Entry of the four commands: finds the module of a command word and runs it.
+
+Here: dispatch, `version`, the exit status. Not here: texts of help (`cli.overview`), reports of errors and
+formats (`cli.common`), the commands themselves (one module each).
+
+Nothing heavy is imported before it is known to be needed: `ssh` starts `tsh` for every connection. Each
+program's package holds a table of command words and the functions that serve them; a module is imported
+when its command is called, and click only there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, NoReturn
+
+from teleport.version import GIT_REF, VERSION
+
+if TYPE_CHECKING:
+    import click
+
+INTERRUPTED, BROKEN_PIPE = 130, 141
+"""Exit statuses of a command that SIGINT or a reader's disappearance ended, as shells count them."""
+
+
+def teleport() -> NoReturn:
+    """The server."""
+    sys.exit(main("teleport", sys.argv[1:]))
+
+
+def tctl() -> NoReturn:
+    """The administrator's command."""
+    sys.exit(main("tctl", sys.argv[1:]))
+
+
+def tsh() -> NoReturn:
+    """The user's command."""
+    sys.exit(main("tsh", sys.argv[1:]))
+
+
+def tbot() -> NoReturn:
+    """The robot's command."""
+    sys.exit(main("tbot", sys.argv[1:]))
+
+
+def main(program: str, arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit status: 0, 1 for an error, 2 for a wrong command line."""
+    debug = os.environ.get("TELEPORT_DEBUG", "").lower() in ("1", "true", "yes")
+    try:
+        status = _dispatch(program, list(arguments), debug)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return BROKEN_PIPE
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's last flush go nowhere, so that it does not complain of the closed pipe."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _dispatch(program: str, arguments: list[str], debug: bool) -> int:
+    package = _package(program)
+    leading, words = _split(arguments, package.GLOBALS)
+    debug = debug or bool({"-d", "--debug"} & set(leading))
+    leading = [option for option in leading if option not in ("-d", "--debug")]
+    if words[:1] == ["version"]:
+        return _version(program, words[1:])
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        if len(words) >= count and name in package.COMMANDS:
+            return _run(program, name, package.COMMANDS[name], [*leading, *words[count:]], debug)
+    return _help(program, leading, words, debug)
+
+
+def _help(program: str, leading: list[str], words: list[str], debug: bool) -> int:
+    """Everything that is not a command: questions and mistakes."""
+    from teleport.cli import overview
+
+    match words:
+        case ["help", code] if overview.is_code(code) and code not in _package(program).COMMANDS:
+            return overview.page(program, code)
+        case ["help", word, *rest] if word != "help":
+            return _dispatch(program, [word, *rest, "--help"], debug)
+    if words[:1] == ["help"] or (not words and leading[:1] in ([], ["-h"], ["--help"])):
+        return overview.overview(program)
+    return overview.unknown(program, leading, words)
+
+
+def _split(arguments: list[str], options: Mapping[str, bool]) -> tuple[list[str], list[str]]:
+    """Separate options that stand before the command word; `options` says which of them take a value."""
+    end = 0
+    while end < len(arguments) and arguments[end].startswith("-"):
+        end += 2 if options.get(arguments[end]) else 1
+    return arguments[:end], arguments[end:]
+
+
+def _run(program: str, name: str, target: str, arguments: list[str], debug: bool) -> int:
+    """Import the command and call it."""
+    from teleport.base import log
+    from teleport.cli import common
+
+    log.setup(level="DEBUG" if debug else "WARN")
+    try:
+        module, _, attribute = target.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return common.invoke(command, f"{program} {name}", arguments)
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:
+        return common.failure(error)
+
+
+def _version(program: str, arguments: list[str]) -> int:
+    """Print `Teleport v<semver> git:<ref> <runtime>`; `--raw` prints the number alone."""
+    if arguments == ["--raw"] and program == "teleport":
+        print(VERSION)
+    elif arguments in ([], ["--client"], ["-d"], ["--debug"]):
+        print(f"Teleport v{VERSION} git:{GIT_REF} python{platform.python_version()}")
+    else:
+        from teleport.cli import overview
+
+        return overview.misused(program, "version", arguments[0])
+    return 0
+
+
+def _package(program: str) -> ModuleType:
+    return importlib.import_module(f"teleport.cli.{program}")

@@ -1,0 +1,32 @@
+"""tctl nodes ls: registered SSH servers."""
+
+from __future__ import annotations
+
+import click
+
+from teleport.base.text import parse_labels, table, terminal_width
+from teleport.cli.common import format_option, show
+from teleport.cli.tctl.session import call, collect, config_option
+from teleport.model import resource
+from teleport.model.kinds.node import Node
+
+
+@click.command("nodes ls")
+@click.argument("selector", metavar="[LABELS]", default="")
+@click.option("--search", default="", help="Words, separated by commas, that must occur in name or labels.")
+@click.option("--query", default="", help='A predicate, for example \'labels["env"] == "prod"\'.')
+@click.option("-v", "--verbose", is_flag=True, help="Show whole labels.")
+@format_option
+@config_option
+def ls(selector: str, search: str, query: str, verbose: bool, output_format: str, config: str | None) -> None:
+    """List SSH servers."""
+    wanted = parse_labels(selector)
+    words = tuple(word for word in search.split(",") if word)
+    nodes = call(config, lambda client: collect(client.list("node", labels=wanted, search=words, query=query)))
+    if output_format != "text":
+        show([resource.dump(node) for node in nodes], output_format)
+        return
+    columns = Node.info.columns
+    rows = [[column.cell(node) for column in columns] for node in nodes]
+    for line in table([column.heading for column in columns], rows, width=0 if verbose else terminal_width()):
+        click.echo(line)

@@ -1,0 +1,151 @@
+"""tctl users: accounts of people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from teleport.api.client import AuthClient
+from teleport.api.messages import Invite
+from teleport.base.clock import SystemClock
+from teleport.base.struct import Duration
+from teleport.base.text import table
+from teleport.cli.common import format_option, show
+from teleport.cli.tctl.session import call, collect, config_option, public_address
+from teleport.model import resource
+from teleport.model.kinds.user import User
+
+SHARE = """NOTE: Make sure {proxy} points at a Teleport proxy which users can access."""
+
+
+def _words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(word.strip() for word in value.split(",") if word.strip())
+
+
+def _ttl(_context: click.Context, _option: click.Parameter, value: str | None) -> Duration | None:
+    return None if value is None else Duration.parse(value)
+
+
+@click.command("users add")
+@click.argument("account")
+@click.option("--roles", callback=_words, required=True, help="Roles, separated by commas.")
+@click.option("--logins", callback=_words, help="Logins of hosts: the trait {{internal.logins}}.")
+@click.option("--ttl", callback=_ttl, help="How long the link is valid [1h, at most 48h].")
+@format_option
+@config_option
+def add(
+    account: str,
+    roles: tuple[str, ...],
+    logins: tuple[str, ...] | None,
+    ttl: Duration | None,
+    output_format: str,
+    config: str | None,
+) -> None:
+    """Create a user and print a link to set a password.
+
+    \b
+    tctl users add alice --roles=access --logins=alice,ubuntu
+    """
+    traits = {"logins": list(logins)} if logins else {}
+    user = resource.load(
+        {
+            "kind": "user",
+            "version": "v2",
+            "metadata": {"name": account},
+            "spec": {"roles": list(roles), "traits": traits},
+        }
+    )
+
+    async def work(client: AuthClient) -> Any:
+        await client.create(user)
+        return await client.create_invite(account, ttl=float(ttl or 0))
+
+    invite = call(config, work)
+    text = f'User "{account}" has been created but requires a password. Share this URL with the user to complete user setup'
+    _print_invite(invite, text, output_format, config)
+
+
+@click.command("users reset")
+@click.argument("account")
+@click.option("--ttl", callback=_ttl, help="How long the link is valid [8h, at most 24h].")
+@format_option
+@config_option
+def reset(account: str, ttl: Duration | None, output_format: str, config: str | None) -> None:
+    """Remove a user's password and print a link to set a new one."""
+    invite = call(config, lambda client: client.create_reset(account, ttl=float(ttl or 0)))
+    text = f"User {account} has been reset. Share this URL with the user to complete password reset"
+    _print_invite(invite, text, output_format, config)
+
+
+def _print_invite(invite: Invite, text: str, output_format: str, config: str | None) -> None:
+    proxy = public_address(config)
+    url = f"https://{proxy}{invite.path}"
+    if output_format != "text":
+        show({"user": invite.user, "url": url, "expires": invite.expires.isoformat()}, output_format)
+        return
+    left = round((invite.expires - SystemClock().now()).total_seconds() / 60) * 60
+    click.echo(f"{text}, link is valid for {_short(left)}:\n{url}\n\n{SHARE.format(proxy=proxy)}")
+
+
+def _short(seconds: float) -> str:
+    """Return `1h` for 3600: as people say it."""
+    text = str(Duration(seconds))
+    return text.replace("m0s", "m").replace("h0m", "h") if text.endswith("m0s") else text
+
+
+@click.command("users ls")
+@format_option
+@config_option
+def ls(output_format: str, config: str | None) -> None:
+    """List users."""
+    users: list[User] = call(config, lambda client: collect(client.list("user")))
+    if output_format != "text":
+        show([resource.dump(user) for user in users], output_format)
+    elif not users:
+        click.echo("No users found")
+    else:
+        for line in table(["User", "Roles"], [(user.name, ",".join(user.spec.roles)) for user in users]):
+            click.echo(line)
+
+
+@click.command("users update")
+@click.argument("account")
+@click.option("--set-roles", callback=_words, help="Replace the roles.")
+@click.option("--set-logins", callback=_words, help="Replace the logins.")
+@config_option
+def update(
+    account: str, set_roles: tuple[str, ...] | None, set_logins: tuple[str, ...] | None, config: str | None
+) -> None:
+    """Change roles or logins of a user; they count from the next sign-in on."""
+
+    async def work(client: AuthClient) -> None:
+        changed = resource.dump(await client.get("user", account))
+        spec = changed.setdefault("spec", {})
+        if set_roles is not None:
+            spec["roles"] = list(set_roles)
+        if set_logins is not None:
+            spec.setdefault("traits", {})["logins"] = list(set_logins)
+        await client.update(resource.load(changed))
+
+    call(config, work)
+    click.echo(f"User {account} has been updated:")
+    if set_roles is not None:
+        click.echo(f"\tNew roles: {','.join(set_roles)}")
+    if set_logins is not None:
+        click.echo(f"\tNew logins: {','.join(set_logins)}")
+
+
+@click.command("users rm")
+@click.argument("accounts", metavar="ACCOUNT[,...]")
+@config_option
+def rm(accounts: str, config: str | None) -> None:
+    """Delete users."""
+    names = [name for name in accounts.split(",") if name]
+
+    async def work(client: AuthClient) -> None:
+        for name in names:
+            await client.delete("user", name)
+            click.echo(f'User "{name}" has been deleted')
+
+    call(config, work)

@@ -1,0 +1,165 @@
+"""tsh login, logout, status: sign-ins and what is known of them."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from typing import Any
+
+import click
+
+from teleport.base.clock import Clock, SystemClock
+from teleport.base.disk import SystemDisk
+from teleport.base.errors import BadParameter, NotFound
+from teleport.base.text import valid_for
+from teleport.cli.common import format_option, show
+from teleport.client.profile import Home, Profile
+
+
+@click.command("login")
+@click.option("--proxy", envvar="TELEPORT_PROXY", help="Address of the proxy, host or host:port.")
+@click.option("--user", envvar="TELEPORT_USER", help="Your user name in the cluster.")
+@click.option("--ttl", type=click.IntRange(min=1), default=None, help="Wished validity in minutes.")
+@click.option("--insecure", is_flag=True, help="Do not check the proxy's web certificate (first contact, tests).")
+def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool) -> None:
+    """Sign in and store short-lived certificates.
+
+    \b
+    tsh login --proxy=teleport.example.com --user=alice
+    The password is asked for on the terminal, or read as one line from standard input.
+    """
+    clock = SystemClock()
+    home = Home.from_environment(os.environ, SystemDisk())
+    known = _known(home, proxy)
+    if known and known.valid_until > clock.now() and user in (None, known.user) and ttl is None:
+        home.save(known)
+        print_profile(known, clock, active=True)
+        return
+    _sign_in(home, _address(proxy, known), user or (known.user if known else getpass.getuser()), ttl, insecure, clock)
+
+
+def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: bool, clock: Clock) -> None:
+    # Signing in makes keys and speaks TLS; `tsh status` must not pay for importing that.
+    from teleport.base.entropy import SystemEntropy
+    from teleport.client.login import sign_in
+    from teleport.client.web_api import find_proxy
+
+    if insecure:
+        click.echo(
+            "WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True
+        )
+    api, settings = find_proxy(address, insecure=insecure)
+    profile = sign_in(
+        home,
+        api,
+        settings,
+        user=user,
+        password=_password(user),
+        ttl_minutes=ttl or 0,
+        entropy=SystemEntropy(),
+    )
+    print_profile(profile, clock, active=True)
+
+
+def _known(home: Home, proxy: str | None) -> Profile | None:
+    try:
+        if proxy is None:
+            return home.current()
+        profile = home.load(proxy.partition(":")[0])
+    except NotFound:
+        return None
+    return profile if ":" not in proxy or profile.web_proxy_addr == proxy else None
+
+
+def _address(proxy: str | None, known: Profile | None) -> str:
+    if proxy:
+        return proxy
+    if known:
+        return known.web_proxy_addr
+    raise BadParameter("CLIENT-NO-PROXY")
+
+
+def _password(user: str) -> str:
+    if sys.stdin.isatty():
+        return getpass.getpass(f"Enter password for Teleport user {user}: ")
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+@click.command("logout")
+@click.option("--proxy", default=None, help="Only from this proxy.")
+@click.option("--user", default=None, help="Only this user.")
+def logout(proxy: str | None, user: str | None) -> None:
+    """Remove certificates and keys."""
+    home = Home.from_environment(os.environ, SystemDisk())
+    profiles = [
+        profile
+        for profile in home.profiles()
+        if (proxy is None or profile.proxy_host == proxy.partition(":")[0]) and user in (None, profile.user)
+    ]
+    if not profiles:
+        raise NotFound("CLIENT-NOT-LOGGED-IN")
+    for profile in profiles:
+        home.forget(profile)
+    if proxy is None and user is None:
+        click.echo("Logged out all users from all proxies.")
+    else:
+        for profile in profiles:
+            click.echo(f"Logged out {profile.user} from {profile.proxy_host}.")
+
+
+@click.command("status")
+@format_option
+def status(output_format: str) -> None:
+    """Show who you are signed in as, and for how long."""
+    clock = SystemClock()
+    home = Home.from_environment(os.environ, SystemDisk())
+    active = home.current()
+    others = [profile for profile in home.profiles() if profile.proxy_host != active.proxy_host]
+    if output_format == "text":
+        print_profile(active, clock, active=True)
+        for profile in others:
+            print_profile(profile, clock, active=False)
+    else:
+        show(
+            {"active": as_document(active), "profiles": [as_document(p) for p in others], "environment": {}},
+            output_format,
+        )
+    if active.valid_until <= clock.now():
+        raise NotFound(
+            "CLIENT-EXPIRED", user=active.user, proxy=active.proxy_host, until=active.valid_until.isoformat()
+        )
+
+
+def as_document(profile: Profile) -> dict[str, Any]:
+    """Return a profile with the keys that scripts rely on (`.active.roles`, `.active.username`)."""
+    return {
+        "profile_url": profile.url,
+        "username": profile.user,
+        "cluster": profile.cluster,
+        "roles": list(profile.roles),
+        "traits": {name: list(values) for name, values in profile.traits.items()},
+        "logins": list(profile.logins),
+        "kubernetes_enabled": False,
+        "valid_until": profile.valid_until.isoformat().replace("+00:00", "Z"),
+        "extensions": list(profile.extensions),
+    }
+
+
+def print_profile(profile: Profile, clock: Clock, *, active: bool) -> None:
+    """Print a profile as people read it."""
+    validity = f"[{valid_for(profile.valid_until, clock.now())}]"
+    rows = (
+        ("Profile URL", profile.url),
+        ("Logged in as", profile.user),
+        ("Cluster", profile.cluster),
+        ("Roles", ", ".join(profile.roles)),
+        ("Logins", ", ".join(profile.logins)),
+        ("Kubernetes", "disabled"),
+        ("Valid until", f"{profile.valid_until:%Y-%m-%d %H:%M:%S} +0000 UTC {validity}"),
+        ("Extensions", ", ".join(profile.extensions)),
+    )
+    for number, (heading, value) in enumerate(rows):
+        mark = "> " if active and number == 0 else "  "
+        click.echo(f"{mark}{heading + ':':<19} {value}")
+

@@ -1,0 +1,40 @@
+"""tsh ls: the servers that you may reach."""
+
+from __future__ import annotations
+
+import click
+
+from teleport.base.text import label_text, parse_labels, table, terminal_width
+from teleport.cli.common import format_option, show
+from teleport.cli.tsh.session import call, collect
+from teleport.model import resource
+
+
+@click.command("ls")
+@click.argument("selector", metavar="[LABELS]", default="")
+@click.option("--search", default="", help="Words, separated by commas, that must occur in name or labels.")
+@click.option("--query", default="", help='A predicate, for example \'labels["env"] == "prod"\'.')
+@click.option("-v", "--verbose", is_flag=True, help="Show the UUID and whole labels.")
+@format_option
+def ls(selector: str, search: str, query: str, verbose: bool, output_format: str) -> None:
+    """List the servers that you may reach.
+
+    \b
+    tsh ls
+    tsh ls env=dev,team=web
+    """
+    wanted = parse_labels(selector)
+    words = tuple(word for word in search.split(",") if word)
+    nodes = call(lambda client: collect(client.list("node", labels=wanted, search=words, query=query)))
+    nodes.sort(key=lambda node: (node.spec.hostname, node.name))
+    if output_format != "text":
+        show([resource.dump(node) for node in nodes], output_format)
+        return
+    headings = ["Node Name", "Address", "Labels"]
+    rows = [[node.spec.hostname, node.spec.addr, label_text(node.labels_now())] for node in nodes]
+    if verbose:
+        headings.insert(1, "Node ID")
+        for row, node in zip(rows, nodes, strict=True):
+            row.insert(1, node.name)
+    for line in table(headings, rows, width=0 if verbose else terminal_width()):
+        click.echo(line)

@@ -1,0 +1,130 @@
+"""`auth_service`: the cluster's authority, and how people prove who they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from teleport.base.errors import BadParameter, NotSupported
+from teleport.base.struct import Duration, Switch
+from teleport.model.address import Address, parse_addr
+from teleport.model.config.section import ON, Fault, Section, ServiceSection, trying
+from teleport.model.later import Later, Unacted, UnactedSwitch
+from teleport.model.naming import check_cluster_name
+
+AUTH_PORT = 3025
+LISTEN = f"0.0.0.0:{AUTH_PORT}"
+
+_SECOND_FACTORS = ("off", "otp", "webauthn", "on", "optional")
+_OTHER_TYPES = ("github", "oidc", "saml")
+
+
+class Authentication(Section, frozen=True, kw_only=True):
+    """How people sign in. This build knows passwords of local users, and no second factor."""
+
+    type: str = "local"
+    local_auth: Switch = ON
+    second_factor: bool | str = ""
+    """`off`, or nothing; YAML reads the bare word as a boolean."""
+    second_factors: Unacted = None
+    locking_mode: Literal["best_effort", "strict"] = "best_effort"
+    """What a service does whose view of the locks is old: use it, or refuse."""
+
+    webauthn: Unacted = None
+    passwordless: UnactedSwitch = None
+    headless: UnactedSwitch = None
+    connector_name: Annotated[Any, Later(("local",))] = None
+    require_session_mfa: UnactedSwitch = None
+    default_session_ttl: Annotated[Any, Later((Duration(12 * 3600),))] = None
+    device_trust: Annotated[Any, Later(({"mode": "off"}, {"mode": False}))] = None
+    disconnect_expired_cert: UnactedSwitch = None
+    message_of_the_day: Unacted = None
+    stable_unix_user_config: Unacted = None
+    signature_algorithm_suite: Annotated[Any, Later(("balanced-v1",))] = None
+    hardware_key: Unacted = None
+    u2f: Unacted = None
+
+    @property
+    def factor(self) -> str:
+        """The word written as `second_factor`, empty where none is."""
+        if isinstance(self.second_factor, bool):
+            return "on" if self.second_factor else "off"
+        return self.second_factor
+
+    @property
+    def says_password_only(self) -> bool:
+        """Whether the file itself says that there is no second factor."""
+        return self.factor == "off"
+
+    def faults(self) -> Iterator[Fault]:
+        """Return ways to sign in that do not exist, or not yet."""
+        if self.type in _OTHER_TYPES:
+            yield Fault(("type",), _not_yet("type", self.type, "local"))
+        elif self.type != "local":
+            known = ", ".join(("local", *_OTHER_TYPES))
+            yield Fault(
+                ("type",),
+                BadParameter("CONFIG-VALUE", what="type of authentication", value=ascii(self.type[:40]), known=known),
+            )
+        elif not self.local_auth:
+            yield Fault(("local_auth",), BadParameter("CONFIG-NOBODY"))
+        if self.factor not in ("", *_SECOND_FACTORS):
+            known = ", ".join(_SECOND_FACTORS)
+            yield Fault(
+                ("second_factor",),
+                BadParameter("CONFIG-VALUE", what="second factor", value=ascii(self.factor[:40]), known=known),
+            )
+        elif self.factor not in ("", "off"):
+            yield Fault(("second_factor",), _not_yet("second_factor", self.factor, "off"))
+
+
+class AuthSection(ServiceSection, frozen=True, kw_only=True):
+    """The Auth Service."""
+
+    listen_addr: str = LISTEN
+    cluster_name: str = ""
+    """Fixed by the first start; empty: the host's name."""
+    authentication: Authentication = Authentication()
+
+    public_addr: Unacted = None
+    proxy_protocol: UnactedSwitch = None
+    tokens: Unacted = None
+    session_recording: UnactedSwitch = None
+    proxy_checks_host_keys: Unacted = None
+    client_idle_timeout: Annotated[Any, Later((Duration(0),))] = None
+    client_idle_timeout_message: Unacted = None
+    web_idle_timeout: Unacted = None
+    disconnect_expired_cert: UnactedSwitch = None
+    keep_alive_interval: Unacted = None
+    keep_alive_count_max: Unacted = None
+    session_control_timeout: Unacted = None
+    ssh_dial_timeout: Unacted = None
+    routing_strategy: Annotated[Any, Later(("unambiguous_match",))] = None
+    case_insensitive_routing: UnactedSwitch = None
+    proxy_listener_mode: Unacted = None
+    tunnel_strategy: Unacted = None
+    message_of_the_day: Unacted = None
+    license_file: Unacted = None
+    load_all_cas: UnactedSwitch = None
+    ca_key_params: Unacted = None
+    access_monitoring: Unacted = None
+    hosted_plugins: Unacted = None
+    kubeconfig_file: Unacted = None
+
+    @property
+    def listen(self) -> Address:
+        """Where the Auth Service listens."""
+        return parse_addr(self.listen_addr, AUTH_PORT)
+
+    def faults(self) -> Iterator[Fault]:
+        """Return addresses and names out of grammar, and what authentication says."""
+        yield from trying(("listen_addr",), lambda: self.listen)
+        if self.cluster_name:
+            yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
+        for path, error in self.authentication.faults():
+            yield Fault(("authentication", *path), error)
+
+
+def _not_yet(key: str, value: str, supported: str) -> NotSupported:
+    key = f"auth_service.authentication.{key}: {value}"
+    return NotSupported("CONFIG-NOT-SUPPORTED", key=key, supported=supported)

@@ -1,0 +1,59 @@
+"""What the sections of teleport.yaml share: complaints with a path, lists of addresses.
+
+A section reads its own keys and says what is wrong with their values; positions in the file are added by
+`teleport_yaml`, which has the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from teleport.base.errors import TeleportError
+from teleport.base.struct import Struct, Switch
+from teleport.model.address import Address, parse_addr
+from teleport.model.later import Path
+
+ON, OFF = Switch(True), Switch(False)
+
+OneOrMore = str | tuple[str, ...]
+"""A text, or a list of texts, where people may write either."""
+
+
+class Fault(NamedTuple):
+    """Something wrong with a value."""
+
+    path: Path
+    error: TeleportError
+
+
+class Section(Struct, frozen=True, kw_only=True):
+    """A part of teleport.yaml."""
+
+    def faults(self) -> Iterable[Fault]:
+        """Return what is wrong with the values; paths begin at this section."""
+        return ()
+
+
+class ServiceSection(Section, frozen=True, kw_only=True):
+    """A part that a service reads. Nothing in it has an effect when it is not enabled."""
+
+    enabled: Switch = ON
+
+
+def listed(value: OneOrMore) -> tuple[str, ...]:
+    """Return a value of the type OneOrMore as a tuple; an empty text is none."""
+    return (value,) if isinstance(value, str) and value else tuple(value)
+
+
+def addresses(value: OneOrMore, default_port: int) -> tuple[Address, ...]:
+    """Read one address or several. Raises BadParameter (KIND-ADDRESS)."""
+    return tuple(parse_addr(text, default_port) for text in listed(value))
+
+
+def trying(path: Path, check: Callable[..., Any], *arguments: Any) -> Iterator[Fault]:
+    """Call `check`; yield the error it raises, if it does, as a fault at `path`."""
+    try:
+        check(*arguments)
+    except TeleportError as error:
+        yield Fault(path, error)

@@ -1,0 +1,86 @@
+"""`ssh_service`: this host as a server that people reach with SSH."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from teleport.base.errors import BadParameter, TeleportError
+from teleport.base.struct import Duration, Struct
+from teleport.model.address import Address, parse_addr
+from teleport.model.config.section import Fault, OneOrMore, ServiceSection, addresses, trying
+from teleport.model.later import Later, Unacted, UnactedSwitch
+from teleport.model.naming import RESERVED_PREFIX, label_problem
+
+SSH_PORT = 3022
+LISTEN = f"0.0.0.0:{SSH_PORT}"
+SHORTEST_PERIOD = Duration(1)
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """A label whose value is the output of a command, run again each `period`."""
+
+    name: str
+    command: tuple[str, ...]
+    period: Duration = Duration(60)
+
+
+class SshSection(ServiceSection, frozen=True, kw_only=True):
+    """The SSH service."""
+
+    listen_addr: str = LISTEN
+    public_addr: OneOrMore = ()
+    labels: dict[str, str] = {}
+    commands: tuple[Command, ...] = ()
+
+    permit_user_env: UnactedSwitch = None
+    disable_create_host_user: Annotated[Any, Later((True,))] = None
+    port_forwarding: UnactedSwitch = None
+    ssh_file_copy: UnactedSwitch = None
+    x11: Unacted = None
+    pam: Unacted = None
+    enhanced_recording: Unacted = None
+    force_listen: Annotated[Any, Later((True,))] = None
+    allow_tcp_forwarding: UnactedSwitch = None
+
+    @property
+    def listen(self) -> Address:
+        """Where the SSH server listens."""
+        return parse_addr(self.listen_addr, SSH_PORT)
+
+    @property
+    def public(self) -> tuple[Address, ...]:
+        """Addresses under which the server is reached; their hosts stand in its certificate."""
+        return addresses(self.public_addr, self.listen.port or SSH_PORT)
+
+    def faults(self) -> Iterator[Fault]:
+        """Return addresses, labels and commands out of grammar."""
+        yield from trying(("listen_addr",), lambda: self.listen)
+        yield from trying(("public_addr",), addresses, self.public_addr, SSH_PORT)
+        for key, value in self.labels.items():
+            if problem := _problem(key, value):
+                yield Fault(("labels", key), _label(key, problem))
+        taken = set(self.labels)
+        for index, command in enumerate(self.commands):
+            for field, error in _command_faults(command, taken):
+                yield Fault(("commands", index, field), error)
+            taken.add(command.name)
+
+
+def _command_faults(command: Command, taken: set[str]) -> Iterator[tuple[str, TeleportError]]:
+    if problem := _problem(command.name, "") or ("the name is given twice" if command.name in taken else ""):
+        yield "name", _label(command.name, problem)
+    if not command.command or not command.command[0] or any("\0" in word for word in command.command):
+        yield "command", _label(command.name, "`command` is a list of the program and its arguments")
+    if command.period < SHORTEST_PERIOD:
+        yield "period", _label(command.name, f"the period is shorter than {SHORTEST_PERIOD}")
+
+
+def _problem(key: str, value: str) -> str:
+    if key.startswith(RESERVED_PREFIX):
+        return f"labels that begin with {RESERVED_PREFIX} are the cluster's own"
+    return label_problem(key, value)
+
+
+def _label(key: str, problem: str) -> BadParameter:
+    return BadParameter("KIND-LABEL", kind="ssh_service", label=ascii(key[:60]), problem=problem)

@@ -1,0 +1,104 @@
+"""Events of SSH: sessions, and what is asked for inside a connection."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from teleport.model.events.base import CallerEvent, Level, Public, PublicTime, Sensitive, event
+
+
+class ServerEvent(CallerEvent, frozen=True, kw_only=True):
+    """An event on a server, in the name of a login."""
+
+    login: Sensitive = ""
+    sid: Public = ""
+    """Id of the session."""
+    ei: Annotated[int, Level.PUBLIC] = 0
+    """Index of the event within its session."""
+    server_id: Public = ""
+    server_hostname: Sensitive = ""
+    server_addr: Sensitive = ""
+    server_labels: Annotated[dict[str, str], Level.SENSITIVE] = {}
+    addr_local: Sensitive = msgspec.field(default="", name="addr.local")
+
+
+@event("T2000I")
+class SessionStart(ServerEvent, frozen=True, kw_only=True, tag="session.start"):
+    """A session began."""
+
+    size: Public = ""
+    """Columns and rows, for example `80:25`."""
+    initial_command: Annotated[tuple[str, ...], Level.SENSITIVE] = ()
+    session_recording: Public = ""
+    participants: Annotated[tuple[str, ...], Level.SENSITIVE] = ()
+
+
+@event("T2004I")
+class SessionEnd(ServerEvent, frozen=True, kw_only=True, tag="session.end"):
+    """A session ended."""
+
+    session_start: PublicTime
+    session_stop: PublicTime
+    interactive: Annotated[bool, Level.PUBLIC]
+    enhanced_recording: Annotated[bool, Level.PUBLIC] = False
+    participants: Annotated[tuple[str, ...], Level.SENSITIVE] = ()
+
+
+@event("T1006W")
+class SessionRejected(ServerEvent, frozen=True, kw_only=True, tag="session.rejected"):
+    """A session was refused because of a limit."""
+
+    reason: Public
+    max: Annotated[int, Level.PUBLIC] = 0
+
+
+@event("T3002I", "T3002E")
+class Exec(ServerEvent, frozen=True, kw_only=True, tag="exec"):
+    """A command ran, or could not be run."""
+
+    command: Sensitive
+    exit_code: Public = msgspec.field(name="exitCode")
+    """In decimal, as text."""
+    exit_error: Sensitive = msgspec.field(default="", name="exitError")
+
+    def failed(self) -> bool:
+        """Whether the command could not be run, or ended with another status than 0."""
+        return bool(self.exit_error) or self.exit_code != "0"
+
+
+@event("T3001I", "T3001E")
+class Subsystem(ServerEvent, frozen=True, kw_only=True, tag="subsystem"):
+    """A subsystem was asked for."""
+
+    subsystem: Sensitive = msgspec.field(name="name")
+    exit_error: Sensitive = msgspec.field(default="", name="exitError")
+
+    def failed(self) -> bool:
+        """Whether the subsystem was refused or failed."""
+        return bool(self.exit_error)
+
+
+@event("T3003I", "T3003E", "T3003S")
+class PortForward(ServerEvent, frozen=True, kw_only=True, tag="port"):
+    """A port was forwarded (T3003I), was not (T3003E), or no longer is (T3003S, given as `code`)."""
+
+    success: Annotated[bool, Level.PUBLIC]
+    addr: Sensitive
+    error: Sensitive = ""
+
+
+@event("T3008I", "T3008W")
+class X11Forward(ServerEvent, frozen=True, kw_only=True, tag="x11-forward"):
+    """Forwarding of X11 was asked for."""
+
+    success: Annotated[bool, Level.PUBLIC]
+    error: Sensitive = ""
+
+
+@event("T3006I")
+class ClientDisconnect(ServerEvent, frozen=True, kw_only=True, tag="client.disconnect"):
+    """The server ended a connection: a lock, the end of a certificate, idleness."""
+
+    reason: Sensitive = ""

@@ -1,0 +1,138 @@
+"""token: what a host presents to join the cluster for the first time.
+
+For the join method `token`, the only one of this build, the resource's name is the secret itself:
+wherever it is shown, logged or audited stands `safe_name`. Not here: joining (`auth`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from teleport.base.errors import BadParameter, NotSupported
+from teleport.base.struct import Struct
+from teleport.base.text import label_text
+from teleport.model.later import Unacted, check_later
+from teleport.model.resource import Column, Resource, kind
+
+METHODS = (
+    "token", "azure", "azure_devops", "bitbucket", "bound_keypair", "circleci", "ec2", "env0", "gcp", "github",
+    "gitlab", "iam", "kubernetes", "oracle", "spacelift", "terraform_cloud", "tpm",
+)  # fmt: skip
+"""Every join method that exists; this build has the first."""
+
+SERVED_ROLES = ("Node", "Proxy", "Auth")
+"""Roles of services that this build has: a token may carry these."""
+ROLES = (
+    *SERVED_ROLES, "Instance", "Kube", "App", "Db", "WindowsDesktop", "Discovery", "Okta", "MDM", "Relay", "Bot",
+    "Admin", "Nop", "RemoteProxy", "Signup", "Trusted_cluster",
+)  # fmt: skip
+"""Every system role that exists."""
+
+_CANONICAL = {role.lower(): role for role in ROLES}
+_LONG_ENOUGH_TO_SHOW = 16
+
+
+class TokenSpec(Struct, frozen=True, kw_only=True):
+    """What a token lets a host become, and how it must prove itself."""
+
+    roles: tuple[str, ...] = ()
+    join_method: str = "token"
+    bot_name: Unacted = None
+    allow: Unacted = None
+    aws_iid_ttl: Unacted = None
+    suggested_labels: Unacted = None
+    suggested_agent_matcher_labels: Unacted = None
+    azure: Unacted = None
+    azure_devops: Unacted = None
+    bitbucket: Unacted = None
+    bound_keypair: Unacted = None
+    circleci: Unacted = None
+    env0: Unacted = None
+    gcp: Unacted = None
+    github: Unacted = None
+    gitlab: Unacted = None
+    kubernetes: Unacted = None
+    oracle: Unacted = None
+    spacelift: Unacted = None
+    terraform_cloud: Unacted = None
+    tpm: Unacted = None
+
+
+def mask(secret: str) -> str:
+    """Return a secret with only its last quarter readable, and nothing of it when it is short."""
+    hidden = len(secret) * 3 // 4 if len(secret) >= _LONG_ENOUGH_TO_SHOW else len(secret)
+    return "*" * hidden + secret[hidden:]
+
+
+def _expiry(token: Token) -> str:
+    end = token.metadata.expires
+    return end.astimezone(dt.UTC).strftime("%d %b %y %H:%M UTC") if end else "never"
+
+
+@kind(
+    key="tokens",
+    versions=("v2",),
+    aliases=("tokens",),
+    columns=(
+        Column("Token", lambda token: str(token.safe_name())),
+        Column("Type", lambda token: ",".join(token.spec.roles)),
+        Column("Labels", lambda token: label_text(token.metadata.labels)),
+        Column("Expiry Time (UTC)", _expiry),
+    ),
+    events={"create": ("join_token.create", "TJT00I"), "update": ("join_token.create", "TJT00I")},
+)
+class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
+    """An invitation for hosts, good until it expires."""
+
+    spec: TokenSpec = TokenSpec()
+
+    @classmethod
+    def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:
+        """Write roles in their canonical spelling and an absent join method as what it means."""
+        spec = document.get("spec")
+        if not isinstance(spec, Mapping):
+            return document
+        changed = dict(spec)
+        if isinstance(spec.get("roles"), (list, tuple)):
+            changed["roles"] = [_CANONICAL.get(str(role).lower(), role) for role in spec["roles"]]
+        if spec.get("join_method", "") == "":
+            changed["join_method"] = "ec2" if spec.get("allow") else "token"
+        return {**document, "spec": changed}
+
+    def check(self) -> None:
+        """Raise BadParameter (KIND-TOKEN-*) for impossible tokens, NotSupported for those of other methods."""
+        spec = self.spec
+        if spec.join_method not in METHODS:
+            raise BadParameter("KIND-TOKEN-METHOD", method=ascii(spec.join_method[:40])[1:-1], known=", ".join(METHODS))
+        if not spec.roles:
+            raise BadParameter("KIND-TOKEN-ROLES", known=", ".join(SERVED_ROLES))
+        self._check_roles()
+        if spec.join_method == "token" and spec.allow:
+            raise BadParameter("KIND-TOKEN-ALLOW")
+        if spec.join_method != "token":
+            raise _not_supported("spec.join_method", spec.join_method, "token")
+        check_later("token", spec)
+
+    def _check_roles(self) -> None:
+        for role in self.spec.roles:
+            if role not in ROLES:
+                raise BadParameter("KIND-TOKEN-ROLE", role=ascii(role[:40])[1:-1], known=", ".join(SERVED_ROLES))
+        if bool(self.spec.bot_name) != ("Bot" in self.spec.roles):
+            rule = 'token with role "Bot" must set bot_name'
+            raise BadParameter(
+                "KIND-TOKEN-BOT",
+                problem='can only set bot_name on token with role "Bot"' if self.spec.bot_name else rule,
+            )
+        for role in self.spec.roles:
+            if role not in SERVED_ROLES:
+                raise _not_supported("spec.roles", role, ", ".join(SERVED_ROLES))
+
+    def safe_name(self) -> str:
+        """Return the name as it may be shown: masked where it is a secret."""
+        return mask(self.name) if self.spec.join_method == "token" else self.name
+
+
+def _not_supported(field: str, value: str, supported: str) -> NotSupported:
+    return NotSupported("KIND-VALUE-NOT-SUPPORTED", kind="token", field=field, value=value, supported=supported)

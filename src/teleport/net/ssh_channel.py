@@ -1,0 +1,167 @@
+"""A session channel of an SSH connection that we serve, and the session behind it.
+
+asyncssh moves the bytes and the windows; which requests of a client reach a session is decided here, by
+a closed list. A request that is not in it is answered with failure, whatever asyncssh could do with it.
+Private names of asyncssh used here stand in `ssh_private`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from asyncssh import SSHServerSession
+from asyncssh.channel import SSHServerChannel
+from asyncssh.constants import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST
+from asyncssh.misc import ProtocolError
+from asyncssh.packet import SSHPacket
+
+if TYPE_CHECKING:
+    from teleport.net.ssh import ServerConnection
+
+WINDOW = 2 * 1024 * 1024
+"""Bytes that a client may send on a channel before we have taken them."""
+PACKET = 32 * 1024
+"""Largest payload of one packet, both ways: what every client can take."""
+QUEUED_REQUESTS = 64
+"""Requests on one channel that may wait while an earlier one is being decided."""
+ENVIRONMENT_ENTRIES = 256
+ENVIRONMENT_BYTES = 32 * 1024
+
+
+class Session(SSHServerSession[bytes]):
+    """What stands behind a session channel. Subclasses run the command.
+
+    Of asyncssh's own methods these are called: `connection_made(channel)`, `session_started()` after the
+    answer to `run`, `data_received(data, _)`, `eof_received()`, `connection_lost(error)`,
+    `signal_received(name)`.
+    """
+
+    async def run(self, command: bytes) -> bool:
+        """Start `command` and say whether the request succeeded. A failure is told on standard error."""
+        raise AssertionError("a session runs something")  # pragma: no cover
+
+    async def declined(self, request: str, detail: str) -> None:
+        """A request of the client was not accepted: `request` as in RFC 4254, `detail` what it asked for."""
+
+    def hold(self, reason: str) -> None:
+        """Stop producing output: `channel` (its window or buffer is full) or `carrier` (the connection is)."""
+
+    def release(self, reason: str) -> None:
+        """The reason of an earlier `hold` is gone."""
+
+    def pause_writing(self) -> None:
+        self.hold("channel")
+
+    def resume_writing(self) -> None:
+        self.release("channel")
+
+
+class SessionChannel(SSHServerChannel[bytes]):
+    """A channel that accepts `exec` and `signal`, and tells its session of everything it declined."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        """Raises asyncssh.ChannelOpenError when the connection has as many channels as it may."""
+        super().__init__(
+            connection, asyncio.get_running_loop(), allow_pty=False, line_editor=False, line_echo=False,
+            line_history=0, max_line_length=1024, encoding=None, errors="strict", window=WINDOW, max_pktsize=PACKET,
+        )  # fmt: skip
+        self._used = False
+        self._environment_entries = 0
+        self._environment_bytes = 0
+
+    def process_open(self, send_chan: int, send_window: int, send_pktsize: int, session: Any) -> None:
+        """Bound what the client says it can take: neither number may decide how much we hold."""
+        super().process_open(send_chan, send_window, min(send_pktsize, PACKET), session)
+
+    def output_held(self, held: bool) -> None:
+        """The connection cannot take more now, or can again."""
+        session = self._session
+        if isinstance(session, Session):
+            (session.hold if held else session.release)("carrier")
+
+    def _bounded_request(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        if len(self._request_queue) >= QUEUED_REQUESTS:
+            raise ProtocolError("too many requests on one channel")
+        self._process_request(pkttype, pktid, packet)
+
+    def _closed_by_client(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
+        """Nobody is there any more. Input that the command has not taken must not delay that news."""
+        self._process_close(pkttype, pktid, packet)
+        self.resume_reading()
+
+    def _service_next_request(self) -> None:
+        """Answer the oldest request; asyncssh would call any method named after it."""
+        name, packet, _ = self._request_queue[0]
+        answer = self._known_requests.get(name)
+        if answer is None:
+            self._answer_later(self._decline(name, ""))
+        elif (result := answer(self, packet)) is not None:
+            self._report_response(result)
+
+    def _answer_later(self, work: Coroutine[Any, Any, bool]) -> None:
+        async def report() -> None:
+            result = await work
+            if self._request_queue and self._session is not None:
+                self._report_response(result)
+
+        self.get_connection().create_task(report(), self.logger)
+
+    async def _decline(self, name: str, detail: str) -> bool:
+        session = self._session
+        if isinstance(session, Session):
+            await session.declined(name, detail)
+        return False
+
+    def _answer_exec(self, packet: SSHPacket) -> bool | None:
+        command = packet.get_string()
+        packet.check_end()
+        session = self._session
+        if self._used or not isinstance(session, Session):
+            return False
+        self._used = True
+        self._answer_later(session.run(command))
+        return None
+
+    def _answer_environment(self, packet: SSHPacket) -> bool | None:
+        """Nothing from the client reaches a process. The bound ends a client that only wants our memory."""
+        name, value = packet.get_string(), packet.get_string()
+        packet.check_end()
+        self._environment_entries += 1
+        self._environment_bytes += len(name) + len(value)
+        if self._environment_entries > ENVIRONMENT_ENTRIES or self._environment_bytes > ENVIRONMENT_BYTES:
+            raise ProtocolError("too large an environment")
+        self._answer_later(self._decline("env", name.decode(errors="replace")))
+        return None
+
+    def _answer_signal(self, packet: SSHPacket) -> bool | None:
+        name = packet.get_string()
+        packet.check_end()
+        if isinstance(self._session, Session):
+            self._session.signal_received(name.decode(errors="replace"))
+        return True
+
+    def _answer_subsystem(self, packet: SSHPacket) -> bool | None:
+        name = packet.get_string()
+        self._answer_later(self._decline("subsystem", name.decode(errors="replace")))
+        return None
+
+    def _answer_nothing(self, packet: SSHPacket) -> bool | None:
+        """Requests that ask for no service and need no audit."""
+        return False
+
+    _known_requests: ClassVar[dict[str, Callable[[SessionChannel, SSHPacket], bool | None]]] = {
+        "exec": _answer_exec,
+        "env": _answer_environment,
+        "signal": _answer_signal,
+        "subsystem": _answer_subsystem,
+        "window-change": _answer_nothing,
+        "keepalive@openssh.com": _answer_nothing,
+        "eow@openssh.com": _answer_nothing,
+    }
+    _packet_handlers = {
+        **SSHServerChannel._packet_handlers,
+        MSG_CHANNEL_REQUEST: _bounded_request,
+        MSG_CHANNEL_CLOSE: _closed_by_client,
+    }

@@ -1,0 +1,200 @@
+"""The certificate check: the one place that decides whether a certificate is accepted, and as whom.
+
+Everything that accepts an SSH certificate or a TLS peer calls these functions and nothing else. They
+are pure: the time, the trusted authorities and the address of the peer are arguments, and each reason
+to refuse has its own code. Whether the identity may do something is decided later, in `access`.
+
+Order matters. A certificate is public: anybody may show one. So `check_user` takes the key that has
+already signed the session (`proven_key`); the caller verifies that signature first, with the key of
+`ssh.parse(blob)`, and until then tells the peer nothing and records nothing. The key is compared
+here, so that a key merely offered is never taken for the key used (class of CVE-2024-45337).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from collections.abc import Iterable
+
+from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated
+from teleport.model.identity import Identity
+from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.pki import codec, keys, ssh, x509
+from teleport.pki.authority import trusted_ssh, trusted_tls
+from teleport.pki.ssh_wire import Malformed, Reader
+
+_KNOWN_OPTIONS = {"user": frozenset({"source-address"}), "host": frozenset[str]()}
+
+
+def check_user(
+    blob: bytes,
+    *,
+    proven_key: bytes,
+    login: str,
+    authorities: Iterable[CertAuthority],
+    now: dt.datetime,
+    source_ip: str,
+    cluster: str,
+) -> Identity:
+    """Return who logs in with this certificate.
+
+    `proven_key` is the blob of the plain key that signed the session; `source_ip` the peer's address, empty
+    where the carrier has none (a certificate bound to an address is then refused); `cluster` the local
+    cluster. Raises NotAuthenticated (PKI-NOT-A-CERTIFICATE, PKI-MALFORMED-CERTIFICATE, PKI-NOT-PROVEN,
+    PKI-WRONG-TYPE, PKI-UNKNOWN-CA, PKI-BAD-SIGNATURE, PKI-NOT-YET-VALID, PKI-EXPIRED, PKI-NO-KEY-ID,
+    PKI-NO-PRINCIPALS, PKI-UNKNOWN-OPTION, PKI-FOREIGN-CLUSTER) or AccessDenied (PKI-LOGIN-NOT-IN-PRINCIPALS,
+    PKI-SOURCE-ADDRESS)."""
+    certificate = _read(blob)
+    if certificate.key != proven_key:
+        raise NotAuthenticated("PKI-NOT-PROVEN")
+    identity = _check_ssh(certificate, "user", authorities, now, cluster)
+    _check_source(identity, source_ip)
+    if login not in identity.principals:
+        raise AccessDenied("PKI-LOGIN-NOT-IN-PRINCIPALS", user=identity.name, login=login[:80])
+    return identity
+
+
+def check_host(
+    blob: bytes, *, host: str, authorities: Iterable[CertAuthority], now: dt.datetime, cluster: str
+) -> Identity:
+    """Return which host answers, reached under the name or address `host`.
+
+    The key exchange proves possession of the key; it ends in failure without it. Raises like `check_user`,
+    with AccessDenied (PKI-HOST-NOT-IN-PRINCIPALS)."""
+    identity = _check_ssh(_read(blob), "host", authorities, now, cluster)
+    if host not in identity.principals:
+        raise AccessDenied("PKI-HOST-NOT-IN-PRINCIPALS", name=identity.name, host=host[:80])
+    return identity
+
+
+def check_x509(
+    certificate: bytes, *, authorities: Iterable[CertAuthority], now: dt.datetime, source_ip: str, cluster: str
+) -> Identity:
+    """Return who is at the other end of a TLS connection that proved this certificate (DER).
+
+    A certificate of the user authority makes a user or bot, one of the host authority a host, whatever it
+    says itself. Raises NotAuthenticated (PKI-MALFORMED-CERTIFICATE, PKI-UNKNOWN-CA, PKI-WRONG-USE,
+    PKI-WRONG-TYPE, PKI-NOT-YET-VALID, PKI-EXPIRED, PKI-FOREIGN-CLUSTER) or AccessDenied (PKI-SOURCE-ADDRESS)."""
+    known = tuple(authorities)
+    try:
+        parsed = x509.parse(certificate)
+    except BadParameter as error:
+        raise _malformed(error) from None
+    issuers = [
+        (kind, owner)
+        for kind in ("user", "host")
+        for data, owner in trusted_tls(known, kind).items()
+        if x509.is_issued_by(parsed, x509.parse(data))
+    ]
+    if not issuers:
+        raise NotAuthenticated("PKI-UNKNOWN-CA", wanted="user or host")
+    if x509.is_authority(parsed) or not x509.allows(parsed, "client"):
+        raise NotAuthenticated("PKI-WRONG-USE", use="TLS clients")
+    _check_time(parsed.not_valid_before_utc, parsed.not_valid_after_utc, now)
+    try:
+        identity = codec.from_x509(parsed)
+    except BadParameter as error:
+        raise _malformed(error) from None
+    (kind, owner) = issuers[0]
+    if identity.is_host != (kind == "host"):
+        raise NotAuthenticated("PKI-WRONG-TYPE", found="host" if identity.is_host else "user", wanted=kind)
+    _check_cluster(identity, owner, cluster)
+    _check_source(identity, source_ip)
+    return identity
+
+
+def _read(blob: bytes) -> ssh.SSHCertificate:
+    if not ssh.is_certificate(blob):
+        raise NotAuthenticated("PKI-NOT-A-CERTIFICATE", type=_type_of(blob))
+    try:
+        return ssh.parse(blob)
+    except BadParameter as error:
+        raise _malformed(error) from None
+
+
+def _type_of(blob: bytes) -> str:
+    """Return the type that a blob claims, fit to be shown; never trusted."""
+    try:
+        text = Reader(blob).string()[:60].decode("ascii")
+    except (Malformed, UnicodeDecodeError):
+        return "unknown"
+    return text if text.isprintable() else "unknown"
+
+
+def _check_ssh(
+    certificate: ssh.SSHCertificate,
+    wanted: ssh.CertificateType,
+    authorities: Iterable[CertAuthority],
+    now: dt.datetime,
+    cluster: str,
+) -> Identity:
+    if certificate.type != wanted:
+        raise NotAuthenticated("PKI-WRONG-TYPE", found=certificate.type, wanted=wanted)
+    owner = trusted_ssh(authorities, wanted).get(certificate.authority)
+    if owner is None:
+        raise NotAuthenticated("PKI-UNKNOWN-CA", wanted=wanted)
+    if not ssh.verify(certificate):
+        raise NotAuthenticated("PKI-BAD-SIGNATURE")
+    _check_seconds(certificate, now)
+    if not certificate.key_id:
+        raise NotAuthenticated("PKI-NO-KEY-ID", key=keys.fingerprint(certificate.key))
+    if not certificate.principals:
+        raise NotAuthenticated("PKI-NO-PRINCIPALS", key=keys.fingerprint(certificate.key))
+    for option in certificate.critical_options:
+        if option not in _KNOWN_OPTIONS[wanted]:
+            raise NotAuthenticated("PKI-UNKNOWN-OPTION", option=option[:80])
+    try:
+        identity = codec.from_ssh(certificate)
+    except BadParameter as error:
+        raise _malformed(error) from None
+    _check_cluster(identity, owner, cluster)
+    return identity
+
+
+def _check_seconds(certificate: ssh.SSHCertificate, now: dt.datetime) -> None:
+    """Compare as numbers: an SSH certificate may begin or end outside the calendar."""
+    current = now.timestamp()
+    if current < certificate.valid_after:
+        raise NotAuthenticated("PKI-NOT-YET-VALID", begins=_shown(certificate.valid_after), now=f"{now:%FT%TZ}")
+    if current >= certificate.valid_before:
+        raise NotAuthenticated("PKI-EXPIRED", expired=_shown(certificate.valid_before), now=f"{now:%FT%TZ}")
+
+
+def _shown(seconds: int) -> str:
+    try:
+        return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%FT%TZ}"
+    except (ValueError, OverflowError, OSError):
+        return "the end of the calendar"
+
+
+def _check_time(begins: dt.datetime, ends: dt.datetime, now: dt.datetime) -> None:
+    if now < begins:
+        raise NotAuthenticated("PKI-NOT-YET-VALID", begins=f"{begins:%FT%TZ}", now=f"{now:%FT%TZ}")
+    if now >= ends:
+        raise NotAuthenticated("PKI-EXPIRED", expired=f"{ends:%FT%TZ}", now=f"{now:%FT%TZ}")
+
+
+def _check_cluster(identity: Identity, owner: str, cluster: str) -> None:
+    """The authority speaks for its own cluster only, and that must be this one."""
+    for name in (owner, identity.cluster):
+        if name != cluster:
+            raise NotAuthenticated("PKI-FOREIGN-CLUSTER", found=name, wanted=cluster)
+
+
+def _check_source(identity: Identity, source_ip: str) -> None:
+    if identity.pinned_ip and _address(source_ip) != ipaddress.ip_address(identity.pinned_ip):
+        raise AccessDenied("PKI-SOURCE-ADDRESS", address=source_ip or "a connection without an IP address")
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Read the peer's address; an IPv4 address inside IPv6 (a socket for both) counts as IPv4."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _malformed(error: BadParameter) -> NotAuthenticated:
+    return NotAuthenticated("PKI-MALFORMED-CERTIFICATE", problem=error.fields["problem"])

@@ -1,0 +1,225 @@
+"""Key pairs and public keys: making, writing and reading them.
+
+Here are the forms in which keys travel (PEM, OpenSSH line and blob, SPKI) and fingerprints. Keys made
+here belong to users and hosts; keys of authorities are made in the signer process (`pki.custody`) and
+never pass through this module's caller. RSA keys are accepted from users but never made: making one
+takes as long as thousands of signatures.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from teleport.base.entropy import Entropy
+from teleport.base.errors import BadParameter
+from teleport.pki.ssh_wire import Malformed, Reader, mpint, string
+
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
+PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+ED25519 = "ed25519"
+ECDSA_P256 = "ecdsa-p256"
+
+SSH_ED25519 = b"ssh-ed25519"
+SSH_ECDSA = b"ecdsa-sha2-nistp256"
+SSH_RSA = b"ssh-rsa"
+
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+_BLOB_LIMIT = 4096
+"""Largest plain public key in bytes; RSA of 8192 bits takes 1.1 KB."""
+_RSA_BITS = range(2048, 8193)
+
+
+def make_ed25519(entropy: Entropy) -> ed25519.Ed25519PrivateKey:
+    """Make a key for SSH (RFC 8032)."""
+    return ed25519.Ed25519PrivateKey.from_private_bytes(entropy.token(32))
+
+
+def make_p256(entropy: Entropy) -> ec.EllipticCurvePrivateKey:
+    """Make a key for TLS. 64 surplus bits make the scalar uniform (FIPS 186-5, A.2.1)."""
+    scalar = int.from_bytes(entropy.token(40), "big") % (_P256_ORDER - 1) + 1
+    return ec.derive_private_key(scalar, ec.SECP256R1())
+
+
+def algorithm_of(key: PrivateKey | PublicKey) -> str:
+    """Return `ed25519`, `ecdsa-p256` or `rsa-<bits>`."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"rsa-{key.key_size}"
+    is_edwards = isinstance(key, (ed25519.Ed25519PrivateKey, ed25519.Ed25519PublicKey))
+    return ED25519 if is_edwards else ECDSA_P256
+
+
+def spki(key: PublicKey) -> bytes:
+    """Return the SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7)."""
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def load_spki(data: bytes) -> PublicKey:
+    """Read a SubjectPublicKeyInfo in DER. Raises BadParameter (PKI-KEY)."""
+    try:
+        key = serialization.load_der_public_key(data)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _bad("the public key", "it is not a SubjectPublicKeyInfo in DER") from None
+    return _closed(key)
+
+
+def ssh_blob(key: PublicKey) -> bytes:
+    """Return the public key as OpenSSH writes it (RFC 4253 section 6.6, RFC 5656, RFC 8709)."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return string(SSH_ED25519) + string(key.public_bytes_raw())
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return string(SSH_RSA) + mpint(numbers.e) + mpint(numbers.n)
+    point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+    return string(SSH_ECDSA) + string(b"nistp256") + string(point)
+
+
+def load_ssh_blob(blob: bytes) -> PublicKey:
+    """Read a *plain* public key; a certificate is not one. Raises BadParameter (PKI-KEY)."""
+    try:
+        if len(blob) > _BLOB_LIMIT:
+            raise Malformed("it is too long")
+        reader = Reader(blob)
+        key = _read_fields(reader.string(), reader)
+        reader.end()
+    except Malformed as error:
+        raise _bad("the SSH public key", str(error)) from None
+    except ValueError:
+        raise _bad("the SSH public key", "it is no point of its curve") from None
+    return _closed(key)
+
+
+def _read_fields(kind: bytes, reader: Reader) -> PublicKey:
+    if kind == SSH_ED25519:
+        return ed25519.Ed25519PublicKey.from_public_bytes(reader.string())
+    if kind == SSH_ECDSA:
+        curve, point = reader.string(), reader.string()
+        if curve != b"nistp256" or point[:1] != b"\x04":
+            raise Malformed("its curve or the form of its point is unknown")
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    if kind == SSH_RSA:
+        exponent, modulus = reader.mpint(), reader.mpint()
+        if modulus.bit_length() not in _RSA_BITS or not 3 <= exponent < 1 << 64:
+            raise Malformed("its RSA numbers are out of bounds (2048 to 8192 bits)")
+        return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    raise Malformed("its type is not ssh-ed25519, ecdsa-sha2-nistp256 or ssh-rsa")
+
+
+def ssh_line(blob: bytes, comment: str = "") -> str:
+    """Return the line of a `.pub` file, without newline, for a key or a certificate blob."""
+    kind = Reader(blob).string().decode()
+    return f"{kind} {base64.b64encode(blob).decode()} {comment}".rstrip()
+
+
+def load_ssh_line(line: str) -> bytes:
+    """Return the blob of a line of a `.pub` or `authorized_keys` file without options.
+
+    The blob is not examined further than its type. Raises BadParameter (PKI-KEY)."""
+    words = line.split(maxsplit=2)
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+        if Reader(blob).string() != words[0].encode():
+            raise Malformed("the types before and in the key differ")
+    except (IndexError, binascii.Error, Malformed, UnicodeEncodeError):
+        raise _bad("the SSH public key line", "it is not `<type> <base64>`") from None
+    return blob
+
+
+def fingerprint(blob: bytes) -> str:
+    """Return `SHA256:...` of a key blob, as `ssh-keygen -l` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def private_pem(key: PrivateKey) -> bytes:
+    """Return the private key as unencrypted PKCS #8 PEM (RFC 5958)."""
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+def private_openssh(key: PrivateKey) -> bytes:
+    """Return the private key in OpenSSH's own form: `ssh` reads Ed25519 keys in no other."""
+    plain = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, plain)
+
+
+def load_private(data: bytes) -> PrivateKey:
+    """Read an unencrypted private key, PKCS #8, SEC 1 or OpenSSH. Raises BadParameter (PKI-KEY)."""
+    try:
+        if data.lstrip().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
+            key: object = serialization.load_ssh_private_key(data, None)
+        else:
+            key = serialization.load_pem_private_key(data, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise _bad("the private key", "it is damaged, encrypted, or in an unknown form") from None
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise _bad("the private key", "it is neither Ed25519 nor ECDSA P-256")
+
+
+def sign(key: PrivateKey, message: bytes) -> bytes:
+    """Sign: 64 bytes for Ed25519, DER for ECDSA with SHA-256 (nonces after RFC 6979)."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(message)
+    return key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+
+def verify(key: PublicKey, signature: bytes, message: bytes) -> bool:
+    """Say whether `sign` made this signature; RSA is checked as PKCS #1 v1.5 with SHA-256."""
+    try:
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, message)
+        elif isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        else:
+            key.verify(signature, message, padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        return False
+    return True
+
+
+def ssh_signature(key: PublicKey, signature: bytes) -> bytes:
+    """Wrap what `sign` returned as an SSH signature blob (RFC 5656 section 3.1.2, RFC 8709 section 6)."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return string(SSH_ED25519) + string(signature)
+    r, s = decode_dss_signature(signature)
+    return string(SSH_ECDSA) + string(mpint(r) + mpint(s))
+
+
+def verify_ssh_signature(key: PublicKey, blob: bytes, message: bytes) -> bool:
+    """Check an SSH signature blob made by an Ed25519 or P-256 key; its type must be that of the key."""
+    try:
+        reader = Reader(blob)
+        kind, signature = reader.string(), reader.string()
+        reader.end()
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return kind == SSH_ED25519 and verify(key, signature, message)
+        numbers = Reader(signature)
+        r, s = numbers.mpint(), numbers.mpint()
+        numbers.end()
+    except Malformed:
+        return False
+    is_ecdsa = kind == SSH_ECDSA and isinstance(key, ec.EllipticCurvePublicKey)
+    return is_ecdsa and verify(key, encode_dss_signature(r, s), message)
+
+
+def _closed(key: object) -> PublicKey:
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size in _RSA_BITS:
+        return key
+    raise _bad("the public key", "it is not Ed25519, ECDSA P-256 or RSA of 2048 to 8192 bits")
+
+
+def _bad(thing: str, problem: str) -> BadParameter:
+    return BadParameter("PKI-KEY", thing=thing, problem=problem)

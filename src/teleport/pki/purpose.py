@@ -1,0 +1,75 @@
+"""What a key of an authority may sign: one kind of document each, and only in its own name.
+
+The signer asks here before every signature, so that a caller who got hold of its socket still cannot
+make it sign something else: a certificate of another authority, an intermediate authority, a TLS
+handshake, a git commit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from teleport.base.errors import BadParameter
+from teleport.pki import der, keys, ssh
+from teleport.pki.ssh_wire import Malformed
+
+
+def check(purpose: str, public: keys.PublicKey, tbs: bytes) -> None:
+    """Raise Malformed, with the reason, unless a key of this purpose may sign `tbs`."""
+    _CHECKS[purpose](public, tbs)
+
+
+def _check_ssh(public: keys.PublicKey, tbs: bytes) -> None:
+    try:
+        body = ssh.parse_tbs(tbs)
+    except BadParameter as error:
+        raise Malformed(f"not the body of an OpenSSH certificate: {error.fields['problem']}") from None
+    if body.authority != keys.ssh_blob(public):
+        raise Malformed("the certificate names another authority")
+    if not body.principals:
+        raise Malformed("the certificate has no principals")
+
+
+def _check_x509(public: keys.PublicKey, tbs: bytes) -> None:
+    try:
+        certificate = x509.load_der_x509_certificate(der.certificate(tbs, keys.algorithm_of(public), b"\0"))
+        extensions = certificate.extensions
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+        issuer = extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        subject = certificate.public_key()
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise Malformed(f"not the body of an X.509 certificate: {type(error).__name__}") from None
+    if der.fields(tbs)[2].raw != der.ALGORITHMS[keys.algorithm_of(public)]:
+        raise Malformed("the certificate is to be signed with another algorithm")
+    if issuer != x509.SubjectKeyIdentifier.from_public_key(public).digest:
+        raise Malformed("the certificate names another authority")
+    if constraints.ca and subject != public:
+        raise Malformed("the certificate would make a second authority")
+
+
+def _check_jwt(public: keys.PublicKey, tbs: bytes) -> None:
+    """A JWS signing input (RFC 7515 section 5.1) whose header names this key's algorithm."""
+    head, dot, body = tbs.partition(b".")
+    try:
+        header, _ = (json.loads(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4))) for part in (head, body))
+    except (ValueError, binascii.Error, RecursionError):
+        raise Malformed("not the input of a JSON web signature") from None
+    wanted = "EdDSA" if isinstance(public, ed25519.Ed25519PublicKey) else "ES256"
+    if not dot or not isinstance(header, dict) or header.get("alg") != wanted:
+        raise Malformed(f"the token's algorithm is not {wanted}")
+
+
+_CHECKS: dict[str, Callable[[keys.PublicKey, bytes], None]] = {
+    "ssh": _check_ssh,
+    "x509": _check_x509,
+    "jwt": _check_jwt,
+}
+
+PURPOSES = tuple(_CHECKS)
+"""Names of purposes, given when a key is made."""

@@ -1,0 +1,235 @@
+"""X.509 certificates: issued by an authority whose key is in the signer, and read.
+
+What the subject of a certificate says about a caller is `pki.codec`'s; whether to accept one is
+`pki.check`'s. Profile: RFC 5280, version 3, one attribute in each RDN, key identifiers always present.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+
+from teleport.base.entropy import Entropy
+from teleport.base.errors import BadParameter
+from teleport.pki import der, keys
+from teleport.pki.signer import KeyHandle, Signer
+from teleport.pki.ssh_wire import Malformed
+
+CLUSTER_NAME = "teleport.cluster.local"
+"""DNS name that certificates of the cluster's services carry; clients that hold the cluster's host
+authority verify it whatever address they dialled."""
+
+BACKDATE = dt.timedelta(minutes=1)
+"""How long before now validity begins: clocks differ."""
+
+MAX_CERTIFICATE = 65536
+"""Largest certificate in bytes."""
+
+Usage = Literal["client", "server"]
+_USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
+
+_CN, _SERIAL, _ORGANISATION = "2.5.4.3", "2.5.4.5", "2.5.4.10"
+_NO_END = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An authority that can sign: its certificate (DER) and the signer's name of its key."""
+
+    certificate: bytes
+    key_id: str
+
+
+def parse(data: bytes) -> x509.Certificate:
+    """Read a certificate in DER or PEM (exactly one). Raises BadParameter (PKI-X509)."""
+    if len(data) > 2 * MAX_CERTIFICATE:
+        raise _bad(f"it has more than {MAX_CERTIFICATE} bytes")
+    try:
+        if data.lstrip().startswith(b"-----BEGIN"):
+            (certificate,) = x509.load_pem_x509_certificates(data)
+        else:
+            certificate = x509.load_der_x509_certificate(data)
+        _ = certificate.extensions, der.fields(certificate.tbs_certificate_bytes)
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        certificate.public_key()
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _bad(str(error).splitlines()[0][:120] if str(error) else "it is damaged") from None
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, UnsupportedAlgorithm):
+        raise _bad("its extensions, version or algorithm cannot be read") from None
+    return certificate
+
+
+def encode(certificate: x509.Certificate) -> bytes:
+    """Return the certificate in DER."""
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def pem(data: bytes) -> str:
+    """Return a certificate given in DER as PEM."""
+    return parse(data).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def pin(data: bytes) -> str:
+    """Return the CA pin of a certificate: `sha256:` and the hash of its SubjectPublicKeyInfo."""
+    return "sha256:" + hashlib.sha256(keys.spki(_key_of(parse(data)))).hexdigest()
+
+
+def encoded_cluster_name(cluster: str) -> str:
+    """Return the DNS name that says which cluster is meant, used as SNI: `<hex of name>.teleport.cluster.local`."""
+    return f"{cluster.encode().hex()}.{CLUSTER_NAME}"
+
+
+def service_names(cluster: str) -> tuple[str, ...]:
+    """Return the DNS names that every service of the cluster carries."""
+    return (CLUSTER_NAME, f"*.{CLUSTER_NAME}", encoded_cluster_name(cluster))
+
+
+async def self_sign(
+    signer: Signer, handle: KeyHandle, cluster: str, *, now: dt.datetime, lifetime: dt.timedelta, entropy: Entropy
+) -> bytes:
+    """Make the certificate of an authority for a key of the signer; DER.
+
+    The subject carries a random serial number, so that the certificates before and after a rotation differ in name."""
+    public = keys.load_spki(handle.spki)
+    serial = _serial(entropy)
+    name = der.name(((_ORGANISATION, cluster), (_CN, cluster), (_SERIAL, str(serial))))
+    extensions = (
+        der.extension("2.5.29.19", x509.BasicConstraints(ca=True, path_length=None).public_bytes(), critical=True),
+        der.extension("2.5.29.15", _key_usage(ca=True).public_bytes(), critical=True),
+        _subject_key(public),
+        _authority_key(public),
+    )
+    tbs = der.tbs_certificate(
+        serial=serial, algorithm=handle.algorithm, issuer=name, not_before=now - BACKDATE, not_after=now + lifetime,
+        subject=name, spki=handle.spki, extensions=extensions,
+    )  # fmt: skip
+    return der.certificate(tbs, handle.algorithm, await signer.sign(handle.key_id, tbs))
+
+
+async def issue(
+    signer: Signer,
+    issuer: Issuer,
+    *,
+    spki: bytes,
+    subject: Iterable[tuple[str, str]],
+    not_before: dt.datetime,
+    not_after: dt.datetime,
+    usages: Iterable[Usage],
+    entropy: Entropy,
+    names: Iterable[str] = (),
+) -> bytes:
+    """Issue a certificate for the public key `spki`; DER.
+
+    `subject` is (OID, text) pairs in order; `names` are DNS names and IP addresses under which a server is
+    reached. Raises BadParameter (PKI-X509, PKI-KEY) and what `Signer.sign` raises."""
+    if not_before >= not_after or not_after > _NO_END:
+        raise _bad("its validity would end before it begins")
+    authority = parse(issuer.certificate)
+    public = keys.load_spki(spki)
+    authority_key = _key_of(authority)
+    extensions = [
+        der.extension("2.5.29.19", x509.BasicConstraints(ca=False, path_length=None).public_bytes(), critical=True),
+        der.extension("2.5.29.15", _key_usage(ca=False).public_bytes(), critical=True),
+        der.extension("2.5.29.37", x509.ExtendedKeyUsage([_USAGES[u] for u in usages]).public_bytes(), critical=False),
+        _subject_key(public),
+        _authority_key(authority_key),
+    ]
+    alternatives = [_general_name(name) for name in names]
+    if alternatives:
+        content = x509.SubjectAlternativeName(alternatives).public_bytes()
+        extensions.append(der.extension("2.5.29.17", content, critical=False))
+    algorithm = keys.algorithm_of(authority_key)
+    issuer_name = der.fields(authority.tbs_certificate_bytes)[5].raw
+    tbs = der.tbs_certificate(
+        serial=_serial(entropy), algorithm=algorithm, issuer=issuer_name, not_before=not_before,
+        not_after=not_after, subject=der.name(subject), spki=spki, extensions=extensions,
+    )  # fmt: skip
+    if len(tbs) > MAX_CERTIFICATE - 256:
+        raise _bad(f"it would have more than {MAX_CERTIFICATE} bytes")
+    return der.certificate(tbs, algorithm, await signer.sign(issuer.key_id, tbs))
+
+
+def subject_of(certificate: x509.Certificate) -> tuple[tuple[str, str], ...]:
+    """Return the subject as (OID, text) pairs in order. Raises BadParameter (PKI-X509) on RDNs of several values."""
+    try:
+        return der.attributes(der.fields(certificate.tbs_certificate_bytes)[5].content)
+    except Malformed as error:
+        raise _bad(str(error)) from None
+
+
+def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Say whether `authority`'s key signed `certificate` and the names agree. Validity is not looked at."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return is_authority(authority)
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Say whether the certificate is one of an authority."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def allows(certificate: x509.Certificate, usage: Usage) -> bool:
+    """Say whether the extended key usage lists `usage`; a certificate without the list allows nothing."""
+    try:
+        extension = certificate.extensions.get_extension_for_oid(ExtensionOID.EXTENDED_KEY_USAGE)
+    except x509.ExtensionNotFound:
+        return False
+    return isinstance(extension.value, x509.ExtendedKeyUsage) and _USAGES[usage] in extension.value
+
+
+def _key_of(certificate: x509.Certificate) -> keys.PublicKey:
+    return keys.load_spki(
+        certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+
+
+def _serial(entropy: Entropy) -> int:
+    """159 random bits at most, never zero: RFC 5280, 4.1.2.2 allows 20 octets and a positive number."""
+    return (int.from_bytes(entropy.token(20), "big") >> 1) | 1
+
+
+def _key_usage(*, ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca, key_cert_sign=ca, crl_sign=ca, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+
+
+def _subject_key(key: keys.PublicKey) -> bytes:
+    return der.extension("2.5.29.14", x509.SubjectKeyIdentifier.from_public_key(key).public_bytes(), critical=False)
+
+
+def _authority_key(key: keys.PublicKey) -> bytes:
+    identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(key)
+    return der.extension("2.5.29.35", identifier.public_bytes(), critical=False)
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    if not name.isascii() or not name.isprintable() or " " in name or not 0 < len(name) <= 253:
+        raise _bad(f"{name[:80]!r} is neither a DNS name nor an IP address")
+    return x509.DNSName(name)
+
+
+def _bad(problem: str) -> BadParameter:
+    return BadParameter("PKI-X509", problem=problem)

@@ -1,0 +1,93 @@
+"""The certificate of the web port: the one that was configured, or a self-signed one made on first start.
+
+A self-signed certificate is kept in the data directory under the names other tools expect, so that it
+can be given to clients (`SSL_CERT_FILE`) and does not change with a restart.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from teleport.base.clock import Clock
+from teleport.base.disk import Disk
+from teleport.base.entropy import Entropy
+from teleport.base.errors import BadParameter
+from teleport.base.log import logger
+from teleport.pki import keys
+
+log = logger("PROXY")
+
+LIFETIME = dt.timedelta(days=365)
+RENEW_BEFORE = dt.timedelta(days=30)
+
+
+def self_signed(data_dir: str, names: Sequence[str], *, disk: Disk, clock: Clock, entropy: Entropy) -> tuple[str, str]:
+    """Return certificate and key (PEM) for `names`; made anew when the stored one ends soon or names others."""
+    certificate_path, key_path = f"{data_dir}/webproxy_cert.pem", f"{data_dir}/webproxy_key.pem"
+    if disk.exists(certificate_path) and disk.exists(key_path):
+        stored = disk.read(certificate_path).decode()
+        if _fits(stored, names, clock.now()):
+            return stored, disk.read(key_path, private=True).decode()
+    certificate, key = _make(names, clock.now(), entropy)
+    disk.write(key_path, key.encode(), mode=0o600)
+    disk.write(certificate_path, certificate.encode(), mode=0o644)
+    log.warn(
+        "The web port uses a self-signed certificate; give it one of a public authority with https_keypairs",
+        path=certificate_path,
+    )
+    return certificate, key
+
+
+def configured(certificate_file: str, key_file: str, disk: Disk) -> tuple[str, str]:
+    """Return a configured pair (PEM). Raises BadParameter (PROXY-KEYPAIR) and DISK-* errors."""
+    certificate, key = disk.read(certificate_file).decode(), disk.read(key_file).decode()
+    if "BEGIN CERTIFICATE" not in certificate or "PRIVATE KEY" not in key:
+        raise BadParameter("PROXY-KEYPAIR", certificate=certificate_file, key=key_file)
+    return certificate, key
+
+
+def _fits(certificate: str, names: Sequence[str], now: dt.datetime) -> bool:
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate.encode())
+        have = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    return list(have) == [_general_name(name) for name in names] and parsed.not_valid_after_utc - now > RENEW_BEFORE
+
+
+def _make(names: Sequence[str], now: dt.datetime, entropy: Entropy) -> tuple[str, str]:
+    key = keys.make_p256(entropy)
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64]),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Teleport self-signed"),
+        ]
+    )
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(int.from_bytes(entropy.token(16), "big") | 1)
+        .not_valid_before(now - dt.timedelta(minutes=1))
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), keys.private_pem(key).decode()
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

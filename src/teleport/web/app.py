@@ -1,0 +1,135 @@
+"""The web application: pages for people and the JSON endpoints that `tsh` calls.
+
+Server-rendered, no script, no foreign resource. The proxy hands it finished TLS streams; what it wants
+from the auth service is the `Accounts` protocol, which `api.client.AuthClient` fulfils.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jinja2
+from aiohttp import web
+
+from teleport.base.entropy import Entropy
+from teleport.web import security
+
+MAX_BODY = 64 * 1024
+"""Bytes of a request body: sign-in and sign-up forms are far smaller."""
+
+
+class Invitation(Protocol):
+    """What a link stands for, as far as its holder may know."""
+
+    @property
+    def user(self) -> str: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def expires(self) -> dt.datetime: ...
+
+
+class SignedIn(Protocol):
+    """The outcome of a sign-in."""
+
+    @property
+    def username(self) -> str: ...
+    @property
+    def ssh_certificate(self) -> str: ...
+    @property
+    def tls_certificate(self) -> str: ...
+    @property
+    def host_ssh_keys(self) -> tuple[str, ...]: ...
+    @property
+    def host_tls_certificates(self) -> tuple[str, ...]: ...
+    @property
+    def cluster(self) -> str: ...
+
+
+class Accounts(Protocol):
+    """What the pages need of the auth service. Methods raise `base.errors`."""
+
+    async def describe_invite(self, token: str) -> Invitation: ...
+    async def complete_invite(self, token: str, password: str) -> None: ...
+    async def login(
+        self,
+        user: str,
+        password: str,
+        *,
+        ssh_public_key: str,
+        tls_public_key: str,
+        ttl: float,
+        client_address: str,
+    ) -> SignedIn: ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every handler needs."""
+
+    accounts: Accounts
+    entropy: Entropy
+    cluster: str
+    public_address: str
+    """`host:port` that people type; redirects and forms stay on it."""
+    settings: Mapping[str, Any]
+    """Body of `/webapi/find`; `/webapi/ping` adds `auth`."""
+    auth_settings: Mapping[str, Any]
+    pages: jinja2.Environment
+
+
+SITE = web.AppKey("site", Site)
+
+
+def build(
+    *,
+    accounts: Accounts,
+    entropy: Entropy,
+    cluster: str,
+    public_address: str,
+    settings: Mapping[str, Any],
+    auth_settings: Mapping[str, Any],
+) -> web.Application:
+    """Return the application. It keeps no state: every instance of it answers alike."""
+    from teleport.web import login, signup  # they import SITE from here
+
+    app = web.Application(middlewares=[security.guard, security.explain_errors], client_max_size=MAX_BODY)
+    app[SITE] = Site(
+        accounts=accounts,
+        entropy=entropy,
+        cluster=cluster,
+        public_address=public_address,
+        settings=settings,
+        auth_settings=auth_settings,
+        pages=jinja2.Environment(
+            loader=jinja2.PackageLoader("teleport.web"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        ),
+    )
+    app.add_routes([web.get("/", front), web.get("/web", front), web.get("/static/app.css", stylesheet)])
+    app.add_routes([*signup.routes(), *login.routes()])
+    return app
+
+
+async def front(request: web.Request) -> web.Response:
+    """The front page: what this is and how to sign in."""
+    return render(request, "front.html")
+
+
+async def stylesheet(request: web.Request) -> web.Response:
+    """The one style sheet."""
+    source = request.app[SITE].pages.loader
+    assert source is not None  # noqa: S101 - set in build()
+    text, _, _ = source.get_source(request.app[SITE].pages, "app.css")
+    return web.Response(text=text, content_type="text/css", headers={"Cache-Control": "max-age=300"})
+
+
+def render(request: web.Request, page: str, *, status: int = 200, **values: object) -> web.Response:
+    """Return a page with the values every page has."""
+    site = request.app[SITE]
+    text = site.pages.get_template(page).render(cluster=site.cluster, public_address=site.public_address, **values)
+    return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")

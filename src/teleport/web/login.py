@@ -1,0 +1,76 @@
+"""JSON endpoints for programs: settings of the cluster and sign-in for certificates."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from teleport.base.errors import BadParameter
+from teleport.base.struct import Duration, Struct, decode
+from teleport.version import VERSION
+from teleport.web.app import SITE
+
+
+class CertificateRequest(Struct, frozen=True, kw_only=True):
+    """Body of `POST /webapi/ssh/certs`: a password against two certificates. Private keys stay with the caller."""
+
+    user: str
+    password: str
+    ssh_pub_key: str
+    tls_pub_key: str
+    ttl: Duration = Duration(0)
+    """Wished length of validity; 0 leaves it to the roles."""
+
+
+def routes() -> list[web.RouteDef]:
+    """Routes of this file."""
+    return [
+        web.get("/webapi/ping", ping),
+        web.get("/webapi/find", find),
+        web.post("/webapi/ssh/certs", certificates),
+    ]
+
+
+async def find(request: web.Request) -> web.Response:
+    """Addresses and settings that agents and bots need before they hold a certificate."""
+    return web.json_response(dict(request.app[SITE].settings))
+
+
+async def ping(request: web.Request) -> web.Response:
+    """As `find`, with what a person needs to sign in."""
+    site = request.app[SITE]
+    return web.json_response({**site.settings, "auth": dict(site.auth_settings), "server_version": VERSION})
+
+
+async def certificates(request: web.Request) -> web.Response:
+    """Exchange user name and password for certificates."""
+    if request.content_type != "application/json":
+        raise BadParameter("WEB-REQUEST", problem="the body must be application/json")
+    try:
+        asked = decode(await request.read(), CertificateRequest)
+    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+        # The text of the problem names fields and types, never values: a password cannot leak through it.
+        raise BadParameter("WEB-REQUEST", problem=str(problem)) from None
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    reply = await request.app[SITE].accounts.login(
+        asked.user,
+        asked.password,
+        ssh_public_key=asked.ssh_pub_key,
+        tls_public_key=asked.tls_pub_key,
+        ttl=float(asked.ttl),
+        client_address=str(peer[0]) if isinstance(peer, tuple) else "",
+    )
+    return web.json_response(
+        {
+            "username": reply.username,
+            "cert": reply.ssh_certificate,
+            "tls_cert": reply.tls_certificate,
+            "host_signers": [
+                {
+                    "domain_name": reply.cluster,
+                    "checking_keys": list(reply.host_ssh_keys),
+                    "tls_certs": list(reply.host_tls_certificates),
+                }
+            ],
+        }
+    )

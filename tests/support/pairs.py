@@ -1,0 +1,135 @@
+"""Connected pairs of every kind of Stream, for tests of what runs on top of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from teleport.net.memory import memory_pair
+from teleport.net.network import SystemNetwork
+from teleport.net.peek import PeekStream
+from teleport.net.socket_stream import SocketStream
+from teleport.net.stream import Stream
+from teleport.net.tls import TlsStream, client_handshake, server_handshake
+from tests.support.check_stream import MakePair
+from tests.support.tls import NAME, authority
+
+Pair = contextlib.AbstractAsyncContextManager[tuple[Stream, Stream]]
+
+
+@contextlib.asynccontextmanager
+async def socket_pair() -> AsyncIterator[tuple[Stream, Stream]]:
+    a, b = (SocketStream(sock) for sock in socket.socketpair())
+    try:
+        yield a, b
+    finally:
+        await a.close()
+        await b.close()
+
+
+@contextlib.asynccontextmanager
+async def dialled(address: str) -> AsyncIterator[tuple[SocketStream, SocketStream]]:
+    """The accepting end and the dialling end of a connection over the system's network."""
+    network, failures = SystemNetwork(on_error=lambda error: failures.append(error)), list[BaseException]()
+    accepted: asyncio.Future[SocketStream] = asyncio.get_running_loop().create_future()
+    done = asyncio.Event()
+
+    async def serve(stream: Stream) -> None:
+        assert isinstance(stream, SocketStream)
+        accepted.set_result(stream)
+        await done.wait()
+
+    listener = await network.listen(address, serve)
+    client = await network.dial(listener.address)
+    try:
+        yield await accepted, client
+    finally:
+        done.set()
+        await client.close()
+        await listener.close()
+    assert not failures
+
+
+def tcp_pair() -> Pair:
+    return dialled("127.0.0.1:0")
+
+
+def unix_pair(folder: Path) -> MakePair:
+    return lambda: dialled(f"unix:{folder}/s")
+
+
+@contextlib.asynccontextmanager
+async def in_memory(limit: int = 65536) -> AsyncIterator[tuple[Stream, Stream]]:
+    a, b = memory_pair(limit=limit)
+    yield a, b
+    await a.close()
+    await b.close()
+
+
+async def tls_over(
+    server: Stream,
+    client: Stream,
+    server_context: ssl.SSLContext | None = None,
+    client_context: ssl.SSLContext | None = None,
+) -> tuple[TlsStream, TlsStream]:
+    """Do both halves of a handshake."""
+    return await asyncio.gather(
+        server_handshake(server, server_context or authority().server()),
+        client_handshake(client, client_context or authority().client(), server_name=NAME),
+    )
+
+
+def tls(under: Callable[[], Pair]) -> MakePair:
+    """Make pairs of TLS over pairs of another kind."""
+
+    @contextlib.asynccontextmanager
+    async def make() -> AsyncIterator[tuple[Stream, Stream]]:
+        async with under() as (a, b):
+            server, client = await tls_over(a, b)
+            yield server, client
+            await server.close()
+            await client.close()
+
+    return make
+
+
+def swapped(under: Callable[[], Pair]) -> MakePair:
+    """Make the same pairs with the ends exchanged."""
+
+    @contextlib.asynccontextmanager
+    async def make() -> AsyncIterator[tuple[Stream, Stream]]:
+        async with under() as (a, b):
+            yield b, a
+
+    return make
+
+
+def peeked(under: Callable[[], Pair]) -> MakePair:
+    """Make pairs whose first end was looked at."""
+
+    @contextlib.asynccontextmanager
+    async def make() -> AsyncIterator[tuple[Stream, Stream]]:
+        async with under() as (a, b):
+            yield PeekStream(a), b
+
+    return make
+
+
+def pairs(folder: Path) -> dict[str, MakePair]:
+    """Return every kind of pair by name."""
+    return {
+        "socketpair": socket_pair,
+        "tcp": tcp_pair,
+        "unix": unix_pair(folder),
+        "memory": in_memory,
+        "tiny memory": lambda: in_memory(10000),
+        "peek": peeked(in_memory),
+        "tls over tcp, server": tls(tcp_pair),
+        "tls over tcp, client": swapped(tls(tcp_pair)),
+        "tls in memory": tls(in_memory),
+        "tls in tls": tls(tls(tcp_pair)),
+    }

@@ -1,0 +1,46 @@
+"""access.system: services of the cluster, by a table that denies what it does not name."""
+
+import pytest
+
+from teleport.access.system import SYSTEM, host_id, permitting, rights_text, system_roles
+from tests.support.policy import CLUSTER, caller, node
+
+NODE = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Node", "Instance"))
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "role"),
+    [
+        ("list", "cert_authority", "Node"),
+        ("readnosecrets", "cert_authority", "Node"),
+        ("read", "cert_authority", ""),
+        ("read", "role", "Node"),
+        ("update", "role", ""),
+        ("read", "lock", "Node"),
+        ("read", "user", ""),
+        ("read", "token", ""),
+        ("create", "event", "Node"),
+        ("delete", "event", ""),
+        ("update", "node", "Node"),
+        ("update", node("uuid-7"), "Node"),
+        ("update", node("uuid-8"), ""),
+        ("delete", node("uuid-7"), ""),
+        ("list", "node", ""),
+        ("*", "role", ""),
+    ],
+)
+def test_node(verb, target, role):
+    assert permitting(NODE, verb, target) == role
+
+
+def test_other_system_roles_may_do_nothing():
+    assert permitting(caller(kind="host", system_roles=("Auth", "Nop")), "read", "role") == ""
+    assert set(SYSTEM) == {"Instance", "Node"}
+
+
+def test_names():
+    assert host_id(NODE) == "uuid-7"
+    assert system_roles(NODE) == ("Node", "Instance")
+    assert rights_text(["Instance"]) == "list readnosecrets cert_authority"
+    assert "own node" in rights_text(["Node"])
+    assert rights_text(["Nop"]) == "none"

@@ -1,0 +1,187 @@
+"""One document of each kind, and a strategy that makes many. Shared by the tests of this folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+import unicodedata
+from typing import Any
+
+from hypothesis import strategies as st
+
+from teleport.base.struct import Duration
+from teleport.model.kinds.cert_authority import SERVED_TYPES
+from teleport.model.kinds.token import SERVED_ROLES
+from teleport.model.naming import label_problem, name_problem
+
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f host"
+CERT = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-----\n"
+UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "cert_authority": {
+        "kind": "cert_authority", "sub_kind": "host", "version": "v2", "metadata": {"name": "example.com"},
+        "spec": {
+            "type": "host", "cluster_name": "example.com",
+            "active_keys": {
+                "ssh": [{"public_key": SSH_KEY, "key_id": "host-ssh-1", "algorithm": "Ed25519"}],
+                "tls": [{"cert": CERT, "key_id": "host-tls-1", "algorithm": "ECDSA P-256"}],
+            },
+            "rotation": {"state": "standby"},
+        },
+    },
+    "cluster_name": {
+        "kind": "cluster_name", "version": "v2", "metadata": {"name": "cluster-name"},
+        "spec": {"cluster_name": "example.com", "cluster_id": UUID},
+    },
+    "lock": {
+        "kind": "lock", "version": "v2", "metadata": {"name": UUID, "id": 1658359514703080513},
+        "spec": {
+            "message": 'The bot user "bot-example" has been locked due to a certificate generation mismatch, '
+            "possibly indicating a stolen certificate.",
+            "target": {"user": "bot-example"},
+        },
+    },
+    "node": {
+        "kind": "node", "version": "v2", "metadata": {"name": UUID, "labels": {"env": "dev"}},
+        "spec": {
+            "hostname": "web-1", "addr": "10.0.0.5:3022", "version": "0.1.0", "public_addrs": ["web-1.example.com:3022"],
+            "cmd_labels": {"kernel": {"command": ["/bin/uname", "-r"], "period": "1m0s", "result": "6.1"}},
+        },
+    },
+    "role": {
+        "kind": "role", "version": "v8", "metadata": {"name": "access", "description": "Reach servers of development"},
+        "spec": {
+            "allow": {
+                "logins": ["alice", "{{internal.logins}}"], "node_labels": {"env": ["dev", "test"]},
+                "rules": [{"resources": ["db", "node"], "verbs": ["list", "read"]}],
+            },
+            "deny": {"logins": ["root"]},
+        },
+    },
+    "token": {
+        "kind": "token", "version": "v2", "metadata": {"name": "0123456789abcdef0123456789abcdef",
+                                                       "expires": "2026-01-02T03:04:05Z", "labels": {"a": "b"}},
+        "spec": {"roles": ["Node"], "join_method": "token"},
+    },
+    "user": {
+        "kind": "user", "version": "v2", "metadata": {"name": "alice@example.com"},
+        "spec": {
+            "roles": ["access"], "traits": {"logins": ["alice", "0755"], "hours": ["22:22"]}, "expires": "2026-01-02T03:04:05Z",
+            "created_by": {"time": "2026-01-01T03:04:05Z", "user": {"name": "root"}},
+            "status": {"is_locked": True, "locked_message": "off", "lock_expires": "2026-01-02T03:04:05Z"},
+        },
+    },
+}  # fmt: skip
+
+_text = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=20)
+names = (
+    st.text(st.characters(categories=("Ll", "Lu", "Lo", "Nd", "Sm", "Po", "Mn", "Zs")), min_size=1, max_size=12)
+    .map(lambda name: unicodedata.normalize("NFC", "a" + name.translate({ord(","): "!", ord("/"): "-"}) + "."))
+    .map(lambda name: "".join(" " if unicodedata.category(c) == "Zs" else c for c in name))
+    .filter(lambda name: not name_problem(name))
+)
+_labels = st.dictionaries(st.text("abz019/._:*-", min_size=1, max_size=8), _text, max_size=3).filter(
+    lambda labels: not any(label_problem(*entry) for entry in labels.items())
+)
+_times = st.datetimes(dt.datetime(1980, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC)).map(
+    lambda moment: moment.isoformat()
+)
+_periods = st.integers(1, 10**6).map(lambda seconds: str(Duration(seconds)))
+_logins = st.text("abcz019._@", min_size=1, max_size=9).filter(lambda login: login.strip("."))
+_hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{1,4})?", fullmatch=True)
+_addresses = st.one_of(_hosts, st.builds("{}:{}".format, _hosts, st.integers(0, 65535)), st.just("[::1]:22"))
+_keys = st.fixed_dictionaries(
+    {"ssh": st.lists(st.fixed_dictionaries({"public_key": st.just(SSH_KEY), "key_id": names}), max_size=2),
+     "tls": st.lists(st.fixed_dictionaries({"cert": st.just(CERT), "key_id": names}), max_size=2)}
+)  # fmt: skip
+
+
+def _several(entries: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
+    return st.lists(entries, max_size=3)
+
+
+_SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "cert_authority": st.fixed_dictionaries(
+        {"type": st.sampled_from(SERVED_TYPES), "cluster_name": _hosts},
+        optional={
+            "active_keys": _keys,
+            "additional_trusted_keys": _keys,
+            "rotation": st.fixed_dictionaries(
+                {"state": st.sampled_from(["standby", "in_progress"])},
+                optional={"phase": st.just("init"), "started": _times, "grace_period": _periods},
+            ),
+        },
+    ),
+    "cluster_name": st.fixed_dictionaries({"cluster_name": _hosts}, optional={"cluster_id": names}),
+    "lock": st.fixed_dictionaries(
+        {
+            "target": st.dictionaries(
+                st.sampled_from(["user", "role", "login", "node", "join_token"]), names, min_size=1
+            )
+        },
+        optional={"message": _text, "expires": _times, "created_at": _times, "created_by": _text},
+    ),
+    "node": st.fixed_dictionaries(
+        {},
+        optional={
+            "hostname": names,
+            "addr": _addresses,
+            "public_addrs": _several(_addresses),
+            "version": _text,
+            "use_tunnel": st.just(False),
+            "cmd_labels": st.dictionaries(
+                st.from_regex(r"cmd/[a-z]{1,4}", fullmatch=True),
+                st.fixed_dictionaries({}, optional={"command": _several(_text), "period": _periods, "result": _text}),
+                max_size=2,
+            ),
+        },
+    ),
+    "role": st.fixed_dictionaries(
+        {},
+        optional={
+            "allow": st.fixed_dictionaries({}, optional={"logins": _several(_logins), "node_labels": _labels}),
+            "deny": st.fixed_dictionaries({}, optional={"logins": _several(_logins)}),
+        },
+    ),
+    "token": st.fixed_dictionaries(
+        {"roles": st.lists(st.sampled_from([*SERVED_ROLES, "node", "PROXY"]), min_size=1, max_size=3)},
+        optional={"join_method": st.sampled_from(["", "token"])},
+    ),
+    "user": st.fixed_dictionaries(
+        {},
+        optional={
+            "roles": _several(names),
+            "traits": st.dictionaries(names.filter(lambda name: name != "logins"), _several(_text), max_size=3),
+            "expires": _times,
+            "created_by": st.fixed_dictionaries({}, optional={"time": _times, "user": st.just({"name": "root"})}),
+            "status": st.fixed_dictionaries(
+                {}, optional={"is_locked": st.sampled_from([True, "yes", "off"]), "lock_expires": _times}
+            ),
+        },
+    ),
+}
+
+
+@st.composite
+def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
+    """Make documents of a kind that its grammar allows."""
+    spec = draw(_SPECS[kind])
+    about = {"name": draw(names), "description": draw(_text), "labels": draw(_labels)}
+    if draw(st.booleans()):
+        about["expires"] = draw(_times)
+    document: dict[str, Any] = {"kind": kind, "metadata": about, "spec": spec}
+    if kind == "cert_authority":
+        document |= {"sub_kind": spec["type"]}
+        about["name"] = spec["cluster_name"]
+    elif kind == "cluster_name":
+        about["name"] = "cluster-name"
+    elif kind == "role":
+        about["name"] = "role " + about["name"]
+    return document
+
+
+def sample(kind: str, **changes: Any) -> dict[str, Any]:
+    """Return the sample of a kind with the given fields of its spec set; `None` takes a field away."""
+    document = SAMPLES[kind]
+    spec = {key: value for key, value in {**document["spec"], **changes}.items() if value is not None}
+    return {**document, "spec": spec}

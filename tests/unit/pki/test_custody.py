@@ -1,0 +1,114 @@
+"""pki.custody: keys on shelves, what is signed and what is not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from teleport.base.entropy import SeededEntropy
+from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported
+from teleport.pki import custody as module
+from teleport.pki import keys
+from teleport.pki.custody import Custody, FolderShelf, MemoryShelf
+from tests.unit.pki.test_purpose import ssh_tbs
+
+UNKNOWN = "0" * 32
+
+
+def test_a_key_survives_a_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    handle = Custody(FolderShelf(folder), SeededEntropy(1)).generate("ed25519", "ssh")
+    public = keys.load_spki(handle.spki)
+    again = Custody(FolderShelf(folder), SeededEntropy(2))
+    tbs = ssh_tbs(public)
+    for _ in range(2):  # read from the folder, then from memory
+        assert keys.verify(public, again.sign(handle.key_id, tbs), tbs)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert [stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()] == [0o600]
+    again.retire(handle.key_id)
+    assert list(folder.iterdir()) == []
+    with pytest.raises(NotFound, match=handle.key_id):
+        again.sign(handle.key_id, tbs)
+
+
+def test_memory_keeps_the_same_contract() -> None:
+    shelf = MemoryShelf()
+    handle = Custody(shelf, SeededEntropy(1)).generate("ecdsa-p256", "ssh")
+    tbs = ssh_tbs(keys.load_spki(handle.spki))
+    other = Custody(shelf, SeededEntropy(2))
+    assert keys.verify(keys.load_spki(handle.spki), other.sign(handle.key_id, tbs), tbs)
+    other.retire(handle.key_id)
+    other.retire(handle.key_id)
+    other.retire("../elsewhere")
+    with pytest.raises(NotFound):
+        other.sign(handle.key_id, tbs)
+
+
+@pytest.mark.parametrize(("algorithm", "purpose"), [("rsa-2048", "x509"), ("ed25519", "email")])
+def test_other_keys_are_not_made(algorithm: str, purpose: str) -> None:
+    with pytest.raises(NotSupported, match=algorithm):
+        Custody(MemoryShelf(), SeededEntropy(1)).generate(algorithm, purpose)
+
+
+def test_a_foreign_document_is_not_signed() -> None:
+    custody = Custody(MemoryShelf(), SeededEntropy(1))
+    handle = custody.generate("ed25519", "ssh")
+    with pytest.raises(AccessDenied, match="another authority") as caught:
+        custody.sign(handle.key_id, ssh_tbs())
+    assert caught.value.code == "PKI-SIGN-REFUSED"
+
+
+def test_a_faulty_signature_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    custody = Custody(MemoryShelf(), SeededEntropy(1))
+    handle = custody.generate("ed25519", "ssh")
+    monkeypatch.setattr(module.keys, "sign", lambda key, message: bytes(64))
+    with pytest.raises(Internal, match="does not verify"):
+        custody.sign(handle.key_id, ssh_tbs(keys.load_spki(handle.spki)))
+
+
+def test_a_key_file_must_say_its_purpose() -> None:
+    shelf = MemoryShelf()
+    shelf.put(UNKNOWN, b"purpose: anything\n" + keys.private_pem(keys.make_ed25519(SeededEntropy(1))))
+    with pytest.raises(BadParameter, match="purpose"):
+        Custody(shelf, SeededEntropy(1)).sign(UNKNOWN, b"")
+
+
+def _refused(folder: Path, problem: str) -> None:
+    with pytest.raises(BadParameter, match=problem) as caught:
+        FolderShelf(folder).get(UNKNOWN)
+    assert caught.value.code == "PKI-KEY-STORE"
+
+
+def test_a_folder_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    _refused(tmp_path, "others")
+
+
+def test_a_link_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(0o700)
+    (tmp_path / "keys").symlink_to(tmp_path / "real")
+    _refused(tmp_path / "keys", "not a folder")
+
+
+def test_a_key_must_be_a_private_regular_file(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    assert FolderShelf(tmp_path).get(UNKNOWN) is None
+    file = tmp_path / UNKNOWN
+    file.touch(0o640)
+    file.chmod(0o640)
+    _refused(tmp_path, "others")
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    _refused(tmp_path, "regular")
+    file.unlink()
+    file.symlink_to("/etc/hostname")
+    _refused(tmp_path, "symbolic links")
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    _refused(tmp_path, "another user")
