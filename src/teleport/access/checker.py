@@ -167,7 +167,7 @@ class _Request:
         if check.lock is not None:
             lock, message = check.lock, check.lock.spec.message
             fields = {
-                "lock": lock.spec.target,
+                "lock": str(lock.spec.target),
                 "message": f": {message}" if message else "",
                 "lock_name": lock.name,
             }

@@ -41,28 +41,23 @@ def connect_reasons(
     for step in steps:
         if step.side == "allow":
             by_role.setdefault(step.role, []).append(step)
-    missing = sorted((_misses(of_role), role) for role, of_role in by_role.items())
-    near = [role for count, role in missing if count == missing[0][0]]
-    nearest = next((step for role in near for step in by_role[role] if not step.matched), None)
-    grants: list[str] = []
-    if not missing or missing[0][0]:
-        selectors = {role.name: role.allow for role in roles.roles}
-        for role in near[:MAX_SUGGESTIONS]:
-            wanted = [_repair(step, selectors[role], action, node) for step in by_role[role] if not step.matched]
-            grants.append(", and ".join(wanted))
-        if not grants:
-            place = f"{title_of(node)} ({show(labels)})"
-            grants.append(f'give user "{caller.name}" a role that allows login "{action.login}" on {place}')
-    repeals = ", and ".join(_repeal(step, action) for step in denying)
-    help_ = [f"{repeals}, and {grant}" if repeals else grant for grant in grants] or [repeals] * bool(repeals)
-    again = (
-        ""
-        if action.login in caller.principals
-        else f'; then log in again, so that the certificate lists "{action.login}"'
-    )
-    return Reasons(
-        (*before, *steps), denying[0] if denying else nearest, tuple(line + again for line in help_ or ["log in again"])
-    )
+    fewest = min((_misses(of_role) for of_role in by_role.values()), default=1)
+    near = {role: of_role for role, of_role in by_role.items() if fewest and _misses(of_role) == fewest}
+    nearest = next((step for of_role in near.values() for step in of_role if not step.matched), None)
+    selectors = {role.name: role.allow for role in roles.roles}
+    grants = [
+        ", and ".join(_repair(step, selectors[role], action, node) for step in of_role if not step.matched)
+        for role, of_role in list(near.items())[:MAX_SUGGESTIONS]
+    ]
+    if fewest and not grants:
+        place = f"{title_of(node)} ({show(labels)})"
+        grants = [f'give user "{caller.name}" a role that allows login "{action.login}" on {place}']
+    repeals = [_repeal(step, action) for step in denying]
+    again = []
+    if action.login not in caller.principals:
+        again = [f'log in again, so that the certificate lists "{action.login}"']
+    changes = tuple(", and ".join([*repeals, grant, *again]) for grant in grants) or (", and ".join(repeals + again),)
+    return Reasons((*before, *steps), denying[0] if denying else nearest, changes)
 
 
 def _misses(steps: Sequence[Step]) -> int:

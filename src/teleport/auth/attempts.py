@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import msgspec
 
 from teleport.base.clock import Clock
-from teleport.base.errors import LimitExceeded, NotFound
+from teleport.base.errors import BadParameter, LimitExceeded, NotFound
 from teleport.base.struct import Switch
 from teleport.model.kinds.user import LoginStatus, User
 from teleport.store.backend import At, Backend, Delete, Op, Put
@@ -76,6 +76,13 @@ class Attempts:
                 raise LimitExceeded("AUTH-LOCKED-OUT")
             yield Turn(user, await self._count(user) if user is not None else self._count_unknown(name))
 
+    async def again(self, turn: Turn) -> Turn:
+        """Return the same turn with the user as it is now. Raises LimitExceeded, also when the user has gone."""
+        user = await self._user(turn.user.name) if turn.user is not None else None
+        if user is None or user.is_locked_out(self._clock.now()):
+            raise LimitExceeded("AUTH-LOCKED-OUT")
+        return Turn(user, turn.failures)
+
     def failure_ops(self, turn: Turn) -> Sequence[Op]:
         """Return the operations of a failure: from the fifth on, the lock-out."""
         if turn.user is None or turn.failures < LIMIT:
@@ -107,7 +114,7 @@ class Attempts:
     async def _user(self, name: str) -> User | None:
         try:
             return await self._resources.get(User, name)
-        except NotFound:
+        except (NotFound, BadParameter):  # what cannot be a name is nobody's
             return None
 
     async def _count(self, user: User) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from teleport.api.messages import Authority
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.store.resources import Resources
@@ -30,5 +28,5 @@ def public(authority: CertAuthority) -> Authority:
     return Authority(
         cluster=authority.spec.cluster_name, type=authority.spec.type,
         ssh_keys=tuple(key.public_key for key in authority.trusted_ssh()),
-        tls_certificates=tuple(cast(str, key.cert) for key in authority.trusted_tls()),
+        tls_certificates=tuple(key.cert for key in authority.trusted_tls()),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import BadParameter, NotFound
 from teleport.model.identity import Identity
+from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.role import Role
 from teleport.model.kinds.user import Author, CreatedBy, User
@@ -115,6 +116,18 @@ class LockHooks(Hooks):
         return msgspec.structs.replace(new, spec=spec).with_metadata(name=new.name or new_uuid(self._entropy)), ()
 
 
+class AuthorityHooks(Hooks):
+    """The cluster's own authorities stay: without them no certificate is valid any more."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+
+    async def before_delete(self, old: Resource[Any]) -> Sequence[Op]:
+        if old.name == self._cluster:
+            raise BadParameter("AUTH-OWN-AUTHORITY", type=old.sub_kind, cluster=self._cluster)
+        return ()
+
+
 def missing_reference(error: NotFound, resource: Resource[Any]) -> NotFound | None:
     """Return what to say when a `Check` of a reference did not hold; None if the error is about something else."""
     prefix = f"/{info_of(Role).key}/"
@@ -125,11 +138,18 @@ def missing_reference(error: NotFound, resource: Resource[Any]) -> NotFound | No
 
 
 def table(
-    resources: Resources, clock: Clock, entropy: Entropy, passwords: Passwords, attempts: Attempts, invites: Invites
+    resources: Resources,
+    clock: Clock,
+    entropy: Entropy,
+    passwords: Passwords,
+    attempts: Attempts,
+    invites: Invites,
+    cluster: str,
 ) -> Mapping[str, Hooks]:
     """Return the hooks of each kind that has some."""
     return {
         User.info.name: UserHooks(clock, passwords, attempts, invites),
         Role.info.name: RoleHooks(resources),
         Lock.info.name: LockHooks(clock, entropy),
+        CertAuthority.info.name: AuthorityHooks(cluster),
     }

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from teleport.access.action import Target
 from teleport.api.caller import Caller
@@ -264,7 +264,7 @@ def _name_of(resource: Resource[Any]) -> Name:
 
 def _place(resource: Resource[Any], info: KindInfo, selection: Selection) -> str:
     """Where the next page begins, in the terms of the store."""
-    return cast(str, resource.name) if selection.sub_kind or not info.by_sub_kind else cursor_of(resource)
+    return resource.name if selection.sub_kind or not info.by_sub_kind else cursor_of(resource)
 
 
 def _check_writable(info: KindInfo, how: str, rights: Rights) -> None:

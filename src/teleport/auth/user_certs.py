@@ -7,6 +7,8 @@ principals are internal ones that no host accepts.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import datetime as dt
 import ipaddress
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from teleport.base.struct import Duration
 from teleport.model.events.base import USER_KINDS
 from teleport.model.events.cert import CertCreate, CertIdentity
 from teleport.model.identity import Identity
+from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.user import User
 from teleport.pki import issue, keys, x509
 from teleport.pki.signer import Signer
@@ -31,6 +34,7 @@ LONGEST_TTL = Duration(30 * 3600)
 SHORTEST_TTL = Duration(60)
 INTERNAL_JOIN = "-teleport-internal-join"
 _NO_LOGIN = "-teleport-nologin-"
+_BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +57,20 @@ class Issued:
 
 def read_keys(ssh_public_key: str, tls_public_key: str) -> PublicKeys:
     """Read the public keys of a request. Raises BadParameter (PKI-KEY)."""
-    blob = keys.line_to_blob(ssh_public_key)
+    blob = keys.load_ssh_line(ssh_public_key.strip())
     keys.load_ssh_blob(blob)
-    return PublicKeys(blob, keys.spki(keys.load_public_pem(tls_public_key)))
+    return PublicKeys(blob, keys.spki(keys.load_spki(_der(tls_public_key))))
+
+
+def _der(pem: str) -> bytes:
+    """Return the content of the PEM block; what is no PEM block becomes no key."""
+    lines = pem.strip().split("\n")
+    if lines[0].strip() != _BEGIN or lines[-1].strip() != _END:
+        return b""
+    try:
+        return base64.b64decode("".join(line.strip() for line in lines[1:-1]), validate=True)
+    except binascii.Error:
+        return b""
 
 
 class UserCertificates:
@@ -75,22 +90,20 @@ class UserCertificates:
     async def identity(self, user: User, *, ttl: float = 0, client_address: str = "") -> Identity:
         """Return whom a certificate for the user would name now.
 
-        Raises BadParameter (AUTH-USER-ROLES) for a user whose roles do not exist, AccessDenied (POL-LOCKED).
+        Raises BadParameter (AUTH-USER-ROLES) for a user whose roles do not exist.
         """
         roles = await self._authorizer.role_set(user.spec.roles, user.spec.traits)
         missing = [role for role in user.spec.roles if role not in roles.names]
         if missing or not user.spec.roles:
             raise BadParameter("AUTH-USER-ROLES", user=user.name, missing=", ".join(missing) or "it has none")
         ip, options = address_of(client_address), roles.options
-        identity = Identity(
+        return Identity(
             name=user.name, cluster=self._cluster, roles=user.spec.roles, traits=user.spec.traits,
             principals=self._principals(roles), expires=self._expires(user, roles, ttl),
             route_to_cluster=self._cluster, login_ip=ip, pinned_ip=ip if options.pin_source_ip else "",
             permit_agent_forwarding=options.forward_agent, permit_port_forwarding=options.port_forwarding,
             permit_x11_forwarding=options.permit_x11_forwarding,
         )  # fmt: skip
-        await self._check_locks(identity)
-        return identity
 
     async def issue(self, identity: Identity, public: PublicKeys) -> Issued:
         """Sign certificates. They may leave only when the event is stored. Raises what `pki.issue` raises."""
@@ -116,12 +129,18 @@ class UserCertificates:
         ends = [self._clock.now() + roles.ttl(asked).delta, user.spec.expires, user.metadata.expires]
         return min(end for end in ends if end is not None).astimezone(dt.UTC).replace(microsecond=0)
 
-    async def _check_locks(self, identity: Identity) -> None:
+    async def check_locks(self, identity: Identity) -> None:
+        """Refuse an identity that any lock is about. Raises AccessDenied (POL-LOCKED)."""
         world = await self._authorizer.conditions()
         lock = locks.in_force(identity, identity.roles, "", "user", world.locks, world.now)
         if lock is not None:
-            message = f": {lock.spec.message}" if lock.spec.message else ""
-            raise AccessDenied("POL-LOCKED", lock=locks.describe(lock), message=message, lock_name=lock.name)
+            raise locked(lock)
+
+
+def locked(lock: Lock) -> AccessDenied:
+    """Return the error for a lock that is in force."""
+    message = f": {lock.spec.message}" if lock.spec.message else ""
+    return AccessDenied("POL-LOCKED", lock=lock.spec.target, message=message, lock_name=lock.name)
 
 
 def address_of(text: str) -> str:

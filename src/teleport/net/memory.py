@@ -35,7 +35,7 @@ class Pipe:
         self.cut = False
         """Whether the connection was reset."""
 
-    def put(self, data: bytes) -> int:
+    def put(self, data: memoryview) -> int:
         """Take as much of `data` as there is room for; return how much that was."""
         part = bytes(data[: self._limit - self._held])
         if part:
@@ -132,7 +132,7 @@ class MemoryStream:
         """See Stream.write."""
         with self._writing:
             await self._turn()
-            sent = 0
+            sent, view = 0, memoryview(data)
             try:
                 while True:
                     self._check(self._outgoing)
@@ -140,8 +140,8 @@ class MemoryStream:
                         raise self._reset_error("the other end closed it")
                     if self._outgoing.ended_at is not None:
                         raise self._reset_error("the end was written before")
-                    sent += self._outgoing.put(data[sent:])
-                    if sent == len(data):
+                    sent += self._outgoing.put(view[sent:])
+                    if sent == len(view):
                         return
                     await self._outgoing.wait()
             except asyncio.CancelledError:

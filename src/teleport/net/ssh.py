@@ -391,9 +391,10 @@ def _own_address(stream: Stream) -> str:
 
 
 def one_line(error: TeleportError) -> str:
-    """Return what a client is shown of an error: code, what, why and id in one line without control characters."""
+    """Return what a client is shown of an error: code, what, why, fix and id in one line without control characters."""
     text = f"{error.code}: {error.what}"
     text += f" ({error.why})" if error.why else ""
+    text += f"; {error.fix}" if error.fix else ""
     text += f" [id {error.id}]" if error.id else ""
     return escape(text)
 

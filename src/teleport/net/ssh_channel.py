@@ -24,6 +24,8 @@ WINDOW = 2 * 1024 * 1024
 """Bytes that a client may send on a channel before we have taken them."""
 PACKET = 32 * 1024
 """Largest payload of one packet, both ways: what every client can take."""
+REFUSED = 255
+"""Exit status of a channel whose purpose was refused: what `ssh` uses for its own failures."""
 QUEUED_REQUESTS = 64
 """Requests on one channel that may wait while an earlier one is being decided."""
 ENVIRONMENT_ENTRIES = 256
@@ -43,7 +45,7 @@ class Session(SSHServerSession[bytes]):
         raise AssertionError("a session runs something")  # pragma: no cover
 
     async def declined(self, request: str, detail: str) -> None:
-        """A request of the client was not accepted: `request` as in RFC 4254, `detail` what it asked for."""
+        """A request of the client is not accepted: `request` as in RFC 4254, `detail` what it asked for."""
 
     def hold(self, reason: str) -> None:
         """Stop producing output: `channel` (its window or buffer is full) or `carrier` (the connection is)."""
@@ -109,9 +111,15 @@ class SessionChannel(SSHServerChannel[bytes]):
         self.get_connection().create_task(report(), self.logger)
 
     async def _decline(self, name: str, detail: str) -> bool:
+        """Refuse. Without the terminal, shell or subsystem that was asked for the channel is of no use: it is
+        closed instead of answered, because OpenSSH's client ends at once on that answer and would not show
+        the reason that it has just received."""
         session = self._session
         if isinstance(session, Session):
             await session.declined(name, detail)
+        if name in ("pty-req", "shell", "subsystem") and not self._used:
+            self._used = True
+            self.exit(REFUSED)
         return False
 
     def _answer_exec(self, packet: SSHPacket) -> bool | None:

@@ -18,7 +18,7 @@ import ssl
 import struct
 from typing import Any
 
-from teleport.base.errors import Unavailable
+from teleport.base.errors import TeleportError, Unavailable
 from teleport.net.readiness import Readiness
 from teleport.net.socket_stream import Turnstile, reset_error
 from teleport.net.stream import Peer
@@ -246,20 +246,26 @@ class TlsSocketStream:
             self._ready.close()
             self._socket.close()
 
-    def _lost(self, error: OSError) -> Exception:
+    def _lost(self, error: OSError) -> TeleportError:
         """Name a failure. A reset may hide the alert that explains it, which is then still to be read."""
         if self._ready.closed:
             return Unavailable("NET-CLOSED", address=self._peer.address)
-        if isinstance(error, ssl.SSLError):
-            if is_end(error):
-                return Unavailable("NET-TLS-TRUNCATED", address=self._peer.address)
+        if isinstance(error, ssl.SSLError) and not is_end(error):
             return tls_error(self._peer.address, error)
+        if (refusal := self._unread_refusal()) is not None:
+            return refusal
+        if isinstance(error, ssl.SSLError):
+            return Unavailable("NET-TLS-TRUNCATED", address=self._peer.address)
+        return reset_error(self._peer.address, error)
+
+    def _unread_refusal(self) -> TeleportError | None:
         try:
-            self._socket.recv_into(_scratch)
+            while self._socket.recv_into(_scratch):
+                pass
         except ssl.SSLError as alert:
-            explained = tls_error(self._peer.address, alert)
-            if explained.code.startswith("NET-TLS-REFUSED"):
-                return explained
+            if not is_end(alert):
+                explained = tls_error(self._peer.address, alert)
+                return explained if explained.code.startswith("NET-TLS-REFUSED") else None
         except (OSError, ValueError):
             pass
-        return reset_error(self._peer.address, error)
+        return None

@@ -61,6 +61,11 @@ def spki(key: PublicKey) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def public_pem(key: PublicKey) -> str:
+    """Return the SubjectPublicKeyInfo as PEM."""
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
 def load_spki(data: bytes) -> PublicKey:
     """Read a SubjectPublicKeyInfo in DER. Raises BadParameter (PKI-KEY)."""
     try:

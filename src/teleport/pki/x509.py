@@ -6,6 +6,7 @@ What the subject of a certificate says about a caller is `pki.codec`'s; whether 
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import ipaddress
@@ -37,6 +38,16 @@ MAX_CERTIFICATE = 65536
 Usage = Literal["client", "server"]
 _USAGES = {"client": ExtendedKeyUsageOID.CLIENT_AUTH, "server": ExtendedKeyUsageOID.SERVER_AUTH}
 
+_SIGNATURES = frozenset(
+    (
+        *der.ALGORITHMS.values(),
+        *(der.value(der.SEQUENCE, der.oid(f"1.2.840.10045.4.3.{n}")) for n in (3, 4)),
+        *(der.value(der.SEQUENCE, der.oid(f"1.2.840.113549.1.1.{n}"), b"\x05\0") for n in (11, 12, 13)),
+    )
+)
+"""Signature algorithms that are read: those we make, ECDSA with SHA-384 and SHA-512, RSA with SHA-2."""
+
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _CN, _SERIAL, _ORGANISATION = "2.5.4.3", "2.5.4.5", "2.5.4.10"
 _NO_END = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
@@ -50,22 +61,44 @@ class Issuer:
 
 
 def parse(data: bytes) -> x509.Certificate:
-    """Read a certificate in DER or PEM (exactly one). Raises BadParameter (PKI-X509)."""
+    """Read a certificate in DER or PEM (exactly one). Raises BadParameter (PKI-X509).
+
+    It is of version 3, its serial number is positive, and its signature uses an algorithm of today."""
     if len(data) > 2 * MAX_CERTIFICATE:
         raise _bad(f"it has more than {MAX_CERTIFICATE} bytes")
     try:
-        if data.lstrip().startswith(b"-----BEGIN"):
-            (certificate,) = x509.load_pem_x509_certificates(data)
-        else:
-            certificate = x509.load_der_x509_certificate(data)
-        _ = certificate.extensions, der.fields(certificate.tbs_certificate_bytes)
+        raw = _unwrap(data) if data.lstrip().startswith(b"-----BEGIN") else data
+        _check_frame(raw)
+        certificate = x509.load_der_x509_certificate(raw)
+        _ = certificate.extensions, certificate.public_key()
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        certificate.public_key()
+    except Malformed as error:
+        raise _bad(str(error)) from None
     except (ValueError, TypeError, OverflowError) as error:
-        raise _bad(str(error).splitlines()[0][:120] if str(error) else "it is damaged") from None
+        raise _bad(str(error).partition("\n")[0][:120] or "it is damaged") from None
     except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, UnsupportedAlgorithm):
         raise _bad("its extensions, version or algorithm cannot be read") from None
     return certificate
+
+
+def _unwrap(data: bytes) -> bytes:
+    """Return the content of the only block of a PEM text (RFC 7468)."""
+    lines = data.strip().splitlines()
+    if lines[0].strip() != _BEGIN.encode() or lines[-1].strip() != _END.encode():
+        raise Malformed("the PEM text is not one certificate")
+    return base64.b64decode(b"".join(line.strip() for line in lines[1:-1]), validate=True)
+
+
+def _check_frame(raw: bytes) -> None:
+    """Refuse what the library would only warn of, or accept for the sake of old certificates."""
+    parts = [part for outer in der.elements(raw) for part in der.elements(outer.content)]
+    if len(parts) != 3:
+        raise Malformed("it is not one certificate")
+    _, serial, algorithm, *_ = der.fields(parts[0].raw)
+    if not serial.content or serial.content[0] & 0x80 or not any(serial.content):
+        raise Malformed("its serial number is not positive")
+    if algorithm.raw != parts[1].raw or algorithm.raw not in _SIGNATURES:
+        raise Malformed("its signature uses an unknown or outdated algorithm")
 
 
 def encode(certificate: x509.Certificate) -> bytes:
@@ -76,6 +109,15 @@ def encode(certificate: x509.Certificate) -> bytes:
 def pem(data: bytes) -> str:
     """Return a certificate given in DER as PEM."""
     return parse(data).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def split_pem(text: str) -> list[bytes]:
+    """Return the certificates of a bundle, DER, in order; text between them is skipped. A damaged one is refused,
+    never left out. Raises BadParameter (PKI-X509)."""
+    _, *blocks = text.split(_BEGIN)
+    if text.count("-----BEGIN") != len(blocks):
+        raise _bad("the bundle holds something that is no certificate")
+    return [encode(parse(f"{_BEGIN}{block.partition(_END)[0]}{_END}".encode())) for block in blocks]
 
 
 def pin(data: bytes) -> str:

@@ -40,8 +40,8 @@ class LogSettings:
         if stream is None:
             stream = open(section.output, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open while we run
         log.setup(
-            level="DEBUG" if debug else section.severity,
-            output_format=section.format.output,
+            level="DEBUG" if debug else section.level,
+            output_format="json" if section.format.output == "json" else "text",
             extra_fields=section.format.extra_fields,
             stream=stream,
         )

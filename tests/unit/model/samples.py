@@ -44,7 +44,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "node": {
         "kind": "node", "version": "v2", "metadata": {"name": UUID, "labels": {"env": "dev"}},
         "spec": {
-            "hostname": "web-1", "addr": "10.0.0.5:3022", "version": "0.1.0", "public_addrs": ["web-1.example.com:3022"],
+            "hostname": "web-1", "addr": "10.0.0.5:3022", "version": "0.1.0",
+            "public_addrs": ["web-1.example.com:3022"],
             "cmd_labels": {"kernel": {"command": ["/bin/uname", "-r"], "period": "1m0s", "result": "6.1"}},
         },
     },
@@ -66,7 +67,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "user": {
         "kind": "user", "version": "v2", "metadata": {"name": "alice@example.com"},
         "spec": {
-            "roles": ["access"], "traits": {"logins": ["alice", "0755"], "hours": ["22:22"]}, "expires": "2026-01-02T03:04:05Z",
+            "roles": ["access"], "traits": {"logins": ["alice", "0755"], "hours": ["22:22"]},
+            "expires": "2026-01-02T03:04:05Z",
             "created_by": {"time": "2026-01-01T03:04:05Z", "user": {"name": "root"}},
             "status": {"is_locked": True, "locked_message": "off", "lock_expires": "2026-01-02T03:04:05Z"},
         },

@@ -14,7 +14,7 @@ from teleport.model.address import Address, parse_addr
         ("example.com", "example.com", 3080),
         ("example.com:443", "example.com", 443),
         ("127.0.0.1:0", "127.0.0.1", 0),
-        (":3022", "0.0.0.0", 3022),
+        (":3022", "0.0.0.0", 3022),  # noqa: S104
         ("[::1]:3022", "::1", 3022),
         ("[::1]", "::1", 3080),
         ("2001:DB8::1", "2001:db8::1", 3080),

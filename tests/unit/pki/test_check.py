@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
+import hashlib
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError
 from teleport.model.identity import Identity
-from teleport.pki import authority, check, codec, keys, ssh, x509
+from teleport.pki import authority, check, codec, der, keys, ssh, x509
 from teleport.pki.ssh_wire import string
 from tests.support import authorities
 
@@ -235,6 +236,29 @@ def test_tls_refusals() -> None:
     refused("PKI-WRONG-USE", tls, forged(HOME.user, HOME.identity(), usages=["server"]))
     refused("PKI-WRONG-USE", tls, authority.tls_issuer(HOME.user).certificate)
     refused("PKI-MALFORMED-CERTIFICATE", tls, forged(HOME.user, HOME.identity(), subject=[("2.5.4.3", "alice")]))
+
+
+def test_an_authority_is_no_tls_peer() -> None:
+    """Even one that is marked as a client, and signed by the right key: the signer would not make it."""
+    issuer = authority.tls_issuer(HOME.user)
+    (private,) = [
+        key.private for key in HOME.signer._custody._loaded.values() if x509.pin(issuer.certificate) == _pin(key.public)
+    ]
+    good = x509.parse(HOME.tls(HOME.identity(), TLS_KEY))
+    tbs = good.tbs_certificate_bytes
+    leaf = bytes.fromhex("0603551d130101ff04023000")
+    marked = bytes.fromhex("0603551d130101ff040530030101ff")
+    assert leaf in tbs
+    fields = [part.raw for part in der.fields(tbs)]
+    listed = der.elements(der.elements(fields[7])[0].content)[0].content
+    changed = [der.value(der.SEQUENCE, part.content.replace(leaf, marked)) for part in der.elements(listed)]
+    fields[7] = der.value(0xA3, der.value(der.SEQUENCE, *changed))
+    tbs = der.value(der.SEQUENCE, *fields)
+    refused("PKI-WRONG-USE", tls, der.certificate(tbs, "ecdsa-p256", keys.sign(private, tbs)))
+
+
+def _pin(public: keys.PublicKey) -> str:
+    return "sha256:" + hashlib.sha256(keys.spki(public)).hexdigest()
 
 
 def test_a_tls_user_is_no_host_and_the_reverse() -> None:

@@ -66,7 +66,10 @@ def test_subject_is_as_documented() -> None:
 def test_ssh_fields_are_as_documented() -> None:
     assert codec.to_ssh(PLAIN) == codec.SSHFields(
         "user", "alice", ("root", "-teleport-internal-join"), int(EXPIRES.timestamp()), {},
-        {"permit-pty": "", "teleport-roles": '{"version":"v1","roles":["access"]}', "x-teleport-authority": "example.com"},
+        {
+            "permit-pty": "", "teleport-roles": '{"version":"v1","roles":["access"]}',
+            "x-teleport-authority": "example.com",
+        },
     )  # fmt: skip
     full = codec.to_ssh(FULL)
     assert full.critical_options == {"source-address": "2001:db8::1/128"}

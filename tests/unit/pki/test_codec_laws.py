@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.base.errors import BadParameter
-from teleport.model.identity import Identity
+from teleport.model.identity import Identity, UserKind
 from teleport.pki import codec, keys, ssh, x509
 from tests.support import authorities
 
@@ -38,14 +38,17 @@ _EXPIRES = st.datetimes(dt.datetime(2026, 3, 2), dt.datetime(9998, 1, 1), timezo
     lambda moment: moment.replace(microsecond=0)
 )
 
+_KINDS: list[UserKind] = ["human", "bot", "host"]
+_TRAITS = st.dictionaries(_TEXT, st.lists(st.text(st.characters(exclude_categories=("Cs",)))).map(tuple), max_size=2)
+
 
 @st.composite
 def identities(draw: st.DrawFn) -> Identity:
-    kind = draw(st.sampled_from(["human", "bot", "host"]))
+    kind: UserKind = draw(st.sampled_from(_KINDS))
     return Identity(
         name=draw(_NAME), cluster=CLUSTER.name, kind=kind, roles=draw(_NAMES.filter(bool)), system_roles=draw(_NAMES),
         principals=draw(_PRINCIPALS), expires=draw(_EXPIRES), route_to_cluster=draw(_TEXT), login_ip=draw(_TEXT),
-        traits=draw(st.dictionaries(_TEXT, st.lists(st.text(st.characters(exclude_categories=("Cs",)))).map(tuple), max_size=2)),
+        traits=draw(_TRAITS),
         pinned_ip="" if kind == "host" else draw(_ADDRESSES), mfa_verified=draw(_TEXT), impersonator=draw(_TEXT),
         renewable=draw(st.booleans()), disallow_reissue=draw(st.booleans()), generation=draw(st.integers(0, 2**63 - 1)),
         active_requests=draw(_NAMES), private_key_policy=draw(_NAME), bot_name=draw(_TEXT),
@@ -82,7 +85,7 @@ def test_any_subject_raises_only_its_own_error(added: list[tuple[str, str]]) -> 
 @settings(max_examples=80, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(sorted(codec.to_ssh(CLUSTER.identity()).extensions) + ["generation", "x", "teleport-traits"]),
+        st.sampled_from([*sorted(codec.to_ssh(CLUSTER.identity()).extensions), "generation", "x", "teleport-traits"]),
         st.one_of(_TEXT, st.sampled_from(["{}", "[", '{"a":' * 2000])),
     )
 )

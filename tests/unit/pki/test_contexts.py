@@ -97,7 +97,7 @@ def test_the_dialled_address_does_not_matter(dialled: str) -> None:
 
 
 def test_a_node_cannot_pass_for_the_cluster() -> None:
-    with pytest.raises(ssl.SSLCertVerificationError, match="teleport.cluster.local"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"teleport\.cluster\.local"):
         handshake(server(NODE), client(), server_hostname="node1")
 
 
@@ -134,6 +134,14 @@ def test_old_versions_are_refused_and_1_2_is_not() -> None:
         assert context.options & 8
         assert context.verify_flags & ssl.VerifyFlags.VERIFY_X509_STRICT
         assert all("DHE" in suite["name"] or suite["name"].startswith("TLS_") for suite in context.get_ciphers())
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_session_with_a_client_certificate_is_never_resumed(required: bool) -> None:
+    """A resumed session is not checked again, so that an expired certificate would live on."""
+    context = server(required=required)
+    assert context.num_tickets == 0
+    assert context.options & ssl.OP_NO_TICKET
 
 
 def test_tls_inside_a_stream_verifies_the_same_name() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported
-from teleport.pki import custody as module
 from teleport.pki import keys
 from teleport.pki.custody import Custody, FolderShelf, MemoryShelf
 from tests.unit.pki.test_purpose import ssh_tbs
@@ -64,7 +63,7 @@ def test_a_foreign_document_is_not_signed() -> None:
 def test_a_faulty_signature_does_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     custody = Custody(MemoryShelf(), SeededEntropy(1))
     handle = custody.generate("ed25519", "ssh")
-    monkeypatch.setattr(module.keys, "sign", lambda key, message: bytes(64))
+    monkeypatch.setattr(keys, "sign", lambda key, message: bytes(64))
     with pytest.raises(Internal, match="does not verify"):
         custody.sign(handle.key_id, ssh_tbs(keys.load_spki(handle.spki)))
 

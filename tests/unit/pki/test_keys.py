@@ -38,6 +38,7 @@ def test_algorithms() -> None:
 @pytest.mark.parametrize("public", PUBLIC, ids=keys.algorithm_of)
 def test_public_forms_are_reversible(public: keys.PublicKey) -> None:
     assert keys.load_spki(keys.spki(public)) == public
+    assert serialization.load_pem_public_key(keys.public_pem(public).encode()) == public
     blob = keys.ssh_blob(public)
     assert keys.load_ssh_blob(blob) == public
     assert keys.load_ssh_line(keys.ssh_line(blob, "a comment")) == blob
@@ -90,6 +91,7 @@ def test_a_signature_must_have_the_type_of_its_key() -> None:
     assert not keys.verify_ssh_signature(P256.public_key(), ed, b"t")
     assert not keys.verify_ssh_signature(ED.public_key(), ecdsa, b"t")
     assert not keys.verify_ssh_signature(RSA.public_key(), ecdsa, b"t")
+    assert not keys.verify_ssh_signature(ED.public_key(), ed.replace(b"ssh-ed25519", b"ssh-ed25518"), b"t")
     renamed = string(b"ssh-rsa") + ecdsa[4 + len(keys.SSH_ECDSA) :]
     assert not keys.verify_ssh_signature(P256.public_key(), renamed, b"t")
 

@@ -82,7 +82,7 @@ def test_ssh_keygen_and_asyncssh_read_the_same(kind: str, algorithm: str, tmp_pa
     assert "2023-11-14T22:13:20" in shown
     assert keys.fingerprint(certificate.authority) in shown
     assert keys.fingerprint(certificate.key) in shown
-    other = asyncssh.import_certificate(certificate.line())
+    other: Any = asyncssh.import_certificate(certificate.line())
     assert list(other.principals) == ["root", "-teleport-internal-join"]
     assert other.signing_key.public_data == certificate.authority
     assert other.key.public_data == certificate.key
@@ -222,6 +222,12 @@ def test_changed_certificates_are_refused(old: bytes, new: bytes, problem: str) 
     blob = made()
     assert old in blob
     refuse(blob.replace(old, new, 1), problem)
+
+
+def test_an_option_may_not_stand_there_twice() -> None:
+    flag = string(b"permit-pty") + string(b"")
+    tbs = ssh.parse(made(extensions={"permit-pty": ""})).tbs
+    refuse(tbs.replace(string(flag), string(flag + flag)), "twice", ssh.parse_tbs)
 
 
 def test_nothing_may_follow() -> None:

@@ -42,6 +42,7 @@ def story(algorithm: str = "ecdsa-p256", cluster: str = "example.com", **changes
 
 
 CA, LEAF = story()
+_SERIAL_OF_LEAF = der.fields(x509.parse(LEAF).tbs_certificate_bytes)[1].raw
 
 
 @pytest.mark.parametrize("algorithm", ["ecdsa-p256", "ed25519"])
@@ -117,6 +118,15 @@ def test_a_certificate_that_is_no_authority_issues_nothing() -> None:
         assert not x509.is_issued_by(parsed, parsed)
 
 
+def test_a_bundle_is_split_completely_or_refused() -> None:
+    bundle = f"# of example.com\n{x509.pem(CA)}# another\n{x509.pem(LEAF)}"
+    assert x509.split_pem(bundle) == [CA, LEAF]
+    assert x509.split_pem("") == []
+    for damaged in (bundle[:-40], bundle.replace("MII", "!!!", 1), bundle.replace("CERTIFICATE", "CERTIFICAT", 2)):
+        with pytest.raises(BadParameter):
+            assert len(x509.split_pem(damaged)) == 2
+
+
 def test_pins_are_of_the_key() -> None:
     parsed = library.load_der_x509_certificate(CA)
     public = parsed.public_key()
@@ -151,7 +161,7 @@ def _dsa_certificate() -> bytes:
     private = dsa.generate_private_key(1024)  # noqa: S505 - an old algorithm on purpose
     name = library.Name([])
     builder = library.CertificateBuilder(name, name, private.public_key(), 5, NOW, NOW + dt.timedelta(days=1))
-    return builder.sign(keys.make_p256(ENTROPY), hashes.SHA256()).public_bytes(x509.serialization.Encoding.DER)
+    return x509.encode(builder.sign(keys.make_p256(ENTROPY), hashes.SHA256()))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +173,11 @@ def _dsa_certificate() -> bytes:
         LEAF[:-1],
         LEAF + b"x",
         b"-----BEGIN CERTIFICATE-----\n",
+        b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+        LEAF.replace(_SERIAL_OF_LEAF, b"\x02\x14\x80" + bytes(19), 1),  # a negative serial number
+        LEAF.replace(_SERIAL_OF_LEAF, b"\x02\x14" + bytes(20), 1),  # serial number 0
+        LEAF.replace(bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040301")),  # SHA-224
+        LEAF.replace(bytes.fromhex("2a8648ce3d040302"), bytes.fromhex("2a8648ce3d040303"), 1),  # two algorithms
         2 * x509.pem(LEAF).encode(),
         LEAF.replace(b"\x06\x03\x55\x1d\x25", b"\x06\x03\x55\x1d\x0e", 1),  # the same extension twice
         LEAF.replace(

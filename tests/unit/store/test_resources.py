@@ -104,7 +104,8 @@ def test_an_update_needs_the_revision_that_was_read(run: Run, clock: ManualClock
         first = await resources.create(gadget("one"))
         second = await resources.update(first.with_metadata(description="new"))
         assert (await resources.get(Gadget, "one")).metadata.description == "new"
-        for stale in (first, gadget("one"), first.with_metadata(revision="x"), first.with_metadata(revision="٣")):
+        foreign = second.metadata.revision.translate({48 + digit: 0x660 + digit for digit in range(10)})
+        for stale in (first, gadget("one"), *(first.with_metadata(revision=text) for text in ("x", "-1", foreign))):
             error = await failure(resources.update(stale), CompareFailed)
             assert error.code == "STORE-COMPARE"
             assert "resource has been modified since it was read" in error.what

@@ -22,7 +22,8 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
-from teleport.model.events.base import Event, encode
+from teleport.base.struct import plain
+from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
@@ -93,11 +94,12 @@ class ClusterAuthority:
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal at the auth service and return its id."""
-        return await self._client.record_denial(explain.to_record(denial), client_address=client)
+        record = plain(explain.from_record(explain.to_record(denial)))
+        return await self._client.record_denial(record, client_address=client)
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; returns when it is durable."""
-        await self._client.emit(encode(event))
+        await self._client.emit(plain(event))
 
     async def follow(self, ready: Callable[[], None]) -> None:
         """Keep the view live until cancelled."""
@@ -113,9 +115,9 @@ class ClusterAuthority:
         finally:
             await self._withdraw()
 
-    async def _write_record(self) -> bool:
+    async def _write_record(self, life: dt.timedelta = LIFE) -> bool:
         try:
-            await self._client.upsert(self.node().with_metadata(expires=self._clock.now() + LIFE))
+            await self._client.upsert(self.node().with_metadata(expires=self._clock.now() + life))
             return True
         except TeleportError as error:
             log.warn("Heartbeat failed", error=error)
@@ -124,6 +126,6 @@ class ClusterAuthority:
     async def _withdraw(self) -> None:
         try:
             async with asyncio.timeout(2):
-                await self._client.delete("node", self._host_uuid)
-        except (TeleportError, TimeoutError) as error:
-            log.debug("The record of this node stays until it expires", error=error)
+                await self._write_record(dt.timedelta(0))
+        except TimeoutError:
+            log.debug("The record of this node stays until it expires")

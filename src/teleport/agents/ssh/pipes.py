@@ -129,8 +129,8 @@ class InputPipe:
             self.close()
             return
         self._watch(False)
-        self._relieve()
-        if self._ending:
+        self._relieve()  # may bring new data, and the end, before it returns
+        if self._ending and not self._waiting:
             self.close()
 
     def _relieve(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from teleport.access import explain as words
+from teleport.base.struct import convert
 from teleport.cli.common import format_option, show
 from teleport.cli.tctl.session import call, config_option
 
@@ -32,7 +33,7 @@ def explain(decision: str, output_format: str, config: str | None) -> None:
             output_format,
         )
         return
-    click.echo(words.tree(found.denial))
+    click.echo(words.tree(convert(found.denial, words.Record)))
     often = "once" if found.count == 1 else f"{found.count} times since {found.first_seen:%Y-%m-%d %H:%M:%S}Z"
     click.echo(f"seen {often}, last {found.last_seen:%Y-%m-%d %H:%M:%S}Z, decided by {found.reporter}")
 
@@ -55,4 +56,4 @@ def can(user: str, target: str, output_format: str, config: str | None) -> None:
     elif verdict.granted:
         click.echo(f"yes: role {verdict.decision['role']} grants it")
     else:
-        click.echo(words.tree(verdict.decision))
+        click.echo(words.tree(convert(verdict.decision, words.Record)))

@@ -46,23 +46,20 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
         return [found for ref in wanted for found in await _fetch(client, ref, with_secrets)]
 
     found = call(config, work)
-    kinds = {type(entry).info.name for entry in found}
     if output_format == "yaml":
         click.echo(document.dump_yaml(found, secrets=with_secrets), nl=False)
-    elif len({ref.kind for ref in wanted}) > 1:
+    elif len({ref.info.name for ref in wanted}) > 1:
         raise BadParameter("CLI-MIXED-KINDS")
     elif output_format == "json":
         show([resource.dump(entry, secrets=with_secrets) for entry in found], "json")
     else:
-        info = resource.find(next(iter(kinds))) if kinds else resource.resolve(wanted[0].kind)
-        _print_table(info, found, verbose)
+        _print_table(wanted[0].info, found, verbose)
 
 
 async def _fetch(client: AuthClient, ref: Ref, with_secrets: bool) -> Sequence[Resource[Any]]:
-    info = resource.resolve(ref.kind)
-    name = ref.name or info.singleton
-    if name:
-        return [await client.get(info.name, name, sub_kind=ref.sub_kind, with_secrets=with_secrets)]
+    info = ref.info
+    if ref.name:
+        return [await client.get(info.name, ref.name, sub_kind=ref.sub_kind, with_secrets=with_secrets)]
     return await collect(client.list(info.name, sub_kind=ref.sub_kind, with_secrets=with_secrets))
 
 
@@ -136,18 +133,15 @@ def rm(word: tuple[str, ...], config: str | None) -> None:
     """
     wanted = refs(word)
     for ref in wanted:
-        info = resource.resolve(ref.kind)
-        if "rm" not in info.writable:
-            raise NotSupported("CLI-RM-KIND", kind=info.name)
-        if not (ref.name or info.singleton):
-            raise BadParameter("CLI-RM-NAME", kind=info.name)
+        if "rm" not in ref.info.writable:
+            raise NotSupported("CLI-RM-KIND", kind=ref.info.name)
+        if not ref.name:
+            raise BadParameter("CLI-RM-NAME", kind=ref.info.name)
 
     async def work(client: AuthClient) -> None:
         for ref in wanted:
-            info = resource.resolve(ref.kind)
-            name = ref.name or info.singleton
-            await client.delete(info.name, name, sub_kind=ref.sub_kind)
-            click.echo(messages(info, name, "delete", sub_kind=ref.sub_kind))
+            await client.delete(ref.info.name, ref.name, sub_kind=ref.sub_kind)
+            click.echo(messages(ref.info, ref.name, "delete", sub_kind=ref.sub_kind))
 
     call(config, work)
 
@@ -170,7 +164,7 @@ def edit(word: tuple[str, ...], config: str | None) -> None:
 
     found = call(config, fetch)
     before = found[0] if len(found) == 1 else None
-    if before is None or not (ref.name or type(before).info.singleton):
+    if before is None or not ref.name:
         raise BadParameter("CLI-EDIT-ONE")
     if "edit" not in type(before).info.writable:
         raise NotSupported("CLI-EDIT-KIND", kind=type(before).info.name)

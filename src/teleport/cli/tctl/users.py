@@ -14,7 +14,6 @@ from teleport.base.text import table
 from teleport.cli.common import format_option, show
 from teleport.cli.tctl.session import call, collect, config_option, public_address
 from teleport.model import resource
-from teleport.model.kinds.user import User
 
 SHARE = """NOTE: Make sure {proxy} points at a Teleport proxy which users can access."""
 
@@ -99,7 +98,7 @@ def _short(seconds: float) -> str:
 @config_option
 def ls(output_format: str, config: str | None) -> None:
     """List users."""
-    users: list[User] = call(config, lambda client: collect(client.list("user")))
+    users = call(config, lambda client: collect(client.list("user")))
     if output_format != "text":
         show([resource.dump(user) for user in users], output_format)
     elif not users:

@@ -10,6 +10,7 @@ from teleport.base.disk import SystemDisk
 from teleport.cli.tsh.session import call, collect
 from teleport.client.profile import Home
 from teleport.client.ssh_config import render
+from teleport.model.kinds.node import Node
 
 
 @click.command("config")
@@ -23,4 +24,4 @@ def config() -> None:
     home = Home.from_environment(os.environ, SystemDisk())
     profile = home.current()
     nodes = call(lambda client: collect(client.list("node")))
-    click.echo(render(profile, home.files(profile), nodes), nl=False)
+    click.echo(render(profile, home.files(profile), [node for node in nodes if isinstance(node, Node)]), nl=False)

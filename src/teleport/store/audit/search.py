@@ -152,11 +152,9 @@ def _time_of(cursor: _Cursor) -> dt.datetime:
 
 def _starts(heads: Mapping[str, int], query: Query) -> dict[str, int]:
     if query.continuation:
+        # A log that is new since the first page counts as unread going forward and as read going backward.
         left = _unpack(query.continuation)
-        # Going backward, a log that is new since the first page has only newer records.
-        unknown = None if query.newest_first else 0
-        positions = {log: left.get(log, unknown) for log in heads}
-        return {log: min(at, heads[log]) for log, at in positions.items() if at is not None}
+        return {log: min(left.get(log, 0), last) for log, last in heads.items()}
     return {log: last if query.newest_first else 0 for log, last in heads.items()}
 
 

@@ -8,6 +8,11 @@ PAGES = {
         why="the user name, the password, or both are wrong, or the user has not set a password yet",
         fix="check both; an administrator can make a new link with `tctl users reset <name>`",
     ),
+    "AUTH-USER-ROLES": Page(
+        what="user {user!r} cannot get a certificate: {missing}",
+        why="a certificate names at least one role, and every role that it names exists",
+        fix="an administrator corrects the user: `tctl users update {user} --set-roles=<roles>`",
+    ),
     "AUTH-LOCKED-OUT": Page(
         what="user has exceeded maximum failed login attempts",
         why="five attempts failed within 30 minutes; further ones are refused for 30 minutes, right or wrong",
@@ -68,10 +73,10 @@ PAGES = {
         why="no refusal of this cluster in the last 30 days has that id",
         fix="copy the id from the message again; it has 26 characters",
     ),
-    "AUTH-NO-SIGNING-KEY": Page(
-        what="the {type} authority of {cluster} has no key that can sign",
-        why="its keys belong to another Auth Service, or its data directory was not complete",
-        fix="check that <data_dir>/keys belongs to this cluster",
+    "AUTH-OWN-AUTHORITY": Page(
+        what="the {type} authority of {cluster} cannot be deleted",
+        why="it is the cluster's own: without it no certificate is valid any more, yours included",
+        fix="replace its keys by rotation instead",
     ),
     "AUTH-OTHER-CLUSTER": Page(
         what="the data directory belongs to cluster {stored!r}, the configuration names {configured!r}",

@@ -102,4 +102,9 @@ PAGES = {
         why="both say when the lock ends",
         fix="leave one of them out; with neither, the lock stays until it is removed",
     ),
+    "CLI-CONFIG-EXISTS": Page(
+        what="{path} exists already and is not overwritten",
+        why="it may be the configuration of a running server",
+        fix="choose another path with -o, or move the file away first",
+    ),
 }

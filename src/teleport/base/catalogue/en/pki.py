@@ -9,7 +9,7 @@ PAGES = {
     # Keys and formats
     "PKI-KEY": Page(
         what="cannot use {thing}: {problem}",
-        why="keys are Ed25519 or ECDSA P-256, in PEM, OpenSSH or DER form; users may also bring RSA of 2048 to 8192 bits",
+        why="keys are Ed25519 or ECDSA P-256, as PEM, OpenSSH or DER; users may also bring RSA of 2048 to 8192 bits",
         fix="make a new key, for example with `ssh-keygen -t ed25519`, or sign in again",
     ),
     "PKI-ALGORITHM": Page(

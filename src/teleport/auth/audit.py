@@ -1,0 +1,74 @@
+"""Audit: events that services saw, searching, and checking the chains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from teleport.access.system import host_id
+from teleport.api.caller import Caller
+from teleport.api.messages import EventPage, EventQuery, LogReport
+from teleport.api.rpc import LARGEST_MESSAGE
+from teleport.auth.authorize import Authorizer
+from teleport.base.errors import AccessDenied
+from teleport.model.events.access import AccessDenied as DeniedEvent
+from teleport.model.events.base import Event, document
+from teleport.model.events.base import decode as read_event
+from teleport.model.events.session import ServerEvent
+from teleport.store.audit.log import AuditLog
+from teleport.store.audit.search import Query
+from teleport.store.backend import Backend
+
+EVENT = "event"
+"""Name of events in rules."""
+DEFAULT_LIMIT = 100
+LARGEST_PAGE = 5000
+_ROOM = LARGEST_MESSAGE - 65536
+
+
+class Audit:
+    """Implements `api.services.audit.Audit`."""
+
+    def __init__(self, backend: Backend, log: AuditLog, authorizer: Authorizer) -> None:
+        self._backend = backend
+        self._log = log
+        self._authorizer = authorizer
+
+    async def emit(self, caller: Caller, events: Sequence[dict[str, Any]]) -> None:
+        """Store what a service saw, in its own name: it cannot speak for another, nor of the Auth Service's acts."""
+        await self._authorizer.require(caller, "create", EVENT)
+        server = host_id(caller.known())
+        found = [_of_service(read_event(msgspec.json.encode(event)), server) for event in events]
+        await self._backend.commit(*(self._log.op(event) for event in found))
+
+    async def search(self, caller: Caller, query: EventQuery) -> EventPage:
+        rights = await self._authorizer.rights(caller)
+        for verb in ("list", "read"):
+            await self._authorizer.demand(rights, verb, EVENT)
+        limit = min(query.limit or DEFAULT_LIMIT, LARGEST_PAGE)
+        while True:
+            page = await self._log.search(
+                Query(
+                    since=query.since, until=query.until, types=frozenset(query.types), user=query.user,
+                    text=query.text, newest_first=query.descending, limit=limit, continuation=query.after,
+                )
+            )  # fmt: skip
+            if limit == 1 or sum(len(entry.data) for entry in page.entries) < _ROOM:
+                return EventPage(tuple(document(entry.event) for entry in page.entries), page.continuation)
+            limit = max(limit // 2, 1)  # a page has to fit into a message
+
+    async def verify(self, caller: Caller) -> tuple[LogReport, ...]:
+        await self._authorizer.require(caller, "read", EVENT)
+        report = await self._log.verify()
+        return tuple(
+            LogReport(log.log, log.records, log.digest, "" if log.intact else f"record {log.broken_at}: {log.reason}")
+            for log in report.logs
+        )
+
+
+def _of_service(event: Event, server: str) -> ServerEvent:
+    if not isinstance(event, ServerEvent) or isinstance(event, DeniedEvent):
+        raise AccessDenied("AUTH-ESCALATION", event=event.event_name)
+    return msgspec.structs.replace(event, server_id=server, uid="", cluster_name="")

@@ -1,0 +1,122 @@
+"""Host certificates: what the services of the cluster prove themselves with.
+
+The administrator may have them made for any host; a host may renew its own, in the system roles that it
+already has. Names follow the specification: id, id with cluster, node name with and without cluster,
+the loopback names, and every further name under which the host is reached.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from teleport.access import locks
+from teleport.access.system import host_id, system_roles
+from teleport.api.caller import AUTH, INSTANCE, NODE, PROXY, Caller
+from teleport.api.messages import HostCertificates, HostRequest
+from teleport.auth.authorities import Authorities, public
+from teleport.auth.authorize import Authorizer, Rights
+from teleport.auth.user_certs import locked, read_keys
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.errors import AccessDenied, BadParameter
+from teleport.model.events.base import caller_fields
+from teleport.model.events.cert import CertCreate, CertIdentity
+from teleport.model.identity import Identity
+from teleport.pki import issue, x509
+from teleport.pki.signer import Signer
+from teleport.store.audit.log import AuditLog
+
+LONGEST = dt.timedelta(days=365)
+"""Lifetime of a host certificate, and the longest that may be asked for."""
+SHORTEST = dt.timedelta(minutes=1)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ROLES = frozenset({AUTH, PROXY, NODE, INSTANCE})
+"""System roles of services that this build has."""
+_MOST_NAMES = 100
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAME = re.compile(r"[A-Za-z0-9_:]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?")
+_SUBJECT = "host_cert"
+"""Name in rules: `resources: [host_cert], verbs: [create]`."""
+
+
+class HostCertificateIssuer:
+    """Implements `api.services.certificates.Certificates`."""
+
+    def __init__(
+        self, audit: AuditLog, authorizer: Authorizer, authorities: Authorities, signer: Signer, clock: Clock,
+        entropy: Entropy, cluster: str,
+    ) -> None:  # fmt: skip
+        self._audit = audit
+        self._authorizer = authorizer
+        self._authorities = authorities
+        self._signer = signer
+        self._clock = clock
+        self._entropy = entropy
+        self._cluster = cluster
+
+    async def issue_host(self, caller: Caller, request: HostRequest) -> HostCertificates:
+        rights = await self._authorizer.rights(caller)
+        _check(request)
+        await self._authorize(rights, request)
+        keys, identity = read_keys(request.ssh_public_key, request.tls_public_key), self._identity(request)
+        authority, now = await self._authorities.own("host"), self._clock.now()
+        ssh = await issue.ssh_certificate(
+            self._signer, authority, identity, key=keys.ssh, now=now, entropy=self._entropy
+        )  # fmt: skip
+        tls = await issue.tls_certificate(
+            self._signer, authority, identity, spki=keys.tls, now=now, entropy=self._entropy, names=identity.principals
+        )  # fmt: skip
+        event = CertCreate(cert_type="host", identity=CertIdentity.of(identity), **caller_fields(rights.identity))
+        await self._audit.record(event)
+        every = await self._authorities.every()
+        return HostCertificates(
+            ssh_certificate=ssh.line(), tls_certificate=x509.pem(tls), expires=identity.expires,
+            authorities=tuple(public(entry) for entry in every),
+        )  # fmt: skip
+
+    async def _authorize(self, rights: Rights, request: HostRequest) -> None:
+        identity = rights.identity
+        if not identity.is_host:
+            await self._authorizer.demand(rights, "create", _SUBJECT)
+            return
+        own = host_id(identity) == request.host_uuid and set(request.roles) <= set(system_roles(identity))
+        if not own:
+            roles = ", ".join(request.roles)
+            raise AccessDenied("AUTH-HOST-SELF", caller=identity.name, asked=request.host_uuid, roles=roles)
+        world = rights.conditions
+        lock = locks.in_force(identity, (), "", _SUBJECT, world.locks, world.now)
+        if lock is not None:
+            raise locked(lock)
+
+    def _identity(self, request: HostRequest) -> Identity:
+        uuid, cluster, node = request.host_uuid, self._cluster, request.node_name
+        names = (f"{uuid}.{cluster}", uuid, *((f"{node}.{cluster}", node) if node else ()), *LOOPBACK)
+        ttl = min(max(dt.timedelta(seconds=request.ttl), SHORTEST), LONGEST) if request.ttl > 0 else LONGEST
+        return Identity(
+            name=f"{uuid}.{cluster}", cluster=cluster, kind="host", roles=request.roles[:1],
+            system_roles=tuple(sorted(set(request.roles))),
+            principals=tuple(dict.fromkeys((*names, *request.principals))),
+            expires=(self._clock.now() + ttl).replace(microsecond=0),
+        )  # fmt: skip
+
+
+def _check(request: HostRequest) -> None:
+    """Raise BadParameter (AUTH-HOST-REQUEST) unless names and roles are ones that a host can have."""
+    if not _UUID.fullmatch(request.host_uuid):
+        raise _bad("the host's id is not a UUID in lower case")
+    if not request.roles or not set(request.roles) <= ROLES:
+        raise _bad(f"system roles are some of {', '.join(sorted(ROLES))}")
+    if len(request.principals) > _MOST_NAMES:
+        raise _bad(f"there are more than {_MOST_NAMES} names")
+    for name in (request.node_name, *request.principals):
+        if name and not _NAME.fullmatch(name):
+            raise _bad(f"{name[:60]!r} is neither a host name nor an IP address")
+        if _UUID.match(name.lower()) and not name.startswith(request.host_uuid):
+            raise _bad(f"{name[:60]!r} is the name of another host")
+        if name.lower().endswith(x509.CLUSTER_NAME) and not {AUTH, PROXY} & set(request.roles):
+            raise _bad(f"{name[:60]!r} is a name of the Auth and Proxy Services")
+
+
+def _bad(problem: str) -> BadParameter:
+    return BadParameter("AUTH-HOST-REQUEST", problem=problem)

@@ -1,0 +1,36 @@
+"""Status: name, version, authorities and pins of the cluster."""
+
+from __future__ import annotations
+
+from teleport.api.caller import Caller
+from teleport.api.messages import AuthorityStatus, ClusterStatus
+from teleport.auth.authorities import Authorities
+from teleport.auth.authorize import Authorizer
+from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.pki.authority import pins
+from teleport.version import VERSION
+
+
+class Status:
+    """Implements `api.services.status.Status`."""
+
+    def __init__(self, authorizer: Authorizer, authorities: Authorities, cluster: str) -> None:
+        self._authorizer = authorizer
+        self._authorities = authorities
+        self._cluster = cluster
+
+    async def ping(self) -> tuple[str, str]:
+        return self._cluster, VERSION
+
+    async def status(self, caller: Caller) -> ClusterStatus:
+        await self._authorizer.require(caller, "readnosecrets", CertAuthority.info.name)
+        found = [entry for entry in await self._authorities.every() if entry.name == self._cluster]
+        own_pins = [pin for entry in found if entry.spec.type == "host" for pin in pins(entry)]
+        return ClusterStatus(self._cluster, VERSION, tuple(own_pins), tuple(_status(entry) for entry in found))
+
+
+def _status(authority: CertAuthority) -> AuthorityStatus:
+    rotation = authority.spec.rotation
+    last = rotation.last_rotated.isoformat() if rotation and rotation.last_rotated else ""
+    state, phase = (rotation.state, rotation.phase) if rotation else ("", "")
+    return AuthorityStatus(authority.spec.type, state or "standby", phase or "standby", last)

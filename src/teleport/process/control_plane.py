@@ -1,0 +1,198 @@
+"""The Auth Service as a part of the process: its store, its listeners, and clients of it in memory.
+
+It serves three doors with the same methods: the admin socket, TLS on 3025, and memory for services in
+this process, each of which acts under its own system role.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from teleport.api.caller import Caller
+from teleport.api.client import AuthClient, over_stream
+from teleport.api.messages import HostRequest
+from teleport.auth import admin_socket
+from teleport.auth.service import AuthService
+from teleport.base import tasks
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.errors import TeleportError
+from teleport.base.log import logger
+from teleport.model.identity import Identity
+from teleport.net import tls
+from teleport.net.listen import Handler
+from teleport.net.memory import memory_pair
+from teleport.net.network import Network
+from teleport.net.stream import Stream
+from teleport.pki import authority, check, contexts, keys
+from teleport.pki.signer import Signer
+from teleport.process.settings import Settings
+from teleport.store.sqlite import SqliteBackend
+
+log = logger("AUTH")
+
+ALPN = "h2"
+END_OF_TIME = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
+"""Services in this process live as long as it does; their identities never reach a certificate."""
+
+
+class ControlPlane:
+    """Runs the Auth Service and hands out clients to it."""
+
+    name = "auth"
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        entropy: Entropy,
+        network: Network,
+        signer: Signer,
+        host_uuid: str,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._entropy = entropy
+        self._network = network
+        self._signer = signer
+        self._host_uuid = host_uuid
+        self._service: AuthService | None = None
+        self._inner: set[asyncio.Task[None]] = set()
+        self.address = ""
+        """Where the Auth Service listens for TLS, once it is ready."""
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until cancelled."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            backend = await SqliteBackend.open(settings.data_dir / "backend", self._clock)
+            stack.push_async_callback(backend.close)
+            service = AuthService(
+                backend=backend,
+                signer=self._signer,
+                clock=self._clock,
+                entropy=self._entropy,
+                cluster=settings.cluster_name,
+                host_id=self._host_uuid,
+            )
+            await service.start()
+            stack.push_async_callback(service.close)
+            self._service = service
+            stack.push_async_callback(self._end_inner)
+            admin = await admin_socket.listen(
+                self._network,
+                service,
+                settings.data_dir,
+                owner=os.stat(settings.data_dir).st_uid,
+                host=settings.nodename,
+                clock=self._clock,
+            )
+            stack.push_async_callback(admin.close, 0.0)
+            listener = await self._network.listen(str(settings.auth.listen), await self._tls_handler(service))
+            stack.push_async_callback(listener.close, 0.0)
+            self.address = _dialable(listener.address)
+            log.info("Auth Service is listening", address=listener.address, cluster=settings.cluster_name)
+            ready()
+            await service.run()
+
+    def client(self, system_role: str) -> AuthClient:
+        """Return a client for a service of this process, which acts as `system_role`."""
+        own = {"Instance": ("Instance", "Node")}.get(system_role, (system_role,))
+        identity = Identity(
+            name=f"{self._host_uuid}.{self._settings.cluster_name}",
+            cluster=self._settings.cluster_name,
+            kind="host",
+            roles=(system_role,),
+            system_roles=own,
+            expires=END_OF_TIME,
+        )
+
+        async def dial() -> Stream:
+            assert self._service is not None  # noqa: S101 - services start after this one
+            near, far = memory_pair()
+            work = self._service.serve(far, Caller(identity, "memory"))
+            task = tasks.spawn(work, name=f"auth for {system_role}", on_error=_inner_failed)
+            self._inner.add(task)
+            task.add_done_callback(self._inner.discard)
+            return near
+
+        return AuthClient(over_stream(dial))
+
+    async def _end_inner(self) -> None:
+        for task in list(self._inner):
+            await tasks.cancel(task)
+
+    async def _tls_handler(self, service: AuthService) -> Handler:
+        context = await self._tls_context(service)
+
+        async def serve(stream: Stream) -> None:
+            try:
+                opened = await tls.server_handshake(stream, context)
+            except TeleportError as error:
+                log.warn("A connection was refused in the TLS handshake", peer=stream.peer.address, error=error)
+                return
+            await service.serve(opened, await self._caller(service, opened))
+
+        return serve
+
+    async def _caller(self, service: AuthService, stream: Stream) -> Caller:
+        """Find out who is at the other end; whoever shows no certificate is nobody."""
+        peer = stream.peer
+        nobody = Caller(None, peer.address)
+        if not peer.certificate:
+            return nobody
+        try:
+            identity = check.check_x509(
+                peer.certificate,
+                authorities=await service.authorities.every(),
+                now=self._clock.now(),
+                source_ip=nobody_ip(peer.address),
+                cluster=self._settings.cluster_name,
+            )
+        except TeleportError as error:
+            log.warn("A client certificate was refused", peer=peer.address, error=error)
+            return Caller(None, peer.address, error)
+        return Caller(identity, peer.address)
+
+    async def _tls_context(self, service: AuthService) -> ssl.SSLContext:
+        """Certify a key for this run and trust the cluster's authorities."""
+        key, ssh_key = keys.make_p256(self._entropy), keys.make_ed25519(self._entropy)
+        async with self.client("Auth") as client:
+            issued = await client.issue_host(
+                HostRequest(
+                    host_uuid=self._host_uuid,
+                    node_name=self._settings.nodename,
+                    roles=("Auth",),
+                    ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
+                    tls_public_key=keys.public_pem(key.public_key()),
+                )
+            )
+        trusted = await service.authorities.every()
+        roots = [*authority.trusted_tls(trusted, "user"), *authority.trusted_tls(trusted, "host")]
+        return contexts.server_context(
+            certificate=issued.tls_certificate,
+            key=keys.private_pem(key).decode(),
+            client_authorities=roots,
+            client_required=False,
+            alpn=(f"teleport-auth@{self._settings.cluster_name.encode().hex()}", ALPN),
+        )
+
+
+def nobody_ip(address: str) -> str:
+    """Return the IP of `host:port`; empty for what is not one."""
+    return Caller(None, address).ip
+
+
+def _dialable(address: str) -> str:
+    """Return an address that this machine can dial for one that it listens on."""
+    host, _, port = address.rpartition(":")
+    return {"0.0.0.0": f"127.0.0.1:{port}", "[::]": f"[::1]:{port}"}.get(host, address)  # noqa: S104
+
+
+def _inner_failed(error: BaseException) -> None:
+    log.error("A service in this process lost its connection to the Auth Service", error=error)

@@ -1,0 +1,214 @@
+"""access.explain: what a caller is told, what an administrator is told."""
+
+import json
+
+import pytest
+
+from teleport.access.checker import Connect, Denial, Grant, Use, decide
+from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
+from teleport.access.roleset import RoleSet
+from teleport.base.errors import AccessDenied, BadParameter, NotFound
+from tests.support.policy import CLUSTER, caller, conditions, lock, node, role
+
+PROD = {"env": "prod"}
+CONFIRM = "access to node denied. User does not have permissions. Confirm SSH login."
+
+
+def deny(*roles, action=None, target=None, who=None, world=None):
+    who = who or caller(*(each.name for each in roles))
+    target = node(**PROD) if target is None else target
+    denial = decide(who, RoleSet.build(roles, {}), action or Connect("root"), target, world or conditions())
+    assert isinstance(denial, Denial)
+    return denial
+
+
+def told(error):
+    return (type(error), error.code, error.fields, error.id, error.what, error.why, error.fix)
+
+
+ACCESS = role("access", {"logins": ["alice"], "node_labels": {"env": "prod"}})
+DBA = role("dba", {"logins": ["root"], "node_labels": {"env": "db"}})
+
+
+def test_a_login_that_no_role_has():
+    error = user_error(deny(ACCESS, DBA, action=Connect("bob")), "id-1")
+    assert isinstance(error, AccessDenied)
+    assert (error.code, error.id, error.what) == ("POL-NO-LOGIN", "id-1", CONFIRM)
+    assert error.why == 'role "access" allows logins [alice]; you asked for "bob". node-7 itself matches'
+    assert error.fix == "tsh ssh alice@node-7"
+
+
+def test_many_roles_are_counted():
+    roles = [role(f"r{i}", {"logins": ["alice"], "node_labels": {"env": "prod"}}) for i in range(5)]
+    assert "; and 2 more; you asked" in user_error(deny(*roles, action=Connect("bob")), "x").why
+
+
+def test_a_hidden_target_and_an_absent_one_are_the_same():
+    hidden = user_error(deny(DBA), "id-1", asked="node-7")
+    assert told(hidden) == told(not_found("node", "node-7", "id-1"))
+    assert hidden.what == 'node "node-7" not found'
+    assert "tctl access explain id-1" in hidden.fix
+    assert user_error(deny(DBA), "x").fields["name"] == "uuid-7"
+    assert isinstance(user_error(deny(DBA, action=Use("read")), "x"), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("message", "target", "what"),
+    [
+        ("Stolen.", {"user": "carol"}, 'lock targeting User:"carol" is in force: Stolen.'),
+        ("", {"role": "access"}, 'lock targeting Role:"access" is in force'),
+        ("x", {"login": "alice"}, 'lock targeting Login:"alice" is in force: x'),
+        ("x", {"server_id": "uuid-7"}, 'lock targeting ServerID:"uuid-7" is in force: x'),
+    ],
+)
+def test_locks(message, target, what):
+    error = user_error(deny(ACCESS, action=Connect("alice"), world=conditions(lock(message=message, **target))), "i")
+    assert error.what == what
+    assert error.fix.endswith("tctl rm lock/lock-1")
+
+
+@pytest.mark.parametrize(
+    ("denial", "code", "what", "why"),
+    [
+        (
+            deny(ACCESS, action=Use("create"), target="role"),
+            "POL-NO-VERB",
+            'access denied to perform action "create" on "role"',
+            "no role of yours has a rule for it",
+        ),
+        (
+            deny(role("dev", {"logins": ["root", "alice"], "node_labels": {"*": "*"}}, {"logins": ["root"]})),
+            "POL-DENY-RULE",
+            CONFIRM,
+            'role "dev" denies logins [root]',
+        ),
+        (
+            deny(
+                role("dev", deny={"rules": [{"resources": ["node"], "verbs": ["list"]}]}),
+                action=Use("list"),
+                target="node",
+            ),
+            "POL-DENY-RULE",
+            'access denied to perform action "list" on "node"',
+            'role "dev" denies rules [node]: [list]',
+        ),
+        (
+            deny(ACCESS, action=Connect("alice"), who=caller("access", expires=conditions().now)),
+            "POL-EXPIRED",
+            "access denied: the certificate has expired",
+            "wanted: valid at 2026-01-02T12:04:11Z; found: valid until 2026-01-02T12:04:11Z",
+        ),
+        (
+            deny(role("dev", {"logins": ["alice", "new"], "node_labels": {"*": "*"}}), action=Connect("new")),
+            "POL-NO-PRINCIPAL",
+            CONFIRM,
+            "your roles allow the login now, but your certificate was issued before and does not list it",
+        ),
+        (
+            deny(who=caller(kind="host", system_roles=("Node",)), action=Use("create"), target="role"),
+            "POL-SYSTEM",
+            'access denied to perform action "create" on "role"',
+            "a service of the cluster may do only what its system roles list",
+        ),
+        (
+            deny(ACCESS, target="node"),
+            "POL-NOT-CONNECTABLE",
+            CONFIRM,
+            "no role of yours allows it on node",
+        ),
+    ],
+)
+def test_other_refusals(denial, code, what, why):
+    error = user_error(denial, "id-1")
+    assert (error.code, error.what, error.why) == (code, what, why)
+    assert error.fix
+
+
+def test_a_broken_rule_of_nobody_has_a_reason_too():
+    denial = deny(action=Use("x"), target="user")
+    denial.code = "POL-DENY-RULE"
+    assert user_error(denial, "i").why == "a rule forbids it"
+
+
+def test_a_login_shown_by_no_role_of_the_caller():
+    denial = deny(DBA, action=Connect("bob"))
+    denial.code = "POL-NO-LOGIN"
+    denial.visible = True
+    assert user_error(denial, "i").why.startswith("no role of yours allows it; you asked")
+
+
+def test_the_tree():
+    record = from_record(to_record(deny(ACCESS, DBA, action=Connect("bob"), who=caller("access", "dba"))))
+    assert tree(record) == (
+        "DENY ssh bob@node-7 (user carol, 2026-01-02T12:04:11Z, POL-NO-LOGIN)\n"
+        ' role access  node_labels env=prod MATCH | logins [alice] MISS ("bob") <- nearest miss\n'
+        ' role dba     node_labels env=db MISS (env=prod) | logins [root] MISS ("bob")\n'
+        " cluster ok | certificate ok | ip ok | roles ok | role set ok | locks none | list of locks ok\n"
+        'would succeed if: add login "bob" to role "access", and '
+        'log in again, so that the certificate lists "bob"\n'
+    )
+
+
+def test_the_tree_of_other_refusals():
+    locked = tree(from_record(to_record(deny(ACCESS, world=conditions(lock(user="carol"))))))
+    assert 'locks User:"carol" (lock lock-1), wanted none <- nearest miss' in locked
+    both = role("dev", {"logins": ["root"], "node_labels": {"*": "*"}}, {"logins": ["root"]})
+    assert "deny logins [root] MATCH <- denies" in tree(from_record(to_record(deny(both))))
+    used = tree(from_record(to_record(deny(role("a"), role("b"), action=Use("create"), target=role("x")))))
+    assert used.startswith("DENY create role/x (user carol")
+    assert "rules no rule for it for create on role MISS <- nearest miss" in used
+    assert "             or: add a rule" in used
+    alone = deny(action=Use("create"), target="role")
+    assert tree(from_record(to_record(alone))).startswith("DENY create role (user")
+    host = deny(who=caller(kind="host"), action=Use("list"), target="role")
+    assert "rights none" in tree(from_record(to_record(host)))
+    assert "target kind node, wanted a node <- nearest miss" in tree(from_record(to_record(deny(target="node"))))
+
+
+def test_names_from_the_network_cannot_break_lines_or_encoding():
+    denial = deny(ACCESS, action=Connect("a\nDENY\x1b[2J\ud800"))
+    assert b"\n" not in to_record(denial)
+    shown = tree(from_record(to_record(denial)))
+    assert "\x1b" not in shown
+    assert sum(line.startswith("DENY") for line in shown.splitlines()) == 1
+    assert "\n" not in user_error(denial, "i").why
+
+
+@pytest.mark.parametrize("change", [{"version": 2}, {"steps": 1}, {"more": 1}])
+def test_what_is_no_record(change):
+    good = json.loads(to_record(deny(ACCESS)))
+    with pytest.raises(BadParameter) as refused:
+        from_record(json.dumps({**good, **change, "version": change.get("version", 1)}).encode())
+    assert refused.value.code == "POL-RECORD"
+    with pytest.raises(BadParameter):
+        from_record(b"{")
+
+
+def test_a_record_without_a_near_miss():
+    record = from_record(to_record(deny(who=caller(), world=conditions())))
+    assert record.nearest == -1
+    assert "nearest" not in tree(record)
+
+
+def test_fingerprints_are_equal_for_what_says_the_same():
+    first = deny(ACCESS)
+    later = deny(ACCESS, world=conditions(now=conditions().now.replace(second=59)))
+    assert fingerprint(first) == fingerprint(later)
+    assert len(fingerprint(first)) == 32
+    others = [
+        deny(ACCESS, action=Connect("bob")),
+        deny(ACCESS, target=node("uuid-8", **PROD)),
+        deny(ACCESS, world=conditions(client_ip="192.0.2.1")),
+        deny(ACCESS, who=caller("access", name="dave")),
+        deny(role("access", {"logins": ["alice"]})),
+        deny(ACCESS, world=conditions(lock(user="carol"))),
+        deny(ACCESS, world=conditions(lock("other", user="carol"))),
+    ]
+    assert len({fingerprint(denial) for denial in [first, *others]}) == 8
+
+
+def test_why_something_is_allowed():
+    grant = decide(caller("access"), RoleSet.build([ACCESS], {}), Connect("alice"), node(**PROD), conditions())
+    assert isinstance(grant, Grant)
+    assert why_allowed(grant) == 'ALLOW ssh alice@node-7 (user carol): role "access", until 2026-01-02T13:04:11Z'
+    assert grant.caller.cluster == CLUSTER

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from teleport.base.errors import BadParameter, NotSupported
+from teleport.model import resource as kinds
+from teleport.model.kinds.node import public_address
+from tests.unit.model.samples import SAMPLES, sample
+
+
+def test_labels_now_are_fixed_ones_and_results() -> None:
+    node = kinds.load(SAMPLES["node"])
+    assert node.labels_now() == {"env": "dev", "kernel": "6.1"}
+
+
+def test_a_command_may_not_replace_a_fixed_label() -> None:
+    with pytest.raises(BadParameter) as caught:
+        kinds.load(sample("node", cmd_labels={"env": {"command": ["/bin/true"], "result": "prod"}}))
+    assert caught.value.code == "KIND-LABEL"
+
+
+def test_the_address_to_dial() -> None:
+    assert public_address(kinds.load(SAMPLES["node"])) == "web-1.example.com:3022"  # type: ignore[arg-type]
+    assert public_address(kinds.load(sample("node", public_addrs=None))) == "10.0.0.5:3022"  # type: ignore[arg-type]
+
+
+def test_sub_kinds() -> None:
+    assert kinds.load({**SAMPLES["node"], "sub_kind": "teleport"}) == kinds.load(SAMPLES["node"])
+    for other in ("openssh", "openssh-ec2-ice", "x\n"):
+        with pytest.raises(NotSupported) as caught:
+            kinds.load({**SAMPLES["node"], "sub_kind": other})
+        assert caught.value.code == "KIND-VALUE-NOT-SUPPORTED"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [{"hostname": "a,b"}, {"addr": "a:b"}, {"public_addrs": ["http://x"]}, {"version": "\x1b"},
+     {"cmd_labels": {"k": {"result": "\n"}}}, {"cmd_labels": {"a b": {"result": ""}}}],
+)  # fmt: skip
+def test_values_out_of_grammar(spec: dict[str, Any]) -> None:
+    with pytest.raises(BadParameter):
+        kinds.load(sample("node", **spec))
+
+
+def test_nodes_are_written_by_their_agents_alone() -> None:
+    assert kinds.find("node").writable == {"rm"}

@@ -1,0 +1,71 @@
+"""Every field that the product's documents may have is acted on, or refused with a code: never ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from teleport.base.errors import NotSupported
+from teleport.model import resource as kinds
+from tests.unit.model.samples import CERT, SSH_KEY, sample
+
+T = "2026-01-01T00:00:00Z"
+
+ACTED_ON: list[tuple[str, str, Any]] = [
+    ("user", "roles", ["a"]), ("user", "traits", {"x": ["y"]}), ("user", "expires", T),
+    ("user", "created_by", {"time": T, "user": {"name": "a"}}),
+    ("user", "status", {"is_locked": True, "lock_expires": T, "locked_time": T, "locked_message": "m"}),
+    ("node", "hostname", "h"), ("node", "addr", "h:1"), ("node", "public_addrs", ["h:1"]), ("node", "version", "1"),
+    ("node", "cmd_labels", {"k": {"command": ["/c"], "period": "2s", "result": "r"}}), ("node", "use_tunnel", False),
+    ("token", "roles", ["proxy"]), ("token", "join_method", "token"),
+    *[("lock", "target", {name: "x"}) for name in ("user", "role", "login", "node", "server_id", "join_token")],
+    ("lock", "message", "m"), ("lock", "expires", T), ("lock", "created_at", T), ("lock", "created_by", "a"),
+    ("cert_authority", "active_keys", {"ssh": [{"public_key": SSH_KEY}]}),
+    ("cert_authority", "additional_trusted_keys", {"tls": [{"cert": CERT}]}),
+    ("cert_authority", "rotation", {"state": "in_progress", "phase": "init", "mode": "manual", "current_id": "a",
+                                    "started": T, "grace_period": "30h", "last_rotated": T,
+                                    "schedule": {"update_clients": T, "update_servers": T, "standby": T}}),
+]  # fmt: skip
+
+REFUSED: list[tuple[str, str, Any]] = [
+    ("user", "oidc_identities", [{"connector_id": "a", "username": "b"}]),
+    ("user", "saml_identities", [{}]), ("user", "github_identities", [{}]), ("user", "trusted_device_ids", ["a"]),
+    ("user", "created_by", {"connector": {"type": "oidc"}}), ("user", "status", {"recovery_attempt_lock_expires": T}),
+    ("node", "use_tunnel", True), ("node", "rotation", {"state": "x"}), ("node", "proxy_ids", ["a"]),
+    ("node", "cloud_metadata", {"aws": {}}),
+    *[("token", name, {"allow": []}) for name in (
+        "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
+        "bound_keypair", "circleci", "env0", "gcp", "github", "gitlab", "kubernetes", "oracle", "spacelift",
+        "terraform_cloud", "tpm")],
+    *[("lock", "target", {name: "x"}) for name in (
+        "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
+    ("lock", "target", {"user": "a", "device": "x"}),
+    ("cert_authority", "active_keys", {"jwt": [{}]}), ("cert_authority", "additional_trusted_keys", {"jwt": [{}]}),
+    ("cert_authority", "role_map", [{"remote": "a"}]), ("cert_authority", "signing_alg", 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), ACTED_ON)
+def test_acted_on(kind: str, field: str, value: Any) -> None:
+    resource = kinds.load(sample(kind, **{field: value}))
+    assert kinds.load(kinds.dump(resource)) == resource
+
+
+@pytest.mark.parametrize(("kind", "field", "value"), REFUSED)
+def test_refused(kind: str, field: str, value: Any) -> None:
+    with pytest.raises(NotSupported) as caught:
+        kinds.load(sample(kind, **{field: value}))
+    error = caught.value
+    assert error.code == "KIND-FIELD-NOT-SUPPORTED"
+    assert error.fields["kind"] == kind
+    assert error.fields["field"].startswith(f"spec.{field}")
+    assert error.fields["supported"]
+
+
+@pytest.mark.parametrize("kind", ["user", "node", "token", "lock", "cert_authority"])
+def test_the_tables_above_name_every_field(kind: str) -> None:
+    shape = kinds.load(sample(kind)).spec.__struct_encode_fields__
+    named = {field for name, field, _ in ACTED_ON + REFUSED if name == kind}
+    elsewhere = {"token": {"allow", "bot_name"}, "cert_authority": {"type", "cluster_name"}}
+    assert {*shape} == named | elsewhere.get(kind, set())

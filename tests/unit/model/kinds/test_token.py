@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teleport.base.errors import NotSupported, TeleportError
+from teleport.model import resource as kinds
+from teleport.model.kinds.token import METHODS, ROLES, SERVED_ROLES, mask
+from tests.unit.model.samples import SAMPLES, sample
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [("", ""), ("short", "*****"), ("x" * 15, "*" * 15), ("0123456789abcdef", "************cdef"),
+     ("0123456789abcdef0123456789abcdef", "*" * 24 + "89abcdef")],
+)  # fmt: skip
+def test_mask(secret: str, shown: str) -> None:
+    assert mask(secret) == shown
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_at_most_a_quarter_and_a_part_is_readable(secret: str) -> None:
+    assert len(mask(secret)) == len(secret)
+    assert mask(secret).count("*") >= len(secret) * 3 // 4
+
+
+def test_the_name_stands_in_no_column() -> None:
+    token = kinds.load(SAMPLES["token"])
+    assert all(token.name not in column.cell(token) for column in token.info.columns)
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "text"),
+    [
+        ({"roles": None}, "KIND-TOKEN-ROLES", "provisioning token is missing roles"),
+        ({"roles": []}, "KIND-TOKEN-ROLES", "provisioning token is missing roles"),
+        ({"roles": ["Nodes"]}, "KIND-TOKEN-ROLE", 'unknown role "Nodes"'),
+        ({"join_method": "magic"}, "KIND-TOKEN-METHOD", 'unknown join method "magic"'),
+        ({"join_method": "ma\x1bgic"}, "KIND-TOKEN-METHOD", 'unknown join method "ma\\x1bgic"'),
+        ({"allow": [{"aws_account": "1"}]}, "KIND-TOKEN-ALLOW",
+         'allow rules are not compatible with the "token" join method'),
+        ({"roles": ["Bot"]}, "KIND-TOKEN-BOT", 'token with role "Bot" must set bot_name'),
+        ({"bot_name": "b"}, "KIND-TOKEN-BOT", 'can only set bot_name on token with role "Bot"'),
+        ({"roles": ["bot"], "bot_name": "b"}, "KIND-VALUE-NOT-SUPPORTED", ""),
+    ],
+)  # fmt: skip
+def test_impossible_tokens(spec: dict[str, Any], code: str, text: str) -> None:
+    with pytest.raises(TeleportError) as caught:
+        kinds.load(sample("token", **spec))
+    assert caught.value.code == code
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_is_served_or_refused_in_any_spelling(role: str) -> None:
+    document = sample("token", roles=[role.upper()])
+    if role in SERVED_ROLES:
+        assert kinds.load(document).spec.roles == (role,)
+    else:
+        with pytest.raises(TeleportError) as caught:
+            kinds.load(document)
+        assert caught.value.code in ("KIND-VALUE-NOT-SUPPORTED", "KIND-TOKEN-BOT")
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "token"])
+def test_every_other_method_is_refused(method: str) -> None:
+    with pytest.raises(NotSupported) as caught:
+        kinds.load(sample("token", join_method=method))
+    assert caught.value.code == "KIND-VALUE-NOT-SUPPORTED"
+
+
+def test_rules_without_a_method_mean_ec2() -> None:
+    with pytest.raises(NotSupported) as caught:
+        kinds.load(sample("token", join_method=None, allow=[{"aws_account": "1"}]))
+    assert "ec2" in caught.value.what
