@@ -42,7 +42,8 @@ def connect_reasons(
         if step.side == "allow":
             by_role.setdefault(step.role, []).append(step)
     fewest = min((_misses(of_role) for of_role in by_role.values()), default=1)
-    near = {role: of_role for role, of_role in by_role.items() if fewest and _misses(of_role) == fewest}
+    nearby = [of_role for of_role in by_role.values() if fewest and _misses(of_role) == fewest]
+    near = {of_role[0].role: of_role for of_role in sorted(nearby, key=_misses_labels)}  # a login alone is nearest
     nearest = next((step for of_role in near.values() for step in of_role if not step.matched), None)
     selectors = {role.name: role.allow for role in roles.roles}
     grants = [
@@ -62,6 +63,10 @@ def connect_reasons(
 
 def _misses(steps: Sequence[Step]) -> int:
     return sum(not step.matched for step in steps)
+
+
+def _misses_labels(steps: Sequence[Step]) -> bool:
+    return any(not step.matched and step.condition != "logins" for step in steps)
 
 
 def _of_role(role: HeldRole, action: Connect, labels: Mapping[str, str], user: object) -> list[Step]:

@@ -96,6 +96,9 @@ class SessionChannel(SSHServerChannel[bytes]):
     def _service_next_request(self) -> None:
         """Answer the oldest request; asyncssh would call any method named after it."""
         name, packet, _ = self._request_queue[0]
+        if self.is_closing():
+            self._report_response(False)
+            return
         answer = self._known_requests.get(name)
         if answer is None:
             self._answer_later(self._decline(name, ""))

@@ -127,7 +127,7 @@ def test_second_address_is_tried_beside_a_silent_first(monkeypatch: pytest.Monke
 
         async def main() -> None:
             stream = await dial("two.example:1")
-            assert stream.peer.address == "127.0.0.1:%d" % server.getsockname()[1]
+            assert stream.peer.address == f"127.0.0.1:{server.getsockname()[1]}"
             await stream.close()
 
         asyncio.run(main())

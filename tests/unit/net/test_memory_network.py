@@ -72,7 +72,7 @@ def test_cut_resets_both_ends() -> None:
             with pytest.raises(Unavailable):
                 await stream.write(b"x")
             await stream.close()
-        await asyncio.sleep(0)
+        await asyncio.sleep(1)
         assert [getattr(error, "code", "") for error in network.errors] == ["NET-RESET"] * 2
         await listener.close()
 

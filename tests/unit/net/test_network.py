@@ -52,7 +52,7 @@ def test_tcp_listener_tells_its_port(address: str) -> None:
     async def test(network: SystemNetwork, errors: list[BaseException]) -> None:
         listener = await network.listen(address, echo)
         assert not listener.address.endswith(":0")
-        target = listener.address.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1")
+        target = "127.0.0.1:" + listener.address.rpartition(":")[2] if address == ":0" else listener.address
         assert await ask(network, target) == b"hello"
         await listener.close()
         await listener.close()
@@ -91,6 +91,7 @@ def test_unix_socket_is_private_and_says_who_called(tmp_path: Path) -> None:
 
         async def note(stream: Stream) -> None:
             seen.append(stream.peer)
+            await stream.read()
 
         listener = await network.listen(f"unix:{tmp_path}/s", note)
         assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
@@ -196,11 +197,13 @@ class Exhausted:
         self._sock = sock
         self.left = failures
         self.calls = 0
+        self.failed = asyncio.Event()
 
     def accept(self) -> Any:
         self.calls += 1
         if self.left:
             self.left -= 1
+            self.failed.set()
             raise OSError(errno.EMFILE, "Too many open files")
         return self._sock.accept()
 
@@ -217,9 +220,9 @@ def test_lack_of_descriptors_pauses_instead_of_spinning() -> None:
         assert [error.code for error in errors if isinstance(error, TeleportError)] == ["NET-FILES"] * 3
         assert poor.calls <= 5
         poor.left = 1
+        poor.failed.clear()
         stream = await network.dial(listener.address)
-        while poor.left:
-            await asyncio.sleep(0)
+        await poor.failed.wait()
         await listener.close()
         await stream.close()
 

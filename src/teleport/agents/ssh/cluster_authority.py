@@ -94,8 +94,7 @@ class ClusterAuthority:
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal at the auth service and return its id."""
-        record = plain(explain.from_record(explain.to_record(denial)))
-        return await self._client.record_denial(record, client_address=client)
+        return await self._client.record_denial(explain.to_record(denial), client_address=client)
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; returns when it is durable."""

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from teleport.base.errors import BadParameter, NotSupported, TeleportError
+from teleport.base.struct import Duration
+from teleport.model.address import Address
+from teleport.model.config.teleport_yaml import TeleportYaml, load
+
+FULL = """\
+version: v3
+teleport:
+  nodename: web-1
+  data_dir: /srv/teleport
+  pid_file: /run/teleport.pid
+  log:
+    output: /var/log/teleport.log
+    severity: warning
+    format: {output: json, extra_fields: [level, timestamp]}
+auth_service:
+  enabled: "yes"
+  listen_addr: "[::1]:3025"
+  cluster_name: example.com
+  authentication:
+    type: local
+    local_auth: on
+    second_factor: off
+    locking_mode: strict
+proxy_service:
+  web_listen_addr: 127.0.0.1:0
+  public_addr: [example.com:443, other.example.com]
+  https_keypairs:
+  - {key_file: /etc/key.pem, cert_file: /etc/cert.pem}
+ssh_service:
+  listen_addr: 127.0.0.1
+  public_addr: web-1.example.com
+  labels: {env: dev}
+  commands:
+  - {name: kernel, command: [/bin/uname, -r], period: 1m30s}
+debug_service: {enabled: no}
+"""
+
+
+def failure(text: str) -> TeleportError:
+    with pytest.raises(TeleportError) as caught:
+        load(text, "t.yaml")
+    return caught.value
+
+
+def test_everything_this_build_acts_on() -> None:
+    config = load(FULL, "t.yaml")
+    assert config.warnings == ()
+    assert config.teleport.nodename == "web-1"
+    assert config.teleport.log.level == "WARN"
+    assert config.teleport.log.format.extra_fields == ("level", "timestamp")
+    assert config.auth_service.listen == Address("::1", 3025)
+    assert config.auth_service.authentication.factor == "off"
+    assert config.auth_service.authentication.locking_mode == "strict"
+    assert config.proxy_service.web_listen == Address("127.0.0.1", 0)
+    assert config.proxy_service.public == (Address("example.com", 443), Address("other.example.com", 3080))
+    assert config.proxy_service.https_keypairs[0].key_file == "/etc/key.pem"
+    assert config.ssh_service.listen == Address("127.0.0.1", 3022)
+    assert config.ssh_service.public == (Address("web-1.example.com", 3022),)
+    assert config.ssh_service.commands[0].period == Duration(90)
+    assert [*config.sections()] == ["teleport", "auth_service", "proxy_service", "ssh_service"]
+
+
+def test_defaults() -> None:
+    config = load("", "t.yaml")
+    assert config == TeleportYaml() == load("# nothing\n", "t.yaml")
+    assert config.teleport.data_dir == "/var/lib/teleport"
+    assert str(config.auth_service.listen) == "0.0.0.0:3025"
+    assert str(config.proxy_service.web_listen) == "0.0.0.0:3080"
+    assert str(config.ssh_service.listen) == "0.0.0.0:3022"
+    assert config.proxy_service.public == config.ssh_service.public == ()
+    assert len(config.sections()) == 5
+    assert [fault for fault in config.faults()] == []
+
+
+def test_sections_and_keys_without_value_say_nothing() -> None:
+    assert load("auth_service:\nproxy_service:\nssh_service:\n  labels:\nteleport:\n  log:\n", "t") == TeleportYaml()
+
+
+def test_the_agent_example_of_the_documentation_is_refused_with_each_place() -> None:
+    text = (
+        'version: v3\nteleport:\n  join_params: {token_name: "/tmp/token", method: token}\n'
+        "  proxy_server: teleport.example.com:443\nauth_service: {enabled: off}\nproxy_service: {enabled: off}\n"
+        'ssh_service: {enabled: off}\nkubernetes_service: {enabled: "yes"}\n'
+    )
+    error = failure(text)
+    assert isinstance(error, NotSupported)
+    assert error.code == "CONFIG-NOT-SUPPORTED-KEYS"
+    assert [line.split(" is ")[0] for line in str(error).splitlines()] == [
+        "t.yaml:3:3: teleport.join_params",
+        "t.yaml:4:3: teleport.proxy_server",
+        "t.yaml:8:1: kubernetes_service",
+    ]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2", "v3"])
+def test_versions(version: str) -> None:
+    codes = [warned.code for warned in load(f"version: {version}\n", "t").warnings]
+    assert codes == ["CONFIG-NO-SECOND-FACTOR"]
+
+
+@pytest.mark.parametrize("version", ["v4", "3", "V3", "[v3]", "true"])
+def test_other_versions(version: str) -> None:
+    error = failure(f"teleport: {{}}\nversion: {version}\n")
+    assert (error.code, str(error)) == ("CONFIG-VERSION", "t.yaml:2:1: version must be one of v1, v2, v3")
+
+
+def test_a_missing_version_is_v3_with_a_warning() -> None:
+    warned = load("teleport: {}\n", "t").warnings
+    assert [each.code for each in warned] == ["CONFIG-NO-VERSION", "CONFIG-NO-SECOND-FACTOR"]
+    assert "v3" in str(warned[0])
+
+
+def test_the_file_says_that_second_factors_are_not_enforced() -> None:
+    (warned,) = load("version: v3\n", "t").warnings
+    assert "second factors are not enforced by this build" in str(warned)
+    for known in ("auth_service: {authentication: {second_factor: off}}", "auth_service: {enabled: no}",
+                  "auth_service: {authentication: {second_factor: 'off'}}"):  # fmt: skip
+        assert load(f"version: v3\n{known}\n", "t").warnings == ()
+
+
+@pytest.mark.parametrize("text", ["- 1\n", "x\n", "a: 1\n---\nb: 2\n"])
+def test_what_is_no_configuration(text: str) -> None:
+    assert failure(text).code == "CONFIG-NOT-A-MAP"
+
+
+def test_all_problems_are_told_at_once() -> None:
+    error = failure("teleport:\n  nodname: x\n  diag_addr: 'a:1'\nssh_service:\n  label: {a: b}\nsssh_service: {}\n")
+    assert isinstance(error, BadParameter)
+    assert error.code == "CONFIG-PROBLEMS"
+    assert sorted(str(error).splitlines()) == sorted(
+        [
+            "t.yaml:2:3: teleport.nodname: unknown key, did you mean 'nodename'?",
+            "t.yaml:5:3: ssh_service.label: unknown key, did you mean 'labels'?",
+            "t.yaml:6:1: sssh_service: unknown key, did you mean 'ssh_service'?",
+            "t.yaml:3:3: teleport.diag_addr is not supported yet; "
+            "supported: beside it nodename, data_dir, pid_file, log",
+        ]
+    )
+
+
+def test_a_flood_of_problems_is_cut() -> None:
+    error = failure("teleport:\n" + "".join(f"  zz{number}: 1\n" for number in range(80)))
+    assert len(str(error).splitlines()) == 51
+    assert str(error).endswith("t.yaml: and 30 more")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "place"),
+    [
+        ("teleport:\n  nodename: a,b\n", "KIND-NAME", "2:3"),
+        ("teleport:\n  data_dir: here\n", "CONFIG-PATH", "2:3"),
+        ("teleport:\n  data_dir: ''\n", "CONFIG-PATH", "2:3"),
+        ("teleport:\n  pid_file: x.pid\n", "CONFIG-PATH", "2:3"),
+        ("teleport:\n  log:\n    severity: LOUD\n", "CONFIG-VALUE", "3:5"),
+        ("teleport:\n  log:\n    output: stdlog\n", "CONFIG-VALUE", "3:5"),
+        ("teleport:\n  log:\n    output: syslog\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("teleport:\n  log:\n    format: {output: xml}\n", "CONFIG-VALUE", "3:14"),
+        ("teleport:\n  log:\n    format:\n      extra_fields:\n      - level\n      - pid\n", "CONFIG-VALUE", "6:9"),
+        ("auth_service:\n  listen_addr: x:y\n", "KIND-ADDRESS", "2:3"),
+        ("auth_service:\n  cluster_name: a b\n", "KIND-NAME", "2:3"),
+        ("auth_service:\n  authentication:\n    type: oidc\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  authentication:\n    type: ldap\n", "CONFIG-VALUE", "3:5"),
+        ("auth_service:\n  authentication:\n    local_auth: no\n", "CONFIG-NOBODY", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factor: otp\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factor: on\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
+        ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-PROBLEMS", None),
+        ("proxy_service:\n  web_listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
+        ("proxy_service:\n  public_addr: [a, 'https://b']\n", "KIND-ADDRESS", "2:3"),
+        ("proxy_service:\n  https_keypairs:\n  - key_file: ''\n    cert_file: /c\n", "CONFIG-PATH", "3:5"),
+        ("proxy_service:\n  https_keypairs: [{key_file: /k}]\n", "CONFIG-PROBLEMS", None),
+        ("ssh_service:\n  public_addr: 'a b'\n", "KIND-ADDRESS", "2:3"),
+        ("ssh_service:\n  labels:\n    a b: c\n", "KIND-LABEL", "3:5"),
+        ("ssh_service:\n  labels:\n    teleport.internal/x: c\n", "KIND-LABEL", "3:5"),
+        ("ssh_service:\n  commands:\n  - {name: a, command: []}\n", "KIND-LABEL", "3:15"),
+        ("ssh_service:\n  commands:\n  - {name: a, command: [x], period: 100ms}\n", "KIND-LABEL", "3:29"),
+        ("ssh_service:\n  labels: {a: b}\n  commands:\n  - {name: a, command: [x]}\n", "KIND-LABEL", "4:6"),
+        ("ssh_service:\n  commands:\n  - {name: a, command: [x]}\n  - {name: a, command: [x]}\n", "KIND-LABEL", "4:6"),
+        ("ssh_service:\n  commands: [{name: a, command: [x], period: soon}]\n", "CONFIG-PROBLEMS", None),
+        ("ssh_service:\n  enabled: perhaps\n", "CONFIG-PROBLEMS", None),
+    ],
+)
+def test_values_that_cannot_be(text: str, code: str, place: str | None) -> None:
+    error = failure(text)
+    assert error.code == code
+    if place is not None:
+        assert error.place == f"t.yaml:{place}"
+    assert str(error).startswith("t.yaml:")
+
+
+def test_nothing_in_a_disabled_service_has_an_effect() -> None:
+    text = "ssh_service: {enabled: no, x11: {enabled: yes}, listen_addr: 'x:y'}\napp_service: {enabled: 'off', apps: [1]}\n"
+    assert not load(text, "t").ssh_service.enabled
+    assert failure(text.replace("x11", "x12")).code == "CONFIG-PROBLEMS"
+
+
+LATER: dict[str, Any] = {
+    **dict.fromkeys([f"teleport.{key}" for key in ["auth_token", "join_params", "ca_pin", "auth_server", "auth_servers", "proxy_server", "advertise_ip", "diag_addr", "cache", "connection_limits", "storage", "ciphers", "kex_algos", "mac_algos", "ciphersuites", "ca_signature_algo"]], ["x"]),
+    **dict.fromkeys([f"auth_service.{key}" for key in ["public_addr", "proxy_protocol", "tokens", "session_recording", "proxy_checks_host_keys", "client_idle_timeout", "client_idle_timeout_message", "web_idle_timeout", "disconnect_expired_cert", "keep_alive_interval", "keep_alive_count_max", "session_control_timeout", "ssh_dial_timeout", "routing_strategy", "case_insensitive_routing", "proxy_listener_mode", "tunnel_strategy", "message_of_the_day", "license_file", "load_all_cas", "ca_key_params", "access_monitoring", "hosted_plugins", "kubeconfig_file"]], "x"),
+    **dict.fromkeys([f"auth_service.authentication.{key}" for key in ["second_factors", "webauthn", "passwordless", "headless", "connector_name", "require_session_mfa", "default_session_ttl", "device_trust", "stable_unix_user_config", "signature_algorithm_suite", "hardware_key", "u2f", "disconnect_expired_cert", "message_of_the_day"]], ["x"]),
+    **dict.fromkeys([f"proxy_service.{key}" for key in ["listen_addr", "tunnel_listen_addr", "peer_listen_addr", "peer_public_addr", "ssh_public_addr", "tunnel_public_addr", "kube_public_addr", "mysql_public_addr", "postgres_public_addr", "mongo_public_addr", "kube_listen_addr", "kubernetes", "mysql_listen_addr", "postgres_listen_addr", "mongo_listen_addr", "https_keypairs_reload_interval", "acme", "proxy_protocol", "trust_x_forwarded_for", "ui", "idp", "automatic_upgrades_channels", "limit", "cors"]], {"enabled": True}),
+    **dict.fromkeys([f"ssh_service.{key}" for key in ["permit_user_env", "port_forwarding", "ssh_file_copy", "x11", "pam", "enhanced_recording", "allow_tcp_forwarding"]], True),
+    **dict.fromkeys(["ssh_service.disable_create_host_user", "ssh_service.force_listen"], False),
+    **dict.fromkeys(
+        ["app_service", "db_service", "kubernetes_service", "windows_desktop_service", "linux_desktop_service", "discovery_service", "jamf_service", "okta_service", "relay_service", "metrics_service", "tracing_service", "access_graph"], {"x": 1}),
+}  # fmt: skip
+"""Every key of the format that this build does not act on, with a value that would change something."""
+
+HARMLESS: list[tuple[str, Any]] = [
+    ("teleport.storage", {"type": "sqlite"}), ("teleport.storage", {"type": "dir"}), ("teleport.ca_pin", []),
+    ("teleport.cache", {"enabled": False}), ("teleport.diag_addr", ""),
+    ("auth_service.tokens", []), ("auth_service.session_recording", False), ("auth_service.session_recording", "off"),
+    ("auth_service.client_idle_timeout", "never"), ("auth_service.routing_strategy", "unambiguous_match"),
+    ("auth_service.disconnect_expired_cert", "no"), ("auth_service.authentication.connector_name", "local"),
+    ("auth_service.authentication.default_session_ttl", "12h"),
+    ("auth_service.authentication.signature_algorithm_suite", "balanced-v1"),
+    ("auth_service.authentication.device_trust", {"mode": "off"}),
+    ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
+    ("proxy_service.https_keypairs_reload_interval", "0s"), ("proxy_service.idp", {"saml": {"enabled": False}}),
+    ("ssh_service.port_forwarding", False), ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
+    ("ssh_service.disable_create_host_user", True), ("app_service", {"enabled": "no", "debug_app": True}),
+]  # fmt: skip
+
+
+def written(path: str, value: Any) -> str:
+    for key in reversed(path.split(".")):
+        value = {key: value}
+    return yaml.safe_dump(value)
+
+
+@pytest.mark.parametrize("path", LATER)
+def test_every_other_key_is_known_and_refused_with_its_place(path: str) -> None:
+    error = failure(written(path, LATER[path]))
+    assert isinstance(error, NotSupported)
+    assert error.code == "CONFIG-NOT-SUPPORTED"
+    assert error.fields["key"] == path
+    assert str(error).startswith(f"t.yaml:{path.count('.') + 1}:{2 * path.count('.') + 1}: {path} is not supported yet")
+    assert "{" not in error.fix + error.why
+
+
+@pytest.mark.parametrize(("path", "value"), HARMLESS)
+def test_values_that_say_what_happens_anyway_are_let_through(path: str, value: Any) -> None:
+    load(written(path, value), "t.yaml")
+
+
+def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
+    from teleport.model.later import refusals
+
+    marked = {
+        ".".join(map(str, refusal.path))
+        for path in LATER
+        for refusal in refusals(TeleportYaml, yaml.safe_load(written(path, LATER[path])))
+    }
+    assert marked == set(LATER)
+    declared = set()
+    for name, shape in (("teleport", "TeleportSection"), ("auth_service", "AuthSection"), ("proxy_service", "ProxySection"),
+                        ("ssh_service", "SshSection")):  # fmt: skip
+        section = getattr(TeleportYaml(), name)
+        assert type(section).__name__ == shape
+        declared |= {f"{name}.{key}" for key in section.__struct_fields__}
+    acted_on = {path for path in declared if path not in LATER}
+    assert acted_on == {
+        "teleport.nodename", "teleport.data_dir", "teleport.pid_file", "teleport.log",
+        "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
+        "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
+        "proxy_service.https_keypairs", "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
+        "ssh_service.labels", "ssh_service.commands",
+    }  # fmt: skip
