@@ -148,7 +148,9 @@ class Demo:
 
     def ssh(self, command: str, *, status: int, login: str = LOGIN) -> str:
         """Run a command on the node with stock OpenSSH."""
-        return self.run(f"ssh -F {self.folder}/ssh_config {login}@{NODE}.{CLUSTER} {shlex.quote(command)}", status=status)
+        return self.run(
+            f"ssh -F {self.folder}/ssh_config {login}@{NODE}.{CLUSTER} {shlex.quote(command)}", status=status
+        )
 
 
 def walk(demo: Demo) -> None:

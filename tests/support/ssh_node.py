@@ -29,7 +29,7 @@ from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
 from teleport.net.network import SystemNetwork
-from teleport.net.ssh import HostKey
+from teleport.net.ssh_settings import HostKey
 from teleport.pki import issue, keys, ssh
 
 from tests.support import policy

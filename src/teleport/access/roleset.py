@@ -158,7 +158,7 @@ class RoleSet:
     @classmethod
     def build(cls, roles: Iterable[Role], traits: Traits) -> RoleSet:
         """Compile a caller's roles for its traits; adds the implicit role. Never raises."""
-        given = sorted(roles, key=lambda role: (role.name, repr(role)))
+        given = sorted(roles, key=lambda role: role.name)
         every = [*given, IMPLICIT]
         held = tuple(HeldRole(role, traits) for role in every)
         by_login: dict[str, list[HeldRole]] = {}

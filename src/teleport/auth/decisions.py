@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -18,14 +19,14 @@ from teleport.auth.audit import EVENT
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.denials import Denials
 from teleport.auth.user_certs import UserCertificates
-from teleport.base.errors import LimitExceeded, TeleportError
-from teleport.base.struct import encode
-from teleport.model.events.access import AccessDenied
+from teleport.base.errors import AccessDenied, LimitExceeded, TeleportError
+from teleport.base.struct import encode, plain
+from teleport.model.events.access import AccessDenied as DeniedEvent
 from teleport.model.events.base import USER_KINDS
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
 from teleport.model.kinds.user import User
-from teleport.model.resource import Resource
+from teleport.model.resource import Metadata, Resource
 from teleport.store.resources import Resources
 
 LARGEST_RECORD = 256 * 1024
@@ -47,12 +48,13 @@ class Decisions:
         if len(record) > LARGEST_RECORD:
             raise LimitExceeded("API-TOO-LARGE", size=len(record), limit=LARGEST_RECORD)
         said, reporter = explain.from_record(record), caller.known()
-        event = AccessDenied(
+        event = DeniedEvent(
             decision_id="", action=said.request.partition(" ")[0], target_kind=said.kind, target=said.name,
             reason=said.code, user=said.user, user_kind=USER_KINDS.get(said.user_kind, 0), user_roles=said.roles,
             addr_remote=client_address, server_id=host_id(reporter),
         )  # fmt: skip
-        timeless = encode(msgspec.structs.replace(said, time=""))
+        steps = tuple(step for step in said.steps if step.side != "caller")  # those tell the time
+        timeless = encode(msgspec.structs.replace(said, time="", steps=steps))
         fingerprint = hashlib.sha256(reporter.name.encode() + b"\0" + timeless).digest()
         return await self._denials.keep(fingerprint, encode(said), reporter.name, event)
 
@@ -61,8 +63,10 @@ class Decisions:
         for kind in (EVENT, Role.info.name):
             await self._authorizer.demand(rights, "read", kind)
         kept = await self._denials.find(id)
+        record = explain.from_record(bytes(kept.record))
+        await self._check_roles(rights, (*record.roles, *(step.role for step in record.steps)))
         return Decision(
-            id=id, denial=msgspec.json.decode(kept.record), count=kept.count, first_seen=kept.first,
+            id=id, denial=plain(record), count=kept.count, first_seen=kept.first,
             last_seen=kept.last, reporter=kept.reporter,
         )  # fmt: skip
 
@@ -72,6 +76,7 @@ class Decisions:
         for kind in (User.info.name, Role.info.name, Node.info.name):
             await self._authorizer.demand(rights, "read", kind)
         person, target = await self._user(rights, user), await self._node(rights, node)
+        await self._check_roles(rights, person.spec.roles)
         identity = await self._certificates.identity(person)
         roles = await self._authorizer.role_set(identity.roles, identity.traits)
         world = await self._authorizer.conditions()
@@ -79,6 +84,16 @@ class Decisions:
         if isinstance(decision, Grant):
             return Verdict(True, _grant(decision))
         return Verdict(False, msgspec.json.decode(explain.to_record(decision)))
+
+    async def _check_roles(self, rights: Rights, names: Iterable[str]) -> None:
+        """Everybody may read the roles that they hold; an explanation needs the right to read all it speaks of."""
+        for name in dict.fromkeys(names):
+            try:
+                role = await self._resources.get(Role, name)
+            except TeleportError:
+                role = Role(version="v7", metadata=Metadata(name=name))  # gone, or a system role
+            if not rights.may("read", role):
+                raise AccessDenied("AUTH-EXPLAIN")
 
     async def _user(self, rights: Rights, name: str) -> User:
         try:

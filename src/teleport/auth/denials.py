@@ -87,7 +87,7 @@ class Denials:
                 return msgspec.json.decode((await self._backend.get(_key(id))).value, type=Kept)
             except NotFound:
                 pass
-        raise NotFound("AUTH-DECISION", id=id[:40])
+        raise NotFound("AUTH-DECISION", decision=id[:40])
 
     async def close_windows(self, *, all: bool = False) -> None:
         """Write the counts of windows that are over. Called with every refusal, regularly, and at the end."""

@@ -32,6 +32,8 @@ class Duration(float):
     def parse(cls, text: str | float) -> Duration:
         """Read a duration. Raises BadParameter (CFG-DURATION)."""
         if not isinstance(text, str):
+            if not abs(text) <= 1e10:  # NaN too
+                raise BadParameter("CFG-DURATION", value=repr(text)[:40])
             return cls(text)
         if text in ("never", "no", "0", ""):
             return cls(0)

@@ -10,7 +10,6 @@ when its command is called, and click only there.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import os
 import platform
@@ -58,14 +57,7 @@ def main(program: str, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        _forget_stdout()
         return BROKEN_PIPE
-
-
-def _forget_stdout() -> None:
-    """Let the interpreter's last flush go nowhere, so that it does not complain of the closed pipe."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(program: str, arguments: list[str], debug: bool) -> int:

@@ -16,8 +16,6 @@ from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import contexts, x509
 
-_END = "-----END CERTIFICATE-----"
-
 
 @asynccontextmanager
 async def connect(home: Home, profile: Profile, network: Network) -> AsyncIterator[AuthClient]:
@@ -25,7 +23,7 @@ async def connect(home: Home, profile: Profile, network: Network) -> AsyncIterat
     files, disk = home.files(profile), home.disk
     bundle = disk.read(files.cluster_authorities, limit=MAX_FILE).decode()
     context = contexts.client_context(
-        host_authorities=(pem.encode() for pem in split_pem(bundle)),
+        host_authorities=x509.split_pem(bundle),
         certificate=disk.read(files.tls_certificate, limit=MAX_FILE).decode(),
         key=disk.read(files.tls_key, limit=MAX_FILE, private=True).decode(),
         alpn=(auth_protocol(profile.cluster),),
@@ -42,8 +40,3 @@ async def connect(home: Home, profile: Profile, network: Network) -> AsyncIterat
 def auth_protocol(cluster: str) -> str:
     """Return the ALPN name with which the proxy passes a connection on to the auth service of `cluster`."""
     return "teleport-auth@" + cluster.encode().hex()
-
-
-def split_pem(bundle: str) -> list[str]:
-    """Return the certificates of a bundle, each as PEM."""
-    return [part + _END for part in bundle.split(_END)[:-1]]

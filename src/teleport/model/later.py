@@ -23,9 +23,12 @@ from teleport.base.struct import Duration, Struct, Switch
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Later:
-    """Mark of a field without effect yet. `harmless` are the values that ask for what this build does anyway."""
+    """Mark of a field without effect yet. `harmless` are the values that ask for what this build does anyway.
+
+    Marks are compared by identity: `Annotated` shares what is equal, and 0 seconds equal False.
+    """
 
     harmless: tuple[Any, ...] = ()
 

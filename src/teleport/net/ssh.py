@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import asyncssh
-from asyncssh.connection import SSHServerConnection, SSHServerConnectionOptions
+from asyncssh.connection import SSHServerConnection
 from asyncssh.constants import (
     DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
     MSG_CHANNEL_OPEN,
@@ -38,49 +38,22 @@ from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.net.bridge import as_transport
 from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh_channel import Session, SessionChannel
+from teleport.net.ssh_settings import SIGNATURES, ServerOptions
 from teleport.net.stream import Stream
 from teleport.pki import ssh
 from teleport.pki.check import check_user
 
-SERVER_VERSION = "Teleport"
 CHANNELS = 64
 """Channels open at one time on one connection."""
 ATTEMPTS = 6
 """Signed requests to authenticate that are looked at on one connection."""
 QUERIES = 32
 """All requests to authenticate, those with nothing to look at included (an agent may offer many keys)."""
-LOGIN_TIMEOUT = 30.0
 UNSENT_BYTES = 16 * 1024 * 1024
 """Output that may wait for a client that does not read; beyond it the connection ends."""
 LINGER = 2.0
 """Seconds that a client has to take our last words."""
 TCP_QUICKACK = 12  # linux/tcp.h; the socket module has no name for it
-
-KEX = (
-    "mlkem768x25519-sha256", "sntrup761x25519-sha512@openssh.com", "curve25519-sha256", "curve25519-sha256@libssh.org",
-    "ecdh-sha2-nistp256", "ecdh-sha2-nistp384", "ecdh-sha2-nistp521", "diffie-hellman-group16-sha512",
-    "diffie-hellman-group14-sha256",
-)  # fmt: skip
-CIPHERS = (
-    "aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-ctr",
-)  # fmt: skip
-MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
-SIGNATURES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
-"""Algorithms with which a client may sign; SHA-1 is not among them."""
-
-
-ServerOptions = SSHServerConnectionOptions
-"""Settings of a server, made by `options`."""
-
-
-@dataclass(frozen=True)
-class HostKey:
-    """What the server proves itself with."""
-
-    private: bytes
-    """Private key in PEM, PKCS #8 or OpenSSH's form."""
-    certificate: bytes
-    """Blob of its host certificate."""
 
 
 @dataclass(frozen=True)
@@ -127,32 +100,6 @@ class Handler(Protocol):
         ...
 
 
-def options(host_keys: Sequence[HostKey], *, login_timeout: float = LOGIN_TIMEOUT) -> ServerOptions:
-    """Return the settings of a server with these host keys, to be used for many connections.
-
-    Raises BadParameter (SSH-HOST-KEY) when a key or its certificate cannot be used.
-    """
-    try:
-        pairs = [_key_pair(key) for key in host_keys]
-        available = [name for name in KEX if name.encode() in asyncssh.kex.get_kex_algs()]
-        return SSHServerConnectionOptions(
-            server_host_keys=pairs, server_version=SERVER_VERSION, login_timeout=login_timeout,
-            kex_algs=available, encryption_algs=CIPHERS, mac_algs=MACS, compression_algs=None,
-            signature_algs=SIGNATURES, public_key_auth=True, password_auth=False, kbdint_auth=False,
-            host_based_auth=False, gss_host=None, gss_kex=False, gss_auth=False, allow_pty=False,
-            agent_forwarding=False, x11_forwarding=False, sftp_factory=None, allow_scp=False, rdns_lookup=False,
-            line_editor=False, encoding=None, keepalive_interval=300, keepalive_count_max=3, config=None,
-        )  # fmt: skip
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
-        raise BadParameter("SSH-HOST-KEY", problem=str(error)) from None
-
-
-def _key_pair(key: HostKey) -> Any:
-    private = asyncssh.import_private_key(key.private)
-    certificate = asyncssh.import_certificate(ssh.parse(key.certificate).line().encode())
-    return private, certificate
-
-
 async def serve(
     stream: Stream, *, settings: ServerOptions, trust: Trust, handler: Callable[[ServerConnection], Handler]
 ) -> None:
@@ -191,6 +138,8 @@ class ServerConnection(SSHServerConnection):
         """Who authenticated; None before."""
         self.login = ""
         """The account they authenticated for."""
+        self.output_held = False
+        """Whether the client reads so slowly that sessions have to wait."""
         self.notices: list[str] = []
         """Lines for the next session's standard error: refusals that their own reply has no text for."""
         self._trust = trust
@@ -371,9 +320,10 @@ class ServerConnection(SSHServerConnection):
         self._hold(False)
 
     def _hold(self, held: bool) -> None:
+        self.output_held = held
         for channel in list(self._channels.values()):
             if isinstance(channel, SessionChannel):
-                channel.output_held(held)
+                channel.hold_output(held)
 
     def internal_error(self, exc_info: Any = None, error_logger: Any = None) -> None:
         """asyncssh closes the connection and tells nobody."""

@@ -26,18 +26,18 @@ PACKET = 32 * 1024
 """Largest payload of one packet, both ways: what every client can take."""
 REFUSED = 255
 """Exit status of a channel whose purpose was refused: what `ssh` uses for its own failures."""
-QUEUED_REQUESTS = 64
-"""Requests on one channel that may wait while an earlier one is being decided."""
 ENVIRONMENT_ENTRIES = 256
 ENVIRONMENT_BYTES = 32 * 1024
+QUEUED_REQUESTS = ENVIRONMENT_ENTRIES + 16
+"""Requests on one channel that may wait while an earlier one is being decided."""
+QUEUED_BYTES = 512 * 1024
 
 
 class Session(SSHServerSession[bytes]):
     """What stands behind a session channel. Subclasses run the command.
 
-    Of asyncssh's own methods these are called: `connection_made(channel)`, `session_started()` after the
-    answer to `run`, `data_received(data, _)`, `eof_received()`, `connection_lost(error)`,
-    `signal_received(name)`.
+    Of asyncssh's own methods these are called: `connection_made(channel)`, `session_started()` after `run`,
+    `data_received(data, _)`, `eof_received()`, `connection_lost(error)`, `signal_received(name)`.
     """
 
     async def run(self, command: bytes) -> bool:
@@ -46,6 +46,11 @@ class Session(SSHServerSession[bytes]):
 
     async def declined(self, request: str, detail: str) -> None:
         """A request of the client is not accepted: `request` as in RFC 4254, `detail` what it asked for."""
+
+    def connection_made(self, chan: Any) -> None:
+        """The channel is open. A connection that can take nothing at the moment holds it from the start."""
+        if chan.get_connection().output_held:
+            self.hold("carrier")
 
     def hold(self, reason: str) -> None:
         """Stop producing output: `channel` (its window or buffer is full) or `carrier` (the connection is)."""
@@ -77,14 +82,15 @@ class SessionChannel(SSHServerChannel[bytes]):
         """Bound what the client says it can take: neither number may decide how much we hold."""
         super().process_open(send_chan, send_window, min(send_pktsize, PACKET), session)
 
-    def output_held(self, held: bool) -> None:
+    def hold_output(self, held: bool) -> None:
         """The connection cannot take more now, or can again."""
         session = self._session
         if isinstance(session, Session):
             (session.hold if held else session.release)("carrier")
 
     def _bounded_request(self, pkttype: int, pktid: int, packet: SSHPacket) -> None:
-        if len(self._request_queue) >= QUEUED_REQUESTS:
+        waiting = sum(len(request.get_full_payload()) for _, request, _ in self._request_queue)
+        if len(self._request_queue) >= QUEUED_REQUESTS or waiting > QUEUED_BYTES:
             raise ProtocolError("too many requests on one channel")
         self._process_request(pkttype, pktid, packet)
 

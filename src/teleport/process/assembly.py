@@ -15,7 +15,6 @@ from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
-from teleport.api.client import AuthClient
 from teleport.api.messages import HostRequest
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
@@ -23,7 +22,7 @@ from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
-from teleport.net.ssh import HostKey
+from teleport.net.ssh_settings import HostKey
 from teleport.pki import contexts, keys
 from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane

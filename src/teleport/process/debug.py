@@ -82,8 +82,7 @@ class DebugService:
     async def _readyz(self, request: web.Request) -> web.Response:
         supervisor = self._supervisor()
         states = {
-            entry.service.name: "ready" if entry.ready else entry.failure or "starting"
-            for entry in supervisor.entries
+            entry.service.name: "ready" if entry.ready else entry.failure or "starting" for entry in supervisor.entries
         }
         return web.json_response(
             {"status": "ok" if supervisor.is_ready else "not ready", "services": states},

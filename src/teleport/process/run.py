@@ -53,9 +53,7 @@ def run(settings: Settings, *, pid_file: str = "") -> None:
 
 def _check(settings: Settings) -> None:
     enabled = [
-        name
-        for name, section in (("proxy_service", settings.proxy), ("ssh_service", settings.ssh))
-        if section.enabled
+        name for name, section in (("proxy_service", settings.proxy), ("ssh_service", settings.ssh)) if section.enabled
     ]
     if settings.auth.enabled:
         return

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from teleport.access.checker import Connect, Denial, Grant, Use, decide
+from teleport.access.denial import Reasons, Step
 from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
@@ -212,3 +213,16 @@ def test_why_something_is_allowed():
     assert isinstance(grant, Grant)
     assert why_allowed(grant) == 'ALLOW ssh alice@node-7 (user carol): role "access", until 2026-01-02T13:04:11Z'
     assert grant.caller.cluster == CLUSTER
+
+
+def test_a_role_that_the_caller_does_not_hold_is_not_named():
+    """Whatever the checker looked at: words for the caller are made of the caller's own roles."""
+    seen = Step(role="secret-role", side="deny", condition="logins", matched=True, wanted="[root]", found='"root"')
+    denial = Denial(
+        "POL-DENY-RULE", caller("access"), Connect("root"), node(), conditions(),
+        reasons=lambda: Reasons((seen,), seen, ()), visible=lambda: True,
+    )  # fmt: skip
+    error = user_error(denial, "i")
+    assert error.why == "a rule forbids it"
+    assert "secret-role" not in f"{error.what}{error.why}{error.fix}{error.fields}"
+    assert "secret-role" in tree(from_record(to_record(denial)))

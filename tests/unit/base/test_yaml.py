@@ -139,6 +139,7 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     "text",
     [
         LAUGHS,
+        "a: &a ['','','','','','','','']\n" + LAUGHS.partition("\n")[2].partition("g: ")[0],
         "a: &a [*a]",
         "a: &a {b: *a}",
         "a: &a " + "x" * 60_000 + "\nb: [" + "*a," * 60 + "]",
@@ -149,8 +150,8 @@ LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         "[" + "x," * 100_001 + "]",
         "x" * 1_000_001,
     ],
-    ids=["billion laughs", "list in itself", "map in itself", "long text", "brackets", "dashes", "question marks",
-         "braces", "many", "large"],
+    ids=["billion laughs", "silent laughs", "list in itself", "map in itself", "long text", "brackets", "dashes",
+         "question marks", "braces", "many", "large"],
 )  # fmt: skip
 def test_yaml_bombs(text):
     assert refused(text).code == "CFG-YAML-BOMB"

@@ -168,7 +168,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     """Make documents of a kind that its grammar allows."""
     spec = draw(_SPECS[kind])
-    about = {"name": draw(names), "description": draw(_text), "labels": draw(_labels)}
+    about: dict[str, Any] = {"name": draw(names), "description": draw(_text), "labels": draw(_labels)}
     if draw(st.booleans()):
         about["expires"] = draw(_times)
     document: dict[str, Any] = {"kind": kind, "metadata": about, "spec": spec}

@@ -76,3 +76,11 @@ def test_the_error_names_kind_field_and_what_is_supported() -> None:
 
 def test_is_off() -> None:
     assert [is_off(value) for value in (False, "no", "0", True, "yes", "x", 3)] == [True, True, True] + [False] * 4
+
+
+def test_marks_that_look_equal_are_kept_apart() -> None:
+    class Both(Struct, frozen=True, kw_only=True):
+        switch: Annotated[Any, Later((False,))] = None
+        ttl: Annotated[Any, Later((Duration(0),))] = None
+
+    assert list(refusals(Both, {"switch": "no", "ttl": "never"})) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import asyncssh
@@ -331,7 +331,7 @@ def test_grpclib_server_and_client(under: Callable[[], Pair]) -> None:
                 replies = await asyncio.gather(*(method(StringValue(value=text)) for text in texts))
                 assert [reply.value.decode() for reply in replies] == texts
             await transport.wait_closed()
-            await protocol.handler.wait_closed()
+            await cast(Any, protocol.handler).wait_closed()
 
     asyncio.run(main())
 

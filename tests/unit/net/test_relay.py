@@ -79,9 +79,12 @@ def test_answer_after_the_question_has_ended(under: Under) -> None:
         await client.write(b"question")
         await client.write_eof()
         assert await read_all(server) == b"question"
-        await server.write(pattern(200000))
-        await server.close()
-        assert await read_all(client) == pattern(200000)
+
+        async def answer() -> None:
+            await server.write(pattern(200000))
+            await server.close()
+
+        assert (await asyncio.gather(answer(), read_all(client)))[1] == pattern(200000)
         await task
 
     run(under, test)
@@ -158,6 +161,20 @@ def virtual(test: Test, **options: float) -> None:
         await test(client, server, relay, task)
 
     run_virtual(main())
+
+
+def test_answer_is_not_lost_when_a_later_question_finds_nobody() -> None:
+    async def test(client: Stream, server: Stream, relay: Relay, task: asyncio.Task[None]) -> None:
+        await server.write(pattern(200))
+        await server.close()
+        await client.write(b"too late")
+        await asyncio.sleep(1)
+        assert await read_exactly(client, 200) == pattern(200)
+        assert await client.read() == b""
+        await client.close()
+        await task
+
+    virtual(test)
 
 
 def test_idle_limit_counts_from_the_last_byte() -> None:

@@ -16,6 +16,7 @@ from teleport.net.memory import memory_pair
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream
 from teleport.net.tls import client_handshake, server_handshake
+from teleport.net.tls_socket import TlsSocketStream
 from tests.support.check_stream import pattern, read_all, read_exactly
 from tests.support.pairs import Pair, in_memory, tcp_pair, tls_over
 from tests.support.tls import NAME, Authority, authority
@@ -248,6 +249,27 @@ def test_half_close_leaves_no_descriptor_behind() -> None:
             await server.write(pattern(100000))
             await server.write_eof()
             assert await read_all(client) == pattern(100000)
+            await server.close()
+            await client.close()
+
+    asyncio.run(main())
+
+
+def test_data_that_arrives_in_the_middle_of_a_half_close_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(20), tcp_pair() as (a, b):
+            server, client = await tls_over(a, b)
+            assert isinstance(client, TlsSocketStream)
+            drain = client._drain
+
+            def drain_and_receive() -> None:
+                drain()
+                server.ssl_object.write(b"late")
+
+            monkeypatch.setattr(client, "_drain", drain_and_receive)
+            await client.write_eof()
+            assert await read_exactly(client, 4) == b"late"
+            assert await server.read() == b""
             await server.close()
             await client.close()
 

@@ -18,7 +18,7 @@ from teleport.agents.ssh.throttle import Throttle
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
-from teleport.net import ssh
+from teleport.net import ssh, ssh_settings
 from teleport.net.listen import Limits
 from teleport.net.network import Network
 from teleport.net.stream import Stream
@@ -37,8 +37,8 @@ class SSHService:
 
     def __init__(
         self, *, clock: Clock, entropy: Entropy, network: Network, spawner: Spawner, authority: Authority,
-        host_keys: Callable[[], Sequence[ssh.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
-        limits: Limits | None = None, login_timeout: float = ssh.LOGIN_TIMEOUT,
+        host_keys: Callable[[], Sequence[ssh_settings.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
+        limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -48,7 +48,7 @@ class SSHService:
         self._address = address
         self._limits = limits
         self._login_timeout = login_timeout
-        self._settings: tuple[Sequence[ssh.HostKey], ssh.ServerOptions] | None = None
+        self._settings: tuple[Sequence[ssh_settings.HostKey], ssh_settings.ServerOptions] | None = None
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
@@ -87,8 +87,8 @@ class SSHService:
             for client in made:
                 await client.settle()
 
-    def _current_settings(self) -> ssh.ServerOptions:
+    def _current_settings(self) -> ssh_settings.ServerOptions:
         keys = self._host_keys()
         if self._settings is None or self._settings[0] != keys:
-            self._settings = keys, ssh.options(keys, login_timeout=self._login_timeout)
+            self._settings = keys, ssh_settings.options(keys, login_timeout=self._login_timeout)
         return self._settings[1]

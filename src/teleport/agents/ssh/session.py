@@ -66,6 +66,7 @@ class CommandSession(Session):
 
     def connection_made(self, chan: Any) -> None:
         self._channel = chan
+        super().connection_made(chan)
 
     async def run(self, command: bytes) -> bool:
         self._command = command

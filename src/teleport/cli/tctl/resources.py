@@ -108,15 +108,16 @@ async def _create(client: AuthClient, entry: Resource[Any], force: bool) -> str:
 
 def _read(file: str) -> str:
     try:
-        raw = (
-            sys.stdin.buffer.read(LARGEST_INPUT + 1) if file == "-" else Path(file).open("rb").read(LARGEST_INPUT + 1)
-        )
+        if file == "-":
+            raw = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+        else:
+            with Path(file).open("rb") as source:
+                raw = source.read(LARGEST_INPUT + 1)
+        return raw.decode()
     except FileNotFoundError:
         raise NotFound("CLI-NO-FILE", path=file) from None
     except OSError as problem:
         raise BadParameter("CLI-FILE", path=file, problem=problem.strerror) from None
-    try:
-        return raw.decode()
     except UnicodeDecodeError:
         raise BadParameter("CLI-FILE", path=file, problem="it is not UTF-8 text") from None
 

@@ -61,7 +61,10 @@ def add(
         return await client.create_invite(account, ttl=float(ttl or 0))
 
     invite = call(config, work)
-    text = f'User "{account}" has been created but requires a password. Share this URL with the user to complete user setup'
+    text = (
+        f'User "{account}" has been created but requires a password. '
+        "Share this URL with the user to complete user setup"
+    )
     _print_invite(invite, text, output_format, config)
 
 

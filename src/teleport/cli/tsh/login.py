@@ -46,9 +46,7 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
     from teleport.client.web_api import find_proxy
 
     if insecure:
-        click.echo(
-            "WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True
-        )
+        click.echo("WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True)
     api, settings = find_proxy(address, insecure=insecure)
     profile = sign_in(
         home,
@@ -162,4 +160,3 @@ def print_profile(profile: Profile, clock: Clock, *, active: bool) -> None:
     for number, (heading, value) in enumerate(rows):
         mark = "> " if active and number == 0 else "  "
         click.echo(f"{mark}{heading + ':':<19} {value}")
-

@@ -241,9 +241,8 @@ def _check_options(role: Role) -> None:
             )
     if options.create_host_user_mode not in _HOST_USER_MODES:
         raise BadParameter("POL-HOST-USER-MODE", value=options.create_host_user_mode[:40])
-    if not options.max_session_ttl >= 0:  # so that it refuses NaN too
-        value = repr(float(options.max_session_ttl))
-        raise BadParameter("POL-OPTION", option="max_session_ttl", value=value, known="0 and more")
+    if options.max_session_ttl < 0:
+        raise BadParameter("POL-OPTION", option="max_session_ttl", value=options.max_session_ttl, known="0 and more")
 
 
 def _check_conditions(side: Side, conditions: RoleConditions) -> None:

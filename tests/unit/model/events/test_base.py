@@ -199,6 +199,6 @@ def test_what_events_of_resources_say() -> None:
 def test_the_secret_of_a_token_is_in_no_event() -> None:
     token = kinds.load(SAMPLES["token"])
     for action in ("create", "update", "delete"):
-        data = base.encode(resource.change_event(action, token))  # type: ignore[arg-type]
+        data = base.encode(resource.change_event(action, token))
         assert token.name.encode() not in data
         assert b"********" in data

@@ -17,7 +17,7 @@ from teleport.model.events.cert import CertIdentity
 EVENTS = [name for name in base.every() if name != "unknown"]
 
 _times = st.datetimes(dt.datetime(1971, 1, 1), dt.datetime(2200, 1, 1), timezones=st.just(dt.UTC))
-_texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+_texts = st.text(st.characters(codec="utf-8"), max_size=12)
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | _texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_texts, inner, max_size=3),

@@ -122,7 +122,7 @@ def test_version_defaults():
             'invalid host user mode "x", expected one of off, drop or keep',
         ),
         ({"options": {"max_session_ttl": -5}}, "POL-OPTION", "max_session_ttl"),
-        ({"options": {"max_session_ttl": float("nan")}}, "POL-OPTION", "max_session_ttl"),
+        ({"options": {"max_session_ttl": float("nan")}}, "KIND-FIELD", "max_session_ttl"),
         ({"deny": {"impersonate": {"where": "x"}}}, "POL-IMPERSONATE", "'where' is not supported in deny.impersonate"),
         ({"allow": {"impersonate": {"users": ["a"]}}}, "POL-IMPERSONATE", "please set both impersonate.users and"),
         ({"allow": {"login": ["a"]}}, "KIND-FIELD", "login"),

@@ -69,9 +69,14 @@ PAGES = {
         fix="correct the request",
     ),
     "AUTH-DECISION": Page(
-        what='decision "{id}" not found',
+        what='decision "{decision}" not found',
         why="no refusal of this cluster in the last 30 days has that id",
         fix="copy the id from the message again; it has 26 characters",
+    ),
+    "AUTH-EXPLAIN": Page(
+        what="access denied to this explanation",
+        why="it speaks of roles that you may not read",
+        fix="ask somebody who may read audit events and all roles",
     ),
     "AUTH-OWN-AUTHORITY": Page(
         what="the {type} authority of {cluster} cannot be deleted",

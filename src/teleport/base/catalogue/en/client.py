@@ -8,6 +8,11 @@ PAGES = {
         why="no profile of a sign-in was found under ~/.tsh (or TELEPORT_HOME)",
         fix="tsh login --proxy=HOST --user=NAME",
     ),
+    "CLIENT-NO-PROXY": Page(
+        what="no proxy was named, and no earlier sign-in is known",
+        why="the first sign-in needs the address of the cluster's proxy",
+        fix="tsh login --proxy=HOST --user=NAME, or set TELEPORT_PROXY",
+    ),
     "CLIENT-EXPIRED": Page(
         what="Active profile expired.",
         why="the certificates of {user} at {proxy} were valid until {until}",

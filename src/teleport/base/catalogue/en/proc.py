@@ -15,7 +15,7 @@ PAGES = {
     ),
     "PROC-AGENT-ALONE": Page(
         what="{services} without the Auth Service in the same process cannot start yet",
-        why="this build runs the Auth Service, the Proxy Service and the SSH Service in one process; joining comes later",
+        why="this build runs the Auth, Proxy and SSH Service in one process; agents cannot join from elsewhere yet",
         fix="set `auth_service.enabled: yes` in {source}",
     ),
     "PROC-CONFIG-MISSING": Page(
@@ -27,11 +27,6 @@ PAGES = {
         what="the environment variable TELEPORT_CONFIG does not hold a configuration",
         why="it must be the text of teleport.yaml in base64",
         fix="set it with: export TELEPORT_CONFIG=$(base64 -w0 teleport.yaml), or unset it",
-    ),
-    "PROC-CLUSTER-NAME": Page(
-        what="this data directory belongs to cluster {stored!r}, but the configuration names {configured!r}",
-        why="the name of a cluster is part of every certificate and cannot change after the first start",
-        fix="set auth_service.cluster_name to {stored!r}, or use an empty data_dir for a new cluster",
     ),
     "PROC-DEBUG-SOCKET": Page(
         what="Unable to reach debug service socket at {path}",

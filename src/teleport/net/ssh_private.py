@@ -1,0 +1,68 @@
+"""The private names of asyncssh that `ssh` and `ssh_channel` use, in one table.
+
+asyncssh promises nothing about them, so each stands here with what we use it for, and each method with the
+digest of its source in the pinned version. A test compares both with the installed package and our own
+code with this table; a new version of asyncssh is taken by reading what the test says has changed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+VERSION = "2.24.1"
+"""The version of asyncssh that the digests are of."""
+
+
+class Name(NamedTuple):
+    """One private name, or a public method of asyncssh that we replace."""
+
+    owner: str
+    """`module.Class` below `asyncssh`."""
+    name: str
+    digest: str
+    """First 12 digits of the SHA-256 of a method's source; empty for an attribute."""
+    why: str
+
+
+_CONN, _SERVER, _CHANNEL = "connection.SSHConnection", "connection.SSHServerConnection", "channel.SSHChannel"
+
+NAMES: tuple[Name, ...] = (
+    Name(_CONN, "_auth_complete", "", "whether quick acknowledgements are still needed"),
+    Name(_CONN, "_channels", "", "to count channels, and to hold their output"),
+    Name(_CONN, "_cleanup", "ea4cd2aed571", "called at the end, as `_force_close` does"),
+    Name(_CONN, "_force_close", "264b4367525f", "replaced: the client gets a moment to read our last words"),
+    Name(_CONN, "_loop", "", "timers of the connection"),
+    Name(_CONN, "_packet_handlers", "", "replaced: channel opens and global requests by closed lists"),
+    Name(_CONN, "_session_id", "", "what the client's signature is over"),
+    Name(_CONN, "_transport", "", "to see how much output waits, and to close it"),
+    Name(_CONN, "_process_channel_open", "0a1ae759cb6a", "replaced: a message is read as it reads it"),
+    Name(_CONN, "_process_global_request", "ab927889d384", "replaced: a message is read as it reads it"),
+    Name(_CONN, "_process_userauth_request", "9d1a0e42d15a", "relied on: a new request cancels the one being decided"),
+    Name(_CONN, "_finish_userauth", "bd2146536318", "relied on: what it asks for a new user name"),
+    Name(_CONN, "_recv_packet", "b3daa22e9763", "relied on: no channel before authentication; strict kex"),
+    Name(_CONN, "_process_kexinit", "439bdf2fc55e", "relied on: strict key exchange"),
+    Name(_CONN, "send_userauth_failure", "30f1eb63d0cb", "extended: attempts are counted"),
+    Name(_CONN, "send_userauth_success", "812e749ee243", "relied on: sends its packet before anything can be awaited"),
+    Name(_CONN, "add_channel", "81a9f117d071", "extended: bound on the number of channels"),
+    Name(_CONN, "data_received", "b2d14a83b260", "extended: quick acknowledgements, bound on unsent output"),
+    Name(_CONN, "internal_error", "ceabee464f7c", "extended: a defect is told"),
+    Name(_CONN, "pause_writing", "a69ec7dae4f5", "replaced: asyncssh ignores it"),
+    Name(_CONN, "resume_writing", "a324675672f6", "replaced: asyncssh ignores it"),
+    Name(_SERVER, "reload_config", "d78b0be8399d", "replaced: nothing depends on the user name"),
+    Name(_SERVER, "validate_public_key", "eb5e22433928", "replaced: our own authentication"),
+    Name(_SERVER, "public_key_auth_supported", "15574dcfbd63", "replaced: always"),
+    Name(_SERVER, "password_auth_supported", "45da2cc557db", "replaced: never"),
+    Name(_SERVER, "kbdint_auth_supported", "7e661408a3fb", "replaced: never"),
+    Name(_SERVER, "host_based_auth_supported", "98521e7e6a5b", "replaced: never"),
+    Name(_SERVER, "gss_kex_auth_supported", "96e831112166", "replaced: never"),
+    Name(_SERVER, "gss_mic_auth_supported", "c054af48eeed", "replaced: never"),
+    Name("auth._ServerPublicKeyAuth", "_start", "f736fe6663fc", "relied on: `msg` is empty without a signature"),
+    Name(_CHANNEL, "_packet_handlers", "", "replaced: requests are bounded, a close is not delayed"),
+    Name(_CHANNEL, "_process_close", "65c1f876b753", "called for a close"),
+    Name(_CHANNEL, "_process_request", "fd623107926d", "called for a request within the bounds"),
+    Name(_CHANNEL, "_report_response", "b12780761787", "to answer a request, at once or later"),
+    Name(_CHANNEL, "_request_queue", "", "the request to answer, and how many wait"),
+    Name(_CHANNEL, "_service_next_request", "386db1498a95", "replaced: requests by a closed list"),
+    Name(_CHANNEL, "_session", "", "the session of the channel; None when it has ended"),
+    Name(_CHANNEL, "process_open", "6a3a551a99b6", "extended: bound on the packet size"),
+)  # fmt: skip

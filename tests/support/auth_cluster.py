@@ -1,0 +1,175 @@
+"""A control plane in memory: backend, signer, clock, and clients for any caller over memory streams."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import datetime as dt
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from teleport.api.caller import Caller
+from teleport.api.client import AuthClient, over_stream
+from teleport.auth.passwords import Cost
+from teleport.auth.service import AuthService
+from teleport.base import tasks
+from teleport.base.clock import ManualClock
+from teleport.base.entropy import SeededEntropy
+from teleport.model.events.base import document
+from teleport.model.identity import Identity
+from teleport.model.resource import Resource, load
+from teleport.net.memory import memory_pair
+from teleport.net.stream import Stream
+from teleport.pki import keys
+from teleport.pki.signer import MemorySigner
+from teleport.store.audit.search import Query
+from teleport.store.memory import MemoryBackend
+
+CLUSTER = "example.com"
+START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
+CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
+PASSWORD = "correct horse battery"
+HOST_UUID = "11111111-2222-4333-8444-555555555555"
+
+
+class Cluster:
+    """A running AuthService."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.entropy = SeededEntropy(7)
+        self.backend = MemoryBackend(self.clock)
+        self.signer = MemorySigner(self.entropy)
+        self.service = self.build()
+        self._clients: list[AuthClient] = []
+        self._serving: set[asyncio.Task[None]] = set()
+        self.failures: list[BaseException] = []
+
+    def build(self) -> AuthService:
+        """Make a service over the same backend and signer."""
+        return AuthService(
+            backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
+            host_id="auth-1", password_cost=CHEAP,
+        )  # fmt: skip
+
+    def client(self, caller: Caller) -> AuthClient:
+        """Return a client whose calls are made as `caller`."""
+
+        async def dial() -> Stream:
+            ours, theirs = memory_pair()
+            task = tasks.spawn(self.service.serve(ours, caller), name="serve", on_error=self.failures.append)
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+            return theirs
+
+        client = AuthClient(over_stream(dial))
+        self._clients.append(client)
+        return client
+
+    @property
+    def admin(self) -> AuthClient:
+        """The local administrator."""
+        return self.client(Caller(self.identity("admin@test", kind="admin", roles=("Admin",)), "local:uid=0,pid=1"))
+
+    @property
+    def proxy(self) -> AuthClient:
+        """The proxy, which signs people in."""
+        return self.client(self.host("Proxy"))
+
+    def host(self, *roles: str, uuid: str = HOST_UUID) -> Caller:
+        """Return a service of the cluster as caller."""
+        return Caller(self.identity(f"{uuid}.{CLUSTER}", kind="host", roles=roles[:1], system_roles=roles))
+
+    def user(self, name: str, *roles: str, logins: tuple[str, ...] = ("root",), **more: Any) -> Caller:
+        """Return a person with a certificate as caller."""
+        return Caller(self.identity(name, roles=roles, principals=logins, **more), "192.0.2.9:4000")
+
+    def identity(self, name: str, **fields: Any) -> Identity:
+        """Return an identity that is valid for a day."""
+        return Identity(name=name, cluster=CLUSTER, expires=self.clock.now() + dt.timedelta(days=1), **fields)
+
+    async def make_user(self, name: str, *roles: str, logins: tuple[str, ...] = (), password: str = PASSWORD) -> None:
+        """Create a user with a password, as people do."""
+        await self.admin.create(user(name, *roles, logins=logins))
+        invite = await self.admin.create_invite(name)
+        await self.proxy.complete_invite(invite.token, password)
+
+    async def events(self, *types: str) -> list[dict[str, Any]]:
+        """Return audit events of these types, oldest first, straight from the log."""
+        page = await self.service.audit_log.search(Query(types=frozenset(types), newest_first=False, limit=1000))
+        return [document(entry.event) for entry in page.entries]
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+        await self.service.close()
+        while self._serving:
+            await asyncio.wait(self._serving)
+        await self.signer.close()
+        await self.backend.close()
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Cluster]:
+    """Yield a cluster after its first start; closes everything and fails on what went wrong unseen."""
+    cluster = Cluster()
+    await cluster.service.start()
+    try:
+        yield cluster
+    finally:
+        await cluster.close()
+    assert cluster.failures == []
+
+
+def run(story: Callable[[Cluster], Awaitable[None]]) -> None:
+    """Run a story against a fresh cluster."""
+
+    async def body() -> None:
+        async with asyncio.timeout(60), running() as cluster:
+            await story(cluster)
+
+    asyncio.run(body())
+
+
+def document_of(kind: str, name: str, spec: Mapping[str, Any] | None = None, **metadata: Any) -> Resource[Any]:
+    """Return a resource from its document."""
+    return load({"kind": kind, "metadata": {"name": name, **metadata}, "spec": dict(spec or {})})
+
+
+def user(name: str, *roles: str, logins: tuple[str, ...] = ()) -> Resource[Any]:
+    """Return a user."""
+    return document_of("user", name, {"roles": list(roles), "traits": {"logins": list(logins)} if logins else {}})
+
+
+def role(name: str, **allow: Any) -> Resource[Any]:
+    """Return a role that allows these fields."""
+    deny = allow.pop("deny", {})
+    options = allow.pop("options", {})
+    spec = {"allow": allow, "deny": deny, "options": options}
+    return load({"kind": "role", "version": "v7", "metadata": {"name": name}, "spec": spec})
+
+
+def rule(resources: str, verbs: str, where: str = "") -> dict[str, Any]:
+    """Return a rule from words separated by blanks."""
+    made: dict[str, Any] = {"resources": resources.split(), "verbs": verbs.split()}
+    return {**made, "where": where} if where else made
+
+
+def node(name: str, hostname: str = "", **labels: str) -> Resource[Any]:
+    """Return a node."""
+    return document_of("node", name, {"hostname": hostname or name, "addr": "127.0.0.1:3022"}, labels=labels)
+
+
+def public_keys(entropy: SeededEntropy) -> dict[str, Any]:
+    """Return fresh public keys in the form of a sign-in."""
+    ssh, tls = keys.make_ed25519(entropy), keys.make_p256(entropy)
+    return {
+        "ssh_public_key": keys.ssh_line(keys.ssh_blob(ssh.public_key())),
+        "tls_public_key": _pem(keys.spki(tls.public_key())),
+    }
+
+
+def _pem(spki: bytes) -> str:
+    body = base64.encodebytes(spki).decode()
+    return f"-----BEGIN PUBLIC KEY-----\n{body}-----END PUBLIC KEY-----\n"

@@ -1,0 +1,71 @@
+"""The private names of asyncssh are those of the table, and the table is that of the installed version."""
+
+import ast
+import hashlib
+import importlib
+import inspect
+from pathlib import Path
+
+import asyncssh
+import pytest
+from asyncssh.channel import SSHServerChannel
+from asyncssh.connection import SSHServerConnection
+
+from teleport.net import ssh, ssh_channel
+from teleport.net.ssh_private import NAMES, VERSION, Name
+
+OURS = (ssh.ServerConnection, ssh_channel.SessionChannel)
+MODULES = (ssh, ssh_channel)
+WIRING = {"connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"}
+"""asyncio's and asyncssh's documented callbacks, which anybody may write."""
+
+
+def owner(name: Name) -> type:
+    module, _, cls = name.owner.rpartition(".")
+    found: type = getattr(importlib.import_module(f"asyncssh.{module}"), cls)
+    return found
+
+
+def sources(cls: type) -> str:
+    return "\n".join(inspect.getsource(base) for base in cls.__mro__ if base.__module__.startswith("asyncssh"))
+
+
+def test_version_is_the_pinned_one() -> None:
+    assert asyncssh.__version__ == VERSION
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: f"{name.owner}.{name.name}")
+def test_name_is_as_it_was_read(name: Name) -> None:
+    if name.digest:
+        source = inspect.getsource(vars(owner(name))[name.name])
+        assert hashlib.sha256(source.encode()).hexdigest()[:12] == name.digest
+    else:
+        assert f"self.{name.name}" in inspect.getsource(owner(name)) or name.name in vars(owner(name))
+
+
+def test_every_private_name_in_use_is_in_the_table() -> None:
+    known = {name.name for name in NAMES}
+    theirs = sources(SSHServerConnection) + sources(SSHServerChannel)
+    for module in MODULES:
+        tree = ast.parse(Path(str(module.__file__)).read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+                assert node.attr in known or f"self.{node.attr}" not in theirs, node.attr
+
+
+def test_no_name_of_ours_hides_one_of_theirs() -> None:
+    known = {name.name for name in NAMES} | WIRING
+    for cls in OURS:
+        theirs = sources(cls)
+        for name in vars(cls):
+            if not name.startswith("__") and name not in known and name != "_packet_handlers":
+                assert f"self.{name}" not in theirs, name
+                assert f"def {name}(" not in theirs, name
+
+
+def test_every_replaced_method_is_in_the_table() -> None:
+    known = {name.name for name in NAMES}
+    for cls in OURS:
+        for name in vars(cls):
+            if not name.startswith("__") and any(hasattr(base, name) for base in cls.__mro__[1:]):
+                assert name in known, name
