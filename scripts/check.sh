@@ -7,4 +7,5 @@ step format "$bin/ruff" format --check -q src tests scripts bench
 step lint "$bin/ruff" check -q src tests scripts bench
 step types "$bin/mypy"
 step floors "$bin/lint-imports" --no-cache
+step docs "$bin/python" scripts/docs.py --check
 exit $failed

@@ -35,6 +35,7 @@ from teleport.api.caller import Caller, admit
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_id
 from teleport.base.errors import (
+    CLASSES,
     BadParameter,
     Internal,
     LimitExceeded,
@@ -336,7 +337,8 @@ def _explain(opened: Any, error: BaseException) -> TeleportError:
         data = decode_metadata(headers).get(_ERROR_KEY)
         if data is None:
             message = error.message if isinstance(error, GRPCError) else ""
-            return from_grpc(status, "API-STATUS", {"status": str(status), "message": message or ""})
+            cls = next((c for c in CLASSES if c.kind.grpc == status), Internal)
+            return cls("API-STATUS", status=status, message=message or "")
         sent = msgspec.json.decode(data, type=_Sent)
         return from_grpc(status, sent.code, sent.fields, sent.id)
     except (KeyError, ValueError, msgspec.DecodeError):

@@ -27,7 +27,7 @@ def identity(**fields: object) -> Identity:
         (Caller(identity()), {"user"}),
         (Caller(identity(kind="bot")), {"bot"}),
         (Caller(identity(kind="admin")), {"admin"}),
-        (Caller(identity(kind="host", roles=("Instance",), system_roles=("Node", "Proxy"))), {"Instance", "Node", "Proxy"}),
+        (Caller(identity(kind="host", roles=("Auth",), system_roles=("Node", "Proxy"))), {"Auth", "Node", "Proxy"}),
         (Caller(identity(kind="host")), set()),
         (Caller(identity(roles=("Proxy", "admin"))), {"user"}),
     ],
@@ -65,7 +65,9 @@ def test_only_the_named_are_admitted() -> None:
 def test_the_administrator_is_root_or_the_owner(uid: int, welcome: bool) -> None:
     caller = local_administrator(Peer(uid=uid, pid=5), owner=1000, host="h", cluster="c", clock=CLOCK)
     if welcome:
-        assert (caller.name, caller.words, caller.refusal) == ("admin@h", {"admin"}, None)
+        assert caller.name == "admin@h"
+        assert caller.words == {"admin"}
+        assert caller.refusal is None
     else:
         assert caller.identity is None
         assert caller.refusal is not None

@@ -85,6 +85,10 @@ names = (
 _labels = st.dictionaries(st.text("abz019/._:*-", min_size=1, max_size=8), _text, max_size=3).filter(
     lambda labels: not any(label_problem(*entry) for entry in labels.items())
 )
+_selectors = st.dictionaries(
+    st.text("abz019/._:", min_size=1, max_size=8), st.text("abz019-*,ü ", max_size=8), max_size=3
+)
+"""Selectors of roles without regular expressions and templates, whose grammar is tested with `role`."""
 _times = st.datetimes(dt.datetime(1980, 1, 1), dt.datetime(2100, 1, 1), timezones=st.just(dt.UTC)).map(
     lambda moment: moment.isoformat()
 )
@@ -141,7 +145,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "role": st.fixed_dictionaries(
         {},
         optional={
-            "allow": st.fixed_dictionaries({}, optional={"logins": _several(_logins), "node_labels": _labels}),
+            "allow": st.fixed_dictionaries({}, optional={"logins": _several(_logins), "node_labels": _selectors}),
             "deny": st.fixed_dictionaries({}, optional={"logins": _several(_logins)}),
         },
     ),
