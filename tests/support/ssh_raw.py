@@ -221,7 +221,7 @@ def serve(
     address: str = "",
 ) -> tuple[asyncio.Task[None], Stream]:  # fmt: skip
     """Serve one connection in memory; return the server's task and the client's end."""
-    theirs, ours = memory_pair(peers=(Peer(), Peer(address=address)))
+    theirs, ours = memory_pair(peers=(Peer(address="127.0.0.1:22"), Peer(address=address)))
     settings = options(host_keys, login_timeout=login_timeout)
     serving = net_ssh.serve(ours, settings=settings, trust=trust, handler=lambda connection: handler)
     return asyncio.get_running_loop().create_task(serving), theirs

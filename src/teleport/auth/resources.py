@@ -148,9 +148,10 @@ class Resources:
         hooks = self._hooks.get(info.name, _NO_HOOKS)
         async with self._turn(hooks):
             ops = await hooks.before_delete(old)
-            event = self._event("delete", old, rights)
             seen = revision or old.metadata.revision
-            await self._store.delete(info, which.name, event, *ops, sub_kind=which.sub_kind, revision=seen)
+            await self._store.delete(
+                info, which.name, *self._events("delete", old, rights), *ops, sub_kind=which.sub_kind, revision=seen
+            )
 
     async def _write(
         self, rights: Rights, action: Action, new: Resource[Any], old: Resource[Any] | None
@@ -159,7 +160,7 @@ class Resources:
         async with self._turn(hooks):
             prepared, ops = await hooks.prepare(new, old, rights.identity)
             prepared.check()
-            extra: Sequence[Op] = (self._event(action, prepared, rights), *ops)
+            extra: Sequence[Op] = (*self._events(action, prepared, rights), *ops)
             try:
                 if action == "create":
                     return await self._store.create(prepared, *extra)
@@ -167,9 +168,14 @@ class Resources:
             except NotFound as error:
                 raise missing_reference(error, prepared) or error from None
 
-    def _event(self, action: Action, resource: Resource[Any], rights: Rights) -> Append:
-        address = rights.conditions.client_ip
-        return self._audit.op(change_event(action, resource, **caller_fields(rights.identity), addr_remote=address))
+    def _events(self, action: Action, resource: Resource[Any], rights: Rights) -> tuple[Append, ...]:
+        """Record a change. What a service keeps saying of itself is recorded only if its kind asks for that."""
+        if rights.identity.is_host and action not in resource.info.events:
+            return ()
+        event = change_event(
+            action, resource, **caller_fields(rights.identity), addr_remote=rights.conditions.client_ip
+        )  # fmt: skip
+        return (self._audit.op(event),)
 
     @asynccontextmanager
     async def _turn(self, hooks: Hooks) -> AsyncIterator[None]:

@@ -28,6 +28,9 @@ def connected_as(uid: int, path: str) -> socket.socket:
     os.seteuid(uid)
     try:
         ours.connect(path)
+    except OSError:
+        ours.close()
+        raise
     finally:
         os.seteuid(0)
     ours.setblocking(False)

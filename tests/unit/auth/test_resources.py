@@ -284,7 +284,10 @@ def test_a_node_keeps_its_own_entry_and_no_other() -> None:
         assert await code_of(mine.upsert(node(OTHER_UUID, "n"))) in ("POL-SYSTEM", "POL-NOT-FOUND")
         assert await code_of(mine.create(role("x"))) == "POL-SYSTEM"
         assert {r.name async for r in mine.list("role")} == {"access", "auditor", "editor"}
+        assert await cluster.events("resource.change") == []  # heartbeats are no news
         await cluster.admin.delete("node", HOST_UUID)
+        (event,) = await cluster.events("resource.change")
+        assert (event["action"], event["resource_kind"], event["name"]) == ("delete", "node", HOST_UUID)
 
     run(story)
 
