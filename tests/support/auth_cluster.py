@@ -24,6 +24,7 @@ from teleport.net.stream import Stream
 from teleport.pki import keys
 from teleport.pki.signer import MemorySigner
 from teleport.store.audit.search import Query
+from teleport.store.backend import Item, Op, Revision
 from teleport.store.memory import MemoryBackend
 
 CLUSTER = "example.com"
@@ -33,13 +34,30 @@ PASSWORD = "correct horse battery"
 HOST_UUID = "11111111-2222-4333-8444-555555555555"
 
 
+class YieldingBackend(MemoryBackend):
+    """Lets others run before every operation, as a disk does: what is not held together falls apart."""
+
+    async def get(self, key: str) -> Item:
+        await asyncio.sleep(0)
+        return await super().get(key)
+
+    async def scan(self, prefix: str, *, after: str = "", limit: int = 0) -> AsyncIterator[Item]:
+        await asyncio.sleep(0)
+        async for item in super().scan(prefix, after=after, limit=limit):
+            yield item
+
+    async def commit(self, *ops: Op) -> Revision:
+        await asyncio.sleep(0)
+        return await super().commit(*ops)
+
+
 class Cluster:
     """A running AuthService."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(START)
         self.entropy = SeededEntropy(7)
-        self.backend = MemoryBackend(self.clock)
+        self.backend = YieldingBackend(self.clock)
         self.signer = MemorySigner(self.entropy)
         self.service = self.build()
         self._clients: list[AuthClient] = []

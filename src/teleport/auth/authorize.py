@@ -108,7 +108,7 @@ class Authorizer:
     async def keep(self, denial: Denial) -> str:
         """Keep a refusal made here; return its id."""
         identity, target = denial.caller, denial.target
-        if False:
+        if not denial.visible:
             # To the caller it is as if the target were not there: the same work, the same count, the same id.
             fingerprint = _absent_fingerprint(identity, denial.conditions, kind_of(target), name_of(target))
         else:

@@ -69,13 +69,15 @@ class Supervisor:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Start every service in order, wait for the end, stop them in reverse order.
 
-        Raises what a critical service raised, or TimedOut (PROC-NOT-READY).
+        Nobody relies on a service that is not critical: the next one starts without waiting for it. Raises
+        what a critical service raised, or TimedOut (PROC-NOT-READY).
         """
         tasks: list[asyncio.Task[None]] = []
         try:
             for entry in self.entries:
                 tasks.append(spawn(self._keep(entry), name=entry.service.name, on_error=self._failed))
-                await self._until_ready(entry)
+                if entry.critical:
+                    await self._until_ready(entry)
                 if self._stop.is_set():
                     break
             else:

@@ -15,14 +15,14 @@ from teleport.base.clock import ManualClock
 from teleport.base.errors import LimitExceeded
 from teleport.model.kinds.user import User, UserSpec
 from teleport.model.resource import Metadata
-from teleport.store.memory import MemoryBackend
 from teleport.store.resources import Resources
+from tests.support.auth_cluster import YieldingBackend
 
 
 def run(story: Callable[[Attempts, Resources, ManualClock], Awaitable[None]]) -> None:
     async def body() -> None:
         clock = ManualClock(dt.datetime(2030, 1, 1, tzinfo=dt.UTC))
-        backend = MemoryBackend(clock)
+        backend = YieldingBackend(clock)
         resources = Resources(backend, clock)
         await resources.create(User(version="v2", metadata=Metadata(name="alice")))
         await story(Attempts(backend, resources, clock), resources, clock)

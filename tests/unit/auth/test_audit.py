@@ -9,6 +9,7 @@ import pytest
 
 from teleport.api.messages import EventQuery
 from teleport.base import errors
+from teleport.model.events.access import AccessDenied
 from teleport.model.events.base import document
 from teleport.model.events.session import Exec
 from teleport.model.events.user import UserLogin
@@ -35,11 +36,12 @@ def test_a_node_writes_events_in_its_own_name() -> None:
 def test_a_node_cannot_write_of_what_the_auth_service_does() -> None:
     async def story(cluster: Cluster) -> None:
         client = cluster.client(cluster.host("Node"))
-        for forged in (document(UserLogin(user="bob", success=True)), {"event": "nothing"}, {}):
+        denied = AccessDenied(decision_id="x", action="ssh")
+        for forged in (document(UserLogin(user="bob", success=True)), document(denied), {"event": "nothing"}, {}):
             with pytest.raises(errors.AccessDenied) as caught:
                 await client.emit(ran(), forged)
             assert caught.value.code == "AUTH-ESCALATION"
-        assert await cluster.events("exec", "user.login") == []
+        assert await cluster.events("exec", "user.login", "access.denied") == []
 
     run(story)
 

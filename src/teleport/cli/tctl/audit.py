@@ -11,11 +11,13 @@ from teleport.api.messages import EventQuery
 from teleport.base.clock import SystemClock
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration
-from teleport.base.text import table
+from teleport.base.text import table, terminal_width
 from teleport.cli.common import format_option, show
 from teleport.cli.tctl.session import call, config_option
 
 _HEADINGS = ["Time (UTC)", "Code", "Event", "User", "What"]
+_WIDTH = 200
+"""Columns of a table that goes to a file or a pipe; JSON has everything."""
 _ASIDE = {"time", "code", "event", "user", "uid", "cluster_name", "user_kind", "ei", "success"}
 """Fields that have a column of their own or say nothing to a reader."""
 
@@ -73,7 +75,7 @@ def _print(events: list[dict[str, Any]], output_format: str) -> None:
          event.get("user", ""), _details(event))
         for event in events
     ]  # fmt: skip
-    for line in table(_HEADINGS, rows):
+    for line in table(_HEADINGS, rows, width=terminal_width(_WIDTH), wide="What"):
         click.echo(line)
 
 

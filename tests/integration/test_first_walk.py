@@ -1,0 +1,229 @@
+"""The first walk with the real commands: who is refused where, what they are told, and what makes it succeed.
+
+Sign-up and sign-in are in `test_first_walk_sign_in`, single commands in `test_first_walk_commands`, the
+process itself in `test_first_walk_process`.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.cluster import NAME, NODE, OWN, Cluster, Done, User, decision_in
+from tests.support.processes import wait_for
+
+BLIND = pytest.mark.xfail(reason="a lock on a host ends the watch by which that host would hear of the lock")
+EXPLAINER = {"resources": ["event", "role"], "verbs": ["list", "read"]}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("walk")).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alice(cluster: Cluster) -> User:
+    cluster.role("walker", logins=["{{internal.logins}}"])
+    return cluster.sign_up("alice", ["walker"], [OWN])
+
+
+@pytest.fixture
+def server_id(cluster: Cluster) -> str:
+    return (cluster.data / "host_uuid").read_text().strip()
+
+
+def refusal(user: User, **options: str) -> Done:
+    """Return how `ssh` ends once the node knows of a change that refuses it."""
+    return wait_for("a refusal", lambda: done if (done := user.ssh("true", status=None, **options)).status else None)
+
+
+def success(user: User, **options: str) -> Done:
+    """Return how `ssh` ends once the node knows of a change that allows it."""
+    return wait_for(
+        "success", lambda: done if not (done := user.ssh("echo in", status=None, **options)).status else None
+    )  # fmt: skip
+
+
+def suggestion(explained: str) -> str:
+    """Return what an explanation says would make the request succeed."""
+    found = re.search(r"^would succeed if: (.*)$", explained, re.M)
+    assert found is not None, explained
+    return found[1]
+
+
+def apply(user: User, change: str) -> None:
+    """Do what an explanation says, to the letter, and nothing else."""
+    cluster = user.cluster
+    for step in change.split(", and "):
+        if found := re.fullmatch(r'add (\S+)=(\S+) to node_labels of role "(\S+)"', step):
+            key, value, name = found.groups()
+            role = cluster.read(f"role/{name}")
+            labels = role["spec"]["allow"]["node_labels"]
+            labels[key] = [*([labels[key]] if isinstance(labels.get(key), str) else labels.get(key, [])), value]
+        elif found := re.fullmatch(r'add login "(\S+)" to role "(\S+)"', step):
+            login, name = found.groups()
+            role = cluster.read(f"role/{name}")
+            role["spec"]["allow"]["logins"].append(login)
+        elif step.startswith("log in again"):
+            user.sign_in()
+            continue
+        else:
+            pytest.fail(f"cannot be followed: {step}")
+        cluster.create(role)
+
+
+def test_a_command_runs_with_the_certificate(alice: User) -> None:
+    """After sign-up and sign-in stock ssh runs a command as the login, for the user, in the cluster."""
+    assert alice.ssh("id -un; echo $SSH_TELEPORT_USER of $SSH_TELEPORT_CLUSTER_NAME").out == f"{OWN}\nalice of {NAME}\n"
+    assert alice.ssh("exit 7", status=7).err == ""
+    (event,) = wait_for("the event", lambda: alice.cluster.events("exit 7", event="exec"))
+    assert (event["user"], event["login"], event["exitCode"]) == ("alice", OWN, "7")
+
+
+def test_a_login_in_no_role_fails_in_authentication(cluster: Cluster, alice: User) -> None:
+    """S1-29: a login not among the principals ends in `Permission denied (publickey)`; the banner says code,
+    reason and id, and the id leads an administrator to the role and the nearest miss."""
+    done = alice.ssh("id", login="bin", options=("-v",), status=255)
+    told = [line for line in done.err.splitlines() if not line.startswith(("debug1:", "OpenSSH_"))]
+    assert done.out == ""
+    assert told[-1].strip() == "bin@127.0.0.1: Permission denied (publickey)."
+    assert "Authenticated to" not in done.err
+    (banner,) = [line for line in told if "PKI-LOGIN-NOT-IN-PRINCIPALS" in line]
+    id = decision_in(banner)
+    assert "the certificate of 'alice' does not allow the login 'bin'" in banner
+    assert banner.rstrip().endswith(f"[id {id}]")
+    # The banner comes after the signed request, not after the question whether the key would do.
+    assert done.err.index("Server accepts key") < done.err.index("PKI-LOGIN-NOT-IN-PRINCIPALS")
+
+    explained = cluster.tctl("access", "explain", id).out
+    assert f"DENY ssh bin@{NODE} (user alice" in explained
+    assert re.search(r'role walker .*logins \[.*\] MISS \("bin"\) <- nearest miss', explained)
+    (event,) = cluster.events(id, event="auth")
+    assert (event["code"], event["user"], event["login"]) == ("T3007W", "alice", "bin")
+
+
+@pytest.mark.parametrize(
+    ("option", "shown"),
+    [
+        ("--user=alice", 'User:"alice"'),
+        (f"--login={OWN}", f'Login:"{OWN}"'),
+        pytest.param("--server-id", "ServerID:", marks=BLIND),
+    ],
+)
+def test_a_lock_is_told_at_the_channel(
+    cluster: Cluster, alice: User, server_id: str, option: str, shown: str
+) -> None:  # fmt: skip
+    """A lock refuses each channel after a successful authentication, says itself, and has an id; when it is
+    removed everything works again without a restart."""
+    said = cluster.tctl("lock", f"{option}={server_id}" if option == "--server-id" else option, "--message=on leave")
+    name = re.search(r'"([0-9a-f-]{36})"', said.out)
+    assert name is not None
+    try:
+        done = refusal(alice, options=("-v",))
+        assert done.status == 255
+        assert "Authenticated to" in done.err
+        assert "administratively prohibited: POL-LOCKED" in done.err
+        assert f"lock targeting {shown}" in done.err
+        assert "is in force: on leave" in done.err
+        explained = cluster.tctl("access", "explain", decision_in(done.err)).out
+        assert "POL-LOCKED" in explained
+        assert name[1] in explained
+    finally:
+        cluster.tctl("rm", f"lock/{name[1]}")
+    assert success(alice).out == "in\n"
+
+
+def test_a_lock_meets_connections_that_are_open_already(cluster: Cluster, alice: User) -> None:
+    """Each channel is decided anew: on one connection a channel opens, is refused, and opens again."""
+    path = cluster.folder / "master"
+    argv = alice.ssh_argv("", options=("-M", "-S", str(path), "-N"))[:-1]
+    more = ("-S", str(path))
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, env=cluster.environment("alice"), text=True) as master:
+        try:
+            wait_for("the connection", path.exists)
+            assert alice.ssh("echo in", options=more).out == "in\n"
+            name = re.search(r'"([0-9a-f-]{36})"', cluster.tctl("lock", "--user=alice").out)
+            assert name is not None
+            try:
+                assert refusal(alice, options=more).out == ""
+            finally:
+                cluster.tctl("rm", f"lock/{name[1]}")
+            assert success(alice, options=more).out == "in\n"
+            assert master.poll() is None
+        finally:
+            master.terminate()
+        assert master.stderr is not None
+        assert 'POL-LOCKED: lock targeting User:"alice" is in force' in master.stderr.read()
+
+
+def test_a_label_refuses_and_the_suggestion_helps(cluster: Cluster) -> None:
+    """What labels refuse does not exist for the user; the explanation names role and nearest miss, and doing
+    exactly what it says makes the same command succeed."""
+    cluster.role("narrow", logins=[OWN])
+    bob = cluster.sign_up("bob", ["narrow"])
+    assert bob.ssh("echo in").out == "in\n"
+    cluster.role("narrow", logins=[OWN], env=["staging"])
+
+    done = refusal(bob, options=("-v",))
+    assert "Authenticated to" in done.err
+    assert f'POL-NOT-FOUND: node "{NODE}" not found' in done.err
+    assert "staging" not in done.err
+    assert NODE not in bob.tsh("ls").out
+    explained = cluster.tctl("access", "explain", decision_in(done.err)).out
+    assert re.search(r"role narrow +node_labels env=staging MISS \(env=dev\) <- nearest miss", explained)
+
+    apply(bob, suggestion(explained))
+    assert success(bob).out == "in\n"
+    assert NODE in bob.tsh("ls").out
+
+
+def test_a_login_refuses_and_the_suggestion_helps(cluster: Cluster) -> None:
+    """The same for a login in no role: the suggestion is the login and a new sign-in."""
+    cluster.role("other-login", logins=["bin"])
+    carol = cluster.sign_up("carol", ["other-login"])
+    done = carol.ssh("true", status=255)
+    explained = cluster.tctl("access", "explain", decision_in(done.err)).out
+    change = suggestion(explained)
+    assert change.startswith(f'add login "{OWN}" to role "other-login", and log in again')
+    apply(carol, change)
+    assert success(carol).out == "in\n"
+
+
+def test_an_explanation_is_for_those_who_may_read_it(cluster: Cluster, alice: User) -> None:
+    """`tctl access explain` through a profile needs the rights to read events and roles; without them an id
+    that exists and one that does not are answered alike."""
+    id = decision_in(alice.ssh("true", login="games", status=255).err)
+    absent = "0" * 26
+    denials = [alice.tctl("access", "explain", wanted, status=1) for wanted in (id, absent)]
+    assert [done.out for done in denials] == ["", ""]
+    texts = [re.sub(r"\b[0-9a-hjkmnp-tv-z]{26}\b", "ID", done.err) for done in denials]
+    assert texts[0] == texts[1]
+    assert 'access denied to perform action "read" on "event"' in texts[0]
+    assert "walker" not in texts[0]
+
+    cluster.role("walker", logins=["{{internal.logins}}"], rules=[{"resources": ["event"], "verbs": ["list", "read"]}])
+    assert "AUTH-EXPLAIN" in alice.tctl("access", "explain", id, status=1).err
+    cluster.role("walker", logins=["{{internal.logins}}"], rules=[EXPLAINER])
+    assert "nearest miss" in alice.tctl("access", "explain", id).out
+    assert "AUTH-DECISION" in alice.tctl("access", "explain", absent, status=1).err
+    cluster.role("walker", logins=["{{internal.logins}}"])
+
+
+def test_access_can_says_what_the_node_would(cluster: Cluster, alice: User) -> None:
+    """`tctl access can` gives the node's own answer in advance."""
+    assert cluster.tctl("access", "can", "alice", f"{OWN}@{NODE}").out == "yes: role walker grants it\n"
+    assert "POL-NO-LOGIN" in cluster.tctl("access", "can", "alice", f"bin@{NODE}").out
+    assert alice.tctl("access", "can", "alice", f"{OWN}@{NODE}", status=1).out == ""
+
+
+def test_what_is_not_a_command_is_refused_and_recorded(cluster: Cluster, alice: User) -> None:
+    """Everything that is not exec is refused with a code, and audited."""
+    done = alice.ssh("true", options=("-tt",), status=None)
+    assert "SSH-NOT-SUPPORTED: a terminal is not supported by this node" in done.err
+    forwarded = alice.ssh("true", options=("-W", "127.0.0.1:1"), status=255)
+    assert "SSH-NOT-SUPPORTED: forwarding of a local port" in forwarded.err
+    wait_for("both events", lambda: cluster.events("pty-req") and cluster.events("127.0.0.1:1", event="port"))

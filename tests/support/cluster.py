@@ -1,0 +1,356 @@
+"""A cluster of real processes: `teleport start` and the commands beside it, in one folder, on loopback.
+
+    with Cluster(tmp_path).running() as cluster:
+        cluster.role("developer", logins=[OWN], labels={"env": ["dev"]})
+        alice = cluster.sign_up("alice", roles=["developer"], logins=[OWN])
+        assert alice.ssh("echo here").out == "here\n"
+
+Everything is waited for by its condition; every process is ended by its pid, and the end is checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import pwd
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.browser import Browser
+from tests.support.processes import Process, tree, wait_for
+
+BIN = Path(sys.executable).parent
+OWN = pwd.getpwuid(os.geteuid()).pw_name
+"""The login that a server of this user may always start commands as."""
+NAME = "teleport.example.com"
+NODE = "node-1"
+PASSWORD = "correct horse battery staple"
+_LIMIT = 60.0
+"""Seconds that any command may take."""
+_STOP = 10.0
+"""Seconds that the server may take to end."""
+
+CONFIG = """\
+version: v3
+teleport:
+  nodename: {node}
+  data_dir: {data}
+{teleport}auth_service:
+  enabled: yes
+  cluster_name: {name}
+  listen_addr: 127.0.0.1:{auth}
+proxy_service:
+  enabled: yes
+  web_listen_addr: {web}
+  public_addr: {public}
+ssh_service:
+  enabled: yes
+  listen_addr: 127.0.0.1:{ssh}
+  labels: {{env: dev}}
+"""
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Cluster:
+    """One data directory, its server while that runs, and its users."""
+
+    def __init__(
+        self, folder: Path, *, login: str = OWN, wrapper: Sequence[str] = (), web: str = "", teleport: str = ""
+    ) -> None:
+        """`wrapper` is put in front of every command, to run as another user. `web` is the address of the
+        proxy, if a port must be a certain one; `teleport` is more lines for that section of the file."""
+        self.folder = folder
+        self.data = folder / "data"
+        self.config = folder / "teleport.yaml"
+        self.login = login
+        self.wrapper = tuple(wrapper)
+        auth, port, ssh = free_ports(3)
+        self.public = web or f"localhost:{port}"
+        self.settings = {
+            "node": NODE, "data": self.data, "name": NAME, "auth": auth, "ssh": ssh, "teleport": teleport,
+            "web": web or f"127.0.0.1:{port}", "public": self.public,
+        }  # fmt: skip
+        self.server: subprocess.Popen[bytes] | None = None
+        self._family: list[Process] = []
+        self._write_configs()
+
+    # -- the server ---------------------------------------------------------------------------------------
+
+    def _write_configs(self) -> None:
+        self.config.write_text(CONFIG.format(**self.settings))
+        elsewhere = self.folder / "elsewhere.yaml"  # what tctl finds on a machine without an auth service
+        elsewhere.write_text(f"version: v3\nteleport:\n  data_dir: {self.folder}/none\nauth_service:\n  enabled: no\n")
+
+    def environment(self, home: str = "nobody", **more: str) -> dict[str, str]:
+        """Return the environment of a command; `home` is whose profile `tsh` uses."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("TELEPORT", "SSH_"))}
+        return {
+            **kept, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "HOME": str(self.folder),
+            "TELEPORT_HOME": str(self.folder / f"home-{home}"), "TELEPORT_CONFIG_FILE": str(self.config),
+            "SSL_CERT_FILE": str(self.data / "webproxy_cert.pem"), "NO_PROXY": "*", **more,
+        }  # fmt: skip
+
+    @contextlib.contextmanager
+    def running(self, *options: str) -> Iterator[Cluster]:
+        """Run the server for the time of a block, and check that it ends well."""
+        self.start(*options)
+        try:
+            yield self
+        except BaseException:
+            sys.stderr.write(self.log[-8000:])
+            self.kill()
+            raise
+        self.stop()
+
+    def start(self, *options: str) -> None:
+        """Start the server and wait until every service is ready."""
+        argv = [*self.wrapper, str(BIN / "teleport"), "start", "-c", str(self.config), *options]
+        with open(self.folder / "stdout", "ab") as out, open(self.folder / "stderr", "ab") as log:
+            self.server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
+                                           env=self.environment(), cwd=self.folder)  # fmt: skip
+        wait_for("readiness", self._is_ready, seconds=30)
+        self._family = tree(self.pid)
+
+    def _is_ready(self) -> bool:
+        assert self.server is not None
+        assert self.server.poll() is None, f"the server ended with {self.server.returncode}:\n{self.log}"
+        try:
+            return self.debug("GET", "/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def debug(self, method: str, path: str, body: str = "") -> tuple[int, str]:
+        """Ask the debug service what `teleport debug` would ask."""
+        connection = http.client.HTTPConnection("localhost", timeout=10)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        try:
+            connection.sock.settimeout(10)
+            connection.sock.connect(str(self.data / "debug.sock"))
+            connection.request(method, path, body=body or None)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server (a wrapper executes it, so it is also the id of what was started)."""
+        assert self.server is not None
+        return self.server.pid
+
+    @property
+    def log(self) -> str:
+        """What the server has written to stderr, over all its runs."""
+        path = self.folder / "stderr"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def output(self) -> str:
+        """What the server has written to stdout."""
+        return (self.folder / "stdout").read_text(errors="replace")
+
+    def helper(self, name: str) -> Process:
+        """Return the server's child of a name: `teleport-signer`, `teleport-spawner`."""
+        (found,) = [process for process in tree(self.pid) if process.arguments.split()[:1] == [name]]
+        return found
+
+    def stop(self) -> float:
+        """End the server as an init system would; return how many seconds it took.
+
+        Fails unless it ends in time, with status 0, and leaves no process behind.
+        """
+        server, family = self.server, {*self._family, *tree(self.pid)}
+        assert server is not None
+        began = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        try:
+            status = server.wait(timeout=_STOP + 5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        took = time.monotonic() - began
+        self.server = None
+        self._gone(family)
+        assert status == 0, f"the server ended with {status}:\n{self.log[-4000:]}"
+        assert took < _STOP, f"the server took {took:.1f} s to end"
+        return took
+
+    def kill(self) -> None:
+        """End the server without warning. Its helpers must notice by themselves."""
+        server = self.server
+        if server is None:
+            return
+        family = {*self._family, *tree(server.pid)}
+        server.kill()
+        server.wait()
+        self.server = None
+        self._gone(family)
+
+    def _gone(self, family: set[Process]) -> None:
+        try:
+            wait_for("the end of all processes of the server", lambda: not any(p.alive for p in family))
+        finally:
+            for process in [p for p in family if p.alive]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid, signal.SIGKILL)
+
+    # -- commands -----------------------------------------------------------------------------------------
+
+    def run(self, *argv: str, stdin: str = "", status: int | None = 0, env: Mapping[str, str] | None = None) -> Done:
+        """Run a command as a user would. Fails unless it ends with `status`; None allows any."""
+        done = subprocess.run(
+            [*self.wrapper, *argv], input=stdin, env=dict(env or self.environment()), capture_output=True, text=True,
+            timeout=_LIMIT, cwd=self.folder,
+        )  # fmt: skip
+        said = f"{' '.join(argv)} -> {done.returncode}\n{done.stdout}{done.stderr}"
+        assert status is None or done.returncode == status, said
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def tctl(self, *arguments: str, stdin: str = "", status: int | None = 0, **env: str) -> Done:
+        """Run `tctl` on the auth host."""
+        return self.run(str(BIN / "tctl"), *arguments, stdin=stdin, status=status, env=self.environment(**env))
+
+    def teleport(self, *arguments: str, status: int | None = 0) -> Done:
+        """Run `teleport`."""
+        return self.run(str(BIN / "teleport"), *arguments, status=status)
+
+    def role(self, name: str, *, logins: Sequence[str] = (), env: Sequence[str] = ("dev",), **allow: Any) -> None:
+        """Write a role, whether or not it exists."""
+        spec = {"allow": {"logins": list(logins), "node_labels": {"env": list(env)}, **allow}}
+        self.create({"kind": "role", "version": "v7", "metadata": {"name": name}, "spec": spec})
+
+    def create(self, document: Mapping[str, Any]) -> None:
+        """Write a resource, whether or not it exists. JSON is YAML."""
+        self.tctl("create", "-f", stdin=json.dumps(document))
+
+    def read(self, ref: str) -> dict[str, Any]:
+        """Return a resource."""
+        (found,) = json.loads(self.tctl("get", ref, "--format=json").out)
+        return dict(found)
+
+    def events(self, *words: str, **fields: object) -> list[dict[str, Any]]:
+        """Return audit events that contain the words and have the fields."""
+        found = json.loads(self.tctl("audit", "search", *words, "--limit=10000", "--format=json").out)
+        return [event for event in found if fields.items() <= event.items()]
+
+    def browser(self) -> Browser:
+        """Return a new person's browser."""
+        return Browser(self.data / "webproxy_cert.pem")
+
+    def invite(self, name: str, roles: Sequence[str], logins: Sequence[str] = ()) -> str:
+        """Make a user and return the link to set a password."""
+        options = [f"--roles={','.join(roles)}", *([f"--logins={','.join(logins)}"] if logins else [])]
+        return link_in(self.tctl("users", "add", name, *options).out)
+
+    def sign_up(
+        self, name: str, roles: Sequence[str], logins: Sequence[str] = (), password: str = PASSWORD
+    ) -> User:  # fmt: skip
+        """Make a user who has set a password and is signed in."""
+        page = self.browser().set_password(self.invite(name, roles, logins), password)
+        assert page.status == 200, page.text
+        user = User(self, name, password)
+        user.sign_in()
+        return user
+
+
+class User:
+    """A person at a workstation, with a `tsh` profile of their own."""
+
+    def __init__(self, cluster: Cluster, name: str, password: str = PASSWORD) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.password = password
+        self._config = cluster.folder / f"ssh-config-{name}"
+
+    def tsh(self, *arguments: str, stdin: str = "", status: int | None = 0) -> Done:
+        """Run `tsh`."""
+        env = self.cluster.environment(self.name)
+        return self.cluster.run(str(BIN / "tsh"), *arguments, stdin=stdin, status=status, env=env)
+
+    def tctl(self, *arguments: str, stdin: str = "", status: int | None = 0) -> Done:
+        """Run `tctl` on this workstation, where no auth service is: through the profile."""
+        env = self.cluster.environment(self.name, TELEPORT_CONFIG_FILE=str(self.cluster.folder / "elsewhere.yaml"))
+        return self.cluster.run(str(BIN / "tctl"), *arguments, stdin=stdin, status=status, env=env)
+
+    def sign_in(self, *, status: int = 0) -> Done:
+        """Sign in anew, and write the configuration of `ssh` once."""
+        self.tsh("logout", status=None)
+        options = (f"--proxy={self.cluster.public}", f"--user={self.name}")
+        done = self.tsh("login", *options, stdin=self.password + "\n", status=status)
+        if status == 0 and not self._config.exists():
+            self._config.write_text(self.tsh("config").out)
+        return done
+
+    def ssh_argv(self, command: str, *, login: str = "", options: Sequence[str] = ()) -> list[str]:
+        """Return the command line of stock OpenSSH."""
+        target = f"{login or self.cluster.login}@{NODE}.{NAME}"
+        return [*self.cluster.wrapper, "ssh", "-F", str(self._config), *options, target, command]
+
+    def ssh(
+        self, command: str, *, login: str = "", options: Sequence[str] = (), status: int | None = 0, stdin: str = ""
+    ) -> Done:  # fmt: skip
+        """Run a command on the node with stock OpenSSH."""
+        argv = self.ssh_argv(command, login=login, options=options)[len(self.cluster.wrapper) :]
+        return self.cluster.run(*argv, stdin=stdin, status=status, env=self.cluster.environment(self.name))
+
+    @contextlib.contextmanager
+    def session(self, command: str = "echo open; exec cat", **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+        """Keep a command running on the node for the time of a block; it has said `open` by then."""
+        argv = self.ssh_argv(command, **options)
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=self.cluster.environment(self.name)) as client:  # fmt: skip
+            try:
+                assert client.stdout is not None
+                assert client.stdout.readline() == b"open\n"
+                yield client
+            finally:
+                client.kill()
+
+
+def decision_in(text: str) -> str:
+    """Return the id of a decision that stands in a text."""
+    found = re.search(r"\b[0-9a-hjkmnp-tv-z]{26}\b", text)
+    assert found is not None, f"no id in: {text}"
+    return found[0]
+
+
+def link_in(text: str) -> str:
+    """Return the link that stands in a text."""
+    found = re.search(r"https://\S+", text)
+    assert found is not None, f"no link in: {text}"
+    return found[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that are free now, all different."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def loopback_with(port: int) -> str:
+    """Return `host:port` for an address of 127/8 whose port nobody uses, for ports that must be a certain one."""
+    while True:
+        host = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.{random.randint(1, 254)}"
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return f"{host}:{port}"
