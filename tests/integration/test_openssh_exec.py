@@ -111,7 +111,9 @@ def test_ciphers(cipher: str, play: Play, client: Client) -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("option", ["Ciphers=aes128-cbc", "KexAlgorithms=diffie-hellman-group14-sha1", "MACs=hmac-sha1"])
+@pytest.mark.parametrize(
+    "option", ["Ciphers=aes128-cbc", "KexAlgorithms=diffie-hellman-group14-sha1", "MACs=hmac-sha1"]
+)
 def test_old_algorithms_are_not_offered(option: str, play: Play, client: Client) -> None:
     async def scene(node: SSHService) -> None:
         options = ["-o", option, *(["-c", "aes128-ctr"] if "MAC" in option else [])]

@@ -1,0 +1,165 @@
+"""Pipes of a command: every byte in order, back-pressure both ways, ends that are told apart."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable
+
+from teleport.agents.ssh.pipes import BACKLOG, InputPipe, OutputPipe
+
+
+def pair() -> tuple[int, int]:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    return reading, writing
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def test_output_is_delivered_until_its_end() -> None:
+    async def main() -> None:
+        reading, writing = pair()
+        got: list[bytes] = []
+        ended: list[bool] = []
+        pipe = OutputPipe(reading, deliver=got.append, ended=lambda: ended.append(True))
+        pipe.flow(True)
+        os.write(writing, b"one")
+        await until(lambda: got == [b"one"])
+        pipe.flow(False)
+        os.write(writing, b"two")
+        os.close(writing)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert (got, ended, pipe.open) == ([b"one"], [], True)
+        pipe.flow(True)
+        await until(lambda: ended == [True])
+        assert (b"".join(got), pipe.open) == (b"onetwo", False)
+        pipe.flow(True)
+        pipe.close()
+
+    asyncio.run(main())
+
+
+def test_output_that_is_closed_by_us_has_no_end() -> None:
+    async def main() -> None:
+        reading, writing = pair()
+        ended: list[bool] = []
+        pipe = OutputPipe(reading, deliver=lambda data: None, ended=lambda: ended.append(True))
+        pipe.flow(True)
+        pipe.close()
+        try:
+            os.write(writing, b"x")
+            raise AssertionError("the pipe is open")
+        except BrokenPipeError:
+            pass
+        os.close(writing)
+        assert ended == []
+
+    asyncio.run(main())
+
+
+def test_input_arrives_in_order_and_ends() -> None:
+    """With a reader that is slower than the writer, in pieces of every size."""
+    chance = random.Random(7)
+    pieces = [chance.randbytes(chance.choice((1, 100, 5000, 70_000))) for _ in range(200)]
+
+    async def main() -> None:
+        reading, writing = pair()
+        crowded: list[bool] = []
+        pipe = InputPipe(writing, crowded=crowded.append)
+        got = bytearray()
+        sent = 0
+
+        def read() -> None:
+            try:
+                got.extend(os.read(reading, 3000))
+            except BlockingIOError:
+                pass
+
+        while sent < len(pieces):
+            if not crowded or not crowded[-1]:
+                pipe.write(pieces[sent])
+                sent += 1
+            read()
+            await asyncio.sleep(0)
+        pipe.end()
+        pipe.write(b"late")
+        whole = b"".join(pieces)
+        async with asyncio.timeout(20):
+            while len(got) < len(whole):
+                read()
+                await asyncio.sleep(0)
+        await until(lambda: os.read(reading, 1) == b"")
+        assert bytes(got) == whole
+        assert crowded == [True, False] * (len(crowded) // 2)
+        assert crowded
+        os.close(reading)
+
+    asyncio.run(main())
+
+
+def test_relief_may_bring_the_rest_and_the_end_at_once() -> None:
+    """The channel delivers what it held while it is being resumed: nothing of it may be lost."""
+
+    async def main() -> None:
+        reading, writing = pair()
+        held = [b"b" * (BACKLOG + 1), b"c" * 100_000]
+
+        def crowded(full: bool) -> None:
+            if not full:
+                while held:
+                    pipe.write(held.pop(0))
+                pipe.end()
+
+        pipe = InputPipe(writing, crowded=crowded)
+        pipe.write(b"a" * (BACKLOG + 1))
+        got = bytearray()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    data = os.read(reading, 65536)
+                except BlockingIOError:
+                    await asyncio.sleep(0)
+                    continue
+                if not data:
+                    break
+                got.extend(data)
+        assert bytes(got) == b"a" * (BACKLOG + 1) + b"b" * (BACKLOG + 1) + b"c" * 100_000
+        os.close(reading)
+
+    asyncio.run(main())
+
+
+def test_a_command_that_does_not_read_crowds_the_input() -> None:
+    async def main() -> None:
+        reading, writing = pair()
+        crowded: list[bool] = []
+        pipe = InputPipe(writing, crowded=crowded.append)
+        pipe.write(b"x" * (BACKLOG // 2))
+        assert crowded == []
+        pipe.write(b"x" * BACKLOG)
+        assert crowded == [True]
+        os.close(reading)
+        await until(lambda: crowded == [True, False])  # it has closed its input: the rest is nobody's
+        pipe.write(b"more")
+        pipe.end()
+        pipe.close()
+
+    asyncio.run(main())
+
+
+def test_input_without_data() -> None:
+    async def main() -> None:
+        reading, writing = pair()
+        InputPipe(writing, crowded=lambda full: None).end()
+        assert os.read(reading, 1) == b""
+        os.close(reading)
+
+    asyncio.run(main())
