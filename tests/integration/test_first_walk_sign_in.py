@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.cluster import BIN, OWN, PASSWORD, Cluster, User, link_in, loopback_with
 from tests.support.processes import tree
@@ -36,12 +38,12 @@ def test_an_invite_is_used_up_by_its_success_alone(cluster: Cluster) -> None:
     link = cluster.invite("ines", ["walker"])
     browser, stranger = cluster.browser(), cluster.browser()
     for _ in range(5):
-        assert (page := browser.get(link)).status == 200
-        assert page.heading == "Welcome, ines"
+        page = browser.get(link)
+        assert (page.status, page.heading) == (200, "Welcome, ines")
     form = {"csrf": page.csrf, "password": PASSWORD, "again": PASSWORD}
 
-    assert "WEB-CSRF" in (page := stranger.post(link, form)).text, "no cookie"
-    assert page.status == 403
+    without_cookie = stranger.post(link, form)
+    assert (without_cookie.status, "WEB-CSRF" in without_cookie.text) == (403, True)
     assert browser.post(link, form | {"csrf": "0" * 64}).status == 403
     assert browser.post(link, form, **{"Sec-Fetch-Site": "cross-site"}).status == 403
     assert "WEB-PASSWORDS-DIFFER" in browser.post(link, form | {"again": "another one"}).text
@@ -84,12 +86,12 @@ def test_wrong_password_and_unknown_user_are_alike(cluster: Cluster) -> None:
     """A wrong password, an unknown user and a user without a password give byte-identical errors, at the
     command and at the endpoint."""
     cluster.sign_up("willi", ["walker"])
+    keys = _public_keys(cluster.folder / "home-willi")
     cluster.invite("nopass", ["walker"])
     names = ("willi", "nobody-of-that-name", "nopass")
     errors = {User(cluster, name, "not the password").sign_in(status=1)._replace(out="") for name in names}
     assert len(errors) == 1
     assert "invalid credentials" in errors.pop().err
-    keys = _public_keys(cluster.folder / "home-willi")
     browser, url = cluster.browser(), f"https://{cluster.public}/webapi/ssh/certs"
     bodies = [json.dumps({"user": name, "password": "not the password", **keys}).encode() for name in names]
     assert len(answers := {browser.send(url, body) for body in bodies}) == 1
@@ -100,9 +102,6 @@ def _public_keys(home: Path) -> dict[str, str]:
     """Return the two public keys of a sign-in, as a program sends them."""
     (ssh,) = home.glob("keys/*/willi.pub")
     (tls,) = home.glob("keys/*/willi.crt")
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     key = x509.load_pem_x509_certificate(tls.read_bytes()).public_key()
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return {"ssh_pub_key": ssh.read_text().strip(), "tls_pub_key": pem}

@@ -13,12 +13,28 @@ from typing import Any
 import asyncssh
 from asyncssh.connection import SSHClientConnection, SSHClientConnectionOptions
 from asyncssh.constants import (
-    MSG_CHANNEL_CLOSE, MSG_CHANNEL_DATA, MSG_CHANNEL_EOF, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_FAILURE,
-    MSG_CHANNEL_OPEN, MSG_CHANNEL_OPEN_CONFIRMATION, MSG_CHANNEL_OPEN_FAILURE, MSG_CHANNEL_REQUEST,
-    MSG_CHANNEL_SUCCESS, MSG_CHANNEL_WINDOW_ADJUST, MSG_DISCONNECT, MSG_GLOBAL_REQUEST, MSG_REQUEST_FAILURE,
-    MSG_REQUEST_SUCCESS, MSG_USERAUTH_BANNER, MSG_USERAUTH_FAILURE, MSG_USERAUTH_REQUEST, MSG_USERAUTH_SUCCESS,
+    MSG_CHANNEL_CLOSE,
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EOF,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_FAILURE,
+    MSG_CHANNEL_OPEN,
+    MSG_CHANNEL_OPEN_CONFIRMATION,
+    MSG_CHANNEL_OPEN_FAILURE,
+    MSG_CHANNEL_REQUEST,
+    MSG_CHANNEL_SUCCESS,
+    MSG_CHANNEL_WINDOW_ADJUST,
+    MSG_DISCONNECT,
+    MSG_GLOBAL_REQUEST,
+    MSG_REQUEST_FAILURE,
+    MSG_REQUEST_SUCCESS,
+    MSG_USERAUTH_BANNER,
+    MSG_USERAUTH_FAILURE,
+    MSG_USERAUTH_REQUEST,
+    MSG_USERAUTH_SUCCESS,
 )  # fmt: skip
 from asyncssh.packet import Boolean, SSHPacket, SSHPacketHandler, String, UInt32
+
 from teleport.base.errors import TeleportError
 from teleport.model.identity import Identity
 from teleport.net import ssh as net_ssh
@@ -84,8 +100,8 @@ class RawClient(SSHClientConnection):
 
     def try_next_auth(self, *, next_method: bool = False) -> None:
         taker = _Taker(self)
-        self._auth = taker  # type: ignore[assignment]
-        self._channels = _Everything(taker)  # type: ignore[assignment]
+        self._auth: Any = taker
+        self._channels: Any = _Everything(taker)
         self._open.set()
 
     def _take(self, pkttype: int, _id: int, packet: SSHPacket) -> None:

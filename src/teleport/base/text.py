@@ -186,13 +186,14 @@ def _word(text: str, position: int, end: str) -> tuple[str, int]:
 
 
 def _in_quotes(text: str, position: int) -> tuple[str, int]:
-    quote, word, position = text[position], "", position + 1
+    quote, word, position = text[position], list[str](), position + 1
     while position < len(text):
         char = text[position]
         if char == quote:
-            return word, position + 1
+            return "".join(word), position + 1
         if char == "\\" and position + 1 < len(text):
             position += 1
             char = text[position]
-        word, position = word + char, position + 1
+        word.append(char)
+        position += 1
     raise BadParameter("CFG-LABELS", value=text[:80], problem="a quote is not closed")

@@ -21,13 +21,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
-from teleport.pki import der, keys
+from teleport.pki import der, keys, tls_settings
 from teleport.pki.signer import KeyHandle, Signer
 from teleport.pki.ssh_wire import Malformed
 
-CLUSTER_NAME = "teleport.cluster.local"
-"""DNS name that certificates of the cluster's services carry; clients that hold the cluster's host
-authority verify it whatever address they dialled."""
+CLUSTER_NAME = tls_settings.CLUSTER_NAME
+"""DNS name of the cluster's services."""
 
 BACKDATE = dt.timedelta(minutes=1)
 """How long before now validity begins: clocks differ."""

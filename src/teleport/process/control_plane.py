@@ -102,7 +102,7 @@ class ControlPlane:
 
     def client(self, system_role: str) -> AuthClient:
         """Return a client for a service of this process, which acts as `system_role`."""
-        own = {"Instance": ("Instance", "Node")}.get(system_role, (system_role,))
+        own = {"Instance": ("Instance", "Node", "Proxy")}.get(system_role, (system_role,))
         identity = Identity(
             name=f"{self._host_uuid}.{self._settings.cluster_name}",
             cluster=self._settings.cluster_name,

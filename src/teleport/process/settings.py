@@ -13,9 +13,10 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from teleport.base import log
-from teleport.base.disk import Disk
+from teleport.base.disk import Disk, map_errors
 from teleport.base.errors import BadParameter, NotFound
 from teleport.model.config import teleport_yaml
 from teleport.model.config.auth import AuthSection
@@ -33,18 +34,23 @@ class LogSettings:
 
     section: LogSection
 
-    def apply(self, *, debug: bool) -> None:
-        """Set up logging for this process; `debug` wins over the configured level."""
-        section = self.section
+    def apply(self, *, debug: bool) -> TextIO | None:
+        """Set up logging for this process; `debug` wins over the configured level. Return the file opened, if any.
+
+        Raises AccessDenied, NotFound or Unavailable (DISK-*) when the file cannot be opened.
+        """
+        section, opened = self.section, None
         stream = {"stderr": sys.stderr, "stdout": sys.stdout}.get(section.output)
         if stream is None:
-            stream = open(section.output, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open while we run
+            with map_errors(section.output):
+                stream = opened = open(section.output, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - kept open
         log.setup(
             level="DEBUG" if debug else section.level,
             output_format="json" if section.format.output == "json" else "text",
             extra_fields=section.format.extra_fields,
             stream=stream,
         )
+        return opened
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Settings:
     proxy: ProxySection
     ssh: SshSection
     debug_enabled: bool
+    version: str
+    """Version of the format that the file says: `v1`, `v2`, `v3`, or nothing."""
     log: LogSettings
     warnings: tuple[str, ...] = field(default=())
 
@@ -106,6 +114,7 @@ def make(config: TeleportYaml, source: str) -> Settings:
         auth=config.auth_service,
         proxy=config.proxy_service,
         ssh=config.ssh_service,
+        version=config.version,
         debug_enabled=bool(config.debug_service.enabled),
         log=LogSettings(config.teleport.log),
         warnings=tuple(str(warning) for warning in config.warnings),

@@ -53,7 +53,7 @@ class Accounts(Protocol):
     """What the pages need of the auth service. Methods raise `base.errors`."""
 
     async def describe_invite(self, token: str) -> Invitation: ...
-    async def complete_invite(self, token: str, password: str) -> None: ...
+    async def complete_invite(self, token: str, password: str, *, client_address: str) -> None: ...
     async def login(
         self,
         user: str,
@@ -96,7 +96,9 @@ def build(
     """Return the application. It keeps no state: every instance of it answers alike."""
     from teleport.web import login, signup  # they import SITE from here
 
-    app = web.Application(middlewares=[security.guard, security.explain_errors], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[security.add_headers, security.explain_errors, security.take_body], client_max_size=MAX_BODY
+    )
     app[SITE] = Site(
         accounts=accounts,
         entropy=entropy,

@@ -7,8 +7,8 @@ from aiohttp import web
 
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration, Struct, decode
-from teleport.version import VERSION
 from teleport.web.app import SITE
+from teleport.web.security import client_address
 
 
 class CertificateRequest(Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ async def find(request: web.Request) -> web.Response:
 async def ping(request: web.Request) -> web.Response:
     """As `find`, with what a person needs to sign in."""
     site = request.app[SITE]
-    return web.json_response({**site.settings, "auth": dict(site.auth_settings), "server_version": VERSION})
+    return web.json_response({**site.settings, "auth": dict(site.auth_settings)})
 
 
 async def certificates(request: web.Request) -> web.Response:
@@ -51,14 +51,13 @@ async def certificates(request: web.Request) -> web.Response:
     except (msgspec.DecodeError, msgspec.ValidationError) as problem:
         # The text of the problem names fields and types, never values: a password cannot leak through it.
         raise BadParameter("WEB-REQUEST", problem=str(problem)) from None
-    peer = request.transport.get_extra_info("peername") if request.transport else None
     reply = await request.app[SITE].accounts.login(
         asked.user,
         asked.password,
         ssh_public_key=asked.ssh_pub_key,
         tls_public_key=asked.tls_pub_key,
         ttl=float(asked.ttl),
-        client_address=str(peer[0]) if isinstance(peer, tuple) else "",
+        client_address=client_address(request),
     )
     return web.json_response(
         {

@@ -28,18 +28,30 @@ async def show(request: web.Request) -> web.Response:
 
 async def complete(request: web.Request) -> web.Response:
     """Set the password and burn the link."""
-    fields = await request.post()
-    security.check_csrf(request, str(fields.get("csrf", "")))
-    password, again = str(fields.get("password", "")), str(fields.get("again", ""))
+    fields = await _fields(request)
+    security.check_csrf(request, fields.get("csrf", ""))
+    password, again = fields.get("password", ""), fields.get("again", "")
     token = request.match_info["token"]
     invitation = await request.app[SITE].accounts.describe_invite(token)
     try:
         if password != again:
             raise BadParameter("WEB-PASSWORDS-DIFFER")
-        await request.app[SITE].accounts.complete_invite(token, password)
+        await request.app[SITE].accounts.complete_invite(
+            token, password, client_address=security.client_address(request)
+        )
     except BadParameter as problem:
         return await _form(request, problem)
     return render(request, "done.html", user=invitation.user)
+
+
+async def _fields(request: web.Request) -> dict[str, str]:
+    """Return the fields of the form. Raises BadParameter (WEB-REQUEST)."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise BadParameter("WEB-REQUEST", problem="the body must be a form")
+    try:
+        return {name: str(value) for name, value in (await request.post()).items()}
+    except (LookupError, ValueError):  # an encoding that does not exist, or text that is not in it
+        raise BadParameter("WEB-REQUEST", problem="the form is not text") from None
 
 
 async def _form(request: web.Request, problem: TeleportError | None = None) -> web.Response:

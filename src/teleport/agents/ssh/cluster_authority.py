@@ -15,9 +15,9 @@ import msgspec
 from teleport.access import explain
 from teleport.access.denial import Denial
 from teleport.access.roleset import RoleSet
-from teleport.agents.cluster_view import ClusterView
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.api.client import AuthClient
+from teleport.api.cluster_view import ClusterView
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import TeleportError

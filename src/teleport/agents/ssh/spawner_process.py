@@ -40,7 +40,10 @@ class Running:
     """Descriptor that becomes readable when the process ends (pidfd). -1: it has."""
     report: int
     """Pipe on which the child says why it could not execute; closed by a successful execve. -1: done."""
-    refused: bool = False
+    released: bool = False
+    """Whether the service has no more to say about it, so that its number may be given up."""
+    killed: bool = False
+    """Whether the last signal was sent, after which nothing is to be said either."""
     kill_at: float = field(default=float("inf"))
     """When to send SIGKILL, in monotonic seconds."""
 
@@ -83,8 +86,8 @@ class Spawner:
             request = messages.decode_request(data)
             if isinstance(request, messages.Start):
                 self._start(request, descriptors)
-            elif (running := self._running.get(request.id)) is not None and running.exit >= 0:
-                self._disturb(running, request)
+            elif (running := self._running.get(request.id)) is not None:
+                self._attend(running, request)
         except BadParameter:
             self._shut()
         finally:
@@ -96,8 +99,7 @@ class Spawner:
         self._selector.unregister(self._channel)
         self._channel.close()
         for running in list(self._running.values()):
-            if running.exit >= 0:
-                self._disturb(running, messages.HangUp(id=running.id))
+            self._attend(running, messages.HangUp(id=running.id))
 
     def _send(self, reply: messages.Reply) -> None:
         if not self._open:
@@ -152,15 +154,15 @@ class Spawner:
         self._selector.unregister(running.report)
         os.close(running.report)
         running.report = -1
-        running.refused = bool(problem)
         if problem:
+            running.released = True
             self._refuse(running.id, Unavailable("SSH-SPAWN", login="", problem=problem))
         else:
             self._send(messages.Started(id=running.id, pid=running.pid))
 
     def _reap(self, running: Running) -> None:
-        """The process ended. While its group is to be killed it stays a zombie, so that the number of the
-        group cannot come to mean somebody else's processes."""
+        """The process ended. Until it is released, and while its group is to be killed, it stays a zombie, so
+        that the number of the group cannot come to mean somebody else's processes."""
         if running.report >= 0:
             self._settle(running)
         state = os.waitid(os.P_PIDFD, running.exit, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -169,7 +171,7 @@ class Spawner:
         self._selector.unregister(running.exit)
         os.close(running.exit)
         running.exit = -1
-        if not running.refused:
+        if not running.released:
             exited = state.si_code == os.CLD_EXITED
             self._send(
                 messages.Exited(
@@ -179,16 +181,23 @@ class Spawner:
                     core_dumped=state.si_code == os.CLD_DUMPED,
                 )
             )
-        if running.kill_at == float("inf"):
+        self._forget_if_over(running)
+
+    def _forget_if_over(self, running: Running) -> None:
+        if running.exit < 0 and (running.released or running.killed) and running.kill_at == float("inf"):
             self._forget(running)
 
     def _forget(self, running: Running) -> None:
         os.waitpid(running.pid, 0)
         del self._running[running.id]
 
-    def _disturb(self, running: Running, request: messages.Signal | messages.HangUp) -> None:
+    def _attend(self, running: Running, request: messages.Signal | messages.HangUp | messages.Release) -> None:
         if isinstance(request, messages.Signal):
-            kill_group(running.pid, signal.Signals[f"SIG{request.name}"])
+            if running.exit >= 0:
+                kill_group(running.pid, signal.Signals[f"SIG{request.name}"])
+        elif isinstance(request, messages.Release):
+            running.released = True
+            self._forget_if_over(running)
         elif running.kill_at == float("inf"):
             running.kill_at = time.monotonic() + GRACE
             kill_group(running.pid, signal.SIGHUP)
@@ -199,8 +208,8 @@ class Spawner:
         for running in [r for r in self._running.values() if r.kill_at <= now]:
             kill_group(running.pid, signal.SIGKILL)
             running.kill_at = float("inf")
-            if running.exit < 0:
-                self._forget(running)
+            running.killed = True
+            self._forget_if_over(running)
 
 
 def check(request: messages.Start, descriptors: Sequence[int]) -> None:
@@ -234,7 +243,8 @@ def kill_group(leader: int, number: signal.Signals) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Run on the inherited socket whose number is the only argument."""
     set_name("teleport-spawner", ())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+    for number in ignored:
         signal.signal(number, signal.SIG_IGN)  # the service decides when it is over, by closing its end
     os.umask(0o022)
     command.raise_descriptor_limit()

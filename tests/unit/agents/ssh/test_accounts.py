@@ -7,6 +7,7 @@ import pwd
 from pathlib import Path
 
 import pytest
+
 from teleport.agents.ssh import accounts
 from teleport.agents.ssh.accounts import Account, Files, find, search_path
 from teleport.base.errors import TeleportError
@@ -126,5 +127,3 @@ def test_search_path(files: Files) -> None:
     assert search_path(alice, files) == accounts.DEFAULT_PATH
     files.login_defs.write_text("# ENV_PATH PATH=/no\nENV_SUPATH\tPATH=/sbin:/bin\nENV_PATH  PATH=/bin:/opt/bin\nX\n")
     assert (search_path(root, files), search_path(alice, files)) == ("/sbin:/bin", "/bin:/opt/bin")
-
-

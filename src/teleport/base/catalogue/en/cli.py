@@ -102,6 +102,31 @@ PAGES = {
         why="both say when the lock ends",
         fix="leave one of them out; with neither, the lock stays until it is removed",
     ),
+    "CLI-BINARY": Page(
+        what="standard output is a terminal, and what would be written is not text",
+        why="a compressed archive on a terminal helps nobody and may upset the terminal",
+        fix="send it into a file: {command} > {example}",
+    ),
+    "CLI-CONFIG-OUTPUT-TEST": Page(
+        what="--output and --test cannot be used together",
+        why="one writes a new configuration, the other checks one that exists",
+        fix="leave one of them out",
+    ),
+    "CLI-CONFIG-PAIR": Page(
+        what="{options} go together",
+        why="one without the other says nothing",
+        fix="give both, or neither",
+    ),
+    "CLI-CONFIG-ONE-SERVER": Page(
+        what="--auth-server and --proxy cannot be used together",
+        why="a host joins either at an Auth Service or through a proxy",
+        fix="use --proxy unless the host can reach the Auth Service directly",
+    ),
+    "CLI-CONFIG-ROLE": Page(
+        what="unknown role {role!r}",
+        why="the roles of a configuration are: {known}",
+        fix="name some of them, separated by commas",
+    ),
     "CLI-CONFIG-EXISTS": Page(
         what="{path} exists already and is not overwritten",
         why="it may be the configuration of a running server",

@@ -18,6 +18,36 @@ PAGES = {
         why="this build runs the Auth, Proxy and SSH Service in one process; agents cannot join from elsewhere yet",
         fix="set `auth_service.enabled: yes` in {source}",
     ),
+    "PROC-SPLIT-PORTS": Page(
+        what="{source}: `version: v1` with the Proxy Service is not supported yet",
+        why="v1 means a listener of its own for each protocol; this build serves all of them on one TLS port",
+        fix="write `version: v3`, or set `proxy_service.enabled: no`",
+    ),
+    "PROC-RESTORE-UNFINISHED": Page(
+        what="a restore into {path} was interrupted",
+        why="the folder holds only a part of the backup; starting would make a new cluster beside it",
+        fix="run the same `teleport restore` again",
+    ),
+    "PROC-DEBUG-PATH": Page(
+        what="the debug service has no {path}",
+        why="it was asked by a program of another version, or by hand with a wrong path",
+        fix="use `teleport debug` of the same version as the process",
+    ),
+    "PROC-PROFILE": Page(
+        what="no profile is called {name}",
+        why="the profiles are: {known}",
+        fix="name some of them, separated by commas, or none for the usual ones",
+    ),
+    "PROC-PROFILE-SECONDS": Page(
+        what="{seconds} is no duration of a profile",
+        why="a profile takes between 1 and {most} seconds",
+        fix="use for example -s 30",
+    ),
+    "PROC-PROFILE-BUSY": Page(
+        what="the process is already being profiled",
+        why="two profiles at a time would measure each other",
+        fix="wait until the other one has ended",
+    ),
     "PROC-CONFIG-MISSING": Page(
         what="the configuration file {path} does not exist",
         why="it was named with -c or TELEPORT_CONFIG_FILE",

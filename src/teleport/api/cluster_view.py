@@ -1,4 +1,4 @@
-"""ClusterView: an agent's live copy of what it decides with: authorities, roles, locks.
+"""ClusterView: a live copy of what a service decides with: authorities, roles, locks, nodes.
 
 The copy is made once and then follows a watch. When the connection is lost the last known state stays in
 use and its age is known, so that a strict decision can refuse to rest on it.
