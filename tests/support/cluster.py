@@ -32,7 +32,6 @@ from teleport.api.client import AuthClient, over_unix
 from teleport.api.messages import EventQuery
 from teleport.base.clock import SystemClock
 from teleport.model import resource
-
 from tests.support.browser import Browser
 from tests.support.processes import Process, tree, wait_for
 
@@ -342,6 +341,10 @@ class User:
                 assert client.stdout is not None
                 assert client.stdout.readline() == b"open\n"
                 yield client
+                assert client.stdin is not None
+                client.stdin.close()  # the command ends with its input
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    client.wait(2)
             finally:
                 client.kill()
 

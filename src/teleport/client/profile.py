@@ -114,11 +114,11 @@ class Home:
     def choose(self, proxy: str) -> Profile:
         """Return the profile of a proxy, given with or without port; the current one for an empty name.
 
-        Raises as `load`.
+        Raises as `load`, and BadParameter (KIND-ADDRESS).
         """
         if not proxy:
             return self.current()
-        return self.load((proxy.rpartition(":")[0] or proxy).strip("[]"))
+        return self.load(host_of(proxy))
 
     def profiles(self) -> list[Profile]:
         """Return every profile that can be read, in order of proxy; the log names the others."""

@@ -85,8 +85,11 @@ async def run(
             agent_path=None, x509_trusted_certs=None, gss_host=None, login_timeout=LOGIN_TIMEOUT,
             preferred_auth="publickey", keepalive_interval=60, encoding=None,
         )  # fmt: skip
-        async with connection:
+        try:
             return await _command(connection, command, ends)
+        finally:
+            connection.close()
+            await connection.wait_closed()
     except (asyncssh.Error, OSError) as error:
         raise _named(error, host, client) from error
     finally:
@@ -114,7 +117,8 @@ class _Carrier:
 
 
 async def _command(connection: asyncssh.SSHClientConnection, command: str | None, ends: Ends) -> int:
-    _, session = await connection.create_session(lambda: _Session(ends), command, encoding=None)
+    session = _Session(ends)
+    await connection.create_session(lambda: session, command, encoding=None)
     reading = tasks.spawn(session.pump(), name="tsh ssh: input", on_error=session.failed)
     try:
         return await session.status
@@ -186,7 +190,7 @@ async def _read(descriptor: int) -> bytes:
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
     try:
-        loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
+        loop.add_reader(descriptor, _wake, ready)
     except PermissionError:
         return os.read(descriptor, _CHUNK)
     try:
@@ -194,6 +198,11 @@ async def _read(descriptor: int) -> bytes:
     finally:
         loop.remove_reader(descriptor)
     return os.read(descriptor, _CHUNK)
+
+
+def _wake(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -209,11 +218,9 @@ def _key_pair(home: Home, profile: Profile) -> Any:
 
 
 def _host_authorities(home: Home, profile: Profile) -> list[asyncssh.SSHKey]:
-    """Return the host authorities of the profile's cluster, from the lines that sign-in has written."""
-    mark = f"clustername={profile.cluster}"
-    lines = home.disk.read(home.files(profile).known_hosts, limit=MAX_FILE).decode().splitlines()
-    ours = [line.split() for line in lines if line.startswith("@cert-authority ") and line.endswith(mark)]
-    return [asyncssh.import_public_key(" ".join(words[2:4])) for words in ours]
+    """Return the keys that may vouch for nodes of the profile's cluster, from the lines that sign-in has written."""
+    lines = home.disk.read(home.files(profile).own_known_hosts, limit=MAX_FILE).decode().splitlines()
+    return [asyncssh.import_public_key(" ".join(line.split()[2:4])) for line in lines]
 
 
 def _named(error: Exception, host: str, client: _Client) -> TeleportError:

@@ -116,7 +116,8 @@ def split_pem(text: str) -> list[bytes]:
     _, *blocks = text.split(_BEGIN)
     if text.count("-----BEGIN") != len(blocks):
         raise _bad("the bundle holds something that is no certificate")
-    return [encode(parse(f"{_BEGIN}{block.partition(_END)[0]}{_END}".encode())) for block in blocks]
+    certificates = (f"{_BEGIN}{block.partition(_END)[0]}{_END}" for block in blocks)
+    return [encode(parse(certificate.encode(errors="replace"))) for certificate in certificates]
 
 
 def pin(data: bytes) -> str:

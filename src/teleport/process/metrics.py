@@ -19,6 +19,10 @@ from teleport.version import GIT_REF, VERSION
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+Labels = tuple[tuple[str, str], ...]
+"""Names and values of labels."""
+
+
 class Metric(NamedTuple):
     """One number, or several that differ in a label."""
 
@@ -26,7 +30,7 @@ class Metric(NamedTuple):
     kind: str
     """`counter` or `gauge`."""
     help: str
-    values: Mapping[tuple[tuple[str, str], ...], float]
+    values: Mapping[Labels, float]
     """Value by labels; a number without labels has the key ()."""
 
 
@@ -43,13 +47,15 @@ def metrics(pulse: Pulse, services: Mapping[str, bool], connections: Mapping[str
     yield _gauge("teleport_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
     yield _gauge("teleport_loop_lag_seconds", "By how much the event loop was late at its last beat.", pulse.lag)
     yield _gauge("teleport_loop_lag_worst_seconds", "By how much it was late at most.", pulse.worst)
-    collections = {(("generation", str(n)),): float(stats["collections"]) for n, stats in enumerate(gc.get_stats())}
+    collections: dict[Labels, float] = {
+        (("generation", str(n)),): float(stats["collections"]) for n, stats in enumerate(gc.get_stats())
+    }
     yield Metric("python_gc_collections_total", "counter", "Runs of the garbage collector.", collections)
     build = (("version", VERSION), ("gitref", GIT_REF), ("python", platform.python_version()))
     yield Metric("teleport_build_info", "gauge", "This build.", {build: 1})
-    ready = {(("service", name),): float(is_ready) for name, is_ready in services.items()}
+    ready: dict[Labels, float] = {(("service", name),): float(is_ready) for name, is_ready in services.items()}
     yield Metric("teleport_service_ready", "gauge", "Whether a service is ready.", ready)
-    served = {(("address", address),): float(count) for address, count in connections.items()}
+    served: dict[Labels, float] = {(("address", address),): float(count) for address, count in connections.items()}
     yield Metric("teleport_connections", "gauge", "Connections that an address serves.", served)
 
 
@@ -71,7 +77,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
     return Metric(name, "gauge", text, {(): value})
 
 
-def _labels(labels: tuple[tuple[str, str], ...]) -> str:
+def _labels(labels: Labels) -> str:
     if not labels:
         return ""
     return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels) + "}"

@@ -55,11 +55,16 @@ def heap(clock: Clock) -> bytes:
         counts[kind] += 1
         sizes[kind] += sys.getsizeof(thing, 0)
     samples = [
-        Sample((Frame(f"{kind.__module__}:{kind.__qualname__}", kind.__module__, 1),), (counts[kind], size))
+        Sample((Frame(f"{_module(kind)}:{kind.__qualname__}", _module(kind), 1),), (counts[kind], size))
         for kind, size in sizes.most_common(TYPES)
     ]
     types = (("inuse_objects", "count"), ("inuse_space", "bytes"))
     return encode(Profile(types, samples, time_nanos=_nanos(clock), comment="objects that the collector tracks"))
+
+
+def _module(kind: type) -> str:
+    name: object = kind.__module__  # some types of libraries have something else than a name there
+    return name if isinstance(name, str) else ""
 
 
 def cpu(seconds: float, clock: Clock) -> bytes:

@@ -134,7 +134,8 @@ def _thread_state(frames: tuple[Frame, ...], thread: threading.Thread | None) ->
 
 def walk(frame: FrameType | None) -> tuple[tuple[Frame, ...], int]:
     """Follow a thread's frames from the innermost outwards."""
-    found, more = [], 0
+    found: list[Frame] = []
+    more = 0
     while frame is not None:
         if len(found) < DEPTH:
             found.append(_frame(frame))

@@ -26,7 +26,7 @@ from teleport.base.struct import encode
 from teleport.model.address import parse_addr
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import SSH_PORT, Node, public_address
-from teleport.model.node_lookup import find, parse
+from teleport.model.node_lookup import ANY_PORT, Wanted, find, join, parse
 from teleport.net.network import Network
 from teleport.net.peek import TIMEOUT, PeekStream, peek, undetected
 from teleport.net.socket_stream import SocketStream
@@ -63,8 +63,14 @@ class _Question:
 
     asker: Asker
     request: Request
+    wanted: Wanted
     roles: RoleSet
     conditions: Conditions
+
+    @property
+    def name(self) -> str:
+        """What the caller called the node, without a port that clients add by themselves."""
+        return join(self.wanted.host, 0 if self.wanted.port in ANY_PORT else self.wanted.port)
 
     @property
     def logins(self) -> tuple[str, ...]:
@@ -118,13 +124,13 @@ class Reach:
             now=self._clock.now(), cluster=self._name, locks=cluster.locks(), locks_as_of=cluster.locks_as_of(),
             client_ip=asker.ip,
         )  # fmt: skip
-        return _Question(asker, request, cluster.role_set(asker.identity), conditions)
+        return _Question(asker, request, parse(request.target), cluster.role_set(asker.identity), conditions)
 
     async def _permit(self, question: _Question) -> Grant:
-        found = find(self._cluster.nodes(), parse(question.request.target), self._name)
+        found = find(self._cluster.nodes(), question.wanted, self._name)
         shown = [node for node in found if question.shows(node)]
         if len(shown) > 1:
-            raise _ambiguous(question.request.target, shown)
+            raise _ambiguous(question.name, shown)
         if not found:
             raise await self._absent(question)
         decision = question.decide((shown or found)[0])
@@ -136,10 +142,10 @@ class Reach:
         """Keep a refusal. It is counted under the name that was asked for: two names of one hidden node must not
         be recognised by a common id."""
         record = explain.from_record(explain.to_record(denial))
-        asked = f"{record.request.partition('@')[0]}@{question.request.target}"
+        asked = f"{record.request.partition('@')[0]}@{question.name}"
         record = msgspec.structs.replace(record, request=asked)
         id = await self._cluster.record_denial(encode(record), question.asker.address)
-        return explain.user_error(denial, id, asked=question.request.target)
+        return explain.user_error(denial, id, asked=question.name)
 
     async def _absent(self, question: _Question) -> TeleportError:
         """Refuse a target that is not there, with the same work as one that is hidden. A caller who may reach
@@ -147,7 +153,7 @@ class Reach:
         denial = question.decide(KIND)
         if isinstance(denial, Denial) and denial.code != "POL-NOT-CONNECTABLE":
             return await self._refuse(question, denial)
-        who, target = question.asker, question.request.target
+        who, target = question.asker, question.name
         step = Step(condition="target", matched=False, wanted=f'{KIND} "{target}"', found="none of that name")
         record = explain.Record(
             code="POL-NOT-FOUND", user=who.identity.name, user_kind=who.identity.kind, roles=who.identity.roles,

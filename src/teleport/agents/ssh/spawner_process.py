@@ -26,6 +26,8 @@ from teleport.base.process_name import set_name
 
 GRACE = 5.0
 """Seconds between SIGHUP and SIGKILL when the client is gone."""
+LOOK = 0.1
+"""Seconds between looks at a group that is to end and has no leader any more."""
 LANG = "C.UTF-8"
 _NAME = re.compile(r"SSH_[A-Z][A-Z0-9_]{0,60}")
 
@@ -63,9 +65,7 @@ class Spawner:
         """Serve until the service has closed its end and every command is gone."""
         self._selector.register(self._channel, selectors.EVENT_READ, None)
         while self._open or self._running:
-            deadline = min((r.kill_at for r in self._running.values()), default=float("inf"))
-            wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
-            for key, _ in self._selector.select(wait):
+            for key, _ in self._selector.select(self._patience()):
                 if key.data is None:
                     self._receive()
                 elif key.fd == key.data.exit:
@@ -74,11 +74,26 @@ class Spawner:
                     self._settle(key.data)
             self._kill_overdue()
 
+    def _patience(self) -> float | None:
+        """Seconds until something is due by itself; None if nothing is. A group whose leader has ended tells
+        nobody when its last process goes, so it is looked at."""
+        dying = [running for running in self._running.values() if running.kill_at < float("inf")]
+        if not dying:
+            return None
+        wait = max(0.0, min(running.kill_at for running in dying) - time.monotonic())
+        return min(wait, LOOK) if any(running.exit < 0 for running in dying) else wait
+
     def _receive(self) -> None:
         """Take one message. A message that cannot be read, or the end, closes the spawner for good."""
         if not self._open:
             return
-        data, descriptors, flags, _ = socket.recv_fds(self._channel, messages.MESSAGE_BYTES + 1, messages.DESCRIPTORS)
+        try:
+            data, descriptors, flags, _ = socket.recv_fds(
+                self._channel, messages.MESSAGE_BYTES + 1, messages.DESCRIPTORS
+            )
+        except OSError:  # reset: the service has ended without reading our last messages
+            self._shut()
+            return
         try:
             if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 self._shut()
@@ -205,8 +220,11 @@ class Spawner:
 
     def _kill_overdue(self) -> None:
         now = time.monotonic()
-        for running in [r for r in self._running.values() if r.kill_at <= now]:
-            kill_group(running.pid, signal.SIGKILL)
+        for running in [r for r in self._running.values() if r.kill_at < float("inf")]:
+            if running.kill_at <= now:
+                kill_group(running.pid, signal.SIGKILL)
+            elif running.exit >= 0 or has_others(running.pid):
+                continue
             running.kill_at = float("inf")
             running.killed = True
             self._forget_if_over(running)
@@ -238,6 +256,20 @@ def kill_group(leader: int, number: signal.Signals) -> None:
         os.kill(leader, number)
     except PermissionError:
         pass  # the whole group has become another user by itself (sudo)
+
+
+def has_others(leader: int) -> bool:
+    """Whether a process group has members beside its ended leader, by the table of processes (proc(5))."""
+    wanted = str(leader)
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != wanted:
+            try:
+                with open(f"/proc/{name}/stat", errors="replace") as file:
+                    if file.read(4096).rpartition(")")[2].split()[2] == wanted:
+                        return True
+            except OSError:
+                continue  # it has just ended
+    return False
 
 
 def main(arguments: Sequence[str]) -> None:

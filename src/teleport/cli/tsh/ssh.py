@@ -90,9 +90,8 @@ def _options(given: tuple[str, ...]) -> dict[str, str]:
     for text in given:
         name, _, value = text.replace(" ", "=", 1).partition("=")
         name, value = name.strip().lower(), value.strip().strip("=").strip()
-        if name in ("user", "hostname") and value:
-            found[name] = value
-        elif name == "port" and value.isascii() and value.isdigit() and 0 < int(value) < 65536:
+        number = int(value) if name == "port" and value.isascii() and value.isdigit() else 0
+        if (name in ("user", "hostname") and value) or 0 < number < 65536:
             found[name] = value
         elif not (name in _OFF and value.lower() == "no"):
             raise BadParameter("CLIENT-SSH-OPTION", option=text[:100])

@@ -13,6 +13,11 @@ PAGES = {
         why="the first sign-in needs the address of the cluster's proxy",
         fix="tsh login --proxy=HOST --user=NAME, or set TELEPORT_PROXY",
     ),
+    "CLIENT-NO-PASSWORD": Page(
+        what="no password was given for {user}",
+        why="it is asked for on the terminal, or read as the first line of standard input",
+        fix="run the command in a terminal, or send the password on its standard input",
+    ),
     "CLIENT-EXPIRED": Page(
         what="Active profile expired.",
         why="the certificates of {user} at {proxy} were valid until {until}",
