@@ -55,6 +55,8 @@ class Target:
     dictionary: Sequence[bytes] = ()
     widths: Sequence[int] = ()
     """Sizes of the length prefixes of the format, in bytes."""
+    is_json: bool = False
+    """Whether documents of this format are, or may be, JSON."""
     limit: int = 4096
     """Most bytes of an input."""
 
@@ -139,7 +141,8 @@ class Fuzzer:
         self._answers: set[object] = set()
         self._problems: set[str] = set()
         self._mutator = Mutator(
-            self._random, dictionary=target.dictionary, widths=target.widths, limit=target.limit
+            self._random, dictionary=target.dictionary, widths=target.widths, is_json=target.is_json,
+            limit=target.limit,
         )  # fmt: skip
         self._opened = target.open()
 

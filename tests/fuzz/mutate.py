@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Sequence
 from random import Random
 
+from tests.fuzz import mutate_tree
+
 _BYTES = (0, 1, 0x0A, 0x0D, 0x20, 0x22, 0x2C, 0x7F, 0x80, 0xC0, 0xFE, 0xFF)
 _NUMBER = re.compile(rb"[0-9]+")
 _ASCII_NUMBERS = (b"0", b"-1", b"255", b"65536", b"4294967296", b"18446744073709551616", b"1e999", b"9" * 40, b"00")
@@ -21,7 +23,8 @@ class Mutator:
     """Makes one input out of others. All choices come from `random`, so that a seed repeats a run."""
 
     def __init__(
-        self, random: Random, *, dictionary: Sequence[bytes] = (), widths: Sequence[int] = (), limit: int = 4096
+        self, random: Random, *, dictionary: Sequence[bytes] = (), widths: Sequence[int] = (), is_json: bool = False,
+        limit: int = 4096,
     ) -> None:  # fmt: skip
         """`widths`: sizes in bytes of the big-endian length prefixes of the format; `limit`: most bytes made."""
         self._random = random
@@ -34,6 +37,8 @@ class Mutator:
         ]  # fmt: skip
         if self._dictionary:
             self._ways += [self._word, self._word, self._compose]
+        if is_json:
+            self._ways += [self._tree] * len(self._ways)
         if self._widths:
             self._ways += [self._length, self._field, self._field, self._field]
 
@@ -89,6 +94,10 @@ class Mutator:
         start, end = self._range(data)
         first, last = self._range(other)
         return data[:start] + other[first:last] + data[end:]
+
+    def _tree(self, data: bytes, other: bytes) -> bytes:
+        made = mutate_tree.mutate(self._random, data, other)
+        return self._splice(data, other) if made is None else made
 
     def _number(self, data: bytes, other: bytes) -> bytes:
         found = list(_NUMBER.finditer(data[: self._limit]))

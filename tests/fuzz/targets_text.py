@@ -86,7 +86,8 @@ def _yaml_read(data: bytes) -> object:
 register(Target("base.yaml.documents", plain(_yaml_documents), lambda: _DOCUMENTS, dictionary=YAML))
 register(
     Target(
-        "base.yaml.read", plain(_yaml_read), lambda: _DOCUMENTS,
+        "base.yaml.read", plain(_yaml_read), is_json=True,
+        seeds=lambda: [*_DOCUMENTS, b'{"service": {"enabled": true, "limits": [1]}, "cloud": {"type": "aws", "region": "x"}}'],
         dictionary=(*YAML, b"service: ", b"named: ", b"several: ", b"cloud: ", b"token: ", b"since: ", b"type: gcp\n",
                     b"poll: ", b"limits: ", b"mode: "),
     )  # fmt: skip
@@ -123,6 +124,7 @@ register(
         (msgspec.DecodeError,),
         dictionary=(b"[", b"{", b"]", b"}", b'"', b"\\u0000", b"\\ud800", b"1e400", b"-0", b"9" * 30, b"\xff", b"null",
                     b'"enabled":', b'"poll":', b'"\\u0070oll":', b"9" * 5000, b"[" * 3000),
+        is_json=True,
     )  # fmt: skip
 )
 
@@ -161,7 +163,7 @@ def _regexp(data: bytes) -> object:
     """A pattern, NUL, a text. The text is stretched: what costs more than its length shows."""
     pattern, _, subject = text(data).partition("\0")
     compiled = regexp.compile(pattern)
-    stretched = (subject or "a") * (4096 // max(1, len(subject)))
+    stretched = (subject or "a") * (1024 // max(1, len(subject)))
     answers = compiled.matches(subject), compiled.matches(stretched), compiled.matches(stretched + "!")
     replaced = compiled.replace(stretched, "<$1>")
     assert (replaced is None) or isinstance(replaced, str)
@@ -208,6 +210,7 @@ register(
         (msgspec.DecodeError, UnicodeDecodeError),
         dictionary=(b'"id":"x"', b'"code":"', b'"self":"x",', b'"value":"{0.__class__}",', b'"what":"x",', b"__init__-X",
                     b"os-X", b"..-X", b"CFG-DURATION", b"POL-NOT-FOUND", b"NET-TIMEOUT", b'"place":"x",', b"\\u0000"),
+        is_json=True,
     )  # fmt: skip
 )
 

@@ -7,7 +7,7 @@ import base64
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
@@ -54,7 +54,8 @@ class YieldingBackend(MemoryBackend):
 class Cluster:
     """A running AuthService."""
 
-    def __init__(self) -> None:
+    def __init__(self, second_factor: Literal["otp", "off"] = "off") -> None:
+        self.second_factor = second_factor
         self.clock = ManualClock(START)
         self.entropy = SeededEntropy(7)
         self.backend = YieldingBackend(self.clock)
@@ -68,7 +69,7 @@ class Cluster:
         """Make a service over the same backend and signer."""
         return AuthService(
             backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
-            host_id="auth-1", password_cost=CHEAP,
+            host_id="auth-1", password_cost=CHEAP, second_factor=self.second_factor,
         )  # fmt: skip
 
     def client(self, caller: Caller) -> AuthClient:
@@ -129,9 +130,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Cluster]:
+async def running(second_factor: Literal["otp", "off"] = "off") -> AsyncIterator[Cluster]:
     """Yield a cluster after its first start; closes everything and fails on what went wrong unseen."""
-    cluster = Cluster()
+    cluster = Cluster(second_factor)
     await cluster.service.start()
     try:
         yield cluster
@@ -140,11 +141,11 @@ async def running() -> AsyncIterator[Cluster]:
     assert cluster.failures == []
 
 
-def run(story: Callable[[Cluster], Awaitable[None]]) -> None:
+def run(story: Callable[[Cluster], Awaitable[None]], second_factor: Literal["otp", "off"] = "off") -> None:
     """Run a story against a fresh cluster."""
 
     async def body() -> None:
-        async with asyncio.timeout(60), running() as cluster:
+        async with asyncio.timeout(60), running(second_factor) as cluster:
             await story(cluster)
 
     asyncio.run(body())

@@ -35,7 +35,7 @@ def wrapper(account: pwd.struct_passwd, stage: Path) -> list[str]:
     if account.pw_uid == os.geteuid():
         return []
     drop = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
-    if _works(drop):
+    if not any(_closed_above(path) for path in _NEEDED):
         return drop
     enter = ["unshare", "--mount", "--propagation", "private", "sh", "-ceu", _script(stage), "sh"]
     if not _works([*enter, *drop]):
@@ -44,7 +44,8 @@ def wrapper(account: pwd.struct_passwd, stage: Path) -> list[str]:
 
 
 def _works(prefix: list[str]) -> bool:
-    probe = [*prefix, sys.executable, "-I", "-c", "import teleport"]
+    # Through `env`: setpriv itself still has root's way to the file that it executes first.
+    probe = [*prefix, "env", sys.executable, "-I", "-c", "import teleport"]
     return subprocess.run(probe, capture_output=True, cwd="/").returncode == 0
 
 

@@ -16,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import grpclib.server
-from grpclib import protocol
+from grpclib import protocol, server
 from grpclib.config import Configuration
 from grpclib.const import Handler
 from grpclib.encoding.proto import ProtoCodec
+from grpclib.events import _DispatchServerEvents
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
         self._h2.initiate_connection()
         if bounds.connection_window > _DEFAULT_WINDOW:
             self._h2.increment_flow_control_window(bounds.connection_window - _DEFAULT_WINDOW)
-        self._inner = protocol.Connection(self._h2, transport, config=_CONFIG)
+        self._inner = protocol.Connection(self._h2, self._transport, config=_CONFIG)
         self._processor = protocol.EventsProcessor(self._calls, self._inner)
         self._inner.flush()
         self._inner.initialize()
@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what the peer sent. What breaks the protocol or a bound ends the connection, nothing else."""
-        if self._ended:
+        if self._ended or self._inner.is_closing():
             return
         try:
             events = self._inner.feed(data)
@@ -241,11 +241,11 @@ class Connection(asyncio.Protocol):
             timer.cancel()
 
 
-class _Calls(grpclib.server.Handler):  # type: ignore[misc]
+class _Calls(server.Handler):
     """The calls of a connection. grpclib forgets a call that is cancelled before its first step: not here."""
 
-    def __init__(self, methods: Methods, on_change: Callable[[], None]) -> None:
-        super().__init__(methods, _CODEC, None, grpclib.events._DispatchServerEvents())
+    def __init__(self, methods: Any, on_change: Callable[[], None]) -> None:
+        super().__init__(methods, _CODEC, None, _DispatchServerEvents())
         self._on_change = on_change
 
     def accept(self, stream: Any, headers: Any, release_stream: Callable[[], Any]) -> None:

@@ -9,6 +9,7 @@ time one wins.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -66,6 +67,10 @@ class Devices:
         async for item in self._backend.scan(_folder(user), limit=MOST):
             found.append(Held(item.key, item.revision, msgspec.json.decode(item.value, type=Device)))  # noqa: PERF401
         return tuple(found)
+
+    async def delete_ops(self, user: str) -> Sequence[Delete]:
+        """Return the operations that remove every device of a user."""
+        return [held.delete_op() for held in await self.of(user)]
 
     def new(self, user: str, *, name: str, secret: bytes, step: int, now: dt.datetime) -> tuple[Device, Put]:
         """Return a new device, proven by the code of `step`, and the operation that stores it."""

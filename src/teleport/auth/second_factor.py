@@ -21,7 +21,9 @@ from teleport.auth import totp
 from teleport.auth.mfa_devices import Devices
 from teleport.base.clock import Clock
 from teleport.base.errors import BadParameter, NotFound
+from teleport.model.events.base import caller_fields
 from teleport.model.events.user import MFADeviceAdd, MFADeviceDelete
+from teleport.model.identity import Identity
 from teleport.model.naming import check_name
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Op
@@ -84,7 +86,7 @@ class SecondFactor:
         there were second factors.
         """
         if not self.required:
-            return await self.forget_ops(user, by=user, client_ip=client_ip)
+            return await self.forget_ops(user, client_ip=client_ip)
         secret, now = _secret(seed, browser), self._clock.now()
         step = totp.accepted_step(secret, code, now)
         if step is None:
@@ -96,18 +98,19 @@ class SecondFactor:
             user=user, user_kind=1, addr_remote=client_ip, mfa_device_name=device.name, mfa_device_uuid=device.id,
             mfa_device_type=device.type,
         )  # fmt: skip
-        return (*await self.forget_ops(user, by=user, client_ip=client_ip), put, self._audit.op(added))
+        return (*await self.forget_ops(user, client_ip=client_ip), put, self._audit.op(added))
 
-    async def forget_ops(self, user: str, *, by: str, client_ip: str = "", user_kind: int = 1) -> Sequence[Op]:
+    async def forget_ops(self, user: str, by: Identity | None = None, *, client_ip: str = "") -> Sequence[Op]:
         """Return the operations that remove every device of `user`, and the events that say so.
 
-        `by` is who does it, of the kind `user_kind`.
+        `by` is who does it; None: the user.
         """
         ops: list[Op] = []
+        actor = caller_fields(by) if by else {"user": user, "user_kind": 1}
         for held in await self._devices.of(user):
             event = MFADeviceDelete(
-                user=by, user_kind=user_kind, addr_remote=client_ip, mfa_device_name=held.device.name,
-                mfa_device_uuid=held.device.id, mfa_device_type=held.device.type, owner=user,
+                addr_remote=client_ip, mfa_device_name=held.device.name, mfa_device_uuid=held.device.id,
+                mfa_device_type=held.device.type, owner=user, **actor,
             )  # fmt: skip
             ops += [held.delete_op(), self._audit.op(event)]
         return ops

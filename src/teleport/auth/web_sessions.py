@@ -111,7 +111,7 @@ class WebSessions:
     async def list(self, token: str, client_address: str, selection: Selection) -> Page:
         """See `api.services.web_sessions`. Raises as `describe`, and what listing raises."""
         found = await self._use(token, client_address)
-        return await self._resources.list(Caller(found.identity, client_address), selection)
+        return await self._resources.list(Caller(found.identity, _caller_address(client_address)), selection)
 
     async def _use(self, token: str, client_address: str) -> _Found:
         """Return the session of a token with the user's identity as it is now, and note that it was used."""
@@ -165,6 +165,12 @@ class WebSessions:
 
     def _ends(self, session: _Stored) -> dt.datetime:
         return min(session.expires, session.used + self._idle)
+
+
+def _caller_address(client_address: str) -> str:
+    """Write an address in the form of `Caller.address`; the port is not known here."""
+    ip = address_of(client_address)
+    return f"[{ip}]:0" if ":" in ip else f"{ip}:0"
 
 
 def _public(identity: Identity) -> WebSession:

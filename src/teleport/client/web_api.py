@@ -47,8 +47,8 @@ class WebApi:
         connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context())
         try:
             connection.request(method, path, body=data, headers=headers)
-            response = connection.getresponse()
-            answer = response.read(MAX_ANSWER + 1)
+            with connection.getresponse() as response:  # closing the connection alone leaves its socket open
+                answer = response.read(MAX_ANSWER + 1)
         except ssl.SSLCertVerificationError as problem:
             raise Unavailable("CLIENT-WEB-CERT", address=self.address, problem=problem.verify_message) from None
         except ssl.SSLError as problem:

@@ -86,7 +86,8 @@ class Summary:
 def make(data_dir: Path, target: Path, *, clock: Clock, entropy: Entropy) -> Summary:
     """Write a backup of `data_dir` to the new file `target`.
 
-    Raises AlreadyExists (DISK-EXISTS), BadParameter (BACKUP-INSIDE), NotFound (BACKUP-NOTHING), Unavailable (BACKUP-CHANGING), and STORE-*,
+    Raises AlreadyExists (DISK-EXISTS), BadParameter (BACKUP-INSIDE),
+    NotFound (BACKUP-NOTHING), Unavailable (BACKUP-CHANGING), and STORE-*,
     PKI-* and DISK-* errors.
     """
     target = target.absolute()

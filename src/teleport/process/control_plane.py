@@ -21,15 +21,12 @@ from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
-from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.model.identity import Identity
-from teleport.net import tls
-from teleport.net.listen import Handler
 from teleport.net.memory import memory_pair
 from teleport.net.network import Network
 from teleport.net.stream import Stream
-from teleport.pki import authority, check, contexts, keys
+from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
 from teleport.process.settings import Settings
 from teleport.store.sqlite import SqliteBackend
@@ -79,6 +76,7 @@ class ControlPlane:
                 entropy=self._entropy,
                 cluster=settings.cluster_name,
                 host_id=self._host_uuid,
+                second_factor="off",
             )
             await service.start()
             stack.push_async_callback(service.close)
@@ -93,7 +91,8 @@ class ControlPlane:
                 clock=self._clock,
             )
             stack.push_async_callback(admin.close, 0.0)
-            listener = await self._network.listen(str(settings.auth.listen), await self._tls_handler(service))
+            door = service.door(await self._tls_context(service))
+            listener = await self._network.listen(str(settings.auth.listen), door.serve)
             stack.push_async_callback(listener.close, 0.0)
             self.address = _dialable(listener.address)
             log.info("Auth Service is listening", address=listener.address, cluster=settings.cluster_name)
@@ -127,38 +126,6 @@ class ControlPlane:
         for task in list(self._inner):
             await tasks.cancel(task)
 
-    async def _tls_handler(self, service: AuthService) -> Handler:
-        context = await self._tls_context(service)
-
-        async def serve(stream: Stream) -> None:
-            try:
-                opened = await tls.server_handshake(stream, context)
-            except TeleportError as error:
-                log.warn("A connection was refused in the TLS handshake", peer=stream.peer.address, error=error)
-                return
-            await service.serve(opened, await self._caller(service, opened))
-
-        return serve
-
-    async def _caller(self, service: AuthService, stream: Stream) -> Caller:
-        """Find out who is at the other end; whoever shows no certificate is nobody."""
-        peer = stream.peer
-        nobody = Caller(None, peer.address)
-        if not peer.certificate:
-            return nobody
-        try:
-            identity = check.check_x509(
-                peer.certificate,
-                authorities=await service.authorities.every(),
-                now=self._clock.now(),
-                source_ip=nobody_ip(peer.address),
-                cluster=self._settings.cluster_name,
-            )
-        except TeleportError as error:
-            log.warn("A client certificate was refused", peer=peer.address, error=error)
-            return Caller(None, peer.address, error)
-        return Caller(identity, peer.address)
-
     async def _tls_context(self, service: AuthService) -> ssl.SSLContext:
         """Certify a key for this run and trust the cluster's authorities."""
         key, ssh_key = keys.make_p256(self._entropy), keys.make_ed25519(self._entropy)
@@ -181,11 +148,6 @@ class ControlPlane:
             client_required=False,
             alpn=(f"teleport-auth@{self._settings.cluster_name.encode().hex()}", ALPN),
         )
-
-
-def nobody_ip(address: str) -> str:
-    """Return the IP of `host:port`; empty for what is not one."""
-    return Caller(None, address).ip
 
 
 def _dialable(address: str) -> str:

@@ -16,12 +16,15 @@ from teleport.api.pb import (
     resources_pb2,
     status_pb2,
     users_pb2,
+    web_sessions_pb2,
 )  # fmt: skip
 from teleport.base import errors
 from teleport.base.errors import TeleportError
 from tests.support.auth_cluster import CLUSTER, Cluster, run
 
-FILES = (audit_pb2, certificates_pb2, decisions_pb2, login_pb2, resources_pb2, status_pb2, users_pb2)
+FILES = (
+    audit_pb2, certificates_pb2, decisions_pb2, login_pb2, resources_pb2, status_pb2, users_pb2, web_sessions_pb2,
+)  # fmt: skip
 REFUSED = {"API-NO-CERTIFICATE", "API-AUDIENCE"}
 
 NOBODY_MAY = {"Status/Ping"}
@@ -41,7 +44,10 @@ WHO_MAY = {
     "Node": ALL_SERVICES_MAY,
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
     "Auth": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
-    "Proxy": ALL_SERVICES_MAY | {"Login/DescribeInvite", "Login/CompleteInvite", "Login/Login"},
+    "Proxy": ALL_SERVICES_MAY | {
+        "Login/DescribeInvite", "Login/CompleteInvite", "Login/Login",
+        "WebSessions/SignIn", "WebSessions/Describe", "WebSessions/SignOut", "WebSessions/List",
+    },
     "Kube": NOBODY_MAY,
 }  # fmt: skip
 
@@ -110,7 +116,7 @@ def test_only_the_proxy_signs_people_in_and_only_ping_is_open() -> None:
         for path, method in cluster.service.methods.items():
             assert method.audience <= EVERYONE | {NOBODY}
             assert (NOBODY in method.audience) == path.endswith("/Ping")
-            if ".Login/" in path:
+            if ".Login/" in path or ".WebSessions/" in path:
                 assert method.audience == {PROXY}
             if path.endswith("IssueHost"):
                 assert ADMIN in method.audience

@@ -161,7 +161,7 @@ def test_damaged_profile_is_named(home, data, caplog):
     assert caught.value.code == "CLIENT-PROFILE"
     assert "/home/alice/.tsh/proxy.example.com.yaml" in caught.value.what
     assert [p.user for p in home.profiles()] == ["bob"]
-    assert "proxy.example.com.yaml" in caplog.text
+    assert "proxy.example.com.yaml" in str(caplog.records[0].fields["error"])
     assert home.proxies() == ["other.example.com", "proxy.example.com"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import click
 
@@ -22,6 +23,8 @@ def start(config: str | None, debug: bool, pid_file: str | None) -> None:
     teleport start
     teleport start -c ./teleport.yaml -d
     """
+    # Whoever asks for a dump while we still start must not end us; the process itself takes over in a moment.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
     def read() -> Settings:
         return find_config(config, os.environ, SystemDisk())
