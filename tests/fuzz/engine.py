@@ -32,7 +32,7 @@ HANG = 1.0
 """Seconds of processor time that one input may cost."""
 CORPUS = Path(__file__).parent / "corpus"
 """Inputs that once broke a target, in a folder of its name. They are replayed before anything else."""
-_MOST_KEPT = 400
+_MOST_KEPT, _MOST_ANSWERS = 400, 20_000
 _DIGITS = re.compile(r"[0-9]+")
 
 Run = Callable[[bytes], object]
@@ -185,7 +185,7 @@ class Fuzzer:
                 self._problems.add(kind)
                 self.report.failures.append(Failure(self._shortened(data, kind), problem))
             return False
-        if answer in self._answers:
+        if answer in self._answers or len(self._answers) >= _MOST_ANSWERS:
             return False
         self._answers.add(answer)
         return True

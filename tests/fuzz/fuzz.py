@@ -13,12 +13,13 @@ import argparse
 import multiprocessing
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.fuzz import targets as every
-from tests.fuzz.engine import Fuzzer, Report, targets
+from tests.fuzz.engine import Failure, Fuzzer, Report, targets
 
 _COLUMNS = "{:<28} {:>10} {:>9} {:>8} {:>9} {:>9} {:>8}"
 
@@ -35,8 +36,11 @@ def chosen(names: Sequence[str]) -> list[str]:
 def run(name: str, number: int, seconds: float) -> Report:
     """Fuzz one target in this process."""
     warnings.simplefilter("error")
-    with Fuzzer(targets()[name], number) as fuzzer:
-        return fuzzer.fuzz(seconds)
+    try:
+        with Fuzzer(targets()[name], number) as fuzzer:
+            return fuzzer.fuzz(seconds)
+    except Exception:
+        return Report(name, failures=[Failure(b"", "the target itself is broken:\n" + traceback.format_exc(limit=-4))])
 
 
 def keep(report: Report) -> list[str]:
@@ -44,6 +48,9 @@ def keep(report: Report) -> list[str]:
     folder = targets()[report.target].corpus
     paths = []
     for failure in report.failures:
+        if not failure.data:
+            paths.append("not kept")
+            continue
         folder.mkdir(parents=True, exist_ok=True)
         (folder / failure.name).write_bytes(failure.data)
         paths.append(str(folder / failure.name))

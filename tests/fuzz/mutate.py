@@ -152,6 +152,6 @@ class Mutator:
             for width in self._widths:
                 size = int.from_bytes(data[at : at + width], "big")
                 end = at + width + size
-                if 0 < size and end <= len(data):
+                if size > 0 and end <= len(data):
                     found.append((at, width, end))
         return found

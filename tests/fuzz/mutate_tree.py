@@ -11,9 +11,9 @@ from random import Random
 from typing import Any
 
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**64), 1e300, 0.1, "", " ", "yes", "no", "off", "never", "1h", "-1s", "*",
-    "^(a*)*$", "{{internal.logins}}", "{{external.x", "a,b", "a/b", "../../x", "-x", "a\nb", "\x1b[2J", "\x00", "e\u0301",
-    "\u202e", "\ud800", "0x" + "f" * 5000, "x" * 5000, "teleport.internal/x", "2026-01-02T03:04:05Z", "v3", "v99",
+    None, True, False, 0, -1, 1, 2**31, 2**63, -(2**64), 1e300, 0.1, "", " ", "yes", "no", "off", "never", "1h", "-1s",
+    "*", "^(a*)*$", "{{internal.logins}}", "{{external.x", "a,b", "a/b", "../../x", "-x", "a\nb", "\x1b[2J", "\x00",
+    "e\u0301", "\u202e", "\ud800", "0x" + "f" * 5000, "x" * 5000, "teleport.internal/x", "2026-01-02T03:04:05Z", "v3", "v99",
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "::1", "localhost:99999", [], {}, [None], [[]], {"": ""},
     {"*": "*"}, ["*"], {"a": {"b": {"c": {}}}},
 )  # fmt: skip

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from tests.fuzz import targets_access, targets_model, targets_pki, targets_text, targets_wire
-from tests.fuzz.engine import seed
+from tests.fuzz import (
+    targets_access,
+    targets_api,
+    targets_client,
+    targets_model,
+    targets_net,
+    targets_pki,
+    targets_text,
+    targets_web,
+    targets_wire,
+)
+from tests.fuzz.engine import plain, seed
 
-__all__ = ["seed", "targets_access", "targets_model", "targets_pki", "targets_text", "targets_wire"]
+__all__ = [
+    "plain",
+    "seed",
+    "targets_access",
+    "targets_api",
+    "targets_client",
+    "targets_model",
+    "targets_net",
+    "targets_pki",
+    "targets_text",
+    "targets_web",
+    "targets_wire",
+]

@@ -1,5 +1,7 @@
 """Targets on floor 3 that read what people wrote: conditions, selectors, templates, stored refusals."""
 
+# ruff: noqa: PT017 - laws about a refusal stand where it is caught
+
 from __future__ import annotations
 
 import datetime as dt
@@ -24,8 +26,8 @@ _WORDS = (
     b"labels", b"user", b"resource", b"name", b"session", b".spec", b".traits", b".metadata.labels", b'["env"]',
     b"['teams']", b"equals(", b"contains(", b"contains_any(", b"set(", b"regexp.match(", b"regexp.replace(",
     b"email.local(", b"strings.upper(", b"labels_matching(", b"search(", b"hasPrefix(", b"split(", b"exists(", b")",
-    b",", b"&&", b"||", b"!", b"==", b"!=", b"(", b'"prod"', b'"(a*)*"', b'"^(a|b)+$"', b"`raw`", b"'x'", b"true", b"1.5",
-    b"9" * 15, b'"\\x', b'"\\n"', b".", b"[", b"]", b" ", b"\xc4\xb0", b"\xed\xa0\x80", b"\n", b'""',
+    b",", b"&&", b"||", b"!", b"==", b"!=", b"(", b'"prod"', b'"(a*)*"', b'"^(a|b)+$"', b"`raw`", b"'x'", b"true",
+    b"1.5", b"9" * 15, b'"\\x', b'"\\n"', b".", b"[", b"]", b" ", b"\xc4\xb0", b"\xed\xa0\x80", b"\n", b'""',
 )  # fmt: skip
 
 
@@ -54,14 +56,18 @@ def _predicate(data: bytes) -> object:
 
 register(
     Target(
-        "access.predicate", plain(_predicate),
-        lambda: [b'labels["env"] == "prod" && contains(user.spec.traits["teams"], "ops")',
-                 b'!(resource.metadata.labels["env"] != "prod" || equals(resource.spec.hostname, `web`))',
-                 b'regexp.match(labels["team"], "^o.*$") && contains_any(set("a", "b"), split("a,b", ","))',
-                 b'search("web", "prod") || hasPrefix(name, "node") && exists(labels.env) == true',
-                 b'contains(regexp.replace(user.spec.traits.teams, "^(o)(.*)$", "$2$1"), labels_matching("*"))'],
-        (), dictionary=_WORDS,
-    )  # fmt: skip
+        "access.predicate",
+        plain(_predicate),
+        lambda: [
+            b'labels["env"] == "prod" && contains(user.spec.traits["teams"], "ops")',
+            b'!(resource.metadata.labels["env"] != "prod" || equals(resource.spec.hostname, `web`))',
+            b'regexp.match(labels["team"], "^o.*$") && contains_any(set("a", "b"), split("a,b", ","))',
+            b'search("web", "prod") || hasPrefix(name, "node") && exists(labels.env) == true',
+            b'contains(regexp.replace(user.spec.traits.teams, "^(o)(.*)$", "$2$1"), labels_matching("*"))',
+        ],
+        (),
+        dictionary=_WORDS,
+    )
 )
 
 _TRAITS = {"logins": ("alice", "root,bob"), "team": ("ops", "^(a*)*$", "a*b*c", "x@y.z"), "": ("",)}
@@ -86,13 +92,40 @@ def _selector(data: bytes) -> object:
 
 register(
     Target(
-        "access.labels", plain(_selector),
-        lambda: [b"env\0prod\nteam\0*", b"env\0^p.*d$", b"env\0a*b*c*d*\n*\0*", b"env\0{{external.team}}",
-                 b'env\0{{regexp.replace(external.team, "^(a*)*$", "$1")}}', b"*\0*"],
+        "access.labels",
+        plain(_selector),
+        lambda: [
+            b"env\0prod\nteam\0*",
+            b"env\0^p.*d$",
+            b"env\0a*b*c*d*\n*\0*",
+            b"env\0{{external.team}}",
+            b'env\0{{regexp.replace(external.team, "^(a*)*$", "$1")}}',
+            b"*\0*",
+        ],
         (),
-        dictionary=(b"*", b"^", b"$", b"(a*)*", b"{{", b"}}", b"internal.", b"external.", b"email.local(", b'["', b'"]',
-                    b"regexp.replace(", b")", b",", b'"', b"\0", b"\n", b"env", b"a*" * 40, b"\xed\xa0\x80"),
-    )  # fmt: skip
+        dictionary=(
+            b"*",
+            b"^",
+            b"$",
+            b"(a*)*",
+            b"{{",
+            b"}}",
+            b"internal.",
+            b"external.",
+            b"email.local(",
+            b'["',
+            b'"]',
+            b"regexp.replace(",
+            b")",
+            b",",
+            b'"',
+            b"\0",
+            b"\n",
+            b"env",
+            b"a*" * 40,
+            b"\xed\xa0\x80",
+        ),
+    )
 )
 
 
@@ -110,12 +143,36 @@ def _template(data: bytes) -> object:
 
 register(
     Target(
-        "model.template", plain(_template),
-        lambda: [b"{{internal.logins}}", b'x-{{external["team"]}}-y', b"{{email.local(external.team)}}",
-                 b'{{regexp.replace(external.team, "^(o)(.*)$", "${2}$1$$")}}', b"plain"],
-        dictionary=(b"{{", b"}}", b"internal.", b"external.", b'["', b'"]', b"email.local(", b"regexp.replace(", b")",
-                    b",", b'"(a*)*"', b'"$1"', b"\\", b" ", b"logins", b"team", b"\xed\xa0\x80", b"\0"),
-    )  # fmt: skip
+        "model.template",
+        plain(_template),
+        lambda: [
+            b"{{internal.logins}}",
+            b'x-{{external["team"]}}-y',
+            b"{{email.local(external.team)}}",
+            b'{{regexp.replace(external.team, "^(o)(.*)$", "${2}$1$$")}}',
+            b"plain",
+        ],
+        dictionary=(
+            b"{{",
+            b"}}",
+            b"internal.",
+            b"external.",
+            b'["',
+            b'"]',
+            b"email.local(",
+            b"regexp.replace(",
+            b")",
+            b",",
+            b'"(a*)*"',
+            b'"$1"',
+            b"\\",
+            b" ",
+            b"logins",
+            b"team",
+            b"\xed\xa0\x80",
+            b"\0",
+        ),
+    )
 )
 
 _STEP = {"condition": "logins", "matched": False, "wanted": "[a]", "found": "b", "role": "dev", "side": "allow"}
@@ -136,9 +193,25 @@ def _record(data: bytes) -> object:
 
 register(
     Target(
-        "access.explain", plain(_record), lambda: [explain.encode(_RECORD)],
-        dictionary=(b'"nearest":-1', b'"nearest":99', b'"version":2', b'"\\u0072oles":', b'"steps":[]', b"\\u000a", b"\xff",
-                    b'"side":"deny",', b'"condition":"rules",', b"[" * 2000, b"\\ud800", b"1e400", b"null", b"9" * 40),
+        "access.explain",
+        plain(_record),
+        lambda: [explain.encode(_RECORD)],
+        dictionary=(
+            b'"nearest":-1',
+            b'"nearest":99',
+            b'"version":2',
+            b'"\\u0072oles":',
+            b'"steps":[]',
+            b"\\u000a",
+            b"\xff",
+            b'"side":"deny",',
+            b'"condition":"rules",',
+            b"[" * 2000,
+            b"\\ud800",
+            b"1e400",
+            b"null",
+            b"9" * 40,
+        ),
         is_json=True,
-    )  # fmt: skip
+    )
 )

@@ -74,11 +74,29 @@ def _keys(data: bytes) -> tuple[bytes, ...]:
 
 register(
     Target(
-        "model.document", plain(_document), _documents, (BadParameter, NotSupported),
-        dictionary=(*YAML, *_keys(b"\n".join(_documents())), b"role", b"user", b"lock", b"v3", b"v8", b"{{internal.logins}}",
-                    b'"^(a*)*$"', b"../../etc", b"a/b", b"-x", b"e\xcc\x81", b"teleport.internal/x: y"),
-        is_json=True, limit=16384,
-    )  # fmt: skip
+        "model.document",
+        plain(_document),
+        _documents,
+        (BadParameter, NotSupported),
+        dictionary=(
+            *YAML,
+            *_keys(b"\n".join(_documents())),
+            b"role",
+            b"user",
+            b"lock",
+            b"v3",
+            b"v8",
+            b"{{internal.logins}}",
+            b'"^(a*)*$"',
+            b"../../etc",
+            b"a/b",
+            b"-x",
+            b"e\xcc\x81",
+            b"teleport.internal/x: y",
+        ),
+        is_json=True,
+        limit=16384,
+    )
 )
 
 
@@ -90,12 +108,32 @@ def _teleport_yaml(data: bytes) -> object:
 
 register(
     Target(
-        "model.config", plain(_teleport_yaml), lambda: [_CONFIG, b"", b"version: v1\nauth_service: {enabled: no}\n", json.dumps(pyyaml.safe_load(_CONFIG)).encode()],
+        "model.config",
+        plain(_teleport_yaml),
+        lambda: [
+            _CONFIG,
+            b"",
+            b"version: v1\nauth_service: {enabled: no}\n",
+            json.dumps(pyyaml.safe_load(_CONFIG)).encode(),
+        ],
         (BadParameter, NotSupported),
-        dictionary=(*YAML, *_keys(_CONFIG), b"app_service: ", b"version: 0x" + b"f" * 3700, b"127.0.0.1:99999", b"[::1]:1",
-                    b"webauthn", b"enabled: ", b"1h", b"never", b"tokens: ", b"storage: {type: dynamodb}"),
-        is_json=True, limit=16384,
-    )  # fmt: skip
+        dictionary=(
+            *YAML,
+            *_keys(_CONFIG),
+            b"app_service: ",
+            b"version: 0x" + b"f" * 3700,
+            b"127.0.0.1:99999",
+            b"[::1]:1",
+            b"webauthn",
+            b"enabled: ",
+            b"1h",
+            b"never",
+            b"tokens: ",
+            b"storage: {type: dynamodb}",
+        ),
+        is_json=True,
+        limit=16384,
+    )
 )
 
 
@@ -108,11 +146,28 @@ def _refs(data: bytes) -> object:
 
 register(
     Target(
-        "model.ref", plain(_refs),
+        "model.ref",
+        plain(_refs),
         lambda: [b"role/dev", b"role\ndev", b"cert_authority/host/example.com", b"roles,users", b"all", b"user/a\\,b"],
-        dictionary=(b"/", b",", b"\\,", b"\n", b"role", b"cert_authority", b"users", b"ca", b"all", b"__init__", b"..",
-                    b"lock/", b"\xc4\xb0", b"\xed\xa0\x80", b" ", b"\0"),
-    )  # fmt: skip
+        dictionary=(
+            b"/",
+            b",",
+            b"\\,",
+            b"\n",
+            b"role",
+            b"cert_authority",
+            b"users",
+            b"ca",
+            b"all",
+            b"__init__",
+            b"..",
+            b"lock/",
+            b"\xc4\xb0",
+            b"\xed\xa0\x80",
+            b" ",
+            b"\0",
+        ),
+    )
 )
 
 
@@ -139,12 +194,30 @@ def _event(data: bytes) -> object:
 
 register(
     Target(
-        "model.events", plain(_event), _events,
-        dictionary=(b'"event":"user.login",', b'"\\u0065vent":"exec",', b'"code":"T1000I",', b'"time":"', b"\\u0000", b"\xff",
-                    b"0001-01-01T00:00:00+14:00", b"9999-12-31T23:59:59-14:00", b"[" * 2000, b"9" * 30, b"1e400", b"null",
-                    b'"uid":5,', b'"event":["x"],', b"\\ud800", b'"success":false,', b"-0"),
+        "model.events",
+        plain(_event),
+        _events,
+        dictionary=(
+            b'"event":"user.login",',
+            b'"\\u0065vent":"exec",',
+            b'"code":"T1000I",',
+            b'"time":"',
+            b"\\u0000",
+            b"\xff",
+            b"0001-01-01T00:00:00+14:00",
+            b"9999-12-31T23:59:59-14:00",
+            b"[" * 2000,
+            b"9" * 30,
+            b"1e400",
+            b"null",
+            b'"uid":5,',
+            b'"event":["x"],',
+            b"\\ud800",
+            b'"success":false,',
+            b"-0",
+        ),
         is_json=True,
-    )  # fmt: skip
+    )
 )
 
 
@@ -163,8 +236,8 @@ def _dial_address(data: bytes) -> object:
 
 
 _ADDRESSES = [b"example.com:443", b"[::1]:22", b"[fe80::1%eth0]:22", b":3080", b"10.0.0.1", b"unix:/run/x.sock", b"::1"]
-_PLACES = (b":", b"[", b"]", b"%", b"::", b"unix:/", b"unix:", b"://", b"65535", b"65536", b"0", b".", b"..", b"*", b"\n",
-           b"\x1b[2J", b"\xd9\xa1", b"\xed\xa0\x80", b"\0", b" ", b"a" * 254, b"1.2.3.4", b"@", b"/")  # fmt: skip
+_PLACES = (b":", b"[", b"]", b"%", b"::", b"unix:/", b"unix:", b"://", b"65535", b"65536", b"0", b".", b"..", b"*",
+           b"\n", b"\x1b[2J", b"\xd9\xa1", b"\xed\xa0\x80", b"\0", b" ", b"a" * 254, b"1.2.3.4", b"@", b"/")  # fmt: skip
 
 register(Target("model.address", plain(_listen_address), lambda: _ADDRESSES, dictionary=_PLACES))
 register(Target("net.dial.address", plain(_dial_address), lambda: _ADDRESSES, dictionary=_PLACES))

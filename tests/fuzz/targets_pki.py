@@ -1,5 +1,7 @@
 """Targets of keys and certificates: what a stranger shows before anything is known of them."""
 
+# ruff: noqa: PT017 - laws about a refusal stand where it is caught
+
 from __future__ import annotations
 
 import asyncio
@@ -43,9 +45,11 @@ def _certificates() -> tuple[ssh.SSHCertificate, ...]:
     full = house.identity(traits={"team": ("a", "b")}, renewable=True, bot_name="b", kind="bot", login_ip="::1")
     p256 = keys.ssh_blob(keys.make_p256(SeededEntropy(6)).public_key())
     return (
-        house.ssh(house.identity(), _key()), house.ssh(pinned, _key()), house.ssh(full, p256),
+        house.ssh(house.identity(), _key()),
+        house.ssh(pinned, _key()),
+        house.ssh(full, p256),
         house.ssh(house.host_identity(system_roles=("Node", "Proxy")), _key()),
-    )  # fmt: skip
+    )
 
 
 @functools.cache
@@ -75,9 +79,14 @@ def _check(found: ssh.SSHCertificate, genuine: bool) -> Identity | None:
     """What was not signed by an authority is never accepted, and the refusal is one of the documented ones."""
     try:
         identity = check.check_user(
-            found.blob, proven_key=found.key, login="alice", authorities=_house().both, now=NOW,
-            source_ip="192.0.2.1", cluster="example.com",
-        )  # fmt: skip
+            found.blob,
+            proven_key=found.key,
+            login="alice",
+            authorities=_house().both,
+            now=NOW,
+            source_ip="192.0.2.1",
+            cluster="example.com",
+        )
     except (NotAuthenticated, AccessDenied) as error:
         assert error.what.isprintable()
         return None
@@ -119,14 +128,21 @@ def _signed() -> Iterator[Run]:
 
 register(
     Target(
-        "pki.ssh", plain(_ssh_certificate), lambda: [c.blob for c in _certificates()], widths=(4,),
+        "pki.ssh",
+        plain(_ssh_certificate),
+        lambda: [c.blob for c in _certificates()],
+        widths=(4,),
         dictionary=_NAMES,
-    )  # fmt: skip
+    )
 )
 register(
     Target(
-        "pki.ssh_tbs", _signed, lambda: [c.tbs for c in _certificates()], widths=(4,), dictionary=_NAMES,
-    )  # fmt: skip
+        "pki.ssh_tbs",
+        _signed,
+        lambda: [c.tbs for c in _certificates()],
+        widths=(4,),
+        dictionary=_NAMES,
+    )
 )
 
 
@@ -149,9 +165,12 @@ def _ssh_wire(data: bytes) -> object:
 
 register(
     Target(
-        "pki.ssh_wire", plain(_ssh_wire), lambda: [b"\0\1\2\3\4\0" + _key(), b"\1\1\1\1\1\1" + ssh_wire.mpint(1 << 80)],
-        (ssh_wire.Malformed,), widths=(4,),
-    )  # fmt: skip
+        "pki.ssh_wire",
+        plain(_ssh_wire),
+        lambda: [b"\0\1\2\3\4\0" + _key(), b"\1\1\1\1\1\1" + ssh_wire.mpint(1 << 80)],
+        (ssh_wire.Malformed,),
+        widths=(4,),
+    )
 )
 
 
@@ -163,7 +182,7 @@ def _leaves() -> tuple[bytes, ...]:
         house.tls(house.identity(traits={"team": ("a",)}, pinned_ip="::1"), public),
         house.tls(house.host_identity(system_roles=("Node",)), public, "node1", "127.0.0.1"),
         *authority.trusted_tls(house.both, "host"),
-    )  # fmt: skip
+    )
 
 
 def _tbs(data: bytes) -> bytes:
@@ -200,16 +219,20 @@ _OIDS = tuple(
     for dotted in ("2.5.29.17", "2.5.29.19", "2.5.29.15", "2.5.29.37", "2.5.29.30", "2.5.29.35", "2.5.4.3", "2.5.4.10",
                    "1.3.9999.1.7", "1.3.101.112", "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.5")
 )  # fmt: skip
-_DER = (b"\x30\x80", b"\x30\x00", b"\x02\x01\x00", b"\x05\x00", b"\x01\x01\xff", b"\x30\x84\xff\xff\xff\xff", b"\x0c\x00",
+_DER = (b"\x30\x80", b"\x30\x00", b"\x02\x01\x00", b"\x05\x00", b"\x01\x01\xff", b"\x30\x84\xff\xff\xff\xff",
+        b"\x0c\x00",
         b"\x17\x0d260301120000Z", b"\x18\x0f99991231235959Z", b"\x18\x0f00000101000000Z", b"\x13\x01a", b"\x31\x00",
         b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n")  # fmt: skip
 
 
 register(
     Target(
-        "pki.x509", plain(_x509), lambda: [*_leaves(), x509.pem(_leaves()[0]).encode()], widths=(1, 2),
+        "pki.x509",
+        plain(_x509),
+        lambda: [*_leaves(), x509.pem(_leaves()[0]).encode()],
+        widths=(1, 2),
         dictionary=(*_OIDS, *_DER),
-    )  # fmt: skip
+    )
 )
 
 
@@ -221,9 +244,11 @@ def _bundle(data: bytes) -> object:
 
 register(
     Target(
-        "pki.x509_bundle", plain(_bundle), lambda: ["".join(map(x509.pem, _leaves())).encode(), b"nothing"],
+        "pki.x509_bundle",
+        plain(_bundle),
+        lambda: ["".join(map(x509.pem, _leaves())).encode(), b"nothing"],
         dictionary=_DER,
-    )  # fmt: skip
+    )
 )
 
 
@@ -236,9 +261,14 @@ def _der(data: bytes) -> object:
 
 register(
     Target(
-        "pki.der", plain(_der), lambda: [_leaves()[0], b"\x30\0" * 99, der.name((("2.5.4.3", "a"),))[2:]],
-        (ssh_wire.Malformed,), widths=(1,), dictionary=(*_OIDS, *_DER), limit=20_000,
-    )  # fmt: skip
+        "pki.der",
+        plain(_der),
+        lambda: [_leaves()[0], b"\x30\0" * 99, der.name((("2.5.4.3", "a"),))[2:]],
+        (ssh_wire.Malformed,),
+        widths=(1,),
+        dictionary=(*_OIDS, *_DER),
+        limit=20_000,
+    )
 )
 
 
@@ -258,22 +288,30 @@ def _publics() -> tuple[keys.PublicKey, ...]:
     entropy = SeededEntropy(9)
     modulus = (1 << 2047) + 12345
     return (
-        keys.make_ed25519(entropy).public_key(), keys.make_p256(entropy).public_key(),
+        keys.make_ed25519(entropy).public_key(),
+        keys.make_p256(entropy).public_key(),
         rsa.RSAPublicNumbers(65537, modulus).public_key(),
-    )  # fmt: skip
+    )
 
 
 register(
     Target(
-        "pki.keys.ssh_blob", plain(_reversible(keys.load_ssh_blob, keys.ssh_blob)),
-        lambda: [keys.ssh_blob(key) for key in _publics()], widths=(4,), dictionary=_NAMES, limit=5000,
-    )  # fmt: skip
+        "pki.keys.ssh_blob",
+        plain(_reversible(keys.load_ssh_blob, keys.ssh_blob)),
+        lambda: [keys.ssh_blob(key) for key in _publics()],
+        widths=(4,),
+        dictionary=_NAMES,
+        limit=5000,
+    )
 )
 register(
     Target(
-        "pki.keys.spki", plain(_reversible(keys.load_spki, keys.spki)),
-        lambda: [keys.spki(key) for key in _publics()], widths=(1, 2), dictionary=(*_OIDS, *_DER),
-    )  # fmt: skip
+        "pki.keys.spki",
+        plain(_reversible(keys.load_spki, keys.spki)),
+        lambda: [keys.spki(key) for key in _publics()],
+        widths=(1, 2),
+        dictionary=(*_OIDS, *_DER),
+    )
 )
 
 
@@ -286,11 +324,15 @@ def _ssh_line(data: bytes) -> object:
 
 register(
     Target(
-        "pki.keys.ssh_line", plain(_ssh_line),
-        lambda: [keys.ssh_line(_key(), "a comment").encode(), _certificates()[0].line().encode(),
-                 b"x " + base64.b64encode(ssh_wire.string(b"x"))],
+        "pki.keys.ssh_line",
+        plain(_ssh_line),
+        lambda: [
+            keys.ssh_line(_key(), "a comment").encode(),
+            _certificates()[0].line().encode(),
+            b"x " + base64.b64encode(ssh_wire.string(b"x")),
+        ],
         dictionary=(b" ", b"ssh-ed25519 ", b"AAAA", b"====", b"\xc2\xa0", b"\n", b'command="x" '),
-    )  # fmt: skip
+    )
 )
 
 
@@ -309,10 +351,19 @@ def _privates() -> list[bytes]:
 
 register(
     Target(
-        "pki.keys.private", plain(_private), _privates,
-        dictionary=(b"-----BEGIN PRIVATE KEY-----\n", b"-----END PRIVATE KEY-----\n", b"Proc-Type: 4,ENCRYPTED\n",
-                    b"-----BEGIN OPENSSH PRIVATE KEY-----\n", b"-----BEGIN EC PRIVATE KEY-----\n", b"AAAA", b"\n"),
-    )  # fmt: skip
+        "pki.keys.private",
+        plain(_private),
+        _privates,
+        dictionary=(
+            b"-----BEGIN PRIVATE KEY-----\n",
+            b"-----END PRIVATE KEY-----\n",
+            b"Proc-Type: 4,ENCRYPTED\n",
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
+            b"-----BEGIN EC PRIVATE KEY-----\n",
+            b"AAAA",
+            b"\n",
+        ),
+    )
 )
 
 

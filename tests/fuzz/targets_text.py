@@ -86,11 +86,27 @@ def _yaml_read(data: bytes) -> object:
 register(Target("base.yaml.documents", plain(_yaml_documents), lambda: _DOCUMENTS, dictionary=YAML))
 register(
     Target(
-        "base.yaml.read", plain(_yaml_read), is_json=True,
-        seeds=lambda: [*_DOCUMENTS, b'{"service": {"enabled": true, "limits": [1]}, "cloud": {"type": "aws", "region": "x"}}'],
-        dictionary=(*YAML, b"service: ", b"named: ", b"several: ", b"cloud: ", b"token: ", b"since: ", b"type: gcp\n",
-                    b"poll: ", b"limits: ", b"mode: "),
-    )  # fmt: skip
+        "base.yaml.read",
+        plain(_yaml_read),
+        is_json=True,
+        seeds=lambda: [
+            *_DOCUMENTS,
+            b'{"service": {"enabled": true, "limits": [1]}, "cloud": {"type": "aws", "region": "x"}}',
+        ],
+        dictionary=(
+            *YAML,
+            b"service: ",
+            b"named: ",
+            b"several: ",
+            b"cloud: ",
+            b"token: ",
+            b"since: ",
+            b"type: gcp\n",
+            b"poll: ",
+            b"limits: ",
+            b"mode: ",
+        ),
+    )
 )
 
 
@@ -112,20 +128,39 @@ def _custom(data: bytes) -> object:
 
 register(
     Target(
-        "base.struct.duration", plain(_duration),
+        "base.struct.duration",
+        plain(_duration),
         lambda: [b"1h30m0s", b"20s", b"never", b"1.5h", b"100ms", b"1d2h", b"5\xc2\xb5s", b"0"],
         dictionary=(b"1", b"h", b"m", b"s", b"d", b"ns", b".", b"-", b"never", b"\xd9\xa1", b"999999999999"),
-    )  # fmt: skip
+    )
 )
 register(
     Target(
-        "base.struct.json", plain(_custom),
+        "base.struct.json",
+        plain(_custom),
         lambda: [b'{"enabled":true,"poll":"5m","limits":[1]}', b'{"enabled":"on","poll":3.5}', b'{"poll":0}'],
         (msgspec.DecodeError,),
-        dictionary=(b"[", b"{", b"]", b"}", b'"', b"\\u0000", b"\\ud800", b"1e400", b"-0", b"9" * 30, b"\xff", b"null",
-                    b'"enabled":', b'"poll":', b'"\\u0070oll":', b"9" * 5000, b"[" * 3000),
+        dictionary=(
+            b"[",
+            b"{",
+            b"]",
+            b"}",
+            b'"',
+            b"\\u0000",
+            b"\\ud800",
+            b"1e400",
+            b"-0",
+            b"9" * 30,
+            b"\xff",
+            b"null",
+            b'"enabled":',
+            b'"poll":',
+            b'"\\u0070oll":',
+            b"9" * 5000,
+            b"[" * 3000,
+        ),
         is_json=True,
-    )  # fmt: skip
+    )
 )
 
 
@@ -135,9 +170,11 @@ def _switch(data: bytes) -> object:
 
 register(
     Target(
-        "base.struct.switch", plain(_switch), lambda: [b"yes", b"no", b"on", b"off", b"TRUE", b"0"],
+        "base.struct.switch",
+        plain(_switch),
+        lambda: [b"yes", b"no", b"on", b"off", b"TRUE", b"0"],
         dictionary=(b"\xc4\xb0", b"\xef\xac\x80", b"1", b" "),
-    )  # fmt: skip
+    )
 )
 
 
@@ -153,9 +190,11 @@ def _labels(data: bytes) -> object:
 
 register(
     Target(
-        "base.text.labels", plain(_labels), lambda: [b"env=dev,team=a", b"a=\"b, c\", d='e\\'f'", b"x= y ,z="],
+        "base.text.labels",
+        plain(_labels),
+        lambda: [b"env=dev,team=a", b"a=\"b, c\", d='e\\'f'", b"x= y ,z="],
         dictionary=(b"=", b",", b'"', b"'", b"\\", b" ", b"\xe3\x80\x80", b"\x1b[2J", b"\xcc\x81"),
-    )  # fmt: skip
+    )
 )
 
 
@@ -172,14 +211,56 @@ def _regexp(data: bytes) -> object:
 
 register(
     Target(
-        "base.regexp", plain(_regexp),
-        lambda: [b"^(a+)+$\0aaaa", b"(a|aa)*b\0aab", b"(?i)[a-z_0-9]*x{2,5}?\0Axx", b"(?P<n>\\w+)-(\\d{1,3})\0ab-12",
-                 b"(a*b|a)\0a", b"((a*)*)*$\0ab", b"[[:alpha:]]+\\.\0z.", b"(a?){30}a{30}\0a", b"(x+x+)+y\0x"],
-        dictionary=(b"(", b")", b"(?:", b"(?P<n>", b"(?<m>", b"(?i)", b"(?=", b"|", b"*", b"+", b"?", b"{2,5}", b"{0}",
-                    b"{500}", b"{,3}", b"[", b"]", b"[^", b"[:alpha:]", b"-", b"\\", b"\\d", b"\\1", b"\\x41", b"\\b",
-                    b"^", b"$", b".", b"\0", b"a", b"\xc4\xb0", b"\xed\xa0\x80", b"\n"),
+        "base.regexp",
+        plain(_regexp),
+        lambda: [
+            b"^(a+)+$\0aaaa",
+            b"(a|aa)*b\0aab",
+            b"(?i)[a-z_0-9]*x{2,5}?\0Axx",
+            b"(?P<n>\\w+)-(\\d{1,3})\0ab-12",
+            b"(a*b|a)\0a",
+            b"((a*)*)*$\0ab",
+            b"[[:alpha:]]+\\.\0z.",
+            b"(a?){30}a{30}\0a",
+            b"(x+x+)+y\0x",
+        ],
+        dictionary=(
+            b"(",
+            b")",
+            b"(?:",
+            b"(?P<n>",
+            b"(?<m>",
+            b"(?i)",
+            b"(?=",
+            b"|",
+            b"*",
+            b"+",
+            b"?",
+            b"{2,5}",
+            b"{0}",
+            b"{500}",
+            b"{,3}",
+            b"[",
+            b"]",
+            b"[^",
+            b"[:alpha:]",
+            b"-",
+            b"\\",
+            b"\\d",
+            b"\\1",
+            b"\\x41",
+            b"\\b",
+            b"^",
+            b"$",
+            b".",
+            b"\0",
+            b"a",
+            b"\xc4\xb0",
+            b"\xed\xa0\x80",
+            b"\n",
+        ),
         limit=400,
-    )  # fmt: skip
+    )
 )
 
 
@@ -204,13 +285,29 @@ class _Sent(msgspec.Struct):
 
 register(
     Target(
-        "base.errors.remote", plain(_remote_error),
-        lambda: [b'{"status":3,"code":"CFG-DURATION","fields":{"value":"x"},"id":"1"}',
-                 b'{"status":7,"code":"POL-LOCKED","fields":{"message":"m"}}', b'{"status":5,"code":"NO-SUCH"}'],
+        "base.errors.remote",
+        plain(_remote_error),
+        lambda: [
+            b'{"status":3,"code":"CFG-DURATION","fields":{"value":"x"},"id":"1"}',
+            b'{"status":7,"code":"POL-LOCKED","fields":{"message":"m"}}',
+            b'{"status":5,"code":"NO-SUCH"}',
+        ],
         (msgspec.DecodeError, UnicodeDecodeError),
-        dictionary=(b'"id":"x"', b'"code":"', b'"self":"x",', b'"value":"{0.__class__}",', b'"what":"x",', b"__init__-X",
-                    b"os-X", b"..-X", b"CFG-DURATION", b"POL-NOT-FOUND", b"NET-TIMEOUT", b'"place":"x",', b"\\u0000"),
+        dictionary=(
+            b'"id":"x"',
+            b'"code":"',
+            b'"self":"x",',
+            b'"value":"{0.__class__}",',
+            b'"what":"x",',
+            b"__init__-X",
+            b"os-X",
+            b"..-X",
+            b"CFG-DURATION",
+            b"POL-NOT-FOUND",
+            b"NET-TIMEOUT",
+            b'"place":"x",',
+            b"\\u0000",
+        ),
         is_json=True,
-    )  # fmt: skip
+    )
 )
-

@@ -1,5 +1,7 @@
 """Targets on floor 1: the first bytes of a connection."""
 
+# ruff: noqa: PT017 - laws about a refusal stand where it is caught
+
 from __future__ import annotations
 
 import contextlib
@@ -16,7 +18,8 @@ from tests.unit.wire.test_tls_hello import extension, hello, names, openssl_hell
 _REFUSES = (ProtocolError, NeedMore)
 
 
-def _hellos() -> list[bytes]:
+def hellos() -> list[bytes]:
+    """Return ClientHellos that OpenSSL sends, and some made by hand."""
     real = [
         openssl_hello("a.example", ["teleport-auth@61", "h2"]),
         openssl_hello(None, []),
@@ -68,9 +71,13 @@ def _tls_hello() -> Iterator[Run]:
 
 register(
     Target(
-        "wire.tls_hello", _tls_hello, _hellos, _REFUSES, widths=(1, 2, 3),
+        "wire.tls_hello",
+        _tls_hello,
+        hellos,
+        _REFUSES,
+        widths=(1, 2, 3),
         dictionary=(b"\x16\x03\x01", b"\0\0", b"\0\x10", b"\0\x2b", b"\0\x29", b"\0\x2a", b"a.example", b"\0"),
-    )  # fmt: skip
+    )
 )
 
 
@@ -108,10 +115,30 @@ def _proxy_header(data: bytes) -> object:
 
 register(
     Target(
-        "wire.proxy_header", plain(_proxy_header), _headers, _REFUSES, widths=(2,), limit=9000,
-        dictionary=(b"PROXY ", b"TCP4 ", b"TCP6 ", b"\r\n", proxy_header.V2_SIGNATURE, b"::ffff:1.2.3.4", b"%eth0",
-                    b"\xb2", b"0", b" ", b"\x20", b"\x21", b"\x11", b"\x12", b"\x31"),
-    )  # fmt: skip
+        "wire.proxy_header",
+        plain(_proxy_header),
+        _headers,
+        _REFUSES,
+        widths=(2,),
+        limit=9000,
+        dictionary=(
+            b"PROXY ",
+            b"TCP4 ",
+            b"TCP6 ",
+            b"\r\n",
+            proxy_header.V2_SIGNATURE,
+            b"::ffff:1.2.3.4",
+            b"%eth0",
+            b"\xb2",
+            b"0",
+            b" ",
+            b"\x20",
+            b"\x21",
+            b"\x11",
+            b"\x12",
+            b"\x31",
+        ),
+    )
 )
 
 _SIZES = ("u8", "u16", "u24", "u32", "u64", "vector8", "vector16", "vector24", "vector32")

@@ -127,7 +127,7 @@ def test_the_level_of_a_running_process(cluster: Cluster) -> None:
 
     def provoke() -> None:
         with socket.create_connection(("127.0.0.1", port)) as stranger, contextlib.suppress(ConnectionResetError):
-            stranger.sendall(b"SSH-2.0-lost\r\n")
+            stranger.sendall(b"\0no protocol at all\r\n")
             stranger.recv(100)
 
     pid, port = cluster.pid, int(cluster.public.rpartition(":")[2])

@@ -54,10 +54,11 @@ class YieldingBackend(MemoryBackend):
 class Cluster:
     """A running AuthService."""
 
-    def __init__(self, second_factor: Literal["otp", "off"] = "off") -> None:
+    def __init__(self, second_factor: Literal["otp", "off"] = "off", clock: Any = None, seed: int = 7) -> None:
+        """`clock`: one that moves by itself, in place of the one that tests move. Another `seed`, other keys."""
         self.second_factor = second_factor
-        self.clock = ManualClock(START)
-        self.entropy = SeededEntropy(7)
+        self.clock: Any = clock or ManualClock(START)
+        self.entropy = SeededEntropy(seed)
         self.backend = YieldingBackend(self.clock)
         self.signer = MemorySigner(self.entropy)
         self.service = self.build()
@@ -106,7 +107,8 @@ class Cluster:
 
     def identity(self, name: str, **fields: Any) -> Identity:
         """Return an identity that is valid for a day."""
-        return Identity(name=name, cluster=CLUSTER, expires=self.clock.now() + dt.timedelta(days=1), **fields)
+        expires = self.clock.now().replace(microsecond=0) + dt.timedelta(days=1)
+        return Identity(name=name, cluster=CLUSTER, expires=expires, **fields)
 
     async def make_user(self, name: str, *roles: str, logins: tuple[str, ...] = (), password: str = PASSWORD) -> None:
         """Create a user with a password, as people do."""
@@ -130,9 +132,11 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running(second_factor: Literal["otp", "off"] = "off") -> AsyncIterator[Cluster]:
+async def running(
+    second_factor: Literal["otp", "off"] = "off", clock: Any = None, seed: int = 7
+) -> AsyncIterator[Cluster]:
     """Yield a cluster after its first start; closes everything and fails on what went wrong unseen."""
-    cluster = Cluster(second_factor)
+    cluster = Cluster(second_factor, clock, seed)
     await cluster.service.start()
     try:
         yield cluster

@@ -5,7 +5,8 @@
         alice = cluster.sign_up("alice", roles=["developer"], logins=[OWN])
         assert alice.ssh("echo here").out == "here\n"
 
-Everything is waited for by its condition; every process is ended by its pid, and the end is checked.
+People sign in with a password alone, which the server accepts of a test cluster only. Everything is waited for
+by its condition; every process is ended by its pid, and the end is checked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from teleport.api.client import AuthClient, over_unix
 from teleport.api.messages import EventQuery
 from teleport.base.clock import SystemClock
 from teleport.model import resource
+from tests.support.authenticator import Authenticator
 from tests.support.browser import Browser
 from tests.support.processes import Process, tree, wait_for
 
@@ -67,6 +69,16 @@ ssh_service:
   labels: {{env: dev}}
 """
 
+DIRECT = """\
+Host {node}.{name}
+    HostName 127.0.0.1
+    Port {ssh}
+    HostKeyAlias {node}.{name}
+    ProxyCommand none
+
+"""
+"""For `ssh`: the node is reached directly, with keys and known hosts as `tsh config` says."""
+
 
 class Done(NamedTuple):
     """How a command ended."""
@@ -95,6 +107,8 @@ class Cluster:
             "node": NODE, "data": self.data, "name": NAME, "auth": auth, "ssh": ssh, "teleport": teleport,
             "web": web or f"127.0.0.1:{port}", "public": self.public,
         }  # fmt: skip
+        self.phones: dict[str, Authenticator] = {}
+        """The authenticator apps of everybody who has signed up, by user."""
         self.server: subprocess.Popen[bytes] | None = None
         self._family: list[Process] = []
         self.write_configs()
@@ -113,7 +127,8 @@ class Cluster:
         return {
             **kept, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "HOME": str(self.folder),
             "TELEPORT_HOME": str(self.folder / f"home-{home}"), "TELEPORT_CONFIG_FILE": str(self.config),
-            "SSL_CERT_FILE": str(self.data / "webproxy_cert.pem"), "NO_PROXY": "*", **more,
+            "SSL_CERT_FILE": str(self.data / "webproxy_cert.pem"), "NO_PROXY": "*",
+            "TELEPORT_ALLOW_NO_SECOND_FACTOR": "yes", **more,
         }  # fmt: skip
 
     @contextlib.contextmanager
@@ -272,7 +287,7 @@ class Cluster:
 
     def browser(self) -> Browser:
         """Return a new person's browser."""
-        return Browser(self.data / "webproxy_cert.pem")
+        return Browser(self.data / "webproxy_cert.pem", self.phones)
 
     def invite(self, name: str, roles: Sequence[str], logins: Sequence[str] = ()) -> str:
         """Make a user and return the link to set a password."""
@@ -283,7 +298,7 @@ class Cluster:
     def sign_up(
         self, name: str, roles: Sequence[str], logins: Sequence[str] = (), password: str = PASSWORD
     ) -> User:  # fmt: skip
-        """Make a user who has set a password and is signed in."""
+        """Make a user who has set a password, enrolled an authenticator app and is signed in."""
         page = self.browser().set_password(self.invite(name, roles, logins), password)
         assert page.status == 200, page.text
         user = User(self, name, password)
@@ -310,13 +325,18 @@ class User:
         env = self.cluster.environment(self.name, TELEPORT_CONFIG_FILE=str(self.cluster.folder / "elsewhere.yaml"))
         return self.cluster.run(str(BIN / "tctl"), *arguments, stdin=stdin, status=status, env=env)
 
+    def code(self) -> str:
+        """Return what the person's authenticator app shows; for one who has none, what somebody might try."""
+        phone = self.cluster.phones.get(self.name)
+        return phone.code() if phone else "000000"
+
     def sign_in(self, *, status: int = 0) -> Done:
         """Sign in anew, and write the configuration of `ssh` once."""
         shutil.rmtree(self.cluster.folder / f"home-{self.name}", ignore_errors=True)
         options = (f"--proxy={self.cluster.public}", f"--user={self.name}")
-        done = self.tsh("login", *options, stdin=self.password + "\n", status=status)
+        done = self.tsh("login", *options, stdin=f"{self.password}\n{self.code()}\n", status=status)
         if status == 0 and not self._config.exists():
-            self._config.write_text(self.tsh("config").out)
+            self._config.write_text(DIRECT.format(**self.cluster.settings) + self.tsh("config").out)
         return done
 
     def ssh_argv(self, command: str, *, login: str = "", options: Sequence[str] = ()) -> list[str]:

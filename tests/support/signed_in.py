@@ -33,8 +33,11 @@ class Proxy:
 
     address = "proxy.example.com:443"
 
-    def __init__(self, cluster: authorities.Cluster | None = None, **changes: Any) -> None:
+    def __init__(
+        self, cluster: authorities.Cluster | None = None, *, now: dt.datetime = NOW, **changes: Any
+    ) -> None:  # fmt: skip
         self.cluster = cluster or authorities.cluster()
+        self.now = now
         self.changes = changes
         self.asked: dict[str, Any] = {}
         self.identity: dict[str, Any] = {}
@@ -54,8 +57,8 @@ class Proxy:
         }
         answer = {
             "username": identity.name,
-            "cert": self.cluster.ssh(identity, ssh_key).line(),
-            "tls_cert": x509.pem(self.cluster.tls(identity, tls_key)),
+            "cert": self.cluster.ssh(identity, ssh_key, now=self.now).line(),
+            "tls_cert": x509.pem(self.cluster.tls(identity, tls_key, now=self.now)),
             "host_signers": [signer],
         }
         return {**answer, **self.changes}

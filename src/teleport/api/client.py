@@ -72,6 +72,7 @@ class AuthClient:
     async def close(self) -> None:
         """Cut the connection."""
         self._channel.close()
+        await self._channel.wait_closed()
 
     async def get(self, kind: str, name: str, *, sub_kind: str = "", with_secrets: bool = False) -> Resource[Any]:
         """Return a resource."""

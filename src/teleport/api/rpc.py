@@ -65,6 +65,7 @@ PACKAGE = "teleport.v1"
 _ERROR_KEY = "teleport-error-bin"
 _LONGEST_FIELD = 4096
 _REFUSAL_PATIENCE = 5.0
+_LAST_WORDS = 2.0
 _STREAMS_BEFORE_SETTINGS = 100
 """Calls at a time that a client makes before the server has said how many it takes (RFC 9113, 6.5.2)."""
 _WINDOW = Configuration(http2_connection_window_size=1 << 20, http2_stream_window_size=1 << 18)
@@ -312,6 +313,11 @@ class Channel:
         """Cut the connection."""
         self._inner.close()
 
+    async def wait_closed(self) -> None:
+        """Wait until the connection is released, for a moment at most."""
+        if self._inner.open:
+            await asyncio.wait([protocol.over for protocol in self._inner.open], timeout=_LAST_WORDS)
+
 
 async def _reply(stream: Any, method: Call[Q, R]) -> R | None:
     """Read one reply. One that was cut short is explained by the trailers, if the server could send them."""
@@ -329,12 +335,10 @@ class _InnerChannel(GrpcChannel):
         self._connect = connect
         self.lost: TeleportError | None = None
         """Why the last connection was refused, where the peer said so."""
+        self.open: set[_ClientProtocol] = set()
 
     def _protocol_factory(self) -> Any:
-        return _ClientProtocol(super()._protocol_factory(), self._on_lost)
-
-    def _on_lost(self, error: BaseException | None) -> None:
-        self.lost = of_our_certificate(error)
+        return _ClientProtocol(super()._protocol_factory(), self)
 
     async def _create_connection(self) -> Any:
         self.lost = None
@@ -353,11 +357,14 @@ class _InnerChannel(GrpcChannel):
 class _ClientProtocol(asyncio.Protocol):
     """grpclib's protocol of a client, of which the reason is kept when the connection is lost."""
 
-    def __init__(self, inner: Any, on_lost: Callable[[BaseException | None], None]) -> None:
+    def __init__(self, inner: Any, channel: _InnerChannel) -> None:
         self.inner = inner
-        self._on_lost = on_lost
+        self._channel = channel
+        self.over = asyncio.get_running_loop().create_future()
+        """Done when the connection is released."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._channel.open.add(self)
         self.inner.connection_made(transport)
         settings = self.inner.connection._connection.remote_settings
         settings[SettingCodes.MAX_CONCURRENT_STREAMS] = _STREAMS_BEFORE_SETTINGS
@@ -373,8 +380,10 @@ class _ClientProtocol(asyncio.Protocol):
         self.inner.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._on_lost(exc)
+        self._channel.lost = of_our_certificate(exc)
+        self._channel.open.discard(self)
         self.inner.connection_lost(exc)
+        self.over.set_result(None)
 
 
 _FAILURES = (GRPCError, StreamTerminatedError, ProtocolError, h2.exceptions.H2Error, OSError, AttributeError)

@@ -26,7 +26,7 @@ from teleport.base.errors import NotFound, TeleportError
 from teleport.base.struct import encode
 from teleport.model.events.access import AccessDenied
 from teleport.model.events.base import caller_fields
-from teleport.model.events.resource import shown_name
+from teleport.model.events.resource import shown_name, shown_word
 from teleport.model.identity import Identity, Traits
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.role import Role
@@ -122,11 +122,11 @@ class Authorizer:
 
     async def absent(self, rights: Rights, verb: str, kind: str, name: str) -> NotFound:
         """Return the error for a target that is not there, kept like one that is hidden."""
-        identity, conditions = rights.identity, rights.conditions
-        step = Step(condition="target", matched=False, wanted=f'{kind} "{name[:120]}"', found="none of that name")
+        identity, conditions, shown = rights.identity, rights.conditions, shown_word(kind, name[:120])
+        step = Step(condition="target", matched=False, wanted=f'{kind} "{shown}"', found="none of that name")
         record = explain.Record(
             code="POL-NOT-FOUND", user=identity.name, user_kind=identity.kind, roles=identity.roles,
-            request=f"{verb} {kind}/{name[:120]}", kind=kind, name=name[:120], time=conditions.now.isoformat(),
+            request=f"{verb} {kind}/{shown}", kind=kind, name=shown, time=conditions.now.isoformat(),
             client_ip=conditions.client_ip, visible=False, steps=(step,), nearest=0, succeed_if=(),
         )  # fmt: skip
         fingerprint = _absent_fingerprint(identity, conditions, kind, name)

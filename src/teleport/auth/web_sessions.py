@@ -71,6 +71,7 @@ class WebSessions:
         self, backend: Backend, store: Store, clock: Clock, entropy: Entropy, sign_in: SignIn, passwords: Passwords,
         certificates: UserCertificates, resources: Lister, *, idle: float = IDLE,
     ) -> None:  # fmt: skip
+        """`idle`: seconds after which a session that is not used ends; 0: not before its time."""
         self._backend = backend
         self._store = store
         self._clock = clock
@@ -79,7 +80,7 @@ class WebSessions:
         self._passwords = passwords
         self._certificates = certificates
         self._resources = resources
-        self._idle = dt.timedelta(seconds=idle)
+        self._idle = dt.timedelta(seconds=idle) if idle else None
 
     async def sign_in(self, who: Credentials, former: str) -> tuple[str, WebSession]:
         """See `api.services.web_sessions`. Raises what `auth.sign_in` raises."""
@@ -164,7 +165,7 @@ class WebSessions:
         return msgspec.structs.replace(identity, **changes)
 
     def _ends(self, session: _Stored) -> dt.datetime:
-        return min(session.expires, session.used + self._idle)
+        return session.expires if self._idle is None else min(session.expires, session.used + self._idle)
 
 
 def _caller_address(client_address: str) -> str:

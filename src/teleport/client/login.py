@@ -1,4 +1,4 @@
-"""Signing in: new keys, a password against certificates, and files under `~/.tsh`.
+"""Signing in: new keys, a password and a code against certificates, and files under `~/.tsh`.
 
 The private keys are made here and never leave this machine.
 """
@@ -6,7 +6,7 @@ The private keys are made here and never leave this machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
 from teleport.client import known_hosts
 from teleport.client.profile import Files, Home, Profile
+from teleport.client.second_factor import exchange
 from teleport.client.web_api import WebApi
 from teleport.model.naming import is_cluster_name
 from teleport.pki import codec, keys, ssh, x509
@@ -52,25 +53,24 @@ def sign_in(
     *,
     user: str,
     password: str,
+    code: Callable[[], str] = str,
     ttl_minutes: int = 0,
     entropy: Entropy,
 ) -> Profile:
-    """Sign in with a password and store the result as the current profile.
+    """Sign in and store the result as the current profile. `code` is asked if the cluster wants a second factor.
 
     Raises the proxy's error, or BadParameter (CLIENT-ANSWER, CLIENT-PROXY-NAME, PKI-*) when its answer is
     not what was asked for; nothing is stored then.
     """
     made = KeyPairs(keys.make_ed25519(entropy), keys.make_p256(entropy))
-    answer = proxy.post(
-        "/webapi/ssh/certs",
-        {
-            "user": user,
-            "password": password,
-            "ssh_pub_key": keys.ssh_line(keys.ssh_blob(made.ssh.public_key())),
-            "tls_pub_key": keys.public_pem(made.tls.public_key()),
-            "ttl": f"{ttl_minutes}m" if ttl_minutes else "0",
-        },
-    )
+    request = {
+        "user": user,
+        "password": password,
+        "ssh_pub_key": keys.ssh_line(keys.ssh_blob(made.ssh.public_key())),
+        "tls_pub_key": keys.public_pem(made.tls.public_key()),
+        "ttl": f"{ttl_minutes}m" if ttl_minutes else "0",
+    }
+    answer = exchange(proxy, settings, request, code)
     try:
         granted = msgspec.convert(answer, Answer)
         cluster, signer = str(settings["cluster_name"]), granted.host_signers[0]

@@ -118,7 +118,12 @@ class _Carrier:
 
 async def _command(connection: asyncssh.SSHClientConnection, command: str | None, ends: Ends) -> int:
     session = _Session(ends)
-    await connection.create_session(lambda: session, command, encoding=None)
+    try:
+        await connection.create_session(lambda: session, command, encoding=None)
+    except asyncssh.ChannelOpenError:
+        if not session.status.done():
+            raise
+        return session.status.result()  # the node has opened the channel and said on it why it runs nothing
     reading = tasks.spawn(session.pump(), name="tsh ssh: input", on_error=session.failed)
     try:
         return await session.status
@@ -140,6 +145,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def connection_made(self, chan: Any) -> None:
         self._channel = chan
         chan.set_write_buffer_limits(high=_HIGH, low=_LOW)
+        chan.resume_reading()  # before the request is answered: a refusal comes as text and an end
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         target = self._ends.stdout if datatype is None else self._ends.stderr

@@ -33,6 +33,7 @@ class BlockingTls:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=False)
         self._received = b""
+        self._established = False
         self._write_end = False
         self.ended = False
         """Whether the peer has said that it sends no more."""
@@ -43,11 +44,12 @@ class BlockingTls:
             try:
                 with self._named():
                     self._tls.do_handshake()
+                self._established = True
                 self._send_all()
                 return
             except ssl.SSLWantReadError:
                 self._send_all()
-                self._receive()
+                self.fill()
 
     @property
     def protocol(self) -> str:
@@ -66,7 +68,7 @@ class BlockingTls:
                 if self.ended:
                     raise Unavailable("NET-TLS-TRUNCATED", address=self.address) from None
                 if not self._decrypt():
-                    self._receive()
+                    self.fill()
         self._received = self._received[size:]
         if refusal is not None:
             raise refusal
@@ -97,6 +99,11 @@ class BlockingTls:
         """Encrypted bytes that wait for `flush`."""
         return self._outgoing.pending
 
+    def drop(self) -> None:
+        """Forget what waits for `flush`: the peer takes no more."""
+        self._outgoing.read()
+        self._write_end = True
+
     def flush(self) -> None:
         """Send as much as the socket takes. Raises Unavailable (NET-RESET)."""
         data = self._outgoing.read()
@@ -122,11 +129,6 @@ class BlockingTls:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
-
-    def _receive(self) -> None:
-        if self._incoming.eof:
-            raise Unavailable("NET-TLS-EOF", address=self.address)
-        self.fill()
 
     def _send_all(self) -> None:
         while self._outgoing.pending:
@@ -157,7 +159,8 @@ class BlockingTls:
             with contextlib.suppress(OSError):
                 self.sock.sendall(self._outgoing.read())  # the alert that tells the peer why
             if is_end(error):
-                raise Unavailable("NET-TLS-TRUNCATED", address=self.address) from error
+                code = "NET-TLS-TRUNCATED" if self._established else "NET-TLS-EOF"
+                raise Unavailable(code, address=self.address) from error
             raise tls_error(self.address, error) from error
 
     def _lost(self, error: OSError) -> Unavailable:
@@ -215,7 +218,7 @@ class _Join:
     def _ready(self, descriptor: int) -> None:
         if descriptor == self._tls.sock.fileno():
             if self._tls.pending:
-                self._tls.flush()
+                self._send()
             if not self._out:
                 self._tls.fill()
             return
@@ -223,6 +226,14 @@ class _Join:
             self._write()
         if descriptor == self._source:
             self._read(descriptor)
+
+    def _send(self) -> None:
+        """A peer that takes no more may have said why: reading goes on."""
+        try:
+            self._tls.flush()
+        except Unavailable:
+            self._source = None
+            self._tls.drop()
 
     def _read(self, source: int) -> None:
         try:

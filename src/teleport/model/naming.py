@@ -7,6 +7,7 @@ another name is refused when it enters. Logins have a narrower grammar (`model.l
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -106,6 +107,15 @@ def check_text(what: str, field: str, text: str) -> None:
     if len(text) > MAX_TEXT or _unprintable(text, allowed="\n\t"):
         problem = f"longer than {MAX_TEXT} characters" if len(text) > MAX_TEXT else "not printable"
         raise BadParameter("KIND-TEXT", kind=what, field=field, problem=problem)
+
+
+def check_time(what: str, field: str, moment: dt.datetime | None) -> None:
+    """Raise BadParameter (KIND-TIME) for a moment that has no place in UTC: hours at the ends of the calendar."""
+    try:
+        if moment is not None:
+            moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise BadParameter("KIND-TIME", kind=what, field=field) from None
 
 
 def check_metadata(what: str, name: str, description: str, labels: Mapping[str, str], namespace: str) -> None:

@@ -81,7 +81,7 @@ class ArchiveWriter:
             _write(self._file, entry.tobuf(tarfile.USTAR_FORMAT))
         except ValueError:  # the format ends at 256 characters and 8 GiB
             raise BadParameter("BACKUP-NAME", name=name[:120]) from None
-        return Member(os.lseek(self._file, 0, os.SEEK_CUR), size)
+        return Member(os.lseek(self._file, 0, os.SEEK_CUR), size, mode)
 
     def _pad(self, size: int) -> None:
         _write(self._file, bytes(-size % BLOCK))

@@ -89,7 +89,7 @@ class Proxy:
                 listen_address=listen,
                 public_addresses=[str(address) for address in settings.proxy.public],
             ),
-            auth_settings=ping.auth_settings(second_factor="off"),
+            auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
         )
         doors = node_access(
             settings, client=self._auth.client("Proxy"), registrar=self._auth.client("Instance"),

@@ -76,7 +76,8 @@ class ControlPlane:
                 entropy=self._entropy,
                 cluster=settings.cluster_name,
                 host_id=self._host_uuid,
-                second_factor="off",
+                second_factor=settings.auth.authentication.required,
+                web_idle=float(settings.auth.web_idle_timeout),
             )
             await service.start()
             stack.push_async_callback(service.close)

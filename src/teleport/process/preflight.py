@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from teleport.base.errors import BadParameter, NotSupported, Unavailable
-from teleport.process.settings import Settings
+from teleport.process.settings import NO_SECOND_FACTOR, Settings
 
 UNFINISHED = "restore-unfinished"
 """A file of this name in the data directory: a restore was interrupted there."""
 
 
 def check(settings: Settings) -> None:
-    """Raise BadParameter (PROC-NO-SERVICE), NotSupported (PROC-AGENT-ALONE, PROC-SPLIT-PORTS) or Unavailable
-    (PROC-RESTORE-UNFINISHED)."""
+    """Raise BadParameter (PROC-NO-SERVICE, PROC-NO-SECOND-FACTOR), NotSupported (PROC-AGENT-ALONE,
+    PROC-SPLIT-PORTS) or Unavailable (PROC-RESTORE-UNFINISHED)."""
     check_services(settings)
+    off = settings.auth.enabled and settings.auth.authentication.required == "off"
+    if off and not settings.allow_no_second_factor:
+        raise BadParameter("PROC-NO-SECOND-FACTOR", source=settings.source, variable=NO_SECOND_FACTOR)
     if (settings.data_dir / UNFINISHED).exists():
         raise Unavailable("PROC-RESTORE-UNFINISHED", path=settings.data_dir)
 

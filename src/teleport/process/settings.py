@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import socket
 import sys
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_yaml import TeleportYaml
 
 DEFAULT_CONFIG = "/etc/teleport.yaml"
+NO_SECOND_FACTOR = "TELEPORT_ALLOW_NO_SECOND_FACTOR"
+"""Environment variable that permits `second_factor: off`."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Settings:
     version: str
     """Version of the format that the file says: `v1`, `v2`, `v3`, or nothing."""
     log: LogSettings
+    allow_no_second_factor: bool = False
+    """Whether the environment permits `second_factor: off`."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -87,6 +92,11 @@ def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk) ->
 
     Raises NotFound (PROC-CONFIG-MISSING), BadParameter (PROC-CONFIG-BASE64) and what reading it raises.
     """
+    allowed = environment.get(NO_SECOND_FACTOR, "").lower() in ("yes", "true", "on", "1")
+    return dataclasses.replace(_find(flag, environment, disk), allow_no_second_factor=allowed)
+
+
+def _find(flag: str | None, environment: Mapping[str, str], disk: Disk) -> Settings:
     inline = environment.get("TELEPORT_CONFIG", "")
     if flag is None and inline:
         try:

@@ -51,8 +51,8 @@ class Server:
 
     def _read(self, connection):
         """Read all of a request: who closes before that resets the connection."""
-        data = b""
-        while b"\r\n\r\n" not in data or (b"POST" in data and not data.endswith(b"}")):
+        data = connection.recv(65536)
+        while (data[:1] != b"\x16" and b"\r\n\r\n" not in data) or (b"POST" in data and not data.endswith(b"}")):
             data += connection.recv(65536)
         return data
 
@@ -120,9 +120,8 @@ def test_nobody_listens():
     assert f"https://{address}/webapi/ping" in error.fix
 
 
-@pytest.mark.parametrize("host", ["x" * 64 + ".example", "no.such.host.invalid"])
-def test_name_that_does_not_resolve(host):
-    assert failure(WebApi(Address(host, 1)).get, "/").code == "CLIENT-UNREACHABLE"
+def test_name_that_cannot_resolve():
+    assert failure(WebApi(Address("x" * 64 + ".example", 1)).get, "/").code == "CLIENT-UNREACHABLE"
 
 
 def test_silent_server_is_given_up():

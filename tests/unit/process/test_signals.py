@@ -126,11 +126,7 @@ def test_usr1_shows_a_stuck_loop_and_no_values():
         found = program.lines("in thread MainThread")
         program.process.stdin.write(b"\n")
         text = "\n".join(found)
-        at = found.index("goroutine 2 [running]:")
-        assert (
-            found[at + 1].endswith("secret_argument(...)")
-            or "secret_argument(...)" in text[text.index("goroutine 2") :]
-        )
+        assert "secret_argument(...)" in text[text.index("goroutine 2 [running]:") :]
         assert "hunter2" not in text
 
 

@@ -91,7 +91,7 @@ class Failing:
     def __init__(self, error):
         self.error = error
 
-    async def describe_invite(self, token):
+    async def describe_invite(self, token, browser):
         raise self.error
 
 

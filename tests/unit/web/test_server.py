@@ -54,7 +54,10 @@ def test_two_lengths_are_refused():
 
 def test_head_that_is_too_large_is_refused():
     async def story(site):
-        for line in (b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nA: " + b"x" * 9000 + b"\r\n\r\n"):
+        for line in (
+            b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: " + b"x" * 9000 + b"\r\n\r\n",
+        ):
             assert parse(await site.raw(line)).status == 400
 
     site(story)

@@ -28,7 +28,7 @@ def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool) 
 
     \b
     tsh login --proxy=teleport.example.com --user=alice
-    The password is asked for on the terminal, or read as one line from standard input.
+    Password and code are asked for on the terminal, or read as two lines from standard input.
     """
     clock = SystemClock()
     home = Home.from_environment(os.environ, SystemDisk())
@@ -55,6 +55,7 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
         settings,
         user=user,
         password=_password(user),
+        code=_code,
         ttl_minutes=ttl or 0,
         entropy=SystemEntropy(),
     )
@@ -81,16 +82,25 @@ def _address(proxy: str | None, known: Profile | None) -> str:
 
 
 def _password(user: str) -> str:
-    try:
-        if sys.stdin.isatty():
-            password = getpass.getpass(f"Enter password for Teleport user {user}: ")
-        else:
-            password = sys.stdin.readline().rstrip("\r\n")
-    except EOFError:
-        password = ""
+    password = _typed(f"Enter password for Teleport user {user}: ")
     if not password:
         raise BadParameter("CLIENT-NO-PASSWORD", user=user)
     return password
+
+
+def _code() -> str:
+    code = _typed("Enter an OTP code from a device: ")
+    if not code:
+        raise BadParameter("CLIENT-NO-CODE")
+    return code
+
+
+def _typed(prompt: str) -> str:
+    """Return what is typed on the terminal, or the next line of standard input."""
+    try:
+        return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    except EOFError:
+        return ""
 
 
 @click.command("logout")

@@ -38,6 +38,16 @@ PAGES = {
         why="the proxy is of another version, or something between changed its answer",
         fix="compare `tsh version` with the version of the cluster",
     ),
+    "CLIENT-NO-CODE": Page(
+        what="no code was typed",
+        why="this cluster asks for the six digits of an authenticator app beside the password",
+        fix="type what the app shows now; scripts send it as the second line of standard input, after the password",
+    ),
+    "CLIENT-FACTOR": Page(
+        what="the cluster asks for a second factor that this program does not know: {kind}",
+        why="this build signs in with a password and the code of an authenticator app",
+        fix="compare `tsh version` with the version of the cluster",
+    ),
     "CLIENT-WEB-CERT": Page(
         what="the certificate of {address} is not trusted: {problem}",
         why="it was not issued by an authority that this machine knows, or is for another name",

@@ -3,10 +3,20 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "PROC-NO-SECOND-FACTOR": Page(
+        what="{source}: second factors may not be switched off",
+        why="with a password alone, whoever learns it is that user; the file says `second_factor: off`",
+        fix="remove that line, or, for a test cluster, start it with {variable}=yes in its environment",
+    ),
     "PROC-NOT-READY": Page(
         what="the service {service} was not ready after {seconds} s",
         why="it waits for something: a port, a disk, or another service",
         fix="start again with -d and look at the last lines of that service",
+    ),
+    "PROC-ENDED": Page(
+        what="the service {service} has ended by itself",
+        why="a service runs until the process stops; this is a defect",
+        fix="start again with -d and report the last lines of that service",
     ),
     "PROC-NO-SERVICE": Page(
         what="no service is enabled",
