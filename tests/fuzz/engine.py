@@ -199,7 +199,8 @@ class Fuzzer:
 
     def _try(self, data: bytes) -> tuple[object, str]:
         """Return the answer to an input, and the problem that it makes, if any."""
-        answer, problem = None, ""
+        answer: object = None
+        problem = ""
         began = time.process_time()
         self.report.executions += 1
         try:

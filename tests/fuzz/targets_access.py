@@ -8,8 +8,10 @@ import datetime as dt
 from typing import Any
 
 from teleport.access import explain, labels, predicate, traits
+from teleport.access.denial import Step
 from teleport.base import regexp
 from teleport.base.errors import BadParameter
+from teleport.base.struct import encode
 from teleport.model import template
 from teleport.model.login import is_login
 from tests.fuzz.engine import Target, plain, register, text
@@ -76,7 +78,7 @@ _TRAITS = {"logins": ("alice", "root,bob"), "team": ("ops", "^(a*)*$", "a*b*c", 
 def _selector(data: bytes) -> object:
     """Lines of `key\\0value` make a selector; it is asked about labels, and its two answers must agree."""
     lines = [line.partition("\0") for line in text(data).split("\n")[:8]]
-    wanted = {key: value for key, _, value in lines}
+    wanted: dict[str, str | tuple[str, ...]] = {key: value for key, _, value in lines}
     selector = labels.Selector(wanted, _TRAITS)
     answers = []
     for found in ({"env": "prod"}, {"env": "a" * 4000}, {"": "", "env": "a\nb"}, {}):
@@ -179,7 +181,7 @@ _STEP = {"condition": "logins", "matched": False, "wanted": "[a]", "found": "b",
 _RECORD = explain.Record(
     code="POL-NO-LOGIN", user="alice", user_kind="human", roles=("dev",), request="ssh b@n", kind="node", name="n",
     time=dt.datetime(2026, 1, 1, tzinfo=dt.UTC).isoformat(), client_ip="", visible=True, nearest=0,
-    steps=(explain.Step(**_STEP), explain.Step(condition="locks", matched=True, wanted="", found="")),  # type: ignore[arg-type]
+    steps=(Step(**_STEP), Step(condition="locks", matched=True, wanted="", found="")),  # type: ignore[arg-type]
     succeed_if=("add login",),
 )  # fmt: skip
 
@@ -187,7 +189,7 @@ _RECORD = explain.Record(
 def _record(data: bytes) -> object:
     found = explain.from_record(data)
     shown = explain.tree(found)
-    assert explain.from_record(explain.encode(found)) == found
+    assert explain.from_record(encode(found)) == found
     return found.nearest, min(len(shown.splitlines()), 9)
 
 
@@ -195,7 +197,7 @@ register(
     Target(
         "access.explain",
         plain(_record),
-        lambda: [explain.encode(_RECORD)],
+        lambda: [encode(_RECORD)],
         dictionary=(
             b'"nearest":-1',
             b'"nearest":99',

@@ -116,7 +116,7 @@ def _statuses(client: h2.connection.H2Connection, answer: bytes) -> list[str]:
     found = []
     for event in client.receive_data(answer):
         if isinstance(event, (h2.events.ResponseReceived, h2.events.TrailersReceived)):
-            found += [value for name, value in event.headers or () if name == "grpc-status"]
+            found += [str(value) for name, value in event.headers or () if str(name) == "grpc-status"]
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+from typing import Any
 
 import msgspec
 import yaml as pyyaml
@@ -13,7 +14,7 @@ from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.model import address, document, naming, ref
 from teleport.model.config import teleport_yaml
 from teleport.model.events import base as events
-from teleport.model.resource import dump
+from teleport.model.resource import dump, load
 from teleport.net import dial
 from tests.fuzz.engine import Target, plain, register, text
 from tests.fuzz.targets_text import YAML
@@ -48,7 +49,7 @@ def _documents() -> list[bytes]:
     texts, plain_forms = [], []
     for name, sample in SAMPLES.items():
         with contextlib.suppress(TeleportError):  # a sample that this build refuses is none to begin with
-            made = document.kinds.load(sample)
+            made = load(sample)
             texts.append(document.dump_yaml([made], secrets=True).encode())
             plain_forms.append(json.dumps(dump(made, secrets=True)).encode())
         assert name
@@ -175,7 +176,7 @@ register(
 def _events() -> list[bytes]:
     made = []
     for name, shape in events.every().items():
-        needed = {field.name: "x" for field in msgspec.structs.fields(shape) if field.required}
+        needed: dict[str, Any] = {field.name: "x" for field in msgspec.structs.fields(shape) if field.required}
         if name != "unknown":
             made.append(events.encode(shape(**needed)))
     stamp = b'"time":"2026-01-02T03:04:05.678Z","uid":"u","cluster_name":"c",'
@@ -236,8 +237,9 @@ def _dial_address(data: bytes) -> object:
 
 
 _ADDRESSES = [b"example.com:443", b"[::1]:22", b"[fe80::1%eth0]:22", b":3080", b"10.0.0.1", b"unix:/run/x.sock", b"::1"]
-_PLACES = (b":", b"[", b"]", b"%", b"::", b"unix:/", b"unix:", b"://", b"65535", b"65536", b"0", b".", b"..", b"*",
-           b"\n", b"\x1b[2J", b"\xd9\xa1", b"\xed\xa0\x80", b"\0", b" ", b"a" * 254, b"1.2.3.4", b"@", b"/")  # fmt: skip
+_PLACES = (b":", b"[", b"]", b"%", b"::", b"unix:/", b"unix:", b"://", b"65535", b"65536", b"0", b".", b"..",
+           b"*", b"\n", b"\x1b[2J", b"\xd9\xa1", b"\xed\xa0\x80", b"\0", b" ", b"a" * 254, b"1.2.3.4", b"@",
+           b"/")  # fmt: skip
 
 register(Target("model.address", plain(_listen_address), lambda: _ADDRESSES, dictionary=_PLACES))
 register(Target("net.dial.address", plain(_dial_address), lambda: _ADDRESSES, dictionary=_PLACES))

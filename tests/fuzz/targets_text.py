@@ -116,14 +116,14 @@ def _duration(data: bytes) -> object:
     again = Duration.parse(str(found))
     assert math.isclose(again, found, abs_tol=1e-3), (str(found), found)
     assert str(Duration.parse(str(again))) == str(again)
-    return found == 0, str(found)[-2:]
+    return not found, str(found)[-2:]
 
 
 def _custom(data: bytes) -> object:
     """The same types from JSON: whatever stands there, the decoder's own error or a value."""
     found = decode(data, _Inner)
     assert decode(encode(found), _Inner).enabled == found.enabled
-    return found.enabled.on, found.poll == 0
+    return found.enabled.on, bool(found.poll)
 
 
 register(

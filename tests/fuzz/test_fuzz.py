@@ -10,6 +10,7 @@ import logging
 
 import pytest
 
+from tests.fuzz import engine
 from tests.fuzz import targets as every
 from tests.fuzz.engine import CORPUS, Fuzzer, Target, targets
 
@@ -48,9 +49,9 @@ def test_every_folder_of_the_corpus_belongs_to_a_target() -> None:
 
 
 def broken(data: bytes) -> object:
-    """A parser with three defects: an error it does not name, a law it breaks, a loop that does not end."""
+    """A parser with an error that it does not name, a law that it breaks, and a loop that does not end."""
     if data[:1] == b"a":
-        return 1 // len(data[9:])
+        return 1 // 0
     if data[:1] == b"b":
         assert data[1:] != b"", "a law"
     while data[:1] == b"c":
@@ -60,14 +61,17 @@ def broken(data: bytes) -> object:
     return data[:2]
 
 
-def test_the_engine_sees_what_it_is_for() -> None:
+def test_the_engine_sees_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "HANG", 0.05)
     target = Target(
         "nothing", lambda: every.plain(broken)(), lambda: [b"axxxxxxxx", b"ax", b"b", b"c", b"d", b"e"], (LookupError,)
     )
     with Fuzzer(target, 1) as fuzzer:
         assert fuzzer.fuzz(0.0).executions >= 6
         assert fuzzer.report.answers == 2
-        (law, hang) = fuzzer.report.failures
+        (error, law, hang) = fuzzer.report.failures
+    assert error.data == b"a"
+    assert error.problem.startswith("ZeroDivisionError at test_fuzz.py:")
     assert law.data == b"b"
     assert law.problem.startswith("AssertionError at test_fuzz.py:")
     assert (hang.data, hang.problem[:5]) == (b"c", "Hang:")

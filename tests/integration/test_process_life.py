@@ -27,18 +27,16 @@ from tests.support.processes import tree, wait_for
 
 
 @pytest.fixture(scope="module")
-def alice(tmp_path_factory: pytest.TempPathFactory) -> User:
-    first = Cluster(tmp_path_factory.mktemp("life"))
-    with first.running():
-        first.role("walker", logins=["{{internal.logins}}"])
-        return first.sign_up("alice", ["walker"], [OWN])
-
-
-@pytest.fixture
-def cluster(alice: User) -> Iterator[Cluster]:
-    alice.cluster.write_configs()
-    with alice.cluster.running() as running:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One running server for all tests; those that end it start it again."""
+    with Cluster(tmp_path_factory.mktemp("life")).running() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def alice(cluster: Cluster) -> User:
+    cluster.role("walker", logins=["{{internal.logins}}"])
+    return cluster.sign_up("alice", ["walker"], [OWN])
 
 
 def new_log(cluster: Cluster, start: int) -> str:
@@ -174,6 +172,11 @@ def test_hangup_takes_level_and_certificate_and_names_the_rest(cluster: Cluster,
     wait_for_line(cluster, start, "The configuration was not reloaded")
     cluster.write_configs()
     assert cluster.teleport("debug", "get-log-level").out == 'Current log level "DEBUG"\n'
+    start = len(cluster.log)
+    os.kill(cluster.pid, signal.SIGHUP)
+    line = wait_for_line(cluster, start, "Reloaded the configuration")
+    assert "reloaded:teleport.log,proxy_service.https_keypairs failed:nothing need_restart:nothing" in line
+    assert served(cluster) == before
 
 
 # Ending

@@ -39,9 +39,9 @@ class RawH2:
         if data := self.h2.data_to_send() + extra:
             await self.stream.write(data)
 
-    async def until(self, wanted: Callable[[h2.events.Event], bool]) -> h2.events.Event:
+    async def until(self, wanted: Callable[[h2.events.Event], bool], seconds: float = 20) -> h2.events.Event:
         """Read until an event is as wanted; fails at the end of the connection."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             while True:
                 for event in self.events:
                     if wanted(event):
@@ -50,20 +50,20 @@ class RawH2:
                 await self.flush()
                 await self._read()
 
-    async def until_end(self) -> None:
+    async def until_end(self, seconds: float = 20) -> None:
         """Read until the server ends the connection."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             while not self.ended:
                 await self._read()
 
-    async def trailers(self, number: int) -> dict[str, str]:
+    async def trailers(self, number: int, seconds: float = 20) -> dict[str, str]:
         """Return the trailers of a call, or the headers of an answer that is nothing but trailers."""
 
         def is_last(event: h2.events.Event) -> bool:
             headers = isinstance(event, h2.events.TrailersReceived | h2.events.ResponseReceived)
             return headers and event.stream_id == number and event.stream_ended is not None
 
-        found = await self.until(is_last)
+        found = await self.until(is_last, seconds)
         return dict(found.headers)  # type: ignore[attr-defined]
 
     @property

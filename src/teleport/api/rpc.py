@@ -303,7 +303,11 @@ class Channel:
             async with opened as stream:
                 await stream.send_message(request, end=True)
                 await stream.recv_initial_metadata()
-                while (reply := await _reply(stream, method)) is not None:
+                while True:
+                    with stream._wrapper:  # ends the wait when the connection is lost
+                        reply = await _reply(stream, method)
+                    if reply is None:
+                        break
                     yield reply
                 await stream.recv_trailing_metadata()
         except _FAILURES as error:

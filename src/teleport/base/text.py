@@ -36,8 +36,8 @@ def table(
 
 
 def pairs(rows: Mapping[str, object]) -> list[str]:
-    """Return the lines of a table without heading: names left, values right."""
-    width = max((columns(name) for name in rows), default=0)
+    """Return the lines of a table without heading: names left, values right, two blanks between them."""
+    width = max((columns(name) for name in rows), default=0) + 1
     return [_row([name, escape(str(value))], [width, 0]) for name, value in rows.items()]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from asyncssh.packet import SSHPacket
 
@@ -18,12 +18,19 @@ from teleport.net.socket_stream import Turnstile
 from teleport.net.ssh_channel import Session, SessionChannel
 from teleport.net.stream import Peer
 
+if TYPE_CHECKING:
+    from teleport.net.ssh import ServerConnection
+
 HELD = 1024 * 1024
 """Bytes from the client that wait here before its window closes."""
 
 
 class DirectChannel(SessionChannel):
-    """A channel that is a connection: it takes no requests."""
+    """A channel that is a connection: every request is answered with failure, and changes nothing."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        super().__init__(connection)
+        self._used = True
 
     _known_requests: ClassVar[dict[str, Callable[[SessionChannel, SSHPacket], bool | None]]] = {}
 
@@ -95,7 +102,7 @@ class StreamSession(Session):
             while not self._incoming:
                 if self._input_over:
                     return b""
-                await self._wait()
+                await self._until_changed()
             data = self._incoming.popleft()
             if len(data) > limit:
                 self._incoming.appendleft(data[limit:])
@@ -143,9 +150,9 @@ class StreamSession(Session):
 
     async def _until_writable(self) -> None:
         while self._holds and not self._over:
-            await self._wait()
+            await self._until_changed()
 
-    async def _wait(self) -> None:
+    async def _until_changed(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import errno
 import hashlib
 import json
 import os
@@ -108,9 +109,19 @@ def make(data_dir: Path, target: Path, *, clock: Clock, entropy: Entropy) -> Sum
             finally:
                 os.close(file)
         with map_errors(str(target)):
-            os.link(draft, target)  # unlike a rename, fails when something is there by now
+            _name(draft, target)
         staging.sync(target.parent)
     return summary
+
+
+def _name(draft: Path, target: Path) -> None:
+    """Give the finished archive its name; what stands there by now is not replaced."""
+    try:
+        os.link(draft, target)  # unlike a rename, fails when something is there
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        os.rename(draft, target)  # a file system without second names for a file
 
 
 def _copy_store(data_dir: Path, copy: Path) -> Mapping[str, Mapping[str, str]]:

@@ -13,7 +13,7 @@ from typing import TextIO
 import msgspec
 
 from teleport.base.errors import TeleportError
-from teleport.base.log import logger
+from teleport.base.log import get_level, logger
 from teleport.process.settings import LogSettings, Settings
 
 log = logger("PROC:1")
@@ -53,6 +53,7 @@ class Reloader:
     def __init__(self, settings: Settings, reread: Callable[[], Settings], *, debug: bool = False) -> None:
         """`reread` reads the configuration as the start did; `debug` is the flag that wins over its level."""
         self._settings = settings
+        self._log = settings.log
         self.parts = Parts()
         self._reread = reread
         self._debug = debug
@@ -61,13 +62,16 @@ class Reloader:
     def reload(self) -> None:
         """Apply what can be applied and tell the log what was, what was not, and what needs a restart."""
         log.info('Got signal "hangup", reloading the configuration.')
+        level = get_level()
         try:
             new = self._reread()
             self._reopen(new.log)
         except TeleportError as error:
             log.error("The configuration was not reloaded, the process goes on with the former one", error=error)
             return
-        applied = [LOG] if changes(self._settings.log, new.log, LOG) else []
+        # The level may also have been changed through the debug service since.
+        applied = [LOG] if changes(self._log, new.log, LOG) or get_level() != level else []
+        self._log = new.log
         failed = []
         for key, apply in self.parts.items():
             try:

@@ -80,7 +80,7 @@ async def following(kinds=KINDS):
 async def until(condition):
     """Wait in virtual time for a condition."""
     async with asyncio.timeout(600):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - virtual time costs nothing
             await asyncio.sleep(0.01)
 
 

@@ -88,6 +88,15 @@ def test_nothing_is_overwritten(data, tmp_path):
     assert refused(data, tmp_path / "b.tar").code == "DISK-EXISTS"
 
 
+def test_on_a_file_system_without_links(data, tmp_path, monkeypatch):
+    def link(*paths):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(backup.os, "link", link)
+    save(data, tmp_path / "b.tar")
+    assert sorted(os.listdir(tmp_path)) == ["b.tar", "data"]
+
+
 def test_without_a_store_there_is_nothing_to_save(tmp_path):
     assert refused(tmp_path, tmp_path.parent / "b.tar").code == "BACKUP-NOTHING"
 

@@ -45,6 +45,18 @@ def test_the_level_changes(errors):
     assert "reloaded:teleport.log failed:nothing need_restart:nothing" in errors()
 
 
+def test_the_log_is_compared_with_what_is_in_force(errors):
+    new = [settings("DEBUG"), settings("DEBUG"), settings("INFO"), settings("INFO")]
+    one = Reloader(settings(), lambda: new.pop(0))
+    for expected in ("reloaded:teleport.log", "reloaded:nothing", "reloaded:teleport.log"):
+        one.reload()
+        assert expected in errors()
+    log.set_level("ERROR")  # through the debug service
+    one.reload()
+    assert log.get_level() == "INFO"
+    assert "reloaded:teleport.log" in errors()
+
+
 def test_the_flag_wins(errors):
     reloader(settings("ERROR"), debug=True).reload()
     assert log.get_level() == "DEBUG"

@@ -74,7 +74,10 @@ def _reply(messages: Any, request: Any, names: list[str], files: Mapping[str, Fi
 
 
 def _file_of(symbol: str, files: Mapping[str, FileDescriptor]) -> FileDescriptor | None:
-    try:
-        return files.get(_POOL.FindFileContainingSymbol(symbol).name)
-    except KeyError:
-        return None
+    """Return the file of a symbol, or of what it belongs to: the pool does not know methods and fields by name."""
+    for name in (symbol, symbol.rpartition(".")[0]):
+        try:
+            return files.get(_POOL.FindFileContainingSymbol(name).name)
+        except KeyError:
+            continue
+    return None

@@ -24,6 +24,8 @@ from teleport.model.resource import KindInfo, Resource
 
 LARGEST_INPUT = 1_000_000
 """Bytes of a file of resources."""
+NO_PROGRAM = 127
+"""Status by which shells say that a program cannot be started."""
 
 
 @click.command("get")
@@ -41,6 +43,8 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
     tctl get roles,locks
     """
     wanted = refs(words)
+    if output_format != "yaml" and len({ref.info.name for ref in wanted}) > 1:
+        raise BadParameter("CLI-MIXED-KINDS")
 
     async def work(client: AuthClient) -> list[Resource[Any]]:
         return [found for ref in wanted for found in await _fetch(client, ref, with_secrets)]
@@ -48,8 +52,6 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
     found = call(config, work)
     if output_format == "yaml":
         click.echo(document.dump_yaml(found, secrets=with_secrets), nl=False)
-    elif len({ref.info.name for ref in wanted}) > 1:
-        raise BadParameter("CLI-MIXED-KINDS")
     elif output_format == "json":
         show([resource.dump(entry, secrets=with_secrets) for entry in found], "json")
     else:
@@ -113,6 +115,8 @@ def _read(file: str) -> str:
         else:
             with Path(file).open("rb") as source:
                 raw = source.read(LARGEST_INPUT + 1)
+        if len(raw) > LARGEST_INPUT:
+            raise BadParameter("CLI-FILE", path=file, problem=f"it has more than {LARGEST_INPUT} bytes")
         return raw.decode()
     except FileNotFoundError:
         raise NotFound("CLI-NO-FILE", path=file) from None
@@ -173,7 +177,7 @@ def edit(word: tuple[str, ...], config: str | None) -> None:
     if after is None:
         click.echo("nothing was changed", err=True)
         return
-    if (after.name, type(after)) != (before.name, type(before)):
+    if (after.name, after.sub_kind, type(after)) != (before.name, before.sub_kind, type(before)):
         raise BadParameter("CLI-EDIT-RENAME", kind=type(before).info.name, name=before.name)
     changed = after.with_metadata(revision=before.metadata.revision)
     written = call(config, lambda client: client.update(changed))
@@ -188,9 +192,12 @@ def _edited(before: Resource[Any]) -> Resource[Any] | None:
         path = Path(folder) / f"{type(before).info.name}.yaml"
         path.touch(mode=0o600)
         path.write_text(text)
-        finished = subprocess.run([*shlex.split(editor), str(path)], check=False)
-        if finished.returncode != 0:
-            raise BadParameter("CLI-EDITOR", editor=editor, status=finished.returncode)
+        try:
+            status = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
+        except (OSError, ValueError):  # there is no such program, or its words cannot be told apart
+            status = NO_PROGRAM
+        if status != 0:
+            raise BadParameter("CLI-EDITOR", editor=editor, status=status)
         changed = path.read_text()
     if changed == text:
         return None

@@ -93,12 +93,12 @@ PAGES = {
         fix="set TELEPORT_EDITOR, VISUAL or EDITOR to an editor that works here",
     ),
     "CLI-MIXED-KINDS": Page(
-        what="resources of several kinds cannot be shown in one table",
-        why="each kind has columns of its own",
-        fix="add --format=yaml or --format=json, or name one kind",
+        what="mixed resource types only support YAML formatting",
+        why="a table has the columns of one kind, and programs read a JSON array of one shape",
+        fix="leave --format out, or name one kind",
     ),
     "CLI-LOCK-TIMES": Page(
-        what="use only one of --ttl and --expires",
+        what="use only one of --expires and --ttl",
         why="both say when the lock ends",
         fix="leave one of them out; with neither, the lock stays until it is removed",
     ),
