@@ -95,9 +95,12 @@ def _web(request: Callable[[bytes], bytes]) -> Callable[[], Any]:
 _LOGIN = {"user": "alice", "password": "p", "ssh_pub_key": "ssh-ed25519 AAAA", "tls_pub_key": "-----BEGIN", "ttl": "1h"}
 
 
-def _post(body: bytes) -> bytes:
+_FINISH = {**_LOGIN, "totp_code": "123456", "webauthn_challenge_response": None, "route_to_cluster": "c"}
+
+
+def _post(body: bytes, path: str = "/webapi/ssh/certs") -> bytes:
     head = f"Host: h\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return f"POST /webapi/ssh/certs HTTP/1.1\r\n{head}".encode() + body
+    return f"POST {path} HTTP/1.1\r\n{head}".encode() + body
 
 
 register(
@@ -119,6 +122,17 @@ register(
             b"null",
             b"9" * 5000,
         ),
+    )
+)
+register(
+    Target(
+        "web.mfa",
+        _web(lambda body: _post(body, f"/webapi/mfa/login/{'begin' if len(body) % 4 == 0 else 'finish'}")),
+        lambda: [json.dumps(_FINISH).encode(), b'{"user":"a","pass":"b","passwordless":false}'],
+        (),
+        is_json=True,
+        limit=70_000,
+        dictionary=(b'"totp_code":', b'"\\u0075ser":"root",', b'"passwordless":true', b"\xff", b"[" * 3000, b"null"),
     )
 )
 _REQUESTS = [

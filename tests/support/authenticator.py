@@ -24,12 +24,12 @@ class Authenticator:
 
     def __init__(self, secret: str) -> None:
         text = secret.replace(" ", "")
-        self._secret = base64.b32decode(text + "=" * (-len(text) % 8))
+        self.secret = base64.b32decode(text + "=" * (-len(text) % 8))
         self._last = 0
 
     def at(self, step: int) -> str:
         """Return the code of a step."""
-        digest = hmac.new(self._secret, struct.pack(">Q", step), hashlib.sha1).digest()
+        digest = hmac.new(self.secret, struct.pack(">Q", step), hashlib.sha1).digest()
         at = digest[19] & 15
         return f"{(struct.unpack('>I', digest[at : at + 4])[0] & 0x7FFFFFFF) % 1000000:06}"
 

@@ -43,7 +43,7 @@ def list_and_watch(channel: grpc.Channel) -> Any:
     kinds = [next(changes).type]
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    kinds += [change.type for change, _ in zip(changes, range(2), strict=False)]
+    kinds += [next(changes).type for _ in range(2)]
     changes.cancel()
     page = stub.List(resources_pb2.ListRequest(kind="role", limit=1), timeout=PATIENCE)
     role = stub.Get(resources_pb2.GetRequest(kind="role", name="access"), timeout=PATIENCE)

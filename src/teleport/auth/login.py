@@ -48,13 +48,14 @@ class Login:
     async def complete_invite(self, request: SignUp) -> str:
         found = await self._invites.find(request.token)
         user, address = found.link.user, address_of(request.client_address)
+        password = await self._passwords.put_op(user, request.password)
         enrol = await self._factors.enrol_ops(
             user, found.link.seed, request.browser, request.code, name=request.device_name, client_ip=address
         )  # fmt: skip
         ops: Sequence[Op] = (
             *found.burn,
             Check(key_of(info_of(User), user), Present()),
-            await self._passwords.put_op(user, request.password),
+            password,
             *enrol,
             self._attempts.clear_op(user),
             self._audit.op(UserPasswordChange(user=user, user_kind=1, addr_remote=address)),

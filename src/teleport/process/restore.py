@@ -210,7 +210,7 @@ def _switch(new: Path, data_dir: Path, *, full: bool, inside: bool, clock: Clock
     with map_errors(str(data_dir)):
         if full:
             # Under its later name already before: an interruption after the exchange leaves it where it belongs.
-            former = data_dir.with_name(f"{data_dir.name}.replaced-{clock.now():%Y%m%dT%H%M%SZ}")
+            former = _free_name(f"{data_dir}.replaced-{clock.now():%Y%m%dT%H%M%SZ}")
             os.rename(new, former)
             _exchange(former, data_dir)
         else:
@@ -221,6 +221,12 @@ def _switch(new: Path, data_dir: Path, *, full: bool, inside: bool, clock: Clock
             os.rename(new, data_dir)
     staging.sync(data_dir.parent)
     return former
+
+
+def _free_name(wanted: str) -> Path:
+    """Return the path, or with a number where something stands there already."""
+    names = (wanted, *(f"{wanted}-{number}" for number in range(2, 1000)))
+    return Path(next(name for name in names if not os.path.lexists(name)))
 
 
 def _exchange(new: Path, old: Path) -> None:

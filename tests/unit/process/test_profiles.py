@@ -35,6 +35,8 @@ def test_cpu_time_is_found_where_it_was_spent():
         spent[labels["thread"]] = spent.get(labels["thread"], 0) + values[1]
     assert spent["burn"] > 50_000_000
     assert spent.get("idle", 0) < spent["burn"] / 10
+    idle = [values[0] for _, values, labels in found["samples"] if labels["thread"] == "idle"]
+    assert sum(idle) < 3  # waiting is no CPU time
     functions = {frame[0] for frames, _, labels in found["samples"] if labels["thread"] == "burn" for frame in frames}
     assert any(name.endswith("burn") for name in functions)
 

@@ -113,6 +113,8 @@ def test_a_full_folder_is_refused_and_kept_with_force(data, saved):
     assert done.former == data.with_name("data.replaced-20300101T000000Z")
     assert numbers(done.former) == 11
     assert sorted(os.listdir(data.parent)) == ["b.tar", "data", done.former.name]
+    again = bring_back(saved, data, force=True)
+    assert again.former == data.with_name("data.replaced-20300101T000000Z-2")
 
 
 def test_not_under_a_running_process(data, saved):
@@ -153,6 +155,27 @@ def test_into_an_empty_mount_point(saved, mounted):
     bring_back(saved, mounted)
     assert numbers(mounted) == 10
     assert sorted(os.listdir(mounted)) == ["backend", "host_uuid", "keys", "lost+found", "webproxy_cert.pem"]
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_a_mount_point_interrupted_cannot_be_started(saved, mounted, monkeypatch, moves):
+    """Without the store, a process would make a new cluster; the marker keeps it from that."""
+    real, left = os.rename, [moves]
+
+    def rename(*paths):
+        if not left[0]:
+            raise OSError(5, "Input/output error")
+        left[0] -= 1
+        real(*paths)
+
+    monkeypatch.setattr(restore.os, "rename", rename)
+    with pytest.raises(TeleportError):
+        bring_back(saved, mounted)
+    assert (mounted / UNFINISHED).exists()
+    assert not (mounted / "backend").exists()
+    left[0] = 100
+    bring_back(saved, mounted)
+    assert numbers(mounted) == 10
 
 
 def test_a_full_mount_point_is_refused(saved, mounted):

@@ -16,7 +16,7 @@ import click
 from teleport.api.client import AuthClient
 from teleport.base.errors import AlreadyExists, BadParameter, NotFound, NotSupported
 from teleport.base.text import table, terminal_width
-from teleport.cli.common import show
+from teleport.cli.common import format_option, show
 from teleport.cli.tctl.session import call, collect, config_option, messages
 from teleport.model import document, resource
 from teleport.model.ref import Ref, refs
@@ -208,11 +208,24 @@ def _edited(before: Resource[Any]) -> Resource[Any] | None:
 
 
 @click.command("api-resources")
-def api_resources() -> None:
-    """List the kinds of resources with their aliases and versions."""
-    rows = [
-        (info.name, ",".join(info.aliases[1:]), ",".join(info.versions), ",".join(sorted(info.writable)))
+@format_option
+@config_option
+def api_resources(output_format: str, config: str | None) -> None:
+    """List the kinds of resources with their aliases and versions. No cluster is asked."""
+    kinds = [
+        {
+            "kind": info.name,
+            "aliases": list(info.aliases[1:]),
+            "versions": list(info.versions),
+            "commands": sorted(info.writable),
+        }
         for info in resource.every()
+    ]
+    if output_format != "text":
+        show(kinds, output_format)
+        return
+    rows = [
+        [kind["kind"], *(",".join(kind[column]) for column in ("aliases", "versions", "commands"))] for kind in kinds
     ]
     for line in table(["Kind", "Aliases", "Versions", "Commands"], rows):
         click.echo(line)

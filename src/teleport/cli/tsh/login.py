@@ -63,12 +63,16 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
 
 
 def _known(home: Home, proxy: str | None) -> Profile | None:
-    try:
-        if proxy is None:
+    """Return the earlier sign-in that is meant. A damaged one at a proxy that is named is written anew."""
+    if proxy is None:
+        try:
             return home.current()
-        wanted = address_of(proxy)
+        except NotFound:
+            return None
+    wanted = address_of(proxy)
+    try:
         profile = home.load(wanted.host)
-    except NotFound:
+    except (NotFound, BadParameter):
         return None
     return profile if not wanted.port or profile.web_proxy_addr == str(wanted) else None
 

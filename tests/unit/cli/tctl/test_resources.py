@@ -247,7 +247,8 @@ def test_editor_sees_a_private_copy_that_is_gone_afterwards(host, editor, tmp_pa
     host.tctl("create", stdin=role("e-private"))
     told = tmp_path / "told"
     editor(
-        f"open({str(told)!r}, 'w').write(f'{{path}} {{os.stat(path).st_mode:o}} {{os.stat(os.path.dirname(path)).st_mode:o}}')"
+        "def mode(path): return os.stat(path).st_mode\n"
+        f"open({str(told)!r}, 'w').write(f'{{path}} {{mode(path):o}} {{mode(os.path.dirname(path)):o}}')"
     )
     host.tctl("edit", "role/e-private")
     path, mode, folder = told.read_text().split()
@@ -280,3 +281,5 @@ def test_kinds_are_listed(host):
     lines = host.tctl("api-resources").out.splitlines()
     assert lines[0].split() == ["Kind", "Aliases", "Versions", "Commands"]
     assert any(line.startswith("role ") for line in lines)
+    (found,) = (kind for kind in json.loads(host.tctl("api-resources", "-f", "json").out) if kind["kind"] == "role")
+    assert found["commands"] == ["create", "edit", "rm"]

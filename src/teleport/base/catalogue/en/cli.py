@@ -58,17 +58,17 @@ PAGES = {
         fix="check its permissions and its encoding, for example with `file {path}`",
     ),
     "CLI-CREATE-KIND": Page(
-        what="creating resources of type {kind!r} is not supported",
+        what='creating resources of type "{kind}" is not supported',
         why="the cluster makes these itself",
         fix="run `tctl api-resources` to see what can be done with each kind",
     ),
     "CLI-EDIT-KIND": Page(
-        what="editing resources of type {kind!r} is not supported",
+        what='editing resources of type "{kind}" is not supported',
         why="the cluster keeps these itself",
         fix="run `tctl api-resources` to see what can be done with each kind",
     ),
     "CLI-RM-KIND": Page(
-        what="deleting resources of type {kind!r} is not supported",
+        what='deleting resources of type "{kind}" is not supported',
         why="the cluster needs them",
         fix="run `tctl api-resources` to see what can be done with each kind",
     ),
