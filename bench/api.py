@@ -120,6 +120,7 @@ async def certificates() -> list[Row]:
 
         service._passwords.matches = matches  # type: ignore[method-assign]
         ssh, tls = keys.make_ed25519(made.entropy), keys.make_p256(made.entropy)
+        password = str(made.entropy)
         login, proxy = service.methods["/teleport.v1.Login/Login"], made.caller(f"{HOST}.{CLUSTER}", "host", "Proxy")
         public = {
             "ssh_public_key": keys.ssh_line(keys.ssh_blob(ssh.public_key())),
@@ -128,7 +129,7 @@ async def certificates() -> list[Row]:
 
         async def sign_in(worker: int) -> None:
             request = login_pb2.LoginRequest(
-                user=f"user-{worker}", password="x", client_address="192.0.2.1:1", **public
+                user=f"user-{worker}", password=password, client_address="192.0.2.1:1", **public
             )
             await login.run(proxy, request)
 
@@ -180,11 +181,12 @@ async def listing() -> list[Row]:
             ):
                 times = []
                 for _ in range(ROUNDS + 1):
-                    began = time.perf_counter()
+                    began, computed = time.perf_counter(), time.process_time()
                     found = [entry async for entry in client.list("node", **how)]  # type: ignore[arg-type]
-                    times.append(time.perf_counter() - began)
+                    times.append((time.perf_counter() - began, time.process_time() - computed))
                 assert found
-                rows.append((f"list of 10,000 nodes, {title}", f"{statistics.median(times[1:]) * 1e3:.0f} ms"))
+                wall, computing = (statistics.median(column) * 1e3 for column in zip(*times[1:], strict=True))
+                rows.append((f"list of 10,000 nodes, {title}", f"{wall:.0f} ms, {computing:.0f} ms of computing"))
         return rows
 
 

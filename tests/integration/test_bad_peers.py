@@ -12,11 +12,12 @@ import json
 import os
 import re
 import resource
+import select
 import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import h2.config
@@ -26,13 +27,14 @@ import pytest
 
 from teleport.base.entropy import SeededEntropy
 from teleport.pki import keys
-from tests.support.cluster import NAME, OWN, Cluster, User
+from tests.support.cluster import NAME, OWN, PASSWORD, Cluster, User
 from tests.support.processes import wait_for
 from tests.support.tls import authority
 from tests.unit.wire.test_tls_hello import openssl_hello
 
 SOAK = bool(os.environ.get("TELEPORT_SOAK"))
 HALF_OPEN = 10_000 if SOAK else 1_000
+_AT_ONCE = 400
 PER_PEER = 64 * 1024
 """Bytes of memory that a peer may cost who has proven nothing."""
 SOON = 2.0
@@ -249,9 +251,9 @@ def test_whoever_has_no_certificate_reaches_ping_alone(cluster: Cluster) -> None
 def test_a_foreign_certificate_is_refused_in_the_handshake(cluster: Cluster, tmp_path: Path) -> None:
     pair = tmp_path / "pair.pem"
     pair.write_bytes(authority("somebody else").issue("alice"))
-    with dial_tls(cluster, AUTH_ALPN, certificate=(pair, pair)) as sock:  # in TLS 1.3 the client is told afterwards
-        with pytest.raises(ssl.SSLError, match=r"(?i)bad.certificate|unknown.ca"):
-            sock.recv(1)
+    sock = dial_tls(cluster, AUTH_ALPN, certificate=(pair, pair))  # in TLS 1.3 the client is told afterwards
+    with sock, pytest.raises(ssl.SSLError, match=r"(?i)bad.certificate|unknown.ca"):
+        sock.recv(1)
 
 
 def test_a_certificate_without_its_key_gets_nowhere(cluster: Cluster, alice: User, tmp_path: Path) -> None:
@@ -376,8 +378,8 @@ def test_a_request_that_could_be_read_in_two_ways_ends_the_connection(cluster: C
 @pytest.mark.parametrize(
     "path",
     ["/static/../../../etc/passwd", "/static/%2e%2e/%2e%2e/etc/passwd", "/static/..%2f..%2fetc/passwd",
-     "//evil.example/", "/\\evil.example", "/web/invite/%0d%0aSet-Cookie:x=y", "/%00", "/%ff%fe", "/web/invite/" + "a" * 7000,
-     "http://evil.example/", "/webapi/ping/../../x", "/.git/config"],
+     "//evil.example/", "/\\evil.example", "/web/invite/%0d%0aSet-Cookie:x=y", "/%00", "/%ff%fe",
+     "/web/invite/" + "a" * 7000, "http://evil.example/", "/webapi/ping/../../x", "/.git/config"],
 )  # fmt: skip
 def test_no_path_leads_elsewhere(cluster: Cluster, path: str) -> None:
     answer = exchange(cluster, f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
@@ -403,34 +405,45 @@ def many_descriptors(count: int) -> Iterator[int]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def half_hello(sock: socket.socket) -> None:
-    sock.sendall(HELLO[:200])
+def crowd(cluster: Cluster, count: int, begin: bytes, peers: contextlib.ExitStack) -> None:
+    """Open connections as fast as the server takes them, and send the same beginning on each."""
+    for start in range(0, count, _AT_ONCE):
+        batch = [peers.enter_context(socket.socket()) for _ in range(min(_AT_ONCE, count - start))]
+        for sock in batch:
+            sock.setblocking(False)
+            sock.connect_ex(address(cluster))
+        for sock in batch:
+            sock.settimeout(20)
+            waiting = select.poll()
+            waiting.register(sock, select.POLLOUT)
+            assert waiting.poll(20_000), "the server takes no connection"
+            with contextlib.suppress(ConnectionError):
+                sock.send(begin)
 
 
-def whole_hello(sock: socket.socket) -> None:
-    """Half a handshake: the server has answered and waits for our keys."""
-    sock.sendall(HELLO)
+BEGINNINGS = {
+    "silence": b"",
+    "half a hello": HELLO[:200],
+    "a whole hello": HELLO,
+    "a whole hello for the auth service": AUTH_HELLO,
+}
+"""After a whole one the server has answered, and waits for our keys."""
 
 
-def nothing(sock: socket.socket) -> None:
-    """Connected, and silent."""
-
-
-@pytest.mark.parametrize("begin", [nothing, half_hello, whole_hello], ids=lambda begin: begin.__name__)
+@pytest.mark.parametrize("begin", BEGINNINGS)
 def test_half_open_peers_cost_little_and_disturb_nobody(
-    cluster: Cluster, alice: User, begin: Callable[[socket.socket], None], capsys: pytest.CaptureFixture[str]
+    cluster: Cluster, alice: User, begin: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alone, before, used = usual(alice), settled(cluster), memory(cluster)
     with many_descriptors(HALF_OPEN) as count, contextlib.ExitStack() as peers:
-        for _ in range(count):
-            begin(peers.enter_context(dial(cluster)))
+        crowd(cluster, count, BEGINNINGS[begin], peers)
         slowest = max(ping(cluster) for _ in range(5))
         listed = usual(alice)
         peak, open_then = memory(cluster), descriptors(cluster)
     each = (peak - used) / count
     tell(
         capsys,
-        f"{count} peers, {begin.__name__}: {each / 1024:.1f} KB each, ping at most {slowest * 1000:.0f} ms, "
+        f"{count} peers, {begin}: {each / 1024:.1f} KB each, ping at most {slowest * 1000:.0f} ms, "
         f"tsh ls {listed:.2f} s (alone {alone:.2f} s), {open_then - before} descriptors more",
     )
     assert slowest < SOON
@@ -475,7 +488,8 @@ def test_readers_that_do_not_read_are_not_written_for(cluster: Cluster, capsys: 
 
 def test_guesses_are_answered_alike_until_the_lock_out_and_after_it(cluster: Cluster, alice: User) -> None:
     """Whether a name exists, whether it is locked out, whether the guess was right: nothing shows but the count."""
-    bob = cluster.sign_up("bob", ["walker"], [OWN])
+    assert cluster.browser().set_password(cluster.invite("bob", ["walker"], [OWN]), PASSWORD).status == 200
+    code = User(cluster, "bob").code()
     entropy = SeededEntropy(3)
     body = {
         "ssh_pub_key": keys.ssh_line(keys.ssh_blob(keys.make_ed25519(entropy).public_key())),
@@ -494,12 +508,12 @@ def test_guesses_are_answered_alike_until_the_lock_out_and_after_it(cluster: Clu
         finally:
             connection.close()
 
-    tries = [*((f"wrong guess {number}", "000000") for number in range(7)), (bob.password, bob.code())]
+    tries = [*((f"wrong guess {number}", "000000") for number in range(6)), (PASSWORD, code)]
     known, unknown = ([guess(name, *words) for words in tries] for name in ("bob", "mallory"))
     assert known == unknown
     assert known[-1] == known[-2], "what is right after the lock-out is told like what is wrong"
     assert known[0] != known[-1]
-    for other in ("BOB", " bob", "bob ", "bob\0", "b\u043eb", "bob\u200b"):
-        status, _ = guess(other, bob.password, bob.code())
+    for other in ("BOB", "bob ", "b\u043eb"):
+        status, _ = guess(other, PASSWORD, code)
         assert status in (400, 401, 403, 429), "another spelling is another person (CVE-2025-6004)"
     assert alice.tsh("ls").status == 0

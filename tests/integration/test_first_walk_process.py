@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.cluster import BIN, OWN, Cluster, User, free_ports
+from tests.support.cluster import OWN, Cluster, User, free_ports
 from tests.support.processes import Process, tree
 
 ROOT = Path(__file__).parents[2]
@@ -62,7 +62,7 @@ def records(cluster: Cluster) -> int:
 
 def shown(cluster: Cluster) -> tuple[str, str]:
     """Return what a restart must not change, as the command prints it."""
-    return cluster.tctl("status").out, cluster.tctl("get", "users,cert_authority").out
+    return cluster.tctl("status").out, cluster.tctl("get", "user/alice,cert_authority").out
 
 
 def test_a_restart_keeps_everything(cluster: Cluster, house: House) -> None:
@@ -83,7 +83,6 @@ def test_kill_nine_and_start_again(cluster: Cluster, alice: User) -> None:
     cluster.start()
     assert records(cluster) > count
     assert alice.ssh("echo in").out == "in\n"
-    alice.sign_in()
 
 
 def test_the_end_does_not_wait_for_sessions(cluster: Cluster, alice: User) -> None:
@@ -119,10 +118,9 @@ def test_a_second_process_is_refused(cluster: Cluster, alice: User) -> None:
 def test_without_the_signer(cluster: Cluster, alice: User) -> None:
     """When the signer is gone, signing in fails at once with a code; what needs no signature works on."""
     os.kill(cluster.helper("teleport-signer").pid, signal.SIGKILL)
-    refused = alice.cluster.run(
-        str(BIN / "tsh"), "login", f"--proxy={cluster.public}", "--user=alice", stdin=alice.password + "\n", status=1,
-        env=cluster.environment("somewhere-new"),
-    )  # fmt: skip
+    late = User(cluster, "late")
+    assert cluster.browser().set_password(cluster.invite("late", ["walker"]), late.password).status == 200
+    refused = late.sign_in(status=1)
     assert "PKI-SIGNER-GONE" in refused.err
     assert "restart" in refused.err
     assert alice.ssh("echo in").out == "in\n"
@@ -176,7 +174,7 @@ def test_log_levels_at_the_start(alice: User) -> None:
 )
 def test_ca_keys_are_in_the_signer_alone(cluster: Cluster, alice: User) -> None:
     """The bytes of the authorities' private keys are in no memory image of any process but the signer's."""
-    alice.sign_in()  # the keys of the user authority have been used
+    cluster.sign_up("mona", ["walker"])  # the keys of the user authority have been used
     keys = sorted((cluster.data / "keys").iterdir())
     assert len(keys) >= 3
     with alice.session():

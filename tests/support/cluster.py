@@ -329,7 +329,7 @@ class User:
         return phone.code() if phone else "000000"
 
     def sign_in(self, *, status: int = 0, code: str = "") -> Done:
-        """Sign in anew, with another code than the app shows if one is given, and write the configuration of `ssh` once."""
+        """Sign in anew, and write the configuration of `ssh` once. `code` is typed instead of what the app shows."""
         shutil.rmtree(self.cluster.folder / f"home-{self.name}", ignore_errors=True)
         options = (f"--proxy={self.cluster.public}", f"--user={self.name}")
         done = self.tsh("login", *options, stdin=f"{self.password}\n{code or self.code()}\n", status=status)

@@ -46,10 +46,12 @@ HELLO = b"SSH-2.0-test\r\n"
 
 
 class CountingNode:
-    """Listens, counts, says its banner, echoes, and says `END` after the client's end."""
+    """Listens, counts, says its banner, echoes, and says `END` after the client's end; a stubborn one just stays."""
 
     def __init__(self, banner: bytes = BANNER) -> None:
         self.banner = banner
+        self.stubborn = False
+        self.received = b""
         self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -77,8 +79,11 @@ class CountingNode:
         with contextlib.suppress(OSError):
             writer.write(self.banner)
             while data := await reader.read(65536):
+                self.received = (self.received + data)[:1000]
                 writer.write(data)
                 await writer.drain()
+            if self.stubborn:
+                return
             writer.write(b"END")
             await writer.drain()
         writer.close()

@@ -76,7 +76,7 @@ class Resources:
         while True:
             batch = await self._store.list(info, after, limit, sub_kind=selection.sub_kind)
             for resource in batch:
-                if chosen(resource) and all(rights.may(verb, resource) for verb in verbs):
+                if chosen(resource) and rights.shows(verbs, resource):
                     found.append(resource)
                 after = _place(resource, info, selection)
                 if len(found) == limit:

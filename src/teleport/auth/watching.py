@@ -11,7 +11,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from teleport.access.action import Target
 from teleport.api.caller import Caller, check_validity
 from teleport.api.messages import Change, Name
 from teleport.auth.authorize import Authorizer, Rights
@@ -113,7 +112,7 @@ class _View:
         rights = await self.check()
         for info in self._infos:
             for resource in await store.list(info):
-                if self._sees(rights, resource):
+                if rights.shows(self._verbs, resource):
                     self._seen.add(_name_of(resource))
 
     async def change(self, event: ResourceEvent) -> Change | None:
@@ -121,7 +120,7 @@ class _View:
         rights = await self.check()
         if isinstance(event, ResourceChanged):
             name = _name_of(event.resource)
-            if name.kind in self._kinds and self._sees(rights, event.resource):
+            if name.kind in self._kinds and rights.shows(self._verbs, event.resource):
                 self._seen.add(name)
                 return Change("put", resource=event.resource)
         elif isinstance(event, Init):
@@ -132,9 +131,6 @@ class _View:
             return None
         self._seen.discard(name)
         return Change("delete", gone=name)
-
-    def _sees(self, rights: Rights, target: Target) -> bool:
-        return all(rights.may(verb, target) for verb in self._verbs)
 
 
 def _name_of(resource: Resource[object]) -> Name:

@@ -36,7 +36,7 @@ from teleport.store.resources import Resources as Store
 IDLE = Duration(600)
 """Seconds after which a session that is not used ends."""
 _NOTED = 30.0
-"""Use is noted at most this often (seconds): a session may end this much early."""
+"""Use is noted at most this often (seconds), oftener for a short idle time: a session may end this much early."""
 _TOKEN = 32
 _FORM = re.compile(r"[0-9a-f]{64}")
 
@@ -81,6 +81,7 @@ class WebSessions:
         self._certificates = certificates
         self._resources = resources
         self._idle = dt.timedelta(seconds=idle) if idle else None
+        self._noted = min(_NOTED, idle / 20) if idle else _NOTED
 
     async def sign_in(self, who: Credentials, former: str) -> tuple[str, WebSession]:
         """See `api.services.web_sessions`. Raises what `auth.sign_in` raises."""
@@ -123,7 +124,7 @@ class WebSessions:
             await self._backend.commit(Delete(found.item.key))
             raise
         now = self._clock.now()
-        if (now - found.session.used).total_seconds() >= _NOTED:
+        if (now - found.session.used).total_seconds() >= self._noted:
             used = msgspec.structs.replace(found.session, used=now)
             noted = Put(found.item.key, msgspec.json.encode(used), self._ends(used), At(found.item.revision))
             try:

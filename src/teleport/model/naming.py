@@ -23,6 +23,8 @@ MAX_TEXT = 4096
 RESERVED_PREFIX = "teleport.internal/"
 """Labels that only the cluster itself sets."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
+"""What most names look like: looking at each character of them is not needed."""
 _LABEL_KEY = re.compile(r"[A-Za-z0-9/._:*-]+")
 _CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -37,6 +39,8 @@ def name_problem(name: str) -> str:
     """
     if not 0 < len(name) <= MAX_NAME:
         return "it is empty" if not name else f"it is longer than {MAX_NAME} characters"
+    if _PLAIN.fullmatch(name) is not None:
+        return ""
     for char in name:
         if char in "/,":
             return f"it contains {char!r}, which separates names"
@@ -129,4 +133,6 @@ def check_metadata(what: str, name: str, description: str, labels: Mapping[str, 
 
 
 def _unprintable(text: str, allowed: str) -> bool:
+    if text.isascii() and text.isprintable():
+        return False
     return any(char not in allowed and unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)

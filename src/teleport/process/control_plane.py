@@ -60,6 +60,7 @@ class ControlPlane:
         self._host_uuid = host_uuid
         self._service: AuthService | None = None
         self._inner: set[asyncio.Task[None]] = set()
+        self._clients: list[AuthClient] = []
         self.address = ""
         """Where the Auth Service listens for TLS, once it is ready."""
 
@@ -101,7 +102,7 @@ class ControlPlane:
             await service.run()
 
     def client(self, system_role: str) -> AuthClient:
-        """Return a client for a service of this process, which acts as `system_role`."""
+        """Return a client for a service of this process, which acts as `system_role`; closed with this one."""
         own = {"Instance": ("Instance", "Node", "Proxy")}.get(system_role, (system_role,))
         identity = Identity(
             name=f"{self._host_uuid}.{self._settings.cluster_name}",
@@ -121,9 +122,13 @@ class ControlPlane:
             task.add_done_callback(self._inner.discard)
             return near
 
-        return AuthClient(over_stream(dial))
+        client = AuthClient(over_stream(dial))
+        self._clients.append(client)
+        return client
 
     async def _end_inner(self) -> None:
+        for client in self._clients:
+            await client.close()
         for task in list(self._inner):
             await tasks.cancel(task)
 

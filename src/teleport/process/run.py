@@ -21,6 +21,7 @@ from teleport.net.network import SystemNetwork
 from teleport.pki.signer import SignerProcess
 from teleport.process import preflight
 from teleport.process.assembly import World, services
+from teleport.process.children import Child
 from teleport.process.debug import DebugService
 from teleport.process.drain import DrainableNetwork
 from teleport.process.life import Life
@@ -71,6 +72,7 @@ async def _main(
     signals: Signals,
     pulse: Pulse,
 ) -> None:
+    host_uuid = _host_uuid(settings, disk, entropy)
     signer = SignerProcess(settings.data_dir)
     network = DrainableNetwork(SystemNetwork(), kept=(str(settings.auth.listen),))
     world = World(
@@ -80,11 +82,13 @@ async def _main(
         network=network,
         signer=signer,
         spawner=spawner,
-        host_uuid=_host_uuid(settings, disk, entropy),
+        host_uuid=host_uuid,
         parts=reloader.parts,
     )
     entries = services(settings, world)
     supervisor = Supervisor(entries, entropy=entropy)
+    children = [Child("signer", signer.pid), *([Child("spawner", spawner.pid)] if spawner is not None else [])]
+    supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
         debug = DebugService(network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=pulse)
         supervisor.entries.insert(0, Entry(debug, critical=False))

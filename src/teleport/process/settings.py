@@ -7,7 +7,6 @@ value means.
 from __future__ import annotations
 
 import base64
-import binascii
 import dataclasses
 import socket
 import sys
@@ -100,9 +99,10 @@ def _find(flag: str | None, environment: Mapping[str, str], disk: Disk) -> Setti
     inline = environment.get("TELEPORT_CONFIG", "")
     if flag is None and inline:
         try:
-            return make(teleport_yaml.load(base64.b64decode(inline, validate=True).decode(), "TELEPORT_CONFIG"), "")
-        except (binascii.Error, UnicodeDecodeError):
+            text = base64.b64decode(inline, validate=True).decode()
+        except ValueError:  # neither base64 nor, within it, text
             raise BadParameter("PROC-CONFIG-BASE64") from None
+        return make(teleport_yaml.load(text, "TELEPORT_CONFIG"), "")
     named = flag or environment.get("TELEPORT_CONFIG_FILE", "")
     path = named or DEFAULT_CONFIG
     if not disk.exists(path):

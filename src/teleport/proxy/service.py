@@ -23,6 +23,8 @@ from teleport.wire.tls_hello import ClientHello
 
 log = logger("PROXY")
 
+GRACE = 1.0
+"""Seconds that connections get to end by themselves when the service stops: many wait for nothing in particular."""
 AUTH_PREFIX = "teleport-auth@"
 """Beginning of the ALPN name that asks for the Auth Service; the cluster's name follows in hex."""
 
@@ -49,6 +51,7 @@ class ProxyService:
         self._context = context
         self._web = web
         self._nodes = nodes
+        self._auth_is_down = False
         self.address = ""
         """Where the service listens, once it is ready."""
 
@@ -77,11 +80,25 @@ class ProxyService:
             ready()
             await listener.serve_forever()
         finally:
-            await listener.close()
+            await listener.close(GRACE)
 
     async def _pass_to_auth(self, stream: RoutedStream, hello: ClientHello) -> None:
-        auth = await self._network.dial(self._auth_address())
-        await Relay(stream, auth).run()
+        await Relay(stream, await self._dial_auth()).run()
+
+    async def _dial_auth(self) -> Stream:
+        """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""
+        address = self._auth_address()
+        try:
+            auth = await self._network.dial(address)
+        except TeleportError as error:
+            if not self._auth_is_down:
+                log.warn("The Auth Service cannot be reached, clients are turned away", address=address, error=error)
+            self._auth_is_down = True
+            raise
+        if self._auth_is_down:
+            log.info("The Auth Service can be reached again", address=address)
+        self._auth_is_down = False
+        return auth
 
     async def _serve_web(self, stream: RoutedStream, hello: ClientHello) -> None:
         opened = await tls.server_handshake(stream, self._context, server_name=hello.server_name)

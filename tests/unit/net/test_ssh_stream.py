@@ -16,6 +16,8 @@ from asyncssh.constants import (
     MSG_CHANNEL_OPEN_CONFIRMATION,
     MSG_CHANNEL_OPEN_FAILURE,
     MSG_CHANNEL_WINDOW_ADJUST,
+    MSG_USERAUTH_BANNER,
+    MSG_USERAUTH_FAILURE,
     MSG_USERAUTH_SUCCESS,
     OPEN_ADMINISTRATIVELY_PROHIBITED,
 )
@@ -59,7 +61,7 @@ def made() -> tuple[Any, HostKey, keys.PrivateKey, bytes]:
     ours, entropy = cluster(seed=3), SeededEntropy(5)
     host, key = keys.make_ed25519(entropy), keys.make_ed25519(entropy)
     blob = ours.ssh(ours.host_identity(), keys.ssh_blob(host.public_key())).blob
-    certificate = ours.ssh(ours.identity(), keys.ssh_blob(key.public_key())).blob
+    certificate = ours.ssh(ours.identity(principals=("root",)), keys.ssh_blob(key.public_key())).blob
     return ours, HostKey(keys.private_openssh(host), blob), key, certificate
 
 
@@ -67,15 +69,21 @@ def made() -> tuple[Any, HostKey, keys.PrivateKey, bytes]:
 def play(made: tuple[Any, HostKey, keys.PrivateKey, bytes]) -> Callable[..., Forwarding]:
     """Run a scene with a client that is signed in and, unless `opened` is False, has opened a channel."""
     ours, host, key, certificate = made
-    trust = net_ssh.Trust(clock=ManualClock(NOW), cluster=ours.name, authorities=lambda: ours.both, user_names=True)
 
-    def run(scene: Scene, *, window: int = 1 << 20, opened: bool = True, user: str = "root") -> Forwarding:
+    def run(
+        scene: Scene, *, window: int = 1 << 20, opened: bool = True, user: str = "root", user_names: bool = True
+    ) -> Forwarding:  # fmt: skip
+        trust = net_ssh.Trust(
+            clock=ManualClock(NOW), cluster=ours.name, authorities=lambda: ours.both, user_names=user_names
+        )
+
         async def main() -> Forwarding:
             handler = Forwarding()
             task, stream = serve(trust, [host], handler)
             client = await connect(stream)
             client.prove(user, certificate, key)
-            assert (await client.reply())[0] == MSG_USERAUTH_SUCCESS
+            if user_names:
+                assert (await client.reply())[0] == MSG_USERAUTH_SUCCESS
             if opened:
                 client.open_channel(b"direct-tcpip", 7, TARGET, window=window)
                 assert (await client.reply())[0] == MSG_CHANNEL_OPEN_CONFIRMATION
@@ -237,3 +245,12 @@ def test_the_users_own_name_is_accepted_where_nobody_has_an_account(play: Play) 
     async def scene(client: RawClient, session: StreamSession) -> None: ...
 
     assert play(scene, opened=False, user="alice").calls == ["authorize alice alice"]
+
+
+def test_elsewhere_the_users_own_name_is_no_login(play: Play) -> None:
+    async def scene(client: RawClient, session: StreamSession) -> None:
+        assert (await client.reply())[0] == MSG_USERAUTH_BANNER
+        assert (await client.reply())[0] == MSG_USERAUTH_FAILURE
+
+    made = play(scene, opened=False, user="alice", user_names=False)
+    assert made.calls == ["refused PKI-LOGIN-NOT-IN-PRINCIPALS alice"]

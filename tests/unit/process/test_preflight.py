@@ -2,10 +2,11 @@
 
 import pytest
 
+from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotSupported, Unavailable
 from teleport.model.config import teleport_yaml
 from teleport.process import preflight
-from teleport.process.settings import make
+from teleport.process.settings import find_config, make
 
 
 def settings(text, data="/nonexistent"):
@@ -35,6 +36,26 @@ def test_nothing_enabled_is_refused():
     with pytest.raises(BadParameter) as caught:
         preflight.check(settings(f"version: v3\n{off}"))
     assert caught.value.code == "PROC-NO-SERVICE"
+
+
+OFF = "version: v3\nauth_service: {authentication: {second_factor: off}}\n"
+
+
+def test_second_factors_are_switched_off_only_with_leave_of_the_environment(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(f"teleport: {{data_dir: {tmp_path}}}\n{OFF}")
+    for said in ({}, {"TELEPORT_ALLOW_NO_SECOND_FACTOR": "no"}, {"TELEPORT_ALLOW_NO_SECOND_FACTOR": ""}):
+        with pytest.raises(BadParameter) as caught:
+            preflight.check(find_config(str(path), said, SystemDisk()))
+        assert caught.value.code == "PROC-NO-SECOND-FACTOR"
+    for word in ("yes", "YES", "true", "1"):
+        preflight.check(find_config(str(path), {"TELEPORT_ALLOW_NO_SECOND_FACTOR": word}, SystemDisk()))
+
+
+def test_without_an_auth_service_second_factors_are_no_matter():
+    with pytest.raises(NotSupported) as caught:
+        preflight.check(settings(OFF.replace("auth_service: {", "auth_service: {enabled: no, ")))
+    assert caught.value.code == "PROC-AGENT-ALONE"
 
 
 def test_half_a_restore_is_refused(tmp_path):

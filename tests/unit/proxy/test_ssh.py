@@ -213,11 +213,14 @@ def test_a_client_that_does_not_speak_ssh_is_cut_off(world: World, alice: Person
 
         def talk() -> bytes:
             tls.give(b"GET / HTTP/1.1\r\n\r\n")
-            tls.flush()
+            tls.give_end()
+            while tls.pending:
+                tls.flush()
             return read_all(tls)
 
         with contextlib.closing(tls.sock), contextlib.suppress(Unavailable):
             assert b"GET" not in await asyncio.to_thread(talk)
+        assert made.node.received == b""
 
     play(world, scene)
 
@@ -379,13 +382,18 @@ def test_the_proxy_proves_itself_to_stock_ssh(world: World, tmp_path: Path) -> N
 
 
 def test_a_client_that_leaves_ends_its_way_to_the_node(world: World, alice: Person) -> None:
+    """Also when the node does not care that nobody is there any more."""
+
     async def scene(made: Stage) -> None:
-        task = asyncio.get_running_loop().create_task(
+        made.node.stubborn = True
+        running = asyncio.get_running_loop().create_task(
             made.ssh(alice, "-W", "node-1:22", "root@localhost", stdin=HELLO + b"x" * 100)
         )
-        await task
+        await made.node.met.wait()
+        (relay,) = [task for task in asyncio.all_tasks() if task.get_name() == "ssh-jump"]
+        running.cancel()  # kills the client
         async with asyncio.timeout(20):
-            await made.node.idle.wait()
+            await asyncio.wait([running, relay])
 
     play(world, scene)
 

@@ -18,6 +18,11 @@ PAGES = {
         why="a service runs until the process stops; this is a defect",
         fix="start again with -d and report the last lines of that service",
     ),
+    "PROC-CHILD-GONE": Page(
+        what="the program {child} beside this process has ended",
+        why="it was killed, or ran out of memory; it is not started again behind your back",
+        fix="look for the cause in the log of the system, then restart the service",
+    ),
     "PROC-NO-SERVICE": Page(
         what="no service is enabled",
         why="auth_service, proxy_service and ssh_service are all off in {source}",
