@@ -51,6 +51,7 @@ class CountingNode:
     def __init__(self, banner: bytes = BANNER) -> None:
         self.banner = banner
         self.stubborn = False
+        self._released = asyncio.Event()
         self.received = b""
         self.connections = 0
         self.port = 0
@@ -67,6 +68,7 @@ class CountingNode:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        self._released.set()
         for writer in self._open:
             writer.transport.abort()
         await self._server.wait_closed()
@@ -83,7 +85,7 @@ class CountingNode:
                 writer.write(data)
                 await writer.drain()
             if self.stubborn:
-                return
+                await self._released.wait()
             writer.write(b"END")
             await writer.drain()
         writer.close()

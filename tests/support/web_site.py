@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from email.message import Message
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from teleport.base import tasks
 from teleport.net.memory import MemoryStream, memory_pair
@@ -21,10 +21,11 @@ from teleport.web import app
 from teleport.web.server import WebServer
 from tests.support import auth_cluster
 
+Factor = Literal["otp", "off"]
+
 CLIENT = "192.0.2.7"
 HOST = "proxy.example.com"
 SETTINGS = ping.settings(cluster=auth_cluster.CLUSTER, listen_address="0.0.0.0:3080", public_addresses=[f"{HOST}:443"])
-AUTH_SETTINGS = ping.auth_settings(second_factor="off")
 
 
 class Reply(NamedTuple):
@@ -38,6 +39,22 @@ class Reply(NamedTuple):
     def json(self) -> Any:
         """The body, which must be JSON."""
         return json.loads(self.text)
+
+    @property
+    def secret(self) -> str:
+        """The secret for an authenticator app, as people type it."""
+        found = re.search(r'id="secret">([A-Z2-7 ]+)<', self.text)
+        assert found is not None, self.text
+        return found[1]
+
+    @property
+    def session(self) -> str:
+        """The session that the browser is told to keep, as a cookie; empty when it is told to forget it."""
+        for line in self.headers.get_all("Set-Cookie") or ():
+            name, _, value = line.partition(";")[0].partition("=")
+            if name == "__Host-session":
+                return value.strip('"')
+        raise AssertionError("no session was given")
 
     @property
     def csrf(self) -> str:
@@ -117,11 +134,13 @@ class _Recorded:
 
 
 @asynccontextmanager
-async def serving(accounts: app.Accounts, entropy: Any, public_address: str = f"{HOST}:443") -> Any:
+async def serving(
+    accounts: app.Accounts, entropy: Any, public_address: str = f"{HOST}:443", second_factor: Factor = "off"
+) -> Any:  # fmt: skip
     """Yield a site whose accounts are these."""
     application = app.build(
         accounts=accounts, entropy=entropy, cluster=auth_cluster.CLUSTER, public_address=public_address,
-        settings=SETTINGS, auth_settings=AUTH_SETTINGS,
+        settings=SETTINGS, auth_settings=ping.auth_settings(second_factor=second_factor),
     )  # fmt: skip
     async with WebServer(application) as server:
         site = Site(server)
@@ -130,11 +149,11 @@ async def serving(accounts: app.Accounts, entropy: Any, public_address: str = f"
     assert site.failures == []
 
 
-def run(story: Callable[[auth_cluster.Cluster, Site], Awaitable[None]]) -> None:
+def run(story: Callable[[auth_cluster.Cluster, Site], Awaitable[None]], second_factor: Factor = "off") -> None:
     """Run a story on a fresh cluster with a site in front of it."""
 
     async def body(cluster: auth_cluster.Cluster) -> None:
-        async with serving(cluster.proxy, cluster.entropy) as site:
+        async with serving(cluster.proxy, cluster.entropy, second_factor=second_factor) as site:
             await story(cluster, site)
 
-    auth_cluster.run(body)
+    auth_cluster.run(body, second_factor)

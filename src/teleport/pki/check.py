@@ -13,7 +13,6 @@ here, so that a key merely offered is never taken for the key used (class of CVE
 from __future__ import annotations
 
 import datetime as dt
-import functools
 import ipaddress
 from collections.abc import Iterable
 
@@ -85,7 +84,7 @@ def check_x509(
         (kind, owner)
         for kind in ("user", "host")
         for data, owner in trusted_tls(known, kind).items()
-        if x509.is_issued_by(parsed, _authority(data))
+        if x509.is_issued_by(parsed, x509.parse_authority(data))
     ]
     if not issuers:
         raise NotAuthenticated("PKI-UNKNOWN-CA", wanted="user or host")
@@ -102,10 +101,6 @@ def check_x509(
     _check_cluster(identity, owner, cluster)
     _check_source(identity, source_ip)
     return identity
-
-
-_authority = functools.lru_cache(maxsize=64)(x509.parse)
-"""Certificates of authorities are few, and looked at with every connection."""
 
 
 def _read(blob: bytes) -> ssh.SSHCertificate:

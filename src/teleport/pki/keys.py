@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -69,7 +69,7 @@ def load_spki(data: bytes) -> PublicKey:
     """Read a SubjectPublicKeyInfo in DER. Raises BadParameter (PKI-KEY)."""
     try:
         key = serialization.load_der_public_key(data)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         raise _bad("the public key", "it is not a SubjectPublicKeyInfo in DER") from None
     return _closed(key)
 
@@ -160,7 +160,7 @@ def load_private(data: bytes) -> PrivateKey:
             key: object = serialization.load_ssh_private_key(data, None)
         else:
             key = serialization.load_pem_private_key(data, None)
-    except (ValueError, TypeError, RuntimeError, UnsupportedAlgorithm):  # more than the library says
+    except (ValueError, TypeError, RuntimeError, UnsupportedAlgorithm, InternalError):  # more than the library says
         raise _bad("the private key", "it is damaged, encrypted, or in an unknown form") from None
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key

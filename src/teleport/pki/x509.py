@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import hashlib
 import ipaddress
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
@@ -48,6 +49,8 @@ _SIGNATURES = frozenset(
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _CN, _SERIAL, _ORGANISATION = "2.5.4.3", "2.5.4.5", "2.5.4.10"
+_UNREADABLE = (UnsupportedAlgorithm, InternalError)
+"""What the library says of keys that it cannot make sense of."""
 _NO_END = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
@@ -75,9 +78,13 @@ def parse(data: bytes) -> x509.Certificate:
         raise _bad(str(error)) from None
     except (ValueError, TypeError, OverflowError) as error:
         raise _bad(str(error).partition("\n")[0][:120] or "it is damaged") from None
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, UnsupportedAlgorithm):
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, *_UNREADABLE):
         raise _bad("its extensions, version or algorithm cannot be read") from None
     return certificate
+
+
+parse_authority = functools.lru_cache(maxsize=64)(parse)
+"""As `parse`, for certificates of authorities: they are few, and looked at with every certificate of theirs."""
 
 
 def _unwrap(data: bytes) -> bytes:
@@ -175,7 +182,7 @@ async def issue(
     reached. Raises BadParameter (PKI-X509, PKI-KEY) and what `Signer.sign` raises."""
     if not_before >= not_after or not_after > _NO_END:
         raise _bad("its validity would end before it begins")
-    authority = parse(issuer.certificate)
+    authority = parse_authority(issuer.certificate)
     public = keys.load_spki(spki)
     authority_key = _key_of(authority)
     extensions = [

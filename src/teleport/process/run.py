@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from teleport.agents.ssh.command import raise_descriptor_limit
 from teleport.agents.ssh.spawner import Spawner
 from teleport.base.clock import SystemClock
 from teleport.base.disk import Disk, SystemDisk
@@ -43,6 +44,7 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
     """
     preflight.check(settings)
     set_name("teleport")
+    raise_descriptor_limit()  # what a shell or a container allows to begin with is a thousand connections
     disk, entropy = SystemDisk(), SystemEntropy()
     disk.make_dir(str(settings.data_dir), mode=0o700)
     for warning in settings.warnings:

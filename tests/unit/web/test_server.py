@@ -4,6 +4,7 @@ import asyncio
 
 from teleport.base import tasks
 from teleport.base.entropy import SeededEntropy
+from teleport.base.errors import Unavailable
 from teleport.net.memory import memory_pair
 from teleport.web import app, server
 from teleport.web.server import WebServer
@@ -97,6 +98,28 @@ def test_connection_that_dribbles_a_head_is_closed():
         await tasks.cancel(task)
 
     assert site(story) <= server.IDLE + 1
+
+
+def test_client_that_reads_nothing_is_cut():
+    async def story(site):
+        stream = site.connect()
+        closed = asyncio.get_running_loop().create_future()
+
+        async def ask():
+            try:
+                while True:
+                    await stream.write(REQUEST)
+            except Unavailable:
+                closed.set_result(None)
+
+        failures = []
+        task = tasks.spawn(ask(), name="ask", on_error=failures.append)
+        await closed
+        await asyncio.wait([task])
+        assert failures == []
+        await stream.close()
+
+    assert server.STALLED <= site(story) <= server.STALLED + server.IDLE
 
 
 def test_idle_connection_is_closed_after_its_last_answer():

@@ -4,8 +4,12 @@ import datetime as dt
 
 import pytest
 
+from teleport.auth import totp
+from teleport.base import errors
+from teleport.web import qr
 from tests.support import auth_cluster, web_site
 from tests.support.auth_cluster import PASSWORD
+from tests.support.enrolled import Person, enrolled
 from tests.support.web_site import CLIENT
 
 GOOD = {"password": PASSWORD, "again": PASSWORD}
@@ -169,3 +173,80 @@ def test_expired_link_is_gone():
         return await site.form(path, {"csrf": "a" * 64, **GOOD}, cookie="__Host-csrf=" + "a" * 64)
 
     web_site.run(story)
+
+
+def otp(story):
+    web_site.run(story, "otp")
+
+
+async def form_of(cluster, site, path, cookie=""):
+    """Return the page, the app that was enrolled with what it shows, and the cookie of the browser."""
+    page = await site.ask("GET", path, **({"cookie": cookie} if cookie else {}))
+    return page, Person(cluster, "alice", page.secret), f"__Host-csrf={page.csrf}"
+
+
+def test_page_offers_an_authenticator_app_as_picture_and_as_text():
+    async def story(cluster, site):
+        page, person, _ = await form_of(cluster, site, await invited(cluster))
+        assert len(person.app.secret) == 20
+        assert page.secret.count(" ") == 7
+        assert str(qr.svg(totp.uri(person.app.secret, issuer="example.com", account="alice"))) in page.text
+        assert 'autocomplete="one-time-code"' in page.text
+
+    otp(story)
+
+
+def test_wrong_code_shows_why_and_keeps_link_and_secret():
+    async def story(cluster, site):
+        path = await invited(cluster)
+        page, person, cookie = await form_of(cluster, site, path)
+        for code in (person.wrong_code(), "", person.code(-2)):
+            again = await site.form(path, {"csrf": page.csrf, **GOOD, "code": code}, cookie=cookie)
+            assert (again.status, "AUTH-CODE" in again.text, again.secret) == (400, True, page.secret)
+            assert PASSWORD not in again.text
+        done = await site.form(path, {"csrf": page.csrf, **GOOD, "code": person.code()}, cookie=cookie)
+        assert "Your password is set" in done.text
+        assert "wait until the app shows the next one" in done.text
+        assert page.secret not in done.text
+        assert (await person.sign_in(person.code(1))).username == "alice"
+
+    otp(story)
+
+
+def test_secret_in_the_form_is_not_taken():
+    async def story(cluster, site):
+        path = await invited(cluster)
+        page, _, cookie = await form_of(cluster, site, path)
+        own = Person(cluster, "alice", "A" * 32)
+        fields = {"secret": "A" * 32, "totp_secret": "A" * 32, "browser": "x", "code": own.code()}
+        again = await site.form(path, {"csrf": page.csrf, **GOOD, **fields}, cookie=cookie)
+        assert "AUTH-CODE" in again.text
+
+    otp(story)
+
+
+def test_another_browser_has_another_secret_and_both_keep_theirs():
+    async def story(cluster, site):
+        path = await invited(cluster)
+        first, person, cookie = await form_of(cluster, site, path)
+        other, _, _ = await form_of(cluster, site, path)
+        assert other.secret != first.secret
+        assert (await form_of(cluster, site, path, cookie))[0].secret == first.secret
+        done = await site.form(path, {"csrf": first.csrf, **GOOD, "code": person.code()}, cookie=cookie)
+        assert "Your password is set" in done.text
+
+    otp(story)
+
+
+def test_reset_page_enrols_anew():
+    async def story(cluster, site):
+        old = await enrolled(cluster)
+        path = (await cluster.admin.create_reset("alice")).path
+        page, new, cookie = await form_of(cluster, site, path)
+        assert "The app that you used before is forgotten" in page.text
+        await site.form(path, {"csrf": page.csrf, **GOOD, "code": new.code()}, cookie=cookie)
+        with pytest.raises(errors.NotAuthenticated):
+            await old.sign_in(old.code(1))
+        assert (await new.sign_in(new.code(1))).username == "alice"
+
+    otp(story)

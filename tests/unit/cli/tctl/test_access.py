@@ -57,17 +57,20 @@ def test_unknown_id(host, id):
     assert "fix:" in done.err
 
 
+def allow(host, env):
+    role = auth_cluster.role("acc-dev", logins=["root"], node_labels={"env": env})
+    host.do(lambda cluster: cluster.admin.upsert(role))
+
+
 def test_can_says_no_with_the_reason(host, refused):
+    allow(host, "staging")
     text = host.tctl("access", "can", "acc-alice", "root@acc-node").out
     assert "DENY ssh root@acc-node" in text
     assert "nearest miss" in text
 
 
 def test_can_says_yes_with_the_role(host, refused):
-    async def widen(cluster):
-        await cluster.admin.upsert(auth_cluster.role("acc-dev", logins=["root"], node_labels={"env": "dev"}))
-
-    host.do(widen)
+    allow(host, "dev")
     assert host.tctl("access", "can", "acc-alice", "root@acc-node").out == "yes: role acc-dev grants it\n"
     assert json.loads(host.tctl("access", "can", "acc-alice", "root@acc-node", "--format=json").out)["granted"] is True
 
