@@ -296,7 +296,7 @@ def main() -> None:
         for what, figure in found:
             print(f"| {what} | {figure} |")
         if options.profile:
-            pstats.Stats(profile).sort_stats("cumtime").print_stats(75)
+            pstats.Stats(profile).sort_stats("tottime").print_stats(35)
 
 
 if __name__ == "__main__":

@@ -132,8 +132,8 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         if self.cluster_name:
             yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
         if self.web_idle_timeout < 0:
-            error = BadParameter("CONFIG-VALUE", what="time", value=self.web_idle_timeout, known="0, 10m, 1h and so on")
-            yield Fault(("web_idle_timeout",), error)
+            wrong = BadParameter("CONFIG-VALUE", what="time", value=self.web_idle_timeout, known="0, 10m, 1h and so on")
+            yield Fault(("web_idle_timeout",), wrong)
         for path, error in self.authentication.faults():
             yield Fault(("authentication", *path), error)
 
