@@ -132,8 +132,10 @@ def seed() -> int:
 class Fuzzer:
     """Runs one target. Used as a context."""
 
-    def __init__(self, target: Target, number: int) -> None:
+    def __init__(self, target: Target, number: int, note: Callable[[bytes], object] = len) -> None:
+        """`note` is told every input before it is fed, in case that this process does not outlive it."""
         self.target = target
+        self._note = note
         self.report = Report(target.name)
         self._random = Random(f"{number} {target.name}")
         self._pool = [data[: target.limit] for data in target.seeds()]
@@ -203,6 +205,7 @@ class Fuzzer:
         problem = ""
         began = time.process_time()
         self.report.executions += 1
+        self._note(data)
         try:
             _arm()
             answer = ("returned", self._run(data))

@@ -10,18 +10,25 @@ printed; TELEPORT_TEST_SEED repeats it.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import mmap
 import os
+import pickle
+import subprocess
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tests.fuzz import targets as every
 from tests.fuzz.engine import Failure, Fuzzer, Report, targets
 
 _COLUMNS = "{:<28} {:>10} {:>9} {:>8} {:>9} {:>9} {:>8}"
+_LARGEST = 1 << 20
+_GRACE = 120.0
+"""Seconds that a target's process may take beside its fuzzing: imports, samples, one input that hangs in C code."""
 
 
 def chosen(names: Sequence[str]) -> list[str]:
@@ -34,13 +41,43 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 
 def run(name: str, number: int, seconds: float) -> Report:
-    """Fuzz one target in this process."""
+    """Fuzz one target in a process of its own, so that even what kills the process is a failure like others."""
+    with tempfile.TemporaryDirectory() as folder:
+        last, result = Path(folder, "last"), Path(folder, "result")
+        last.write_bytes(bytes(_LARGEST))
+        argv = [sys.executable, "-m", "tests.fuzz.fuzz", "--inside", folder, f"--seconds={seconds}", name]
+        environment = {**os.environ, "TELEPORT_TEST_SEED": str(number)}
+        try:
+            done = subprocess.run(argv, env=environment, capture_output=True, timeout=seconds + _GRACE)
+        except subprocess.TimeoutExpired:
+            return Report(name, failures=[Failure(_noted(last), "Hang: the process did not end")])
+        if not result.exists():
+            said = done.stderr.decode(errors="replace")[-1500:]
+            return Report(name, failures=[Failure(_noted(last), f"the process ended with {done.returncode}\n{said}")])
+        report: Report = pickle.loads(result.read_bytes())  # noqa: S301 - written by the process that was just started
+        return report
+
+
+def _noted(path: Path) -> bytes:
+    data = path.read_bytes()
+    return data[4 : 4 + int.from_bytes(data[:4], "big")]
+
+
+def run_here(name: str, number: int, seconds: float, folder: Path) -> None:
+    """Fuzz one target in this process. Before it is fed, each input is put where the parent finds it."""
     warnings.simplefilter("error")
-    try:
-        with Fuzzer(targets()[name], number) as fuzzer:
-            return fuzzer.fuzz(seconds)
-    except Exception:
-        return Report(name, failures=[Failure(b"", "the target itself is broken:\n" + traceback.format_exc(limit=-4))])
+    with open(folder / "last", "r+b") as file, mmap.mmap(file.fileno(), _LARGEST) as last:
+
+        def note(data: bytes) -> None:
+            last[: 4 + len(data)] = len(data).to_bytes(4, "big") + data
+
+        try:
+            with Fuzzer(targets()[name], number, note) as fuzzer:
+                report = fuzzer.fuzz(seconds)
+        except Exception:
+            broken = "the target itself is broken:\n" + traceback.format_exc(limit=-4)
+            report = Report(name, failures=[Failure(b"", broken)])
+    (folder / "result").write_bytes(pickle.dumps(report))
 
 
 def keep(report: Report) -> list[str]:
@@ -83,14 +120,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.fuzz", description=every.__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="time for each target (default: 20)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time")
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("target", nargs="*", help="beginning of a target's name; none: every target")
     options = parser.parse_args(arguments)
-    number, names = every.seed(), chosen(options.target)
+    number = every.seed()
+    if options.inside:
+        run_here(options.target[0], number, options.seconds, options.inside)
+        return 0
+    names = chosen(options.target)
     print(f"fuzz: seed {number}, {len(names)} targets, {options.seconds:g} s each, {options.jobs} at a time")  # noqa: T201
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
-        waiting = [pool.submit(run, name, number, options.seconds) for name in names]
-        return 1 if show(future.result() for future in waiting) else 0
+    with ThreadPoolExecutor(options.jobs) as pool:
+        return 1 if show(pool.map(lambda name: run(name, number, options.seconds), names)) else 0
 
 
 if __name__ == "__main__":

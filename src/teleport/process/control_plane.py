@@ -127,8 +127,7 @@ class ControlPlane:
         return client
 
     async def _end_inner(self) -> None:
-        for client in self._clients:
-            await client.close()
+        await asyncio.gather(*(client.close() for client in self._clients))
         for task in list(self._inner):
             await tasks.cancel(task)
 
