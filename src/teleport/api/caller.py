@@ -85,15 +85,11 @@ def admit(caller: Caller, audience: Set[str], method: str, clock: Clock) -> None
         raise caller.refusal
     if NOBODY in audience:
         return
-    check_validity(caller.known(), clock)
-    if not caller.words & audience:
-        raise AccessDenied("API-AUDIENCE", method=method, caller=", ".join(sorted(caller.words)) or "no role")
-
-
-def check_validity(identity: Identity, clock: Clock) -> None:
-    """Raise NotAuthenticated (API-EXPIRED) when the certificate is over; local administrators have none."""
+    identity = caller.known()
     if identity.kind != "admin" and identity.expires <= clock.now():
         raise NotAuthenticated("API-EXPIRED", name=identity.name, expired=identity.expires.isoformat())
+    if not caller.words & audience:
+        raise AccessDenied("API-AUDIENCE", method=method, caller=", ".join(sorted(caller.words)) or "no role")
 
 
 def local_administrator(peer: Peer, *, owner: int, host: str, cluster: str, clock: Clock) -> Caller:

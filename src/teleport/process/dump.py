@@ -92,7 +92,6 @@ def write(descriptor: int, content: str) -> None:
         while left:
             if not select.select([], [descriptor], [], PATIENCE)[1]:
                 return
-            # A pipe that select calls writable takes this much without blocking (PIPE_BUF).
-            left = left[os.write(descriptor, left[:4096]) :]
+            left = left[os.write(descriptor, left[:65536]) :]
     except (OSError, ValueError):
         return

@@ -67,18 +67,17 @@ class Stack:
 
 
 def threads(loop_thread: int, pulse: Pulse) -> list[Stack]:
-    """Return every thread: the calling one first, then the one that runs the loop."""
+    """Return every thread but the calling one (unless that runs the loop), the loop's first."""
     known = {thread.ident: thread for thread in threading.enumerate()}
-    order = {threading.get_ident(): 0, loop_thread: 1}
+    own = threading.get_ident()
     found = []
-    for ident, frame in sorted(sys._current_frames().items(), key=lambda item: order.get(item[0], 2)):
+    for ident, frame in sorted(sys._current_frames().items(), key=lambda item: item[0] != loop_thread):
+        if ident == own and ident != loop_thread:
+            continue
         thread = known.get(ident)
-        frames, more = walk(frame)
+        frames, more = _walk_out(frame)
         is_loop = ident == loop_thread
-        if ident == threading.get_ident():
-            state = "running"
-        else:
-            state = _loop_state(frames) if is_loop else _thread_state(frames, thread)
+        state = _loop_state(frames) if is_loop else _thread_state(frames, thread)
         waited = pulse.silence if is_loop and state == "running" else 0.0
         name = _shown(thread.name if thread else f"thread {ident}")
         found.append(Stack("thread", name, state, waited, frames, more))
@@ -132,7 +131,7 @@ def _thread_state(frames: tuple[Frame, ...], thread: threading.Thread | None) ->
     return _KERNEL_STATES.get(fields[0], "running")
 
 
-def walk(frame: FrameType | None) -> tuple[tuple[Frame, ...], int]:
+def _walk_out(frame: FrameType | None) -> tuple[tuple[Frame, ...], int]:
     """Follow a thread's frames from the innermost outwards."""
     found: list[Frame] = []
     more = 0

@@ -42,7 +42,7 @@ def public(handle: KeyHandle) -> keys.PublicKey:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - a state of the object under test, which tells nobody
+    while not condition():
         await asyncio.sleep(0)
 
 

@@ -92,7 +92,7 @@ def methods(resources: Resources) -> tuple[Method, ...]:
         return document_of(found, secrets=request.with_secrets)
 
     async def list_page(caller: Caller, request: pb.ListRequest) -> pb.ListReply:
-        return list_reply(await resources.list(caller, selection_of(request)), request)
+        return _list_reply(await resources.list(caller, _selection_of(request)), request)
 
     async def create(caller: Caller, request: pb.WriteRequest) -> pb.Document:
         return document_of(await resources.create(caller, resource_of(request.document)), secrets=False)
@@ -133,8 +133,7 @@ def selection_message(selection: Selection) -> pb.ListRequest:
     )  # fmt: skip
 
 
-def selection_of(request: pb.ListRequest) -> Selection:
-    """Read a selection."""
+def _selection_of(request: pb.ListRequest) -> Selection:
     return Selection(
         kind=request.kind, sub_kind=request.sub_kind, after=request.after, limit=request.limit,
         labels=dict(request.labels), search=tuple(request.search), query=request.query,
@@ -142,7 +141,7 @@ def selection_of(request: pb.ListRequest) -> Selection:
     )  # fmt: skip
 
 
-def list_reply(page: Page, request: pb.ListRequest) -> pb.ListReply:
+def _list_reply(page: Page, request: pb.ListRequest) -> pb.ListReply:
     """Write a page; one that would be over the bound of a message ends early."""
     reply, size = pb.ListReply(next=page.next), 0
     for entry in page.resources:
