@@ -5,5 +5,10 @@ bin=$1 start=$SECONDS failed=0
 echo "soak: commit $(git rev-parse --short HEAD 2>/dev/null || echo none), $(nproc) cores, $("$bin/python" -V)"
 story() { local began=$SECONDS; echo "soak: $1"; "${@:2}" || { echo "soak: $1 FAILED"; failed=1; }; echo "soak: $1 took $((SECONDS - began)) s"; }
 story "kill -9 during 200 concurrent writes, 100 times" "$bin/python" tests/integration/test_kill_nine.py 100
+story "kill -9 during backup and during restore, 100 times each" \
+  env TELEPORT_SOAK=1 "$bin/pytest" -q -s --timeout=1800 -k killed tests/unit/process/test_restore.py
+story "every parser fuzzed for 20 s" "$bin/python" -m tests.fuzz.fuzz --seconds 20
+story "10,000 half-open peers, slow readers, floods, guesses" \
+  env TELEPORT_SOAK=1 "$bin/pytest" -q --timeout=1800 -p no:randomly tests/integration/test_bad_peers.py
 echo "soak: $((SECONDS - start)) s in all"
 exit $failed

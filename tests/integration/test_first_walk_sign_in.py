@@ -1,19 +1,21 @@
-"""Sign-up by a link, sign-in with a password, and that no secret of either is left lying about."""
+"""Sign-up by a link, sign-in with a password and a code, and that no secret of either is left lying about."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.support.authenticator import Authenticator
 from tests.support.cluster import BIN, OWN, PASSWORD, Cluster, User, link_in, loopback_with
 from tests.support.processes import tree
+from tests.support.terminal import Terminal
 
 
 @pytest.fixture(scope="module")
@@ -36,19 +38,24 @@ def test_an_invite_is_used_up_by_its_success_alone(cluster: Cluster) -> None:
     link = cluster.invite("ines", ["walker"])
     browser, stranger = cluster.browser(), cluster.browser()
     for _ in range(5):
-        assert (page := browser.get(link)).status == 200
-        assert page.heading == "Welcome, ines"
-    form = {"csrf": page.csrf, "password": PASSWORD, "again": PASSWORD}
+        page = browser.get(link)
+        assert (page.status, page.heading) == (200, "Welcome, ines")
+    phone = Authenticator(page.secret)
+    form = {"csrf": page.csrf, "password": PASSWORD, "again": PASSWORD, "code": phone.code()}
 
-    assert "WEB-CSRF" in (page := stranger.post(link, form)).text, "no cookie"
-    assert page.status == 403
+    without_cookie = stranger.post(link, form)
+    assert (without_cookie.status, "WEB-CSRF" in without_cookie.text) == (403, True)
     assert browser.post(link, form | {"csrf": "0" * 64}).status == 403
     assert browser.post(link, form, **{"Sec-Fetch-Site": "cross-site"}).status == 403
     assert "WEB-PASSWORDS-DIFFER" in browser.post(link, form | {"again": "another one"}).text
     short = browser.post(link, form | {"password": "short", "again": "short"})
     assert (short.status, "AUTH-PASSWORD-LENGTH" in short.text) == (400, True)
 
+    wrong = browser.post(link, form | {"code": "000000"})
+    assert (wrong.status, "AUTH-CODE" in wrong.text, wrong.secret) == (400, True, page.secret)
+    form["code"] = phone.code()  # the mistakes may have taken longer than a code lasts
     assert browser.post(link, form).heading == "Your password is set"
+    cluster.phones["ines"] = phone
     second = browser.post(link, form)
     assert (second.status, "AUTH-INVITE" in second.text) == (404, True)
     assert stranger.get(link).status == 404
@@ -73,36 +80,45 @@ def test_a_reset_ends_the_old_password(cluster: Cluster) -> None:
     """After a reset neither the old password nor an open session of it at the web signs in."""
     user = cluster.sign_up("rosa", ["walker"])
     link = link_in(cluster.tctl("users", "reset", "rosa").out)
-    assert "AUTH-LOGIN" in user.sign_in(status=1).err
+    assert "AUTH-LOGIN" in user.sign_in(status=1, code="000000").err
     assert cluster.browser().set_password(link, PASSWORD + " 2").status == 200
-    assert "AUTH-LOGIN" in user.sign_in(status=1).err
+    assert "AUTH-LOGIN" in user.sign_in(status=1, code="000000").err
     user.password = PASSWORD + " 2"
     user.sign_in()
 
 
 def test_wrong_password_and_unknown_user_are_alike(cluster: Cluster) -> None:
-    """A wrong password, an unknown user and a user without a password give byte-identical errors, at the
-    command and at the endpoint."""
+    """A wrong password, a wrong code, an unknown user and a user without a password give byte-identical errors,
+    at the command and at the endpoint."""
     cluster.sign_up("willi", ["walker"])
+    keys = _public_keys(cluster.folder / "home-willi")
     cluster.invite("nopass", ["walker"])
     names = ("willi", "nobody-of-that-name", "nopass")
-    errors = {User(cluster, name, "not the password").sign_in(status=1)._replace(out="") for name in names}
+    errors = {
+        User(cluster, name, "not the password").sign_in(status=1, code="000000")._replace(out="") for name in names
+    }
     assert len(errors) == 1
-    assert "invalid credentials" in errors.pop().err
-    keys = _public_keys(cluster.folder / "home-willi")
-    browser, url = cluster.browser(), f"https://{cluster.public}/webapi/ssh/certs"
-    bodies = [json.dumps({"user": name, "password": "not the password", **keys}).encode() for name in names]
-    assert len(answers := {browser.send(url, body) for body in bodies}) == 1
-    assert answers.pop().status == 401
+    assert "invalid username, password or second factor" in errors.pop().err
+    browser, url = cluster.browser(), f"https://{cluster.public}/webapi/mfa/login/finish"
+    tries = [(name, "not the password", "000000") for name in names] + [("willi", PASSWORD, "000000")]
+    answers = {browser.send(url, _body(user=u, password=p, totp_code=c, **keys)) for u, p, c in tries}
+    assert [answer.status for answer in answers] == [401]
+    begun = {browser.send(url.replace("finish", "begin"), _body(user=u, **{"pass": p})) for u, p, _ in tries}
+    assert [json.loads(answer.text) for answer in begun] == [{"totp_challenge": True}]
+    old = {browser.send(f"https://{cluster.public}/webapi/ssh/certs", _body(user=u, password=p, **keys))
+           for u, p, _ in tries}  # fmt: skip
+    assert len(old) == 1
+    assert "AUTH-MFA-REQUIRED" in old.pop().text
+
+
+def _body(**fields: str) -> bytes:
+    return json.dumps(fields).encode()
 
 
 def _public_keys(home: Path) -> dict[str, str]:
     """Return the two public keys of a sign-in, as a program sends them."""
     (ssh,) = home.glob("keys/*/willi.pub")
     (tls,) = home.glob("keys/*/willi.crt")
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     key = x509.load_pem_x509_certificate(tls.read_bytes()).public_key()
     pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return {"ssh_pub_key": ssh.read_text().strip(), "tls_pub_key": pem}
@@ -114,24 +130,16 @@ def test_login_prompts_on_the_terminal_and_finds_the_port(cluster: Cluster) -> N
     name = "email@example.com"
     assert cluster.browser().set_password(cluster.invite(name, ["walker"], [OWN]), PASSWORD).status == 200
     home = cluster.folder / "home-terminal"
-    master, slave = os.openpty()
-    argv = [BIN / "tsh", "login", f"--proxy={address(cluster)}", f"--user={name}"]
-    with subprocess.Popen(argv, env=cluster.environment("terminal"), preexec_fn=lambda: os.login_tty(slave)) as tsh:
-        os.close(slave)
-        shown = b""
-        while b"Enter password" not in shown or not shown.endswith(b": "):
-            shown += os.read(master, 1024)
-        os.write(master, f"{PASSWORD}\n".encode())
-        while more := _read(master):
-            shown += more
-        os.close(master)
-        assert tsh.wait(30) == 0
-    text = shown.decode()
-    assert f"Enter password for Teleport user {name}: " in text
-    assert PASSWORD not in text
-    assert f"Profile URL:        https://{cluster.public}" in text
-    assert f"Logged in as:       {name}" in text
-    assert "[valid for " in text
+    argv = [str(BIN / "tsh"), "login", f"--proxy={address(cluster)}", f"--user={name}"]
+    with Terminal(argv, cluster.environment("terminal")) as terminal:
+        terminal.answer(f"Enter password for Teleport user {name}: ", PASSWORD)
+        terminal.answer("Enter an OTP code from a device: ", code := User(cluster, name).code())
+        shown = terminal.rest()
+    assert PASSWORD not in shown
+    assert code not in shown
+    assert f"Profile URL:        https://{cluster.public}" in shown
+    assert f"Logged in as:       {name}" in shown
+    assert "[valid for " in shown
     folder = home / "keys" / address(cluster)
     assert (home / f"{address(cluster)}.yaml").is_file()
     for file in (folder / name, folder / f"{name}.key", folder / f"{name}.crt", folder / "certs.pem"):
@@ -139,24 +147,14 @@ def test_login_prompts_on_the_terminal_and_finds_the_port(cluster: Cluster) -> N
     assert next((folder / f"{name}-ssh").iterdir()).name.endswith("-cert.pub")
 
 
-def _read(master: int) -> bytes:
-    try:
-        return os.read(master, 1024)
-    except OSError:  # the other side has closed the terminal
-        return b""
-
-
 def test_secrets_stay_where_they_belong(cluster: Cluster) -> None:
-    """Password, link and private keys are in no log line (TRACE), no command line, no environment of the
-    server, no audit event and not in the store."""
+    """Password, link, the app's secret and private keys are in no log line (TRACE), no command line, no environment
+    of the server, no audit event; the store has the app's secret alone."""
     secret = "a very secret passphrase 4711"
     link = cluster.invite("sina", ["walker"], [OWN])
-    page = cluster.browser().set_password(link, secret)
-    assert page.status == 200
+    assert cluster.browser().set_password(link, secret).status == 200
+    User(cluster, "sina", secret[:-1]).sign_in(status=1)
     sina = User(cluster, "sina", secret)
-    sina.sign_in()
-    wrong = User(cluster, "sina", secret[:-1])
-    wrong.sign_in(status=1)
     sina.sign_in()
     with sina.session():
         family = tree(cluster.pid)
@@ -174,10 +172,12 @@ def test_secrets_stay_where_they_belong(cluster: Cluster) -> None:
     assert len(needles) >= 6
     assert "DEBU" in cluster.log
     assert link.rpartition("/")[0].rpartition("/")[2] == "invite"
+    phone = cluster.phones["sina"].secret
+    needles |= {"device": base64.b32encode(phone).decode(), "device, as it is stored": base64.b64encode(phone).decode()}
     for name, needle in needles.items():
         for where, text in (("log", cluster.log + cluster.output), ("processes", shown), ("audit", audit)):
             assert needle not in text, f"{name} is in {where}"
-        assert needle.encode() not in store, f"{name} is in the store"
+        assert needle.encode() not in store or "stored" in name, f"{name} is in the store"
     assert base64.b16encode(bytes.fromhex(needles["link"])) not in store
 
 

@@ -14,6 +14,7 @@ from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from tests.support import policy, ssh_node
 from tests.support.ssh_node import LOGIN, Client, World
+from tests.support.until import until
 
 Scene = Callable[[SSHService], Awaitable[None]]
 
@@ -253,7 +254,8 @@ def test_agent_and_x11_forwarding_are_refused(play: Play, client: Client, world:
         agent = await asyncio.start_unix_server(lambda r, w: w.close(), channel)
         async with agent:
             status, out, err = await client.run(
-                node, "-o", f"ForwardAgent={channel}", "-o", f"IdentityAgent={channel}", "-Y", "-o", f"XAuthLocation={tmp_path}/none", "--",
+                node, "-o", f"ForwardAgent={channel}", "-o", f"IdentityAgent={channel}", "-Y",
+                "-o", f"XAuthLocation={tmp_path}/none", "--",
                 "echo ran; echo $SSH_AUTH_SOCK$DISPLAY",
                 env={"DISPLAY": "127.0.0.1:9", "SSH_AUTH_SOCK": str(channel)},
             )  # fmt: skip
@@ -271,12 +273,10 @@ def test_a_client_that_leaves_ends_its_command(play: Play, client: Client, world
         marker = tmp_path / "pid"
         argv = ["ssh", *client.options(node.address), f"{LOGIN}@node-1", f"echo $$ > {marker}; sleep 1000 & wait"]
         process = await asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.PIPE)
-        async with asyncio.timeout(20):
-            while not (marker.exists() and marker.read_text().strip()):
-                await asyncio.sleep(0.01)
-            process.kill()
-            await process.wait()
-            (event,) = await world.wait_for("T3002E")
+        await until(lambda: marker.exists() and marker.read_text().strip())
+        process.kill()
+        await process.wait()
+        (event,) = await world.wait_for("T3002E")
         assert event["exitCode"] == str(128 + 1)
 
     play(scene)

@@ -7,7 +7,7 @@ import base64
 import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
@@ -54,9 +54,11 @@ class YieldingBackend(MemoryBackend):
 class Cluster:
     """A running AuthService."""
 
-    def __init__(self) -> None:
-        self.clock = ManualClock(START)
-        self.entropy = SeededEntropy(7)
+    def __init__(self, second_factor: Literal["otp", "off"] = "off", clock: Any = None, seed: int = 7) -> None:
+        """`clock`: one that moves by itself, in place of the one that tests move. Another `seed`, other keys."""
+        self.second_factor = second_factor
+        self.clock: Any = clock or ManualClock(START)
+        self.entropy = SeededEntropy(seed)
         self.backend = YieldingBackend(self.clock)
         self.signer = MemorySigner(self.entropy)
         self.service = self.build()
@@ -68,7 +70,7 @@ class Cluster:
         """Make a service over the same backend and signer."""
         return AuthService(
             backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
-            host_id="auth-1", password_cost=CHEAP,
+            host_id="auth-1", password_cost=CHEAP, second_factor=self.second_factor,
         )  # fmt: skip
 
     def client(self, caller: Caller) -> AuthClient:
@@ -105,7 +107,8 @@ class Cluster:
 
     def identity(self, name: str, **fields: Any) -> Identity:
         """Return an identity that is valid for a day."""
-        return Identity(name=name, cluster=CLUSTER, expires=self.clock.now() + dt.timedelta(days=1), **fields)
+        expires = self.clock.now().replace(microsecond=0) + dt.timedelta(days=1)
+        return Identity(name=name, cluster=CLUSTER, expires=expires, **fields)
 
     async def make_user(self, name: str, *roles: str, logins: tuple[str, ...] = (), password: str = PASSWORD) -> None:
         """Create a user with a password, as people do."""
@@ -129,9 +132,11 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Cluster]:
+async def running(
+    second_factor: Literal["otp", "off"] = "off", clock: Any = None, seed: int = 7
+) -> AsyncIterator[Cluster]:
     """Yield a cluster after its first start; closes everything and fails on what went wrong unseen."""
-    cluster = Cluster()
+    cluster = Cluster(second_factor, clock, seed)
     await cluster.service.start()
     try:
         yield cluster
@@ -140,11 +145,11 @@ async def running() -> AsyncIterator[Cluster]:
     assert cluster.failures == []
 
 
-def run(story: Callable[[Cluster], Awaitable[None]]) -> None:
+def run(story: Callable[[Cluster], Awaitable[None]], second_factor: Literal["otp", "off"] = "off") -> None:
     """Run a story against a fresh cluster."""
 
     async def body() -> None:
-        async with asyncio.timeout(60), running() as cluster:
+        async with asyncio.timeout(60), running(second_factor) as cluster:
             await story(cluster)
 
     asyncio.run(body())

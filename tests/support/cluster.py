@@ -10,24 +10,33 @@ Everything is waited for by its condition; every process is ended by its pid, an
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import datetime as dt
 import http.client
-import json
 import os
 import pwd
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+from teleport.api.client import AuthClient, over_unix
+from teleport.api.messages import EventQuery
+from teleport.base.clock import SystemClock
+from teleport.model import resource
+from tests.support.authenticator import Authenticator
 from tests.support.browser import Browser
 from tests.support.processes import Process, tree, wait_for
+
+T = TypeVar("T")
 
 BIN = Path(sys.executable).parent
 OWN = pwd.getpwuid(os.geteuid()).pw_name
@@ -59,6 +68,16 @@ ssh_service:
   labels: {{env: dev}}
 """
 
+DIRECT = """\
+Host {node}.{name}
+    HostName 127.0.0.1
+    Port {ssh}
+    HostKeyAlias {node}.{name}
+    ProxyCommand none
+
+"""
+"""For `ssh`: the node is reached directly, with keys and known hosts as `tsh config` says."""
+
 
 class Done(NamedTuple):
     """How a command ended."""
@@ -87,15 +106,18 @@ class Cluster:
             "node": NODE, "data": self.data, "name": NAME, "auth": auth, "ssh": ssh, "teleport": teleport,
             "web": web or f"127.0.0.1:{port}", "public": self.public,
         }  # fmt: skip
+        self.phones: dict[str, Authenticator] = {}
+        """The authenticator apps of everybody who has signed up, by user."""
         self.server: subprocess.Popen[bytes] | None = None
         self._family: list[Process] = []
-        self._write_configs()
+        self.write_configs()
 
     # -- the server ---------------------------------------------------------------------------------------
 
-    def _write_configs(self) -> None:
+    def write_configs(self) -> None:
+        """Write the server's configuration from `settings`, and one for machines without an auth service."""
         self.config.write_text(CONFIG.format(**self.settings))
-        elsewhere = self.folder / "elsewhere.yaml"  # what tctl finds on a machine without an auth service
+        elsewhere = self.folder / "elsewhere.yaml"
         elsewhere.write_text(f"version: v3\nteleport:\n  data_dir: {self.folder}/none\nauth_service:\n  enabled: no\n")
 
     def environment(self, home: str = "nobody", **more: str) -> dict[str, str]:
@@ -117,7 +139,8 @@ class Cluster:
             sys.stderr.write(self.log[-8000:])
             self.kill()
             raise
-        self.stop()
+        if self.server is not None:  # the block may have ended it in its own way
+            self.stop()
 
     def start(self, *options: str) -> None:
         """Start the server and wait until every service is ready."""
@@ -237,32 +260,43 @@ class Cluster:
         self.create({"kind": "role", "version": "v7", "metadata": {"name": name}, "spec": spec})
 
     def create(self, document: Mapping[str, Any]) -> None:
-        """Write a resource, whether or not it exists. JSON is YAML."""
-        self.tctl("create", "-f", stdin=json.dumps(document))
+        """Write a resource, whether or not it exists."""
+        self.ask(lambda client: client.upsert(resource.load(dict(document))))
 
-    def read(self, ref: str) -> dict[str, Any]:
+    def read(self, kind: str, name: str) -> dict[str, Any]:
         """Return a resource."""
-        (found,) = json.loads(self.tctl("get", ref, "--format=json").out)
-        return dict(found)
+        return resource.dump(self.ask(lambda client: client.get(kind, name)))
 
-    def events(self, *words: str, **fields: object) -> list[dict[str, Any]]:
+    def events(self, words: str = "", **fields: object) -> list[dict[str, Any]]:
         """Return audit events that contain the words and have the fields."""
-        found = json.loads(self.tctl("audit", "search", *words, "--limit=10000", "--format=json").out)
+        since = SystemClock().now() - dt.timedelta(days=1)
+        query = EventQuery(since=since, text=words, limit=5000)
+        found = self.ask(lambda client: client.search_events(query)).events
         return [event for event in found if fields.items() <= event.items()]
+
+    def ask(self, work: Callable[[AuthClient], Awaitable[T]]) -> T:
+        """Ask the auth service as its administrator, where the command is not what a test is about."""
+
+        async def run() -> T:
+            async with AuthClient(over_unix(str(self.data / "admin.sock"))) as client:
+                return await work(client)
+
+        return asyncio.run(run())
 
     def browser(self) -> Browser:
         """Return a new person's browser."""
-        return Browser(self.data / "webproxy_cert.pem")
+        return Browser(self.data / "webproxy_cert.pem", self.phones)
 
     def invite(self, name: str, roles: Sequence[str], logins: Sequence[str] = ()) -> str:
         """Make a user and return the link to set a password."""
-        options = [f"--roles={','.join(roles)}", *([f"--logins={','.join(logins)}"] if logins else [])]
-        return link_in(self.tctl("users", "add", name, *options).out)
+        spec = {"roles": list(roles), "traits": {"logins": list(logins)} if logins else {}}
+        self.create({"kind": "user", "version": "v2", "metadata": {"name": name}, "spec": spec})
+        return f"https://{self.public}{self.ask(lambda client: client.create_invite(name)).path}"
 
     def sign_up(
         self, name: str, roles: Sequence[str], logins: Sequence[str] = (), password: str = PASSWORD
     ) -> User:  # fmt: skip
-        """Make a user who has set a password and is signed in."""
+        """Make a user who has set a password, enrolled an authenticator app and is signed in."""
         page = self.browser().set_password(self.invite(name, roles, logins), password)
         assert page.status == 200, page.text
         user = User(self, name, password)
@@ -289,13 +323,18 @@ class User:
         env = self.cluster.environment(self.name, TELEPORT_CONFIG_FILE=str(self.cluster.folder / "elsewhere.yaml"))
         return self.cluster.run(str(BIN / "tctl"), *arguments, stdin=stdin, status=status, env=env)
 
-    def sign_in(self, *, status: int = 0) -> Done:
-        """Sign in anew, and write the configuration of `ssh` once."""
-        self.tsh("logout", status=None)
+    def code(self) -> str:
+        """Return what the person's authenticator app shows; for one who has none, what somebody might try."""
+        phone = self.cluster.phones.get(self.name)
+        return phone.code() if phone else "000000"
+
+    def sign_in(self, *, status: int = 0, code: str = "") -> Done:
+        """Sign in anew, and write the configuration of `ssh` once. `code` is typed instead of what the app shows."""
+        shutil.rmtree(self.cluster.folder / f"home-{self.name}", ignore_errors=True)
         options = (f"--proxy={self.cluster.public}", f"--user={self.name}")
-        done = self.tsh("login", *options, stdin=self.password + "\n", status=status)
+        done = self.tsh("login", *options, stdin=f"{self.password}\n{code or self.code()}\n", status=status)
         if status == 0 and not self._config.exists():
-            self._config.write_text(self.tsh("config").out)
+            self._config.write_text(DIRECT.format(**self.cluster.settings) + self.tsh("config").out)
         return done
 
     def ssh_argv(self, command: str, *, login: str = "", options: Sequence[str] = ()) -> list[str]:
@@ -320,6 +359,10 @@ class User:
                 assert client.stdout is not None
                 assert client.stdout.readline() == b"open\n"
                 yield client
+                assert client.stdin is not None
+                client.stdin.close()  # the command ends with its input
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    client.wait(2)
             finally:
                 client.kill()
 

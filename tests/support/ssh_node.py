@@ -33,6 +33,7 @@ from teleport.net.ssh_settings import HostKey
 from teleport.pki import issue, keys, ssh
 from tests.support import policy
 from tests.support.authorities import Cluster, cluster
+from tests.support.until import until
 
 LOGIN = pwd.getpwuid(os.geteuid()).pw_name
 """The account that every machine has for us: our own."""
@@ -79,10 +80,8 @@ class World:
 
     async def wait_for(self, code: str, count: int = 1) -> list[dict[str, Any]]:
         """Return the events with this code once there are `count`."""
-        async with asyncio.timeout(20):
-            while len(found := self.told(code)) < count:
-                await asyncio.sleep(0.01)
-        return found
+        await until(lambda: len(self.told(code)) >= count)
+        return self.told(code)
 
 
 def world(*, name: str = "example.com", seed: int = 7) -> World:

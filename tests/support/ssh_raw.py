@@ -100,8 +100,8 @@ class RawClient(SSHClientConnection):
 
     def try_next_auth(self, *, next_method: bool = False) -> None:
         taker = _Taker(self)
-        self._auth = taker  # type: ignore[assignment]
-        self._channels = _Everything(taker)  # type: ignore[assignment]
+        self._auth: Any = taker
+        self._channels: Any = _Everything(taker)
         self._open.set()
 
     def _take(self, pkttype: int, _id: int, packet: SSHPacket) -> None:

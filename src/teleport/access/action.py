@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from typing import Any, Union
 
 from teleport.base.struct import Struct
@@ -64,4 +65,10 @@ def utc(instant: dt.datetime) -> dt.datetime:
 
 def clock_text(instant: dt.datetime) -> str:
     """Write an instant as RFC 3339 with whole seconds, without a year-0 or overflow surprise."""
+    return _clock_text(instant, instant.tzinfo)
+
+
+@functools.lru_cache(maxsize=256)
+def _clock_text(instant: dt.datetime, zone: dt.tzinfo | None) -> str:
+    """Write a moment once for all the decisions of one question. Equal moments of two zones differ in their text."""
     return utc(instant).replace(microsecond=0).isoformat().replace("+00:00", "Z")

@@ -18,6 +18,7 @@ from teleport.access.checker import Grant
 from teleport.access.denial import Denial, Step
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
 from teleport.base.struct import Struct, decode, encode, plain
+from teleport.model.events.resource import shown_name
 
 RECORD_VERSION = 1
 
@@ -127,8 +128,13 @@ def request_text(action: Action, target: Target) -> str:
     """Write a request in one line: `ssh bob@node-7`, `create role/dev`, `list node`."""
     if isinstance(action, Connect):
         return f"ssh {action.login}@{title_of(target) or kind_of(target)}"
-    name = name_of(target)
+    name = _shown(target)
     return f"{action.verb} {kind_of(target)}/{name}" if name else f"{action.verb} {kind_of(target)}"
+
+
+def _shown(target: Target) -> str:
+    """Return the target's name as it may be kept: the name of a token is a secret."""
+    return "" if isinstance(target, str) else shown_name(target)
 
 
 def to_record(denial: Denial) -> bytes:
@@ -136,7 +142,7 @@ def to_record(denial: Denial) -> bytes:
     nearest = denial.nearest
     record = Record(
         code=denial.code, user=denial.caller.name, user_kind=denial.caller.kind, roles=denial.caller.roles,
-        request=request_text(denial.action, denial.target), kind=kind_of(denial.target), name=name_of(denial.target),
+        request=request_text(denial.action, denial.target), kind=kind_of(denial.target), name=_shown(denial.target),
         time=clock_text(denial.conditions.now), client_ip=denial.conditions.client_ip, visible=denial.visible,
         steps=denial.steps, nearest=-1 if nearest is None else denial.steps.index(nearest),
         succeed_if=denial.succeed_if,

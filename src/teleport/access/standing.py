@@ -10,9 +10,10 @@ import ipaddress
 from typing import NamedTuple
 
 from teleport.access import locks
-from teleport.access.action import Action, Conditions, Connect, Target, clock_text, utc
+from teleport.access.action import Action, Conditions, Connect, Target, Use, clock_text, kind_of, utc
 from teleport.access.denial import Step
 from teleport.access.roleset import RoleSet
+from teleport.access.rules import READS
 from teleport.model.identity import Identity
 from teleport.model.kinds.lock import Lock
 
@@ -101,9 +102,22 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def _locks(caller: Identity, roles: RoleSet, action: Action, target: Target, conditions: Conditions) -> Check:
     login = action.login if isinstance(action, Connect) else ""
+    if _enforces(caller, action, target):
+        found = "not asked: a locked service must still hear of locks and report what it refused"
+        return Check("POL-LOCKED", Step(condition="locks", matched=True, wanted="none", found=found))
     lock = locks.in_force(caller, roles.names, login, target, conditions.locks, conditions.now)
     found = "none" if lock is None else f"{lock.spec.target} (lock {lock.name})"
     return Check("POL-LOCKED", Step(condition="locks", matched=lock is None, wanted="none", found=found), lock)
+
+
+def _enforces(caller: Identity, action: Action, target: Target) -> bool:
+    """Whether a service does what it needs to enforce a lock, even one on itself: reading and reporting.
+
+    A service that were cut off from the list of locks would go on with the list from before the lock.
+    """
+    if not caller.is_host or not isinstance(action, Use):
+        return False
+    return action.verb in READS or (kind_of(target), action.verb) == ("event", "create")
 
 
 def _fresh_locks(caller: Identity, roles: RoleSet, conditions: Conditions) -> Check:

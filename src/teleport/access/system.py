@@ -38,6 +38,14 @@ SYSTEM: Mapping[str, tuple[Right, ...]] = {
         Right("node", frozenset({"read", "readnosecrets", "create", "update"}), own=True),
         Right("event", frozenset({"create"})),
     ),
+    "Proxy": (
+        Right("cert_authority", _LOOK_WITHOUT_SECRETS),
+        Right("cluster_name", _LOOK),
+        Right("role", _LOOK),
+        Right("lock", _LOOK),
+        Right("node", _LOOK),
+        Right("event", frozenset({"create"})),
+    ),
 }
 """System role to its rights. A role that is not here may do nothing."""
 

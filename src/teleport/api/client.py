@@ -22,6 +22,7 @@ from teleport.api.messages import (
     Change,
     ClusterStatus,
     Decision,
+    Enrolment,
     EventPage,
     EventQuery,
     HostCertificates,
@@ -33,6 +34,7 @@ from teleport.api.messages import (
     Selection,
     SignedIn,
     Verdict,
+    WebSession,
 )
 from teleport.api.pb import (
     audit_pb2,
@@ -41,12 +43,14 @@ from teleport.api.pb import (
     login_pb2,
     resources_pb2,
     users_pb2,
+    web_sessions_pb2,
 )
 from teleport.api.rpc import Channel, Connect
-from teleport.api.services import audit, certificates, decisions, login, resources, status, users
+from teleport.api.services import audit, certificates, decisions, login, resources, status, users, web_sessions
 from teleport.api.services.audit import read_document
 from teleport.api.services.login import authority_of
 from teleport.api.services.resources import change_of, document_of, resource_of, selection_message
+from teleport.api.services.web_sessions import session_of
 from teleport.api.times import time_of
 from teleport.model.resource import Resource
 from teleport.net.bridge import as_transport
@@ -68,6 +72,7 @@ class AuthClient:
     async def close(self) -> None:
         """Cut the connection."""
         self._channel.close()
+        await self._channel.wait_closed()
 
     async def get(self, kind: str, name: str, *, sub_kind: str = "", with_secrets: bool = False) -> Resource[Any]:
         """Return a resource."""
@@ -135,15 +140,30 @@ class AuthClient:
         """Remove the password of `user` and make a link to set a new one; 0 for eight hours."""
         return _invite(await self._channel.unary(users.CREATE_RESET, _invite_request(user, ttl)))
 
-    async def describe_invite(self, token: str) -> Invitation:
-        """Say whom a link is for; does not use it up."""
-        reply = await self._channel.unary(login.DESCRIBE_INVITE, login_pb2.DescribeInviteRequest(token=token))
+    async def describe_invite(self, token: str, browser: str = "") -> Invitation:
+        """Say whom a link is for and what `browser` may enrol; does not use the link up."""
+        request = login_pb2.DescribeInviteRequest(token=token, browser=browser)
+        reply = await self._channel.unary(login.DESCRIBE_INVITE, request)
         purpose = cast(Literal["invite", "reset"], reply.purpose)
-        return Invitation(reply.user, purpose, time_of(reply.expires))
+        offered = reply.enrolment if reply.HasField("enrolment") else None
+        enrolment = Enrolment(offered.secret, offered.uri) if offered else None
+        return Invitation(reply.user, purpose, time_of(reply.expires), enrolment)
 
-    async def complete_invite(self, token: str, password: str, *, client_address: str = "") -> None:
-        """Set the password and use the link up."""
-        request = login_pb2.CompleteInviteRequest(token=token, password=password, client_address=client_address)
+    async def complete_invite(
+        self,
+        token: str,
+        password: str,
+        *,
+        client_address: str = "",
+        browser: str = "",
+        code: str = "",
+        device_name: str = "",
+    ) -> None:
+        """Set the password, enrol the device that `code` proves, and use the link up."""
+        request = login_pb2.CompleteInviteRequest(
+            token=token, password=password, client_address=client_address, browser=browser, code=code,
+            device_name=device_name,
+        )  # fmt: skip
         await self._channel.unary(login.COMPLETE_INVITE, request)
 
     async def login(
@@ -155,10 +175,11 @@ class AuthClient:
         tls_public_key: str,
         ttl: float = 0,
         client_address: str = "",
+        code: str = "",
     ) -> SignedIn:
-        """Exchange a password for certificates; `ttl` in seconds, 0 for what the cluster gives."""
+        """Exchange credentials for certificates; `ttl` in seconds, 0 for what the cluster gives."""
         request = login_pb2.LoginRequest(
-            user=user, password=password, ssh_public_key=ssh_public_key, tls_public_key=tls_public_key,
+            user=user, password=password, code=code, ssh_public_key=ssh_public_key, tls_public_key=tls_public_key,
             ttl=_duration(ttl), client_address=client_address,
         )  # fmt: skip
         reply = await self._channel.unary(login.LOGIN, request)
@@ -166,6 +187,32 @@ class AuthClient:
             username=reply.user, ssh_certificate=reply.ssh_certificate, tls_certificate=reply.tls_certificate,
             expires=time_of(reply.expires), hosts=authority_of(reply.host_authorities[0]),
         )  # fmt: skip
+
+    async def web_sign_in(
+        self, user: str, password: str, code: str, *, client_address: str = "", former: str = ""
+    ) -> tuple[str, WebSession]:
+        """Exchange credentials for a browser's session and its token; the session of the token `former` ends."""
+        request = web_sessions_pb2.WebSignInRequest(
+            user=user, password=password, code=code, client_address=client_address, former=former
+        )  # fmt: skip
+        reply = await self._channel.unary(web_sessions.SIGN_IN, request)
+        return reply.token, session_of(reply.session)
+
+    async def web_describe(self, token: str, *, client_address: str = "") -> WebSession:
+        """Say whose session a token is. Raises NotAuthenticated (AUTH-SESSION) when it is over."""
+        request = web_sessions_pb2.WebSession(token=token, client_address=client_address)
+        return session_of(await self._channel.unary(web_sessions.DESCRIBE, request))
+
+    async def web_sign_out(self, token: str) -> None:
+        """End the session of a token."""
+        await self._channel.unary(web_sessions.SIGN_OUT, web_sessions_pb2.WebSession(token=token))
+
+    async def web_page(self, token: str, selection: Selection, *, client_address: str = "") -> Page:
+        """Return one page of a list as the session's user sees it. Raises as `web_describe`."""
+        session = web_sessions_pb2.WebSession(token=token, client_address=client_address)
+        request = web_sessions_pb2.WebListRequest(session=session, selection=selection_message(selection))
+        reply = await self._channel.unary(web_sessions.LIST, request)
+        return Page(tuple(resource_of(document) for document in reply.documents), reply.next)
 
     async def issue_host(self, request: HostRequest) -> HostCertificates:
         """Return certificates for a service."""

@@ -77,27 +77,69 @@ class Invite:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Secret of an authenticator app that is not enrolled yet."""
+
+    secret: str = field(repr=False)
+    """Base 32, as people type it."""
+    uri: str = field(repr=False)
+    """`otpauth:` address for a QR code."""
+
+
+@dataclass(frozen=True, slots=True)
 class Invitation:
     """What the holder of a link may know of it."""
 
     user: str
     purpose: Literal["invite", "reset"]
     expires: dt.datetime
+    enrolment: Enrolment | None = None
+    """What is enrolled beside the password; None where no second factor is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginRequest:
-    """A password against certificates for two public keys."""
+class SignUp:
+    """What the holder of a link sends to use it up."""
+
+    token: str = field(repr=False)
+    password: str = field(repr=False)
+    browser: str = field(default="", repr=False)
+    """Secret that the browser keeps; each browser is offered a device secret of its own."""
+    code: str = field(default="", repr=False)
+    device_name: str = ""
+    client_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What a person types to sign in, and where."""
 
     user: str
     password: str = field(repr=False)
+    code: str = field(default="", repr=False)
+    """Code of an authenticator app."""
+    client_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRequest(Credentials):
+    """Credentials against certificates for two public keys."""
+
     ssh_public_key: str
     """OpenSSH form."""
     tls_public_key: str
     """SubjectPublicKeyInfo, PEM."""
     ttl: float = 0
     """Wished seconds of validity; 0: what the cluster gives."""
-    client_address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSession:
+    """A browser's session: whose it is, until when."""
+
+    user: str
+    roles: tuple[str, ...] = ()
+    expires: dt.datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,27 +1,25 @@
-"""gRPC over any connection: the only module that knows grpclib.
+"""gRPC over any connection: methods, callers and errors, on the server and on the client.
 
-Theory of operation. A connection has one caller, found before the first byte of HTTP/2 is read. Each
-connection gets a grpclib server of its own whose methods are bound to that caller, so no header or
-message can change who is calling. A method runs only if its declared audience admits the caller; that is
-looked at before the body is read. Errors travel as gRPC status plus one metadata value,
-`teleport-error-bin`, a JSON object with code, fields and id, from which the client rebuilds the same
-error; stock clients see status and message.
+Theory of operation. A connection has one caller, found before the first byte of HTTP/2 is read. The methods
+that a connection finds are bound to that caller, so no header or message can change who is calling. A method
+runs only if its declared audience admits the caller; that is looked at before the body is read. Errors travel
+as gRPC status plus one metadata value, `teleport-error-bin`, a JSON object with code, fields and id, from
+which the client rebuilds the same error; stock clients see status and message.
 
-Private parts of grpclib used here, each covered by a test of this file: `Server._protocol_factory`,
-`Channel._create_connection`, the HTTP/2 stream under a call (`_stream`), to look at a message's length
-before its body is read.
+What bounds a connection of the server stands in `api.connection`; no other module knows grpclib. Private parts
+of it used here, each covered by a test of this file: `Channel._create_connection` and `_protocol_factory`, the
+HTTP/2 stream under a call (`_stream`), to look at a message's length before its body is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import grpclib.server
 import h2.exceptions
 import msgspec
 from google.protobuf.message import DecodeError, Message
@@ -30,8 +28,11 @@ from grpclib.config import Configuration
 from grpclib.const import Cardinality, Handler, Status
 from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 from grpclib.metadata import decode_metadata
+from h2.settings import SettingCodes
 
 from teleport.api.caller import Caller, admit
+from teleport.api.connection import KNOWN, REFUSED, STRANGER, Bounds, Connection
+from teleport.api.refused import of_our_certificate
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_id
 from teleport.base.errors import (
@@ -57,10 +58,16 @@ LONGEST_CALL = 60.0
 """Seconds that a unary method may take on the server, whatever the client allows."""
 PATIENCE = 30.0
 """Seconds that a client waits for a unary reply unless it says otherwise."""
+SLOWEST_READER = 60.0
+"""Seconds that a peer may take to make room for one message."""
 PACKAGE = "teleport.v1"
 
 _ERROR_KEY = "teleport-error-bin"
 _LONGEST_FIELD = 4096
+_REFUSAL_PATIENCE = 5.0
+_LAST_WORDS = 2.0
+_STREAMS_BEFORE_SETTINGS = 100
+"""Calls at a time that a client makes before the server has said how many it takes (RFC 9113, 6.5.2)."""
 _WINDOW = Configuration(http2_connection_window_size=1 << 20, http2_stream_window_size=1 << 18)
 
 OnDefect = Callable[[str, str, BaseException], None]
@@ -78,6 +85,8 @@ class Call(Generic[Q, R]):
     reply: type[R]
     streams: bool = False
     """Whether the server answers with a series of messages."""
+    two_way: bool = False
+    """Whether the client sends a series as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,8 @@ class Method:
     audience: frozenset[str]
     """Words of `api.caller`: who may try. Never empty: what nobody may call does not exist."""
     run: Callable[[Caller, Any], Any]
-    """Takes caller and request; returns an awaitable reply, or an async iterator of replies if `call.streams`."""
+    """Takes caller and request; returns an awaitable reply, or an async iterator of replies if `call.streams`.
+    The request is an async iterator of requests if `call.two_way`."""
 
     def __post_init__(self) -> None:
         if not self.audience:
@@ -108,15 +118,22 @@ class Server:
         self._clock = clock
         self._entropy = entropy
         self._on_defect = on_defect
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
 
-    def protocol(self, caller: Caller) -> asyncio.Protocol:
-        """Return an asyncio protocol that serves one connection of `caller`."""
-        return _Connection(self, caller)
+    def protocol(self, caller: Caller, bounds: Bounds | None = None) -> Connection:
+        """Return an asyncio protocol that serves one connection of `caller`.
+
+        Without `bounds` they are what callers of that sort get: known, strangers, refused ones.
+        """
+        connection = Connection(
+            _Bound(self, caller), bounds or _bounds_of(caller), peer=caller.address, on_end=self._open.discard
+        )  # fmt: skip
+        self._open.add(connection)
+        return connection
 
     async def serve(self, stream: Stream, caller: Caller) -> None:
         """Serve one connection of `caller` until either side ends it; the stream is closed then."""
-        transport, connection = as_transport(stream, lambda: _Connection(self, caller))
+        transport, connection = as_transport(stream, lambda: self.protocol(caller))
         try:
             await transport.wait_closed()
         finally:
@@ -131,19 +148,8 @@ class Server:
         for connection in connections:
             await connection.wait_closed()
 
-    def bound(self, caller: Caller) -> dict[str, Handler]:
-        """Return the methods in grpclib's form, bound to `caller`."""
-
-        def handler(method: Method) -> Handler:
-            async def run(stream: Any) -> None:
-                await self._answer(method, caller, stream)
-
-            cardinality = Cardinality.UNARY_STREAM if method.call.streams else Cardinality.UNARY_UNARY
-            return Handler(run, cardinality, method.call.request, method.call.reply)
-
-        return {path: handler(method) for path, method in self.methods.items()}
-
-    async def _answer(self, method: Method, caller: Caller, stream: Any) -> None:
+    async def answer(self, method: Method, caller: Caller, stream: Any) -> None:
+        """Run one call, whatever becomes of it: nothing is raised but the end of the task."""
         try:
             admit(caller, method.audience, method.call.path, self._clock)
             if method.call.streams:
@@ -167,14 +173,27 @@ async def _run_unary(method: Method, caller: Caller, stream: Any) -> None:
             reply = await method.run(caller, request)
     except TimeoutError:
         raise TimedOut("API-DEADLINE", method=method.call.path, seconds=int(LONGEST_CALL)) from None
-    await stream.send_message(reply)
+    await _send(stream, method, reply)
 
 
 async def _run_stream(method: Method, caller: Caller, stream: Any) -> None:
-    request = await _request(stream, method)
+    request = _requests(stream, method) if method.call.two_way else await _request(stream, method)
     async with aclosing(method.run(caller, request)) as replies:
         async for reply in replies:
+            await _send(stream, method, reply)
+
+
+async def _send(stream: Any, method: Method, reply: Any) -> None:
+    try:
+        async with asyncio.timeout(SLOWEST_READER):
             await stream.send_message(reply)
+    except TimeoutError:
+        raise LimitExceeded("API-SLOW-READER", method=method.call.path, seconds=int(SLOWEST_READER)) from None
+
+
+async def _requests(stream: Any, method: Method) -> AsyncIterator[Any]:
+    while (request := await _receive(stream._stream, method.call.request)) is not None:
+        yield request
 
 
 async def _request(stream: Any, method: Method) -> Any:
@@ -207,59 +226,43 @@ async def _refuse(stream: Any, error: TeleportError) -> None:
     fields = {name: value[:_LONGEST_FIELD] for name, value in error.fields.items()}
     data = msgspec.json.encode({"code": error.code, "fields": fields, "id": error.id})
     try:
-        await stream.send_trailing_metadata(
-            status=Status(error.kind.grpc), status_message=error.what[:_LONGEST_FIELD], metadata={_ERROR_KEY: data}
-        )
-    except (h2.exceptions.H2Error, ProtocolError):
+        async with asyncio.timeout(_REFUSAL_PATIENCE):
+            await stream.send_trailing_metadata(
+                status=Status(error.kind.grpc), status_message=error.what[:_LONGEST_FIELD], metadata={_ERROR_KEY: data}
+            )
+    except (h2.exceptions.H2Error, ProtocolError, TimeoutError):
         stream._cancel_done = True
 
 
+def _bounds_of(caller: Caller) -> Bounds:
+    if caller.refusal is not None:
+        return REFUSED
+    return STRANGER if caller.identity is None else KNOWN
+
+
 class _Bound:
-    """What grpclib wants of a service object."""
-
-    def __init__(self, mapping: dict[str, Handler]) -> None:
-        self._mapping = mapping
-
-    def __mapping__(self) -> dict[str, Handler]:
-        return self._mapping
-
-
-class _Connection(asyncio.Protocol):
-    """One connection: grpclib's protocol, known to the server until it ends."""
+    """The methods of a server, bound to a caller when they are asked for."""
 
     def __init__(self, server: Server, caller: Caller) -> None:
         self._server = server
-        self._transport: asyncio.BaseTransport | None = None
-        grpc = grpclib.server.Server([_Bound(server.bound(caller))], config=_WINDOW)
-        self._inner: Any = grpc._protocol_factory()
+        self._caller = caller
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        self._server._open.add(self)
-        self._inner.connection_made(transport)
+    def get(self, path: str) -> Handler | None:
+        """Return the method at a path, in grpclib's form."""
+        method = self._server.methods.get(path)
+        if method is None:
+            return None
 
-    def data_received(self, data: bytes) -> None:
-        self._inner.data_received(data)
+        async def run(stream: Any) -> None:
+            await self._server.answer(method, self._caller, stream)
 
-    def eof_received(self) -> bool | None:
-        return None
+        return Handler(run, _cardinality(method.call), method.call.request, method.call.reply)
 
-    def pause_writing(self) -> None:
-        self._inner.pause_writing()
 
-    def resume_writing(self) -> None:
-        self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server._open.discard(self)
-        self._inner.connection_lost(exc)
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._inner.processor.close("the server stops")
-
-    async def wait_closed(self) -> None:
-        await self._inner.handler.wait_closed()
+def _cardinality(method: Call[Any, Any]) -> Cardinality:
+    if method.two_way:
+        return Cardinality.STREAM_STREAM
+    return Cardinality.UNARY_STREAM if method.streams else Cardinality.UNARY_UNARY
 
 
 class Channel:
@@ -283,7 +286,7 @@ class Channel:
                 await stream.send_message(request, end=True)
                 await stream.recv_initial_metadata()
                 with stream._wrapper:
-                    reply = await _receive(stream._stream, method.reply)
+                    reply = await _reply(stream, method)
                 await stream.recv_trailing_metadata()
             if reply is None:
                 raise BadParameter("API-MESSAGE", problem="the reply has no message")
@@ -291,37 +294,100 @@ class Channel:
         except TimeoutError:
             raise TimedOut("API-DEADLINE", method=method.path, seconds=f"{seconds:g}") from None
         except _FAILURES as error:
-            raise _explain(opened, error) from None
+            raise self._inner.lost or _explain(opened, error) from None
 
     async def stream(self, method: Call[Q, R], request: Q) -> AsyncGenerator[R, None]:
         """Call a method that answers with a series; ends with it. Raises as `unary` does."""
-        opened = self._inner.request(method.path, Cardinality.UNARY_STREAM, method.request, method.reply)
+        opened = self._inner.request(method.path, _cardinality(method), method.request, method.reply)
         try:
             async with opened as stream:
                 await stream.send_message(request, end=True)
                 await stream.recv_initial_metadata()
-                while (reply := await _receive(stream._stream, method.reply)) is not None:
+                while True:
+                    with stream._wrapper:  # ends the wait when the connection is lost
+                        reply = await _reply(stream, method)
+                    if reply is None:
+                        break
                     yield reply
                 await stream.recv_trailing_metadata()
         except _FAILURES as error:
-            raise _explain(opened, error) from None
+            raise self._inner.lost or _explain(opened, error) from None
 
     def close(self) -> None:
         """Cut the connection."""
         self._inner.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is released, for a moment at most."""
+        if self._inner.open:
+            await asyncio.wait([protocol.over for protocol in self._inner.open], timeout=_LAST_WORDS)
+
+
+async def _reply(stream: Any, method: Call[Q, R]) -> R | None:
+    """Read one reply. One that was cut short is explained by the trailers, if the server could send them."""
+    try:
+        return await _receive(stream._stream, method.reply)
+    except BadParameter:
+        if stream._stream.trailers is not None:
+            await stream.recv_trailing_metadata()  # raises what they say
+        raise
 
 
 class _InnerChannel(GrpcChannel):
     def __init__(self, connect: Connect) -> None:
         super().__init__("teleport.cluster.local", 3025, config=_WINDOW)
         self._connect = connect
+        self.lost: TeleportError | None = None
+        """Why the last connection was refused, where the peer said so."""
+        self.open: set[_ClientProtocol] = set()
+
+    def _protocol_factory(self) -> Any:
+        return _ClientProtocol(super()._protocol_factory(), self)
 
     async def _create_connection(self) -> Any:
-        return await self._connect(self._protocol_factory)
+        self.lost = None
+        try:
+            made = await self._connect(self._protocol_factory)
+        except TeleportError as error:
+            raise of_our_certificate(error) or error from None
+        assert isinstance(made, _ClientProtocol)  # noqa: S101 - what connects returns what the factory made
+        return made.inner
 
     def close(self) -> None:
         super().close()
         self._protocol = None
+
+
+class _ClientProtocol(asyncio.Protocol):
+    """grpclib's protocol of a client, of which the reason is kept when the connection is lost."""
+
+    def __init__(self, inner: Any, channel: _InnerChannel) -> None:
+        self.inner = inner
+        self._channel = channel
+        self.over = asyncio.get_running_loop().create_future()
+        """Done when the connection is released."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._channel.open.add(self)
+        self.inner.connection_made(transport)
+        settings = self.inner.connection._connection.remote_settings
+        settings[SettingCodes.MAX_CONCURRENT_STREAMS] = _STREAMS_BEFORE_SETTINGS
+        settings.acknowledge()
+
+    def data_received(self, data: bytes) -> None:
+        self.inner.data_received(data)
+
+    def pause_writing(self) -> None:
+        self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._channel.lost = of_our_certificate(exc)
+        self._channel.open.discard(self)
+        self.inner.connection_lost(exc)
+        self.over.set_result(None)
 
 
 _FAILURES = (GRPCError, StreamTerminatedError, ProtocolError, h2.exceptions.H2Error, OSError, AttributeError)

@@ -13,6 +13,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from teleport.access import explain
 from teleport.access.action import Action, Conditions, Target, Use, kind_of, name_of
@@ -26,10 +27,11 @@ from teleport.base.errors import NotFound, TeleportError
 from teleport.base.struct import encode
 from teleport.model.events.access import AccessDenied
 from teleport.model.events.base import caller_fields
-from teleport.model.events.resource import shown_name
+from teleport.model.events.resource import shown_name, shown_word
 from teleport.model.identity import Identity, Traits
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.role import Role
+from teleport.model.resource import Resource
 from teleport.store.resources import Resources
 
 _REMEMBERED = 1000
@@ -51,6 +53,17 @@ class Rights:
     def may(self, verb: str, target: Target) -> bool:
         """Ask the checker and keep nothing of a refusal: for filtering lists."""
         return isinstance(self.decide(Use(verb), target), Grant)
+
+    def shows(self, verbs: tuple[str, str], target: Resource[Any]) -> bool:
+        """As `may` for both of two verbs that read and that were allowed on the kind.
+
+        Where no rule for them looks at the object, both get the same answer: it is asked for once.
+        """
+        kind = kind_of(target)
+        plain = not self.identity.is_host and not any(
+            rule.where for rule in self.roles.rules for verb in verbs if rule.speaks_of(kind, verb)
+        )
+        return all(self.may(verb, target) for verb in (verbs[:1] if plain else verbs))
 
 
 class Authorizer:
@@ -122,11 +135,11 @@ class Authorizer:
 
     async def absent(self, rights: Rights, verb: str, kind: str, name: str) -> NotFound:
         """Return the error for a target that is not there, kept like one that is hidden."""
-        identity, conditions = rights.identity, rights.conditions
-        step = Step(condition="target", matched=False, wanted=f'{kind} "{name[:120]}"', found="none of that name")
+        identity, conditions, shown = rights.identity, rights.conditions, shown_word(kind, name[:120])
+        step = Step(condition="target", matched=False, wanted=f'{kind} "{shown}"', found="none of that name")
         record = explain.Record(
             code="POL-NOT-FOUND", user=identity.name, user_kind=identity.kind, roles=identity.roles,
-            request=f"{verb} {kind}/{name[:120]}", kind=kind, name=name[:120], time=conditions.now.isoformat(),
+            request=f"{verb} {kind}/{shown}", kind=kind, name=shown, time=conditions.now.isoformat(),
             client_ip=conditions.client_ip, visible=False, steps=(step,), nearest=0, succeed_if=(),
         )  # fmt: skip
         fingerprint = _absent_fingerprint(identity, conditions, kind, name)

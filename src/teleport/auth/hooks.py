@@ -15,6 +15,7 @@ import msgspec
 from teleport.access import roleset
 from teleport.auth.attempts import Attempts
 from teleport.auth.invites import Invites
+from teleport.auth.mfa_devices import Devices
 from teleport.auth.passwords import Passwords
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
@@ -49,13 +50,16 @@ class Hooks:
 
 
 class UserHooks(Hooks):
-    """Roles of a user must exist; a user's password and links go with the user."""
+    """Roles of a user must exist; a user's password, devices and links go with the user."""
 
     refers = True
 
-    def __init__(self, clock: Clock, passwords: Passwords, attempts: Attempts, invites: Invites) -> None:
+    def __init__(
+        self, clock: Clock, passwords: Passwords, devices: Devices, attempts: Attempts, invites: Invites
+    ) -> None:  # fmt: skip
         self._clock = clock
         self._passwords = passwords
+        self._devices = devices
         self._attempts = attempts
         self._invites = invites
 
@@ -75,7 +79,8 @@ class UserHooks(Hooks):
 
     async def before_delete(self, old: Resource[Any]) -> Sequence[Op]:
         links = await self._invites.forget_ops(old.name)
-        return (self._passwords.delete_op(old.name), self._attempts.clear_op(old.name), *links)
+        devices = await self._devices.delete_ops(old.name)
+        return (self._passwords.delete_op(old.name), self._attempts.clear_op(old.name), *devices, *links)
 
 
 class RoleHooks(Hooks):
@@ -142,13 +147,14 @@ def table(
     clock: Clock,
     entropy: Entropy,
     passwords: Passwords,
+    devices: Devices,
     attempts: Attempts,
     invites: Invites,
     cluster: str,
 ) -> Mapping[str, Hooks]:
     """Return the hooks of each kind that has some."""
     return {
-        User.info.name: UserHooks(clock, passwords, attempts, invites),
+        User.info.name: UserHooks(clock, passwords, devices, attempts, invites),
         Role.info.name: RoleHooks(resources),
         Lock.info.name: LockHooks(clock, entropy),
         CertAuthority.info.name: AuthorityHooks(cluster),

@@ -25,6 +25,7 @@ from teleport.store.backend import Absent, At, Backend, Delete, Op, Put
 Purpose = Literal["invite", "reset"]
 
 _TOKEN = 32
+_SEED = 32
 _SHORTEST = 60.0
 DEFAULTS = {"invite": Duration(3600), "reset": Duration(8 * 3600)}
 MAXIMA = {"invite": Duration(48 * 3600), "reset": Duration(24 * 3600)}
@@ -36,6 +37,8 @@ class Stored(msgspec.Struct, frozen=True):
     user: str
     purpose: Purpose
     expires: dt.datetime
+    seed: bytes = b""
+    """From which `auth.second_factor` derives what a browser is offered to enrol. It never leaves the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Invites:
         token = self._entropy.token(_TOKEN).hex()
         digest = _digest(token)
         expires = self._clock.now().replace(microsecond=0) + dt.timedelta(seconds=seconds)
-        link = Stored(user, purpose, expires)
+        link = Stored(user, purpose, expires, self._entropy.token(_SEED))
         earlier = await self.forget_ops(user)
         ops = (
             Put(_link_key(digest), msgspec.json.encode(link), expires, Absent()),

@@ -78,6 +78,13 @@ class Passwords:
         """Say whether the user has a password."""
         return await self._stored(user) is not None
 
+    async def revision(self, user: str) -> int | None:
+        """Return the revision of the user's password, None for one who has none: a new password is another one."""
+        try:
+            return (await self._backend.get(key_of(user))).revision
+        except NotFound:
+            return None
+
     async def matches(self, user: str, password: str) -> bool:
         """Compare. An empty `user`, one without a password and a wrong password cost the same."""
         stored = await self._stored(user) if user else None

@@ -12,22 +12,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
 
-from teleport.access.action import Target
 from teleport.api.caller import Caller
 from teleport.api.messages import Change, Name, Page, Selection, cursor_of
+from teleport.auth import watching
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.hooks import Hooks, missing_reference
 from teleport.auth.selection import Filter
+from teleport.base.clock import Clock
 from teleport.base.errors import AlreadyExists, BadParameter, CompareFailed, NotFound, NotSupported, TeleportError
 from teleport.model.events.base import caller_fields
 from teleport.model.events.resource import Action, change_event
 from teleport.model.resource import KindInfo, Resource, find
 from teleport.store.audit.log import AuditLog
-from teleport.store.backend import Append, Init, Op
-from teleport.store.resources import ResourceChanged, ResourceEvent
+from teleport.store.backend import Append, Op
 from teleport.store.resources import Resources as Store
 
 T = TypeVar("T")
@@ -46,9 +46,10 @@ class Resources:
     """Implements `api.services.resources.Resources`."""
 
     def __init__(
-        self, store: Store, audit: AuditLog, authorizer: Authorizer, hooks: Mapping[str, Hooks]
+        self, store: Store, audit: AuditLog, authorizer: Authorizer, hooks: Mapping[str, Hooks], clock: Clock
     ) -> None:  # fmt: skip
         self._store = store
+        self._clock = clock
         self._audit = audit
         self._authorizer = authorizer
         self._hooks = hooks
@@ -75,7 +76,7 @@ class Resources:
         while True:
             batch = await self._store.list(info, after, limit, sub_kind=selection.sub_kind)
             for resource in batch:
-                if chosen(resource) and all(rights.may(verb, resource) for verb in verbs):
+                if chosen(resource) and rights.shows(verbs, resource):
                     found.append(resource)
                 after = _place(resource, info, selection)
                 if len(found) == limit:
@@ -88,16 +89,11 @@ class Resources:
     ) -> AsyncIterator[Change]:  # fmt: skip
         if not 0 < len(kinds) <= MOST_WATCHED:
             raise BadParameter("AUTH-WATCH-KINDS", maximum=MOST_WATCHED)
-        infos = [find(kind) for kind in dict.fromkeys(kinds)]
-        view = _View(self._authorizer, caller, ("list", _reading(with_secrets)))
-        await view.check(infos)
-        async with self._store.watch(*infos) as events:
-            async for event in events:
-                if isinstance(event, Init):
-                    await view.remember(self._store, infos)
-                    yield Change("init")
-                elif (change := await view.change(event, infos)) is not None:
-                    yield change
+        infos, verbs = [find(kind) for kind in dict.fromkeys(kinds)], ("list", _reading(with_secrets))
+        found = watching.changes(self._store, self._authorizer, self._clock, caller, infos, verbs)
+        async with aclosing(found) as changes:
+            async for change in changes:
+                yield change
 
     # -- changing
 
@@ -203,53 +199,6 @@ class Resources:
             return None
 
 
-class _View:
-    """What one caller sees of a watch."""
-
-    def __init__(self, authorizer: Authorizer, caller: Caller, verbs: tuple[str, str]) -> None:
-        self._authorizer = authorizer
-        self._caller = caller
-        self._verbs = verbs
-        self._seen: set[Name] = set()
-        """What of the kinds with labels the caller knows of; deletions of other things stay hidden."""
-
-    async def check(self, infos: Sequence[KindInfo]) -> Rights:
-        """Return the caller's rights now. Raises AccessDenied when they do not cover the kinds any more."""
-        rights = await self._authorizer.rights(self._caller)
-        for info in infos:
-            for verb in self._verbs:
-                await self._authorizer.demand(rights, verb, info.name)
-        return rights
-
-    async def remember(self, store: Store, infos: Sequence[KindInfo]) -> None:
-        """Take note of what is visible when the watch begins."""
-        rights = await self.check(infos)
-        for info in infos:
-            for resource in await store.list(info):
-                if self._sees(rights, resource):
-                    self._seen.add(_name_of(resource))
-
-    async def change(self, event: ResourceEvent, infos: Sequence[KindInfo]) -> Change | None:
-        """Return what the caller is told of an event."""
-        rights = await self.check(infos)
-        if isinstance(event, ResourceChanged):
-            name = _name_of(event.resource)
-            if self._sees(rights, event.resource):
-                self._seen.add(name)
-                return Change("put", resource=event.resource)
-        elif isinstance(event, Init):
-            return None
-        else:
-            name = Name(event.kind, event.name, event.sub_kind)
-        if name not in self._seen:
-            return None
-        self._seen.discard(name)
-        return Change("delete", gone=name)
-
-    def _sees(self, rights: Rights, target: Target) -> bool:
-        return all(rights.may(verb, target) for verb in self._verbs)
-
-
 async def _until_undisturbed(change: Callable[[], Awaitable[T]]) -> T:
     """Make a change that names no revision: again, when another one came between its look and its commit."""
     for _ in range(_TRIES):
@@ -262,10 +211,6 @@ async def _until_undisturbed(change: Callable[[], Awaitable[T]]) -> T:
 
 def _reading(with_secrets: bool) -> str:
     return "read" if with_secrets else "readnosecrets"
-
-
-def _name_of(resource: Resource[Any]) -> Name:
-    return Name(resource.info.name, resource.name, resource.sub_kind)
 
 
 def _place(resource: Resource[Any], info: KindInfo, selection: Selection) -> str:

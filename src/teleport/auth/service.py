@@ -6,6 +6,7 @@ found for it, so the admin socket, the memory network and TLS are the same to it
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Sequence
 
 from teleport.api import rpc
@@ -14,9 +15,11 @@ from teleport.api.services import audit as audit_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
 from teleport.api.services import login as login_api
+from teleport.api.services import reflection
 from teleport.api.services import resources as resources_api
 from teleport.api.services import status as status_api
 from teleport.api.services import users as users_api
+from teleport.api.services import web_sessions as web_sessions_api
 from teleport.auth import bootstrap, hooks
 from teleport.auth.attempts import Attempts
 from teleport.auth.audit import Audit
@@ -24,14 +27,21 @@ from teleport.auth.authorities import Authorities
 from teleport.auth.authorize import Authorizer
 from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
+from teleport.auth.door import Door, Limits
 from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.invites import Invites
 from teleport.auth.login import Login
+from teleport.auth.mfa_devices import Devices
 from teleport.auth.passwords import Cost, Passwords
+from teleport.auth.refusals import Refusals
 from teleport.auth.resources import Resources
+from teleport.auth.second_factor import Kind as FactorKind
+from teleport.auth.second_factor import SecondFactor
+from teleport.auth.sign_in import SignIn
 from teleport.auth.status import Status
 from teleport.auth.user_certs import UserCertificates
 from teleport.auth.users import Users
+from teleport.auth.web_sessions import IDLE, WebSessions
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
@@ -61,17 +71,24 @@ class AuthService:
         entropy: Entropy,
         cluster: str,
         host_id: str,
+        second_factor: FactorKind = "otp",
+        web_idle: float = IDLE,
         password_cost: Cost | None = None,
     ) -> None:
-        """`host_id` names the audit log of this server. `password_cost` is for tests."""
+        """`host_id` names the audit log of this server. `web_idle`: seconds after which a browser's session that
+        is not used ends. `password_cost` is for tests."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
         self.authorities = Authorities(self.store, cluster)
         self._backend, self._signer, self._clock, self._entropy = backend, signer, clock, entropy
         self._passwords = Passwords(backend, entropy, cost=password_cost)
+        self._second_factor, self._web_idle = second_factor, web_idle
         self._denials = Denials(backend, self.audit_log, clock, entropy)
-        self._server = rpc.Server(self._features(), clock=clock, entropy=entropy, on_defect=_defect)
+        self._refusals = Refusals(self.audit_log, clock, host_id)
+        features = self._features()
+        features = (*features, *reflection.methods(features))
+        self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect)
 
     def _features(self) -> Sequence[rpc.Method]:
         backend, clock, entropy, cluster = self._backend, self._clock, self._entropy, self.cluster
@@ -79,13 +96,23 @@ class AuthService:
         invites, attempts = Invites(backend, clock, entropy), Attempts(backend, store, clock)
         authorizer = Authorizer(store, self._denials, clock, cluster)
         certificates = UserCertificates(authorizer, self.authorities, signer, clock, entropy, cluster)
-        login = Login(backend, trail, clock, passwords, attempts, invites, certificates, self.authorities)
-        kinds = hooks.table(store, clock, entropy, passwords, attempts, invites, cluster)
+        devices = Devices(backend, entropy)
+        factors = SecondFactor(devices, trail, clock, cluster, self._second_factor)
+        sign_in = SignIn(backend, trail, clock, passwords, attempts, factors)
+        login = Login(
+            backend, trail, passwords, attempts, invites, factors, sign_in, certificates, self.authorities
+        )  # fmt: skip
+        kinds = hooks.table(store, clock, entropy, passwords, devices, attempts, invites, cluster)
+        resources = Resources(store, trail, authorizer, kinds, clock)
+        browsers = WebSessions(
+            backend, store, clock, entropy, sign_in, passwords, certificates, resources, idle=self._web_idle
+        )  # fmt: skip
         hosts = HostCertificateIssuer(trail, authorizer, self.authorities, signer, clock, entropy, cluster)
         return (
-            *resources_api.methods(Resources(store, trail, authorizer, kinds)),
-            *users_api.methods(Users(backend, store, trail, authorizer, passwords, attempts, invites)),
+            *resources_api.methods(resources),
+            *users_api.methods(Users(backend, store, trail, authorizer, passwords, attempts, invites, factors)),
             *login_api.methods(login),
+            *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
@@ -111,6 +138,7 @@ class AuthService:
     async def _count(self) -> None:
         try:
             await self._denials.close_windows()
+            await self._refusals.close_windows()
         except TeleportError as error:
             log.warn("Counts of denials were not written", error=error)
 
@@ -118,10 +146,18 @@ class AuthService:
         """Serve one connection of `caller` until it ends."""
         await self._server.serve(stream, caller)
 
+    def door(self, context: ssl.SSLContext, limits: Limits | None = None) -> Door:
+        """Return what serves connections of the network, with a TLS context that asks for certificates."""
+        return Door(
+            context, serve=self.serve, authorities=self.authorities.every, refusals=self._refusals, clock=self._clock,
+            cluster=self.cluster, limits=limits,
+        )  # fmt: skip
+
     async def close(self) -> None:
         """End all calls and write what is still only in memory. The backend and the signer stay open."""
         await self._server.close()
         await self._denials.close_windows(all=True)
+        await self._refusals.close_windows(all=True)
         self._passwords.close()
 
 

@@ -8,6 +8,7 @@ from teleport.auth.attempts import Attempts
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.invites import Invites, Purpose
 from teleport.auth.passwords import Passwords
+from teleport.auth.second_factor import SecondFactor
 from teleport.base.errors import AlreadyExists, TeleportError
 from teleport.base.struct import Duration
 from teleport.model.events.base import caller_fields
@@ -23,7 +24,7 @@ class Users:
 
     def __init__(
         self, backend: Backend, resources: Resources, audit: AuditLog, authorizer: Authorizer, passwords: Passwords,
-        attempts: Attempts, invites: Invites,
+        attempts: Attempts, invites: Invites, factors: SecondFactor,
     ) -> None:  # fmt: skip
         self._backend = backend
         self._resources = resources
@@ -32,6 +33,7 @@ class Users:
         self._passwords = passwords
         self._attempts = attempts
         self._invites = invites
+        self._factors = factors
 
     async def create_invite(self, caller: Caller, user: str, ttl: float) -> Invite:
         rights = await self._authorizer.rights(caller)
@@ -44,7 +46,8 @@ class Users:
         rights = await self._authorizer.rights(caller)
         found = await self._user(rights, user)
         unlock = self._attempts.unlock_ops(found)
-        return await self._make(rights, found, "reset", ttl, self._passwords.delete_op(user), *unlock)
+        forget = await self._factors.forget_ops(user, rights.identity, client_ip=rights.conditions.client_ip)
+        return await self._make(rights, found, "reset", ttl, self._passwords.delete_op(user), *forget, *unlock)
 
     async def _user(self, rights: Rights, name: str) -> User:
         await self._authorizer.demand(rights, "update", User.info.name)

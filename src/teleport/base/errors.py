@@ -137,6 +137,7 @@ CLASSES: tuple[type[TeleportError], ...] = (
 def from_grpc(status: int, code: str, fields: dict[str, str], id: str = "") -> TeleportError:
     """Rebuild an error that a peer sent; a code this build does not know becomes API-REMOTE."""
     cls = next((c for c in CLASSES if c.kind.grpc == status), Internal)
+    fields = {name: value for name, value in fields.items() if name != "id"}
     try:
         return cls(code, id=id, **fields)
     except (catalogue.UnknownCode, KeyError):

@@ -1,11 +1,11 @@
 """Regular expressions in linear time: the part of RE2's syntax that configuration and roles use.
 
 Patterns come from people who may edit roles, texts from everyone; Python's `re` would let one of them
-stop the process (`(a+)+$`). Here a pattern becomes a program for a machine that follows all
-alternatives at once (R. Cox, "Regular Expression Matching: the Virtual Machine Approach", 2009), so the
-work is at most length of the text times size of the program, whatever the pattern. Back references and
-look-around cannot be expressed in such a machine and are refused, as RE2 refuses them; so are `\\b`,
-`\\p{..}` and flags other than a leading `(?i)` or `(?s)`.
+stop the process (`(a+)+$`). Here a pattern becomes a program for a small machine (R. Cox, "Regular
+Expression Matching: the Virtual Machine Approach", 2009) that never tries an instruction twice at the same
+place, so the work, also of replacing all matches, is at most length of the text times size of the program,
+whatever the pattern. Back references and look-around cannot be expressed in such a machine and are refused,
+as RE2 refuses them; so are `\\b`, `\\p{..}` and flags other than a leading `(?i)` or `(?s)`.
 
 Not here: globs and selectors (`access.labels`).
 """
@@ -279,13 +279,14 @@ class Regexp:
         parser = _Parser(pattern)
         self.pattern = pattern
         self._program = parser.program()
+        self._bits = [1 << number for number in range(len(self._program))]
         self._names = parser.names
         self._slots = 2 * (parser.groups + 1)
         self.matches = functools.lru_cache(maxsize=256)(self._matches)
         """Whether the pattern describes the whole of a text (label values repeat, so answers are kept)."""
 
     def _matches(self, text: str) -> bool:
-        return self._run(text, 0, whole=True) is not None
+        return self._search(text, 0, [0] * (len(text) + 1), whole=True) is not None
 
     def replace(self, text: str, template: str) -> str | None:
         """Return `text` with every match replaced, or None when there is none.
@@ -295,7 +296,8 @@ class Regexp:
         """
         pieces: list[str] = []
         at = copied = size = 0
-        while at <= len(text) and (slots := self._run(text, at)) is not None:
+        failed = [0] * (len(text) + 1)
+        while at <= len(text) and (slots := self._search(text, at, failed)) is not None:
             pieces += [text[copied : slots[0]], self._filled(template, text, slots)]
             size += len(pieces[-1])
             if size > MAX_RESULT:
@@ -314,46 +316,52 @@ class Regexp:
 
         return _REFERENCE.sub(group, template)
 
-    def _run(self, text: str, start: int, *, whole: bool = False) -> _Slots | None:
-        """Follow all alternatives from `start` on; the first in the pattern's order of preference wins."""
-        found: _Slots | None = None
-        threads: dict[int, _Slots] = {}
-        for at in range(start, len(text) + 1):
-            if found is None and (not whole or at == start):
-                self._follow(threads, 0, (-1,) * self._slots, at, len(text))
-            following: dict[int, _Slots] = {}
-            for pc, slots in threads.items():
-                step = self._program[pc]
-                if step.op == "match" and (not whole or at == len(text)):
-                    found = slots
-                    break  # later threads are less preferred
-                if step.op == "char" and at < len(text) and step.chars.has(text[at]):
-                    self._follow(following, pc + 1, slots, at + 1, len(text))
-            threads = following
-            if not threads and (found is not None or whole):
-                break
-        return found
+    def _search(self, text: str, start: int, failed: list[int], *, whole: bool = False) -> _Slots | None:
+        """Return the groups of the first match that begins at `start` or later; with `whole`, at `start` and ends
+        with the text. Of several alternatives the first in the pattern's order of preference wins.
 
-    def _follow(self, threads: dict[int, _Slots], pc: int, slots: _Slots, at: int, end: int) -> None:
-        """Add the threads reachable from `pc` without reading, in order of preference."""
-        todo = [(pc, slots)]
-        seen: set[int] = set()
+        `failed` holds a bit for each instruction at each place from which no match was reached. Whoever comes
+        there again turns back, so that no place is tried twice, not even by a search that begins later.
+        """
+        for at in range(start, start + 1 if whole else len(text) + 1):
+            slots = self._attempt(text, at, failed, whole)
+            if slots is not None:
+                failed[slots[1]] = 0  # marked as well is the way to the match itself; no later search meets the rest
+                return slots
+        return None
+
+    def _attempt(self, text: str, at: int, failed: list[int], whole: bool) -> _Slots | None:
+        program, bits, end = self._program, self._bits, len(text)
+        slots = [-1] * self._slots
+        todo = [(0, at)]
         while todo:
-            pc, slots = todo.pop()
-            step = self._program[pc]
-            if pc in seen or pc in threads:
+            pc, at = todo.pop()
+            if pc < 0:
+                slots[~pc] = at  # leaves an alternative: the group ends or begins where it did before
                 continue
-            seen.add(pc)
-            if step.op == "split":
-                todo += [(pc + step.y, slots), (pc + step.x, slots)]
-            elif step.op == "jump":
-                todo.append((pc + step.x, slots))
-            elif step.op == "save":
-                todo.append((pc + 1, (*slots[: step.x], at, *slots[step.x + 1 :])))
-            elif step.op in ("char", "match"):
-                threads[pc] = slots
-            elif at == (0 if step.op == "begin" else end):
-                todo.append((pc + 1, slots))
+            while not failed[at] & bits[pc]:
+                failed[at] |= bits[pc]
+                op, x, y, chars = program[pc]
+                pc += 1
+                if op == "char":
+                    if at == end or not chars.has(text[at]):
+                        break
+                    at += 1
+                elif op == "split":
+                    todo.append((pc - 1 + y, at))
+                    pc += x - 1
+                elif op == "jump":
+                    pc += x - 1
+                elif op == "save":
+                    todo.append((~x, slots[x]))
+                    slots[x] = at
+                elif op == "match":
+                    if whole and at != end:
+                        break
+                    return tuple(slots)
+                elif at != (0 if op == "begin" else end):
+                    break
+        return None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -22,7 +22,7 @@ class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h|d)")
+_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h|d)")
 
 
 class Duration(float):
@@ -48,11 +48,10 @@ class Duration(float):
         return cls(seconds)
 
     def __str__(self) -> str:
-        seconds_in_all = float(self)
-        whole = int(seconds_in_all)
+        whole, thousandths = divmod(round(float(self) * 1000), 1000)
         hours, rest = divmod(whole, 3600)
         minutes, seconds = divmod(rest, 60)
-        fraction = f"{seconds_in_all - whole:.3f}"[1:].rstrip("0").rstrip(".") if seconds_in_all != whole else ""
+        fraction = f".{thousandths:03}".rstrip("0") if thousandths else ""
         if hours:
             return f"{hours}h{minutes}m{seconds}{fraction}s"
         return f"{minutes}m{seconds}{fraction}s" if minutes else f"{seconds}{fraction}s"
@@ -173,7 +172,11 @@ def convert(value: object, shape: type[T]) -> T:
 
 def decode(data: bytes | str, shape: type[T]) -> T:
     """Read JSON into `shape`. Raises msgspec.ValidationError or msgspec.DecodeError."""
-    return msgspec.json.decode(data, type=shape, dec_hook=_decode_custom)
+    try:
+        return msgspec.json.decode(data, type=shape, dec_hook=_decode_custom)
+    except (UnicodeError, RecursionError) as error:  # the decoder says these two in Python's own words
+        problem = "it is nested too deeply" if isinstance(error, RecursionError) else "it is not UTF-8"
+        raise msgspec.DecodeError(problem) from None
 
 
 def encode(value: object, *, secrets: bool = False) -> bytes:

@@ -36,8 +36,8 @@ def table(
 
 
 def pairs(rows: Mapping[str, object]) -> list[str]:
-    """Return the lines of a table without heading: names left, values right."""
-    width = max((columns(name) for name in rows), default=0)
+    """Return the lines of a table without heading: names left, values right, two blanks between them."""
+    width = max((columns(name) for name in rows), default=0) + 1
     return [_row([name, escape(str(value))], [width, 0]) for name, value in rows.items()]
 
 
@@ -186,13 +186,14 @@ def _word(text: str, position: int, end: str) -> tuple[str, int]:
 
 
 def _in_quotes(text: str, position: int) -> tuple[str, int]:
-    quote, word, position = text[position], "", position + 1
+    quote, word, position = text[position], list[str](), position + 1
     while position < len(text):
         char = text[position]
         if char == quote:
-            return word, position + 1
+            return "".join(word), position + 1
         if char == "\\" and position + 1 < len(text):
             position += 1
             char = text[position]
-        word, position = word + char, position + 1
+        word.append(char)
+        position += 1
     raise BadParameter("CFG-LABELS", value=text[:80], problem="a quote is not closed")

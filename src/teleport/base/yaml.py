@@ -33,7 +33,10 @@ Path = tuple[str | int, ...]
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 64, 100_000
 """Bounds of one text: size, nesting, and nodes after aliases are expanded. Expanded text: twice MAX_BYTES."""
 
-_MAX_PROBLEMS = 50
+MANY = 50
+"""Problems that are listed, and unknown keys for which a likely word is looked for."""
+_MAX_DIGITS = 80
+"""Digits of an integer. Python refuses to write very large ones, so they must not come in."""
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
@@ -226,6 +229,8 @@ def _integer(text: str) -> int | str:
         return text
     digits = text.replace("_", "")
     sign, digits = (-1, digits[1:]) if digits.startswith("-") else (1, digits.removeprefix("+"))
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError("beyond every number that means something here")
     for prefix, base in (("0b", 2), ("0x", 16), ("0", 8)):
         if digits.startswith(prefix) and len(digits) > len(prefix):
             return sign * int(digits[len(prefix) :], base)
@@ -246,8 +251,9 @@ def problems(document: Document, struct_type: Any, path: Path = ()) -> list[Prob
     """
     value = _part(document.data, path)
     found = [
-        Problem(document.where(at), _dotted(at), f"unknown key{did_you_mean(str(at[-1]), known)}")
-        for at, known in _unknown(value, _shape(struct_type), path)
+        # what looking for a likely word costs is bounded: a text may have a hundred thousand wrong keys
+        Problem(document.where(at), _dotted(at), f"unknown key{did_you_mean(str(at[-1]), known if n < MANY else ())}")
+        for n, (at, known) in enumerate(_unknown(value, _shape(struct_type), path))
     ]
     if found:
         return found
@@ -263,8 +269,8 @@ def problems(document: Document, struct_type: Any, path: Path = ()) -> list[Prob
 def read(document: Document, struct_type: type[T]) -> T:
     """Turn a document into `struct_type`. Raises BadParameter (CFG-YAML-FIELDS) that lists every problem."""
     found = [str(problem) for problem in problems(document, struct_type)]
-    if len(found) > _MAX_PROBLEMS:
-        found[_MAX_PROBLEMS:] = [f"{document.source}: and {len(found) - _MAX_PROBLEMS} more"]
+    if len(found) > MANY:
+        found[MANY:] = [f"{document.source}: and {len(found) - MANY} more"]
     if found:
         raise BadParameter("CFG-YAML-FIELDS", problems="\n".join(found))
     return convert(document.data, struct_type)

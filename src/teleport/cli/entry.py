@@ -70,7 +70,12 @@ def _dispatch(program: str, arguments: list[str], debug: bool) -> int:
     for count in (2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in package.COMMANDS:
-            return _run(program, name, package.COMMANDS[name], [*leading, *words[count:]], debug)
+            given, quick = [*leading, *words[count:]], getattr(package, "QUICK", {}).get(name, "")
+            if quick and not debug and (status := _run_quickly(quick, given)) is not None:
+                return status
+            return _run(program, name, package.COMMANDS[name], given, debug)
+    if words and (meant := getattr(package, "ALIASES", {}).get(words[0])):
+        return _run(program, meant, package.COMMANDS[meant], [*leading, *words[1:]], debug)
     return _help(program, leading, words, debug)
 
 
@@ -112,12 +117,30 @@ def _run(program: str, name: str, target: str, arguments: list[str], debug: bool
         return common.failure(error)
 
 
+def _run_quickly(target: str, arguments: list[str]) -> int | None:
+    """Call a command that needs no click; None: it leaves the call to the full one."""
+    module, _, attribute = target.partition(":")
+    try:
+        status: int | None = getattr(importlib.import_module(module), attribute)(arguments)
+        return status
+    except (KeyboardInterrupt, BrokenPipeError):
+        raise
+    except Exception as error:
+        from teleport.cli import common
+
+        return common.failure(error)
+
+
 def _version(program: str, arguments: list[str]) -> int:
     """Print `Teleport v<semver> git:<ref> <runtime>`; `--raw` prints the number alone."""
     if arguments == ["--raw"] and program == "teleport":
         print(VERSION)
     elif arguments in ([], ["--client"], ["-d"], ["--debug"]):
         print(f"Teleport v{VERSION} git:{GIT_REF} python{platform.python_version()}")
+        if program == "tsh" and "--client" not in arguments:
+            from teleport.cli.tsh.quick import proxy_lines
+
+            print(*proxy_lines(), sep="\n", end="\n" if proxy_lines() else "")
     else:
         from teleport.cli import overview
 

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from teleport.base.disk import Disk
 from teleport.base.errors import BadParameter, NotFound
+from teleport.base.log import logger
 from teleport.base.struct import Struct, decode, encode
+from teleport.client import known_hosts
+from teleport.model.address import Address, parse_addr
+from teleport.model.naming import name_problem
+
+log = logger("CLIENT")
 
 MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
+_LONGEST = 200
+"""Characters of a name that becomes part of a file name: with its ending it must fit into 255 bytes."""
+_RESERVED = ("cas", "certs.pem", "known_hosts")
+"""Names beside the keys of the user."""
 
 
 class Profile(Struct, frozen=True, kw_only=True):
@@ -34,16 +44,31 @@ class Profile(Struct, frozen=True, kw_only=True):
     traits: dict[str, tuple[str, ...]] = {}
     extensions: tuple[str, ...] = ()
     valid_until: dt.datetime
+    proxy_version: str = ""
+    """Version that the proxy had at the sign-in."""
 
     @property
     def proxy_host(self) -> str:
         """Host of the proxy without port: the name of the profile."""
-        return self.web_proxy_addr.rpartition(":")[0].strip("[]")
+        return host_of(self.web_proxy_addr)
 
     @property
     def url(self) -> str:
         """Address of the proxy as people see it."""
         return f"https://{self.web_proxy_addr}"
+
+
+def address_of(text: str) -> Address:
+    """Read the address of a proxy as people write it, `https://` and all; port 0 where none is given.
+
+    Raises BadParameter (KIND-ADDRESS).
+    """
+    return parse_addr(text.strip().removeprefix("https://").rstrip("/"), 0)
+
+
+def host_of(text: str) -> str:
+    """Return the host in the address of a proxy. Raises BadParameter (KIND-ADDRESS)."""
+    return address_of(text).host
 
 
 class Home:
@@ -60,12 +85,8 @@ class Home:
         return cls(chosen or os.path.join(os.path.expanduser("~"), ".tsh"), disk)
 
     def current(self) -> Profile:
-        """Return the profile in use. Raises NotFound (CLIENT-NOT-LOGGED-IN)."""
-        try:
-            host = self.disk.read(f"{self.root}/current-profile", limit=300).decode().strip()
-        except NotFound:
-            raise NotFound("CLIENT-NOT-LOGGED-IN") from None
-        return self.load(host)
+        """Return the profile in use. Raises NotFound (CLIENT-NOT-LOGGED-IN) and as `load`."""
+        return self.load(self._current())
 
     def load(self, proxy_host: str) -> Profile:
         """Return the profile of one proxy. Raises NotFound (CLIENT-NOT-LOGGED-IN), BadParameter (CLIENT-PROFILE)."""
@@ -75,43 +96,81 @@ class Home:
         except NotFound:
             raise NotFound("CLIENT-NOT-LOGGED-IN") from None
         try:
-            return decode(data, Profile)
-        except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+            profile = decode(data, Profile)
+            files = self.files(profile)
+        except (msgspec.DecodeError, msgspec.ValidationError, BadParameter) as problem:
             raise BadParameter("CLIENT-PROFILE", path=path, problem=problem) from None
+        if files.proxy_host != proxy_host or profile.valid_until.tzinfo is None:
+            raise BadParameter("CLIENT-PROFILE", path=path, problem="it is not the profile of this proxy")
+        return profile
 
-    def profiles(self) -> list[Profile]:
-        """Return every readable profile, in order of proxy."""
+    def proxies(self) -> list[str]:
+        """Return the hosts of all proxies with a profile, in order."""
         if not self.disk.exists(self.root):
             return []
-        names = sorted(name for name in self.disk.list_dir(self.root) if name.endswith(".yaml"))
-        return [self.load(name.removesuffix(".yaml")) for name in names]
+        names = [name.removesuffix(".yaml") for name in self.disk.list_dir(self.root) if name.endswith(".yaml")]
+        return sorted(name for name in names if not _problem(name))
+
+    def choose(self, proxy: str) -> Profile:
+        """Return the profile of a proxy, given with or without port; the current one for an empty name.
+
+        Raises as `load`, and BadParameter (KIND-ADDRESS).
+        """
+        if not proxy:
+            return self.current()
+        return self.load(host_of(proxy))
+
+    def profiles(self) -> list[Profile]:
+        """Return every profile that can be read, in order of proxy; the log names the others."""
+        found = []
+        for host in self.proxies():
+            try:
+                found.append(self.load(host))
+            except BadParameter as error:
+                log.warn("A profile is left out", error=error)
+        return found
 
     def save(self, profile: Profile) -> None:
-        """Write the profile and make it the current one."""
+        """Write the profile and make it the current one. What is left of another user at this proxy goes."""
+        try:
+            before = self.load(profile.proxy_host)
+        except (NotFound, BadParameter):
+            before = profile
+        kept = self.files(profile).all()
+        self._remove(path for path in self.files(before).all() if path not in kept)
         self.disk.make_dir(self.root, mode=0o700)
         self.disk.write(self._profile_file(profile.proxy_host), encode(profile) + b"\n", mode=0o600)
         self.disk.write(f"{self.root}/current-profile", profile.proxy_host.encode() + b"\n", mode=0o600)
 
     def forget(self, profile: Profile) -> None:
-        """Remove a profile with all its keys and certificates."""
-        for path in self.files(profile).all():
-            self._remove(path)
-        self._remove(self._profile_file(profile.proxy_host))
-        current = f"{self.root}/current-profile"
-        if self.disk.exists(current) and self.disk.read(current, limit=300).decode().strip() == profile.proxy_host:
-            self.disk.remove(current)
+        """Remove a profile with all its keys, certificates and trust."""
+        files = self.files(profile)
+        self._remove(files.all())
+        known_hosts.remove(self.disk, files.known_hosts, profile.cluster)
+        self._remove([self._profile_file(profile.proxy_host)])
+        try:
+            if self._current() == profile.proxy_host:
+                self._remove([f"{self.root}/current-profile"])
+        except NotFound:
+            pass
 
-    def _remove(self, path: str) -> None:
-        if self.disk.exists(path):
-            self.disk.remove(path)
+    def _current(self) -> str:
+        try:
+            return self.disk.read(f"{self.root}/current-profile", limit=300).decode(errors="replace").strip()
+        except NotFound:
+            raise NotFound("CLIENT-NOT-LOGGED-IN") from None
+
+    def _remove(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            if self.disk.exists(path):
+                self.disk.remove(path)
 
     def files(self, profile: Profile) -> Files:
-        """Return where the keys and certificates of a profile stand."""
+        """Return where the keys and certificates of a profile stand. Raises BadParameter (CLIENT-PROXY-NAME)."""
         return Files(self.root, profile.proxy_host, profile.user, profile.cluster)
 
     def _profile_file(self, proxy_host: str) -> str:
-        if not proxy_host or "/" in proxy_host or proxy_host.startswith("."):
-            raise BadParameter("CLIENT-PROXY-NAME", proxy=proxy_host[:80])
+        _check(proxy_host)
         return f"{self.root}/{proxy_host}.yaml"
 
 
@@ -120,11 +179,14 @@ class Files:
 
     def __init__(self, root: str, proxy_host: str, user: str, cluster: str) -> None:
         for part in (proxy_host, user, cluster):
-            if not part or "/" in part or part.startswith("."):
-                raise BadParameter("CLIENT-PROXY-NAME", proxy=part[:80])
+            _check(part)
         keys = f"{root}/keys/{proxy_host}"
+        self.proxy_host = proxy_host
         self.folder = keys
         self.known_hosts = f"{root}/known_hosts"
+        """Host authorities of all clusters; for tools that look there."""
+        self.own_known_hosts = f"{keys}/known_hosts"
+        """Host authorities of this cluster alone: another cluster may not vouch for its hosts."""
         self.ssh_key = f"{keys}/{user}"
         self.ssh_public_key = f"{keys}/{user}.pub"
         self.ssh_certificate = f"{keys}/{user}-ssh/{cluster}-cert.pub"
@@ -143,4 +205,20 @@ class Files:
             self.tls_certificate,
             self.authorities,
             self.cluster_authorities,
+            self.own_known_hosts,
         )
+
+
+def _check(part: str) -> None:
+    problem = _problem(part)
+    if problem:
+        raise BadParameter("CLIENT-PROXY-NAME", proxy=part[:80], problem=problem)
+
+
+def _problem(part: str) -> str:
+    """Return why a name cannot be part of a file name; what ssh_config(5) cannot quote is refused as well."""
+    if len(part.encode(errors="replace")) > _LONGEST:
+        return f"it is longer than {_LONGEST} bytes"
+    if part.startswith(".") or part in _RESERVED or '"' in part or "\\" in part:
+        return "it begins with a dot, has a quote or a backslash, or is the name of another file"
+    return name_problem(part)

@@ -1,55 +1,51 @@
-"""The configuration of stock OpenSSH: one block per server that is dialled directly, one for all of them.
+"""The configuration of stock OpenSSH: every node of the cluster through the proxy's one port.
 
-Host keys are checked against the host authority of the cluster under the server's cluster name
-(`HostKeyAlias`), whatever address was dialled; a changed or unknown key is never accepted.
+Host keys are checked against the host authority of the cluster under the name that was typed; a changed or
+unknown key is never accepted. Nodes are not listed: the proxy knows them when `ssh` asks.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from teleport.client.profile import Files, Profile
-from teleport.model.kinds.node import Node
+from teleport.model.kinds.node import SSH_PORT
 
-_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@+,-]+")
 
 
-def render(profile: Profile, files: Files, nodes: Sequence[Node]) -> str:
-    """Return the text of an `ssh_config`(5) for the given servers."""
-    lines = [f"# Begin generated Teleport configuration for {profile.proxy_host} by tsh", ""]
-    for node in sorted(nodes, key=lambda n: (n.spec.hostname, n.name)):
-        lines += _block(profile, node)
-    lines += [
-        f"Host *.{profile.cluster} {profile.proxy_host}",
-        f"    UserKnownHostsFile {_quote(files.known_hosts)}",
+def render(profile: Profile, files: Files, tsh: str) -> str:
+    """Return the text of an `ssh_config`(5); `tsh` is the path of the command that `ssh` is to start."""
+    proxy, cluster = profile.proxy_host, profile.cluster
+    program = f'"{tsh}"' if _PLAIN.fullmatch(tsh) else _word(tsh)
+    command = f"{program} proxy ssh --cluster={_word(cluster)} --proxy={_word(profile.web_proxy_addr)} %r@%h:%p"
+    lines = (
+        f"# Begin generated Teleport configuration for {proxy} by tsh",
+        "",
+        f"Host *.{cluster} {proxy}",
+        f"    UserKnownHostsFile {_quote(files.own_known_hosts)}",
         f"    IdentityFile {_quote(files.ssh_key)}",
         f"    CertificateFile {_quote(files.ssh_certificate)}",
         "    IdentitiesOnly yes",
         "    StrictHostKeyChecking yes",
         "    HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com",
         "",
+        f"Host *.{cluster} !{proxy}",
+        f"    Port {SSH_PORT}",
+        f"    ProxyCommand {command}",
+        "",
         "# End generated Teleport configuration",
         "",
-    ]
+    )
     return "\n".join(lines)
-
-
-def _block(profile: Profile, node: Node) -> list[str]:
-    hostname = node.spec.hostname
-    if not _HOST.fullmatch(hostname):
-        return []  # a name that ssh_config would read as a pattern or an option stays out
-    host, _, port = node.spec.addr.rpartition(":")
-    alias = f"{hostname}.{profile.cluster}"
-    return [
-        f"Host {alias}",
-        f"    HostName {host.strip('[]')}",
-        f"    Port {port}",
-        f"    HostKeyAlias {alias}",
-        "",
-    ]
 
 
 def _quote(path: str) -> str:
     """Quote a path for ssh_config(5): `%` doubles, blanks need double quotes."""
     return '"' + path.replace("%", "%%") + '"'
+
+
+def _word(text: str) -> str:
+    """Quote one word for the shell that runs a ProxyCommand, where `%` doubles."""
+    quoted = text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "'\"'\"'") + "'"
+    return quoted.replace("%", "%%")

@@ -1,6 +1,6 @@
 """Calls to the proxy's JSON endpoints, over the standard library's HTTP client.
 
-The proxy's web certificate is checked against the system's authorities (`SSL_CERT_FILE` adds to them);
+The proxy's web certificate is checked against the system's authorities (`SSL_CERT_FILE` names others);
 `insecure` skips that check alone: the authorities of the cluster come with the sign-in and are checked
 from then on.
 """
@@ -13,6 +13,8 @@ import ssl
 from typing import Any
 
 from teleport.base.errors import CLASSES, Internal, TeleportError, Unavailable, from_grpc
+from teleport.client.profile import address_of
+from teleport.model.address import Address
 
 TIMEOUT = 20.0
 """Seconds for connecting and for each answer."""
@@ -24,9 +26,12 @@ DEFAULT_PORTS = (443, 3080)
 class WebApi:
     """A proxy's web port."""
 
-    def __init__(self, address: str, *, insecure: bool = False) -> None:
-        self.address = address
+    def __init__(self, address: Address, *, insecure: bool = False, timeout: float = TIMEOUT) -> None:
+        """`timeout`: seconds for connecting and for each part of an answer."""
+        self.address = str(address)
+        self._host, self._port = address
         self._insecure = insecure
+        self._timeout = timeout
 
     def get(self, path: str) -> dict[str, Any]:
         """Return the answer to a GET. Raises the error that the proxy sent, or Unavailable (CLIENT-*)."""
@@ -37,19 +42,19 @@ class WebApi:
         return self._call("POST", path, body)
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        host, port = split(self.address)
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT, context=self._context())
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"} if data else {}
+        connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._context())
         try:
-            data = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, body=data, headers={"Content-Type": "application/json"} if data else {})
-            response = connection.getresponse()
-            answer = response.read(MAX_ANSWER + 1)
+            connection.request(method, path, body=data, headers=headers)
+            with connection.getresponse() as response:  # closing the connection alone leaves its socket open
+                answer = response.read(MAX_ANSWER + 1)
         except ssl.SSLCertVerificationError as problem:
             raise Unavailable("CLIENT-WEB-CERT", address=self.address, problem=problem.verify_message) from None
         except ssl.SSLError as problem:
             raise Unavailable("CLIENT-NOT-TLS", address=self.address, problem=problem.reason or problem) from None
-        except (OSError, http.client.HTTPException) as problem:
-            raise Unavailable("CLIENT-UNREACHABLE", address=self.address, problem=problem) from None
+        except (OSError, UnicodeError, http.client.HTTPException) as problem:
+            raise Unavailable("CLIENT-UNREACHABLE", address=self.address, problem=_words(problem)) from None
         finally:
             connection.close()
         return _decode(self.address, response.status, answer)
@@ -62,52 +67,47 @@ class WebApi:
         return context
 
 
-def split(address: str) -> tuple[str, int]:
-    """Split `host:port`; IPv6 stands in brackets."""
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port)
+def _words(problem: Exception) -> str:
+    return str(getattr(problem, "strerror", "") or problem or type(problem).__name__)
 
 
 def _decode(address: str, status: int, answer: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(answer)
-    except ValueError:
+        document = json.loads(answer) if len(answer) <= MAX_ANSWER else None
+    except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict):
-        raise Unavailable("CLIENT-NOT-A-PROXY", address=address, status=status)
-    if status < 400:
+    if isinstance(document, dict) and status == 200:
         return document
-    raise _error(status, document.get("error"))
-
-
-def _error(status: int, error: object) -> TeleportError:
+    error = document.get("error") if isinstance(document, dict) and status >= 400 else None
     if not isinstance(error, dict):
-        return Internal("API-REMOTE", remote_code="?", message=f"HTTP status {status}")
+        raise Unavailable("CLIENT-NOT-A-PROXY", address=address, status=status)
+    raise _error(status, error)
+
+
+def _error(status: int, error: dict[str, Any]) -> TeleportError:
+    """Rebuild an error that the proxy sent, as far as this build knows it."""
     cls = next((c for c in CLASSES if c.kind.http == status), Internal)
-    fields = {str(k): str(v) for k, v in dict(error.get("fields") or {}).items()}
-    rebuilt = from_grpc(cls.kind.grpc, str(error.get("code", "")), fields, str(error.get("id", "")))
-    if rebuilt.code != "API-REMOTE":
-        return rebuilt
-    return cls("API-REMOTE", remote_code=error.get("code", "?"), message=error.get("message", ""))
+    code, message, id = (str(error.get(name, "")) for name in ("code", "message", "id"))
+    fields = error.get("fields")
+    sent = {str(name): str(value) for name, value in fields.items()} if isinstance(fields, dict) else {}
+    rebuilt = from_grpc(cls.kind.grpc, code, sent, id)
+    return (
+        cls("API-REMOTE", id=id, remote_code=code or "?", message=message) if rebuilt.code == "API-REMOTE" else rebuilt
+    )
 
 
 def find_proxy(name: str, *, insecure: bool = False) -> tuple[WebApi, dict[str, Any]]:
     """Return the proxy that `name` means, with its settings.
 
-    A name without a port is tried on 443 and then on 3080. Raises the error of the last attempt.
+    A name without a port is tried on 443 and then on 3080. Raises BadParameter (KIND-ADDRESS), and of the
+    failures of all attempts the first that is more than silence.
     """
-    host, colon, port = name.rpartition(":")
-    if colon and port.isdigit() and not host.endswith(":"):
-        api = WebApi(name, insecure=insecure)
-        return api, api.get("/webapi/ping")
-    problem: TeleportError | None = None
-    for number in DEFAULT_PORTS:
-        api = WebApi(f"{name}:{number}", insecure=insecure)
+    host, port = address_of(name)
+    problems: list[TeleportError] = []
+    for number in [port] if port else DEFAULT_PORTS:
+        api = WebApi(Address(host, number), insecure=insecure)
         try:
             return api, api.get("/webapi/ping")
-        except Unavailable as error:
-            problem = error
-            if error.code == "CLIENT-WEB-CERT":
-                break
-    assert problem is not None  # noqa: S101 - both ports were tried
-    raise problem
+        except TeleportError as error:
+            problems.append(error)
+    raise next((error for error in problems if error.code != "CLIENT-UNREACHABLE"), problems[-1])

@@ -13,6 +13,7 @@ from teleport.base.errors import BadParameter
 
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
 _PORT = re.compile(r"[0-9]{1,5}")
+_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 
 class Address(NamedTuple):
@@ -64,9 +65,12 @@ def _split(text: str) -> tuple[str, str]:
 
 def _v6(text: str, host: str) -> str:
     try:
-        return str(ipaddress.IPv6Address(host))
+        address = ipaddress.IPv6Address(host)
     except ValueError:
         raise _wrong(text, "it is not an IPv6 address; with a port it is written [::1]:3022") from None
+    if address.scope_id is not None and not _ZONE.fullmatch(address.scope_id):
+        raise _wrong(text, "the zone after % is not the name of a network interface")
+    return str(address)
 
 
 def _wrong(text: str, problem: str) -> BadParameter:

@@ -46,7 +46,10 @@ def read(text: str, source: str) -> list[Resource[Any]]:
     if len(faults) == 1 and not problems:
         raise faults[0] from None
     if faults or problems:
-        raise BadParameter("CFG-YAML-FIELDS", problems="\n".join([*problems, *(fault.what for fault in faults)]))
+        told = [*problems, *(fault.what for fault in faults)]
+        if len(told) > yaml.MANY:
+            told[yaml.MANY :] = [f"{source}: and {len(told) - yaml.MANY} more"]
+        raise BadParameter("CFG-YAML-FIELDS", problems="\n".join(told))
     return found
 
 

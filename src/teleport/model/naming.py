@@ -7,6 +7,7 @@ another name is refused when it enters. Logins have a narrower grammar (`model.l
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ MAX_TEXT = 4096
 RESERVED_PREFIX = "teleport.internal/"
 """Labels that only the cluster itself sets."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
+"""What most names look like: looking at each character of them is not needed."""
 _LABEL_KEY = re.compile(r"[A-Za-z0-9/._:*-]+")
 _CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -36,6 +39,8 @@ def name_problem(name: str) -> str:
     """
     if not 0 < len(name) <= MAX_NAME:
         return "it is empty" if not name else f"it is longer than {MAX_NAME} characters"
+    if _PLAIN.fullmatch(name) is not None:
+        return ""
     for char in name:
         if char in "/,":
             return f"it contains {char!r}, which separates names"
@@ -108,6 +113,15 @@ def check_text(what: str, field: str, text: str) -> None:
         raise BadParameter("KIND-TEXT", kind=what, field=field, problem=problem)
 
 
+def check_time(what: str, field: str, moment: dt.datetime | None) -> None:
+    """Raise BadParameter (KIND-TIME) for a moment that has no place in UTC: hours at the ends of the calendar."""
+    try:
+        if moment is not None:
+            moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise BadParameter("KIND-TIME", kind=what, field=field) from None
+
+
 def check_metadata(what: str, name: str, description: str, labels: Mapping[str, str], namespace: str) -> None:
     """Check what all kinds share. An empty name is let through here: some kinds get theirs from the server."""
     if name:
@@ -119,4 +133,6 @@ def check_metadata(what: str, name: str, description: str, labels: Mapping[str, 
 
 
 def _unprintable(text: str, allowed: str) -> bool:
+    if text.isascii() and text.isprintable():
+        return False
     return any(char not in allowed and unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)

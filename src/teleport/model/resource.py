@@ -18,7 +18,7 @@ import msgspec
 
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Struct, convert, plain
-from teleport.model.naming import check_metadata
+from teleport.model.naming import check_metadata, check_time
 
 S = TypeVar("S")
 R = TypeVar("R", bound="Resource[Any]")
@@ -189,7 +189,7 @@ def load(document: Mapping[str, Any]) -> Resource[Any]:
     """Turn a plain document into a checked resource.
 
     Raises BadParameter: KIND-MISSING, KIND-UNKNOWN, KIND-VERSION, KIND-FIELD (with the path of the field),
-    KIND-NAME, KIND-LABEL, KIND-TEXT, KIND-NAMESPACE, or the kind's own code.
+    KIND-NAME, KIND-LABEL, KIND-TEXT, KIND-TIME, KIND-NAMESPACE, or the kind's own code.
     Line numbers are added by `base.yaml`, which knows the source.
     """
     name = document.get("kind")
@@ -209,6 +209,7 @@ def load(document: Mapping[str, Any]) -> Resource[Any]:
         raise BadParameter("KIND-NAME", kind=name, name="''", problem="it is empty")
     about = resource.metadata
     check_metadata(name, about.name, about.description, about.labels, about.namespace)
+    check_time(name, "metadata.expires", about.expires)
     resource.check()
     return resource
 

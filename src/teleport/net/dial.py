@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import itertools
-import os
 import re
 import socket
 from collections.abc import Iterable
@@ -24,6 +23,7 @@ ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried beside the last one (RFC 8305 section 5)."""
 _ATTEMPTS = 8
 _HOST = re.compile(r"[A-Za-z0-9_*]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
+_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _PATH_LIMIT = 107
 
 
@@ -72,16 +72,19 @@ def _unix_address(text: str) -> Address:
     path = text.removeprefix("unix:")
     if not path.startswith("/"):
         raise _bad(text, "the path of a unix socket starts with /")
-    if "\0" in path or len(os.fsencode(path)) > _PATH_LIMIT:
-        raise _bad(text, f"the path of a unix socket has at most {_PATH_LIMIT} bytes and no NUL")
+    if not path.isprintable() or len(path.encode()) > _PATH_LIMIT:
+        raise _bad(text, f"the path of a unix socket has at most {_PATH_LIMIT} bytes, all of them printable")
     return Address(path=path)
 
 
 def _check_ip6(text: str, host: str) -> None:
+    number, percent, zone = host.partition("%")
     try:
-        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        socket.inet_pton(socket.AF_INET6, number)
     except (OSError, ValueError):
         raise _bad(text, "what stands in brackets is not an IPv6 address") from None
+    if percent and not _ZONE.fullmatch(zone):
+        raise _bad(text, "the zone after % is not the name of a network interface")
 
 
 def _port(text: str, port: str | None, default: int | None) -> int:

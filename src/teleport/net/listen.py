@@ -28,8 +28,8 @@ ErrorSink = Callable[[BaseException], None]
 class Limits:
     """Bounds of a listener."""
 
-    connections: int = 8192
-    """Connections served at a time; more wait in the system's queue."""
+    connections: int = 16384
+    """Connections served at a time; more wait in the system's queue. Ten thousand silent ones leave room."""
     backlog: int = 512
     """Length of the system's queue."""
     grace: float = 10.0

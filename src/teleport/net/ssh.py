@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import asyncssh
 from asyncssh.connection import SSHServerConnection
@@ -39,6 +40,7 @@ from teleport.net.bridge import as_transport
 from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh_channel import Session, SessionChannel
 from teleport.net.ssh_settings import SIGNATURES, ServerOptions
+from teleport.net.ssh_stream import DirectChannel, StreamSession
 from teleport.net.stream import Stream
 from teleport.pki import ssh
 from teleport.pki.check import check_user
@@ -63,6 +65,8 @@ class Trust:
     clock: Clock
     cluster: str
     authorities: Callable[[], Sequence[CertAuthority]]
+    user_names: bool = False
+    """Whether a user's own name is accepted beside the principals: where nobody enters an account."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,15 @@ class Handler(Protocol):
 
     def failed(self, error: BaseException) -> None:
         """A defect ended the connection."""
+        ...
+
+
+@runtime_checkable
+class Forwards(Protocol):
+    """A handler that also connects a client to somewhere else (`direct-tcpip`, RFC 4254 §7.2)."""
+
+    async def open_direct(self, host: str, port: int) -> StreamSession:
+        """Return what carries the bytes, already connected. Raises TeleportError to refuse it."""
         ...
 
 
@@ -190,7 +203,7 @@ class ServerConnection(SSHServerConnection):
             return False
         try:
             identity = check_user(
-                key_data, proven_key=certificate.key, login=username,
+                key_data, proven_key=certificate.key, login=self._principal(certificate, username),
                 authorities=self._trust.authorities(), now=self._trust.clock.now(),
                 source_ip=self.client_ip, cluster=self._trust.cluster,
             )  # fmt: skip
@@ -200,6 +213,11 @@ class ServerConnection(SSHServerConnection):
             return False
         self.identity, self.login = identity, username
         return True
+
+    def _principal(self, certificate: ssh.SSHCertificate, username: str) -> str:
+        """Return the principal that must be in the certificate for this user name."""
+        own_name = self._trust.user_names and username == certificate.key_id
+        return certificate.principals[0] if own_name and certificate.principals else username
 
     async def _explain(self, error: TeleportError, certificate: ssh.SSHCertificate, login: str) -> None:
         """Record the refusal and say it in a banner. A client that sends its next request at once cancels
@@ -229,25 +247,37 @@ class ServerConnection(SSHServerConnection):
         return super().add_channel(chan)
 
     def _open_channel(self, _type: int, _id: int, packet: SSHPacket) -> Any:
-        """Only `session` is opened; asyncssh would open whatever it has a method for."""
+        """Only the types of this list are opened; asyncssh would open whatever it has a method for."""
         kind, number = packet.get_string(), packet.get_uint32()
         window, size = packet.get_uint32(), packet.get_uint32()
         if size == 0:
             raise ProtocolError("invalid maximum packet size")
-        if kind != b"session":
+        if kind == b"session":
+            packet.check_end()
+            self._start_channel(SessionChannel, number, window, size, self._handler.open_session)
+        elif kind == b"direct-tcpip" and isinstance(self._handler, Forwards):
+            host, port = packet.get_string().decode(errors="replace"), packet.get_uint32()
+            packet.get_string(), packet.get_uint32()  # where the client says that it comes from
+            packet.check_end()
+            opened = partial(self._handler.open_direct, host, port)
+            self._start_channel(DirectChannel, number, window, size, opened)
+        else:
             return self._decline_channel(number, _refusal(kind, packet))
-        packet.check_end()
+        return None
+
+    def _start_channel(
+        self, cls: type[SessionChannel], number: int, window: int, size: int, opened: Callable[[], Awaitable[Session]]
+    ) -> None:
         try:
-            channel = SessionChannel(self)
+            channel = cls(self)
         except asyncssh.ChannelOpenError as error:
             self.send_channel_open_failure(number, error.code, error.reason, error.lang)
         else:
-            channel.process_open(number, window, size, self._open_session())
-        return None
+            channel.process_open(number, window, size, self._open_session(opened))
 
-    async def _open_session(self) -> Session:
+    async def _open_session(self, opened: Callable[[], Awaitable[Session]]) -> Session:
         try:
-            return await self._handler.open_session()
+            return await opened()
         except TeleportError as error:
             raise asyncssh.ChannelOpenError(OPEN_ADMINISTRATIVELY_PROHIBITED, one_line(error)) from None
 

@@ -47,6 +47,10 @@ class Session(SSHServerSession[bytes]):
     async def declined(self, request: str, detail: str) -> None:
         """A request of the client is not accepted: `request` as in RFC 4254, `detail` what it asked for."""
 
+    async def start_subsystem(self, name: str) -> bool:
+        """Start a subsystem and say whether that succeeded; False declines the request."""
+        return False
+
     def connection_made(self, chan: Any) -> None:
         """The channel is open. A connection that can take nothing at the moment holds it from the start."""
         if chan.get_connection().output_held:
@@ -66,7 +70,7 @@ class Session(SSHServerSession[bytes]):
 
 
 class SessionChannel(SSHServerChannel[bytes]):
-    """A channel that accepts `exec` and `signal`, and tells its session of everything it declined."""
+    """A channel that accepts `exec`, `signal` and subsystems of its session, which hears of everything declined."""
 
     def __init__(self, connection: ServerConnection) -> None:
         """Raises asyncssh.ChannelOpenError when the connection has as many channels as it may."""
@@ -161,8 +165,15 @@ class SessionChannel(SSHServerChannel[bytes]):
 
     def _answer_subsystem(self, packet: SSHPacket) -> bool | None:
         name = packet.get_string()
-        self._answer_later(self._decline("subsystem", name.decode(errors="replace")))
+        self._answer_later(self._start_subsystem(name.decode(errors="replace")))
         return None
+
+    async def _start_subsystem(self, name: str) -> bool:
+        session = self._session
+        if not self._used and isinstance(session, Session) and await session.start_subsystem(name):
+            self._used = True
+            return True
+        return await self._decline("subsystem", name)
 
     def _answer_nothing(self, packet: SSHPacket) -> bool | None:
         """Requests that ask for no service and need no audit."""

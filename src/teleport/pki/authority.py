@@ -123,7 +123,7 @@ def tls_issuer(authority: CertAuthority) -> x509.Issuer:
     """Return the TLS certificate and key that sign now. Raises NotFound (PKI-NO-SIGNING-KEY)."""
     for pair in authority.spec.active_keys.tls:
         if pair.key_id:
-            return x509.Issuer(x509.encode(x509.parse(pair.cert.encode())), pair.key_id)
+            return x509.Issuer(x509.encode(x509.parse_authority(pair.cert.encode())), pair.key_id)
     raise _no_key(authority, "TLS")
 
 

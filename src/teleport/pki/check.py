@@ -84,7 +84,7 @@ def check_x509(
         (kind, owner)
         for kind in ("user", "host")
         for data, owner in trusted_tls(known, kind).items()
-        if x509.is_issued_by(parsed, x509.parse(data))
+        if x509.is_issued_by(parsed, x509.parse_authority(data))
     ]
     if not issuers:
         raise NotAuthenticated("PKI-UNKNOWN-CA", wanted="user or host")

@@ -290,7 +290,8 @@ def _read_json(text: str, shape: Any) -> Any:
 
 
 def _demand_text(text: str, field: str) -> None:
-    plain = not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
+    usual = text.isascii() and text.isprintable()
+    plain = usual or not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
     _demand(plain and len(text) <= _MAX_TEXT, f"{field} is too long or has a control character")
 
 

@@ -101,22 +101,24 @@ class Element(NamedTuple):
 def elements(data: bytes) -> list[Element]:
     """Split the content of a SEQUENCE or SET. Raises Malformed."""
     found = []
-    while data:
-        octets = data[1] & 0x7F if len(data) > 1 and data[1] & 0x80 else 0
-        head = 2 + octets
-        size = int.from_bytes(data[2:head], "big") if octets else data[1] if len(data) > 1 else 0
-        if len(data) < head + size:
+    at = 0
+    while at < len(data):
+        first = data[at + 1] if at + 1 < len(data) else 0
+        octets = first & 0x7F if first & 0x80 else 0
+        head = at + 2 + octets
+        end = head + (int.from_bytes(data[at + 2 : head], "big") if octets else first)
+        if len(data) < end:
             raise Malformed("it is cut short")
-        found.append(Element(data[0], data[head : head + size], data[: head + size]))
-        data = data[head + size :]
+        found.append(Element(data[at], data[head:end], data[at:end]))
+        at = end
     return found
 
 
 def fields(tbs: bytes) -> list[Element]:
     """Return the fields of a TBSCertificate of version 3: version, serial number, algorithm, issuer, validity,
     subject, key, ... Raises Malformed."""
-    (body,) = elements(tbs)
-    found = elements(body.content)
+    outer = elements(tbs)
+    found = elements(outer[0].content) if len(outer) == 1 else []
     if len(found) < 7 or found[0].tag != 0xA0:
         raise Malformed("it is not of version 3")
     return found

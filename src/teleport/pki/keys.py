@@ -9,10 +9,9 @@ takes as long as thousands of signatures.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -70,7 +69,7 @@ def load_spki(data: bytes) -> PublicKey:
     """Read a SubjectPublicKeyInfo in DER. Raises BadParameter (PKI-KEY)."""
     try:
         key = serialization.load_der_public_key(data)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, InternalError):
         raise _bad("the public key", "it is not a SubjectPublicKeyInfo in DER") from None
     return _closed(key)
 
@@ -132,7 +131,7 @@ def load_ssh_line(line: str) -> bytes:
         blob = base64.b64decode(words[1], validate=True)
         if Reader(blob).string() != words[0].encode():
             raise Malformed("the types before and in the key differ")
-    except (IndexError, binascii.Error, Malformed, UnicodeEncodeError):
+    except (IndexError, ValueError, Malformed):  # all that base64 and the codecs say is a ValueError
         raise _bad("the SSH public key line", "it is not `<type> <base64>`") from None
     return blob
 
@@ -161,7 +160,7 @@ def load_private(data: bytes) -> PrivateKey:
             key: object = serialization.load_ssh_private_key(data, None)
         else:
             key = serialization.load_pem_private_key(data, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, RuntimeError, UnsupportedAlgorithm, InternalError):  # more than the library says
         raise _bad("the private key", "it is damaged, encrypted, or in an unknown form") from None
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import hashlib
 import ipaddress
 from collections.abc import Iterable
@@ -15,19 +16,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
-from teleport.pki import der, keys
+from teleport.pki import der, keys, tls_settings
 from teleport.pki.signer import KeyHandle, Signer
 from teleport.pki.ssh_wire import Malformed
 
-CLUSTER_NAME = "teleport.cluster.local"
-"""DNS name that certificates of the cluster's services carry; clients that hold the cluster's host
-authority verify it whatever address they dialled."""
+CLUSTER_NAME = tls_settings.CLUSTER_NAME
+"""DNS name of the cluster's services."""
 
 BACKDATE = dt.timedelta(minutes=1)
 """How long before now validity begins: clocks differ."""
@@ -49,6 +49,8 @@ _SIGNATURES = frozenset(
 
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _CN, _SERIAL, _ORGANISATION = "2.5.4.3", "2.5.4.5", "2.5.4.10"
+_UNREADABLE = (UnsupportedAlgorithm, InternalError)
+"""What the library says of keys that it cannot make sense of."""
 _NO_END = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
 
 
@@ -76,9 +78,13 @@ def parse(data: bytes) -> x509.Certificate:
         raise _bad(str(error)) from None
     except (ValueError, TypeError, OverflowError) as error:
         raise _bad(str(error).partition("\n")[0][:120] or "it is damaged") from None
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, UnsupportedAlgorithm):
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType, x509.InvalidVersion, *_UNREADABLE):
         raise _bad("its extensions, version or algorithm cannot be read") from None
     return certificate
+
+
+parse_authority = functools.lru_cache(maxsize=64)(parse)
+"""As `parse`, for certificates of authorities: they are few, and looked at with every certificate of theirs."""
 
 
 def _unwrap(data: bytes) -> bytes:
@@ -117,7 +123,8 @@ def split_pem(text: str) -> list[bytes]:
     _, *blocks = text.split(_BEGIN)
     if text.count("-----BEGIN") != len(blocks):
         raise _bad("the bundle holds something that is no certificate")
-    return [encode(parse(f"{_BEGIN}{block.partition(_END)[0]}{_END}".encode())) for block in blocks]
+    certificates = (f"{_BEGIN}{block.partition(_END)[0]}{_END}" for block in blocks)
+    return [encode(parse(certificate.encode(errors="replace"))) for certificate in certificates]
 
 
 def pin(data: bytes) -> str:
@@ -175,7 +182,7 @@ async def issue(
     reached. Raises BadParameter (PKI-X509, PKI-KEY) and what `Signer.sign` raises."""
     if not_before >= not_after or not_after > _NO_END:
         raise _bad("its validity would end before it begins")
-    authority = parse(issuer.certificate)
+    authority = parse_authority(issuer.certificate)
     public = keys.load_spki(spki)
     authority_key = _key_of(authority)
     extensions = [

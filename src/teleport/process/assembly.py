@@ -7,9 +7,10 @@ whose caller is the service's own identity, so that the same tables decide what 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.labels import CommandLabels
@@ -26,6 +27,8 @@ from teleport.net.ssh_settings import HostKey
 from teleport.pki import contexts, keys
 from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane
+from teleport.process.node_access import node_access
+from teleport.process.reload import Apply, Parts
 from teleport.process.settings import Settings
 from teleport.process.supervisor import Entry
 from teleport.proxy import ping, web_certificate
@@ -47,6 +50,8 @@ class World:
     signer: Signer
     spawner: Spawner | None
     host_uuid: str
+    parts: Parts = field(default_factory=Parts)
+    """What services can change while they run; each registers its own."""
 
 
 def services(settings: Settings, world: World) -> list[Entry]:
@@ -84,20 +89,45 @@ class Proxy:
                 listen_address=listen,
                 public_addresses=[str(address) for address in settings.proxy.public],
             ),
-            auth_settings=ping.auth_settings(second_factor="off"),
+            auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
         )
-        certificate, key = self._certificate()
-        async with WebServer(application) as web:
-            await ProxyService(
+        doors = node_access(
+            settings, client=self._auth.client("Proxy"), registrar=self._auth.client("Instance"),
+            host_uuid=world.host_uuid, network=world.network, clock=world.clock, entropy=world.entropy,
+        )  # fmt: skip
+        async with WebServer(application) as web, doors as nodes:
+            service = ProxyService(
                 network=world.network,
                 address=listen,
                 auth_address=lambda: self._auth.address,
-                context=contexts.web_context(certificate=certificate, key=key, alpn=("http/1.1",)),
+                context=self._context(self._certificate(settings)),
                 web=web.serve,
-            ).run(ready)
+                nodes=nodes,
+            )
+            world.parts.add("proxy_service.https_keypairs", self._renewal(service))
+            await service.run(ready)
 
-    def _certificate(self) -> tuple[str, str]:
-        settings, world = self._settings, self._world
+    def _renewal(self, service: ProxyService) -> Apply:
+        """Return what gives new handshakes the certificate that stands in the files now."""
+        in_use = self._certificate(self._settings)
+
+        def renew(settings: Settings) -> bool:
+            nonlocal in_use
+            found = self._certificate(settings)
+            if found == in_use:
+                return False
+            service.use(self._context(found))
+            in_use = found
+            return True
+
+        return renew
+
+    @staticmethod
+    def _context(pair: tuple[str, str]) -> ssl.SSLContext:
+        return contexts.web_context(certificate=pair[0], key=pair[1], alpn=("http/1.1",))
+
+    def _certificate(self, settings: Settings) -> tuple[str, str]:
+        world = self._world
         if settings.proxy.https_keypairs:
             pair = settings.proxy.https_keypairs[0]
             return web_certificate.configured(pair.cert_file, pair.key_file, world.disk)

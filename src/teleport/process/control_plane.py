@@ -21,15 +21,12 @@ from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
-from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.model.identity import Identity
-from teleport.net import tls
-from teleport.net.listen import Handler
 from teleport.net.memory import memory_pair
 from teleport.net.network import Network
 from teleport.net.stream import Stream
-from teleport.pki import authority, check, contexts, keys
+from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
 from teleport.process.settings import Settings
 from teleport.store.sqlite import SqliteBackend
@@ -63,6 +60,7 @@ class ControlPlane:
         self._host_uuid = host_uuid
         self._service: AuthService | None = None
         self._inner: set[asyncio.Task[None]] = set()
+        self._clients: list[AuthClient] = []
         self.address = ""
         """Where the Auth Service listens for TLS, once it is ready."""
 
@@ -79,6 +77,8 @@ class ControlPlane:
                 entropy=self._entropy,
                 cluster=settings.cluster_name,
                 host_id=self._host_uuid,
+                second_factor=settings.auth.authentication.required,
+                web_idle=float(settings.auth.web_idle_timeout),
             )
             await service.start()
             stack.push_async_callback(service.close)
@@ -93,7 +93,8 @@ class ControlPlane:
                 clock=self._clock,
             )
             stack.push_async_callback(admin.close, 0.0)
-            listener = await self._network.listen(str(settings.auth.listen), await self._tls_handler(service))
+            door = service.door(await self._tls_context(service))
+            listener = await self._network.listen(str(settings.auth.listen), door.serve)
             stack.push_async_callback(listener.close, 0.0)
             self.address = _dialable(listener.address)
             log.info("Auth Service is listening", address=listener.address, cluster=settings.cluster_name)
@@ -101,8 +102,8 @@ class ControlPlane:
             await service.run()
 
     def client(self, system_role: str) -> AuthClient:
-        """Return a client for a service of this process, which acts as `system_role`."""
-        own = {"Instance": ("Instance", "Node")}.get(system_role, (system_role,))
+        """Return a client for a service of this process, which acts as `system_role`; closed with this one."""
+        own = {"Instance": ("Instance", "Node", "Proxy")}.get(system_role, (system_role,))
         identity = Identity(
             name=f"{self._host_uuid}.{self._settings.cluster_name}",
             cluster=self._settings.cluster_name,
@@ -121,43 +122,14 @@ class ControlPlane:
             task.add_done_callback(self._inner.discard)
             return near
 
-        return AuthClient(over_stream(dial))
+        client = AuthClient(over_stream(dial))
+        self._clients.append(client)
+        return client
 
     async def _end_inner(self) -> None:
+        await asyncio.gather(*(client.close() for client in self._clients))
         for task in list(self._inner):
             await tasks.cancel(task)
-
-    async def _tls_handler(self, service: AuthService) -> Handler:
-        context = await self._tls_context(service)
-
-        async def serve(stream: Stream) -> None:
-            try:
-                opened = await tls.server_handshake(stream, context)
-            except TeleportError as error:
-                log.warn("A connection was refused in the TLS handshake", peer=stream.peer.address, error=error)
-                return
-            await service.serve(opened, await self._caller(service, opened))
-
-        return serve
-
-    async def _caller(self, service: AuthService, stream: Stream) -> Caller:
-        """Find out who is at the other end; whoever shows no certificate is nobody."""
-        peer = stream.peer
-        nobody = Caller(None, peer.address)
-        if not peer.certificate:
-            return nobody
-        try:
-            identity = check.check_x509(
-                peer.certificate,
-                authorities=await service.authorities.every(),
-                now=self._clock.now(),
-                source_ip=nobody_ip(peer.address),
-                cluster=self._settings.cluster_name,
-            )
-        except TeleportError as error:
-            log.warn("A client certificate was refused", peer=peer.address, error=error)
-            return Caller(None, peer.address, error)
-        return Caller(identity, peer.address)
 
     async def _tls_context(self, service: AuthService) -> ssl.SSLContext:
         """Certify a key for this run and trust the cluster's authorities."""
@@ -181,11 +153,6 @@ class ControlPlane:
             client_required=False,
             alpn=(f"teleport-auth@{self._settings.cluster_name.encode().hex()}", ALPN),
         )
-
-
-def nobody_ip(address: str) -> str:
-    """Return the IP of `host:port`; empty for what is not one."""
-    return Caller(None, address).ip
 
 
 def _dialable(address: str) -> str:

@@ -92,6 +92,7 @@ def write(descriptor: int, content: str) -> None:
         while left:
             if not select.select([], [descriptor], [], PATIENCE)[1]:
                 return
-            left = left[os.write(descriptor, left[:65536]) :]
+            # A pipe that select calls writable takes this much without blocking (PIPE_BUF).
+            left = left[os.write(descriptor, left[:4096]) :]
     except (OSError, ValueError):
         return

@@ -8,31 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
+from collections.abc import Callable
 from pathlib import Path
 
+from teleport.agents.ssh.command import raise_descriptor_limit
 from teleport.agents.ssh.spawner import Spawner
 from teleport.base.clock import SystemClock
 from teleport.base.disk import Disk, SystemDisk
 from teleport.base.entropy import Entropy, SystemEntropy, new_uuid
-from teleport.base.errors import BadParameter, NotSupported
 from teleport.base.log import logger
 from teleport.base.process_name import set_name
 from teleport.net.network import SystemNetwork
 from teleport.pki.signer import SignerProcess
+from teleport.process import preflight
 from teleport.process.assembly import World, services
+from teleport.process.children import Child
 from teleport.process.debug import DebugService
+from teleport.process.drain import DrainableNetwork
+from teleport.process.life import Life
+from teleport.process.pulse import Pulse
+from teleport.process.reload import Reloader
 from teleport.process.settings import Settings
+from teleport.process.signals import Signals
 from teleport.process.supervisor import Entry, Supervisor
 from teleport.version import VERSION
 
 log = logger("PROC:1")
 
 
-def run(settings: Settings, *, pid_file: str = "") -> None:
-    """Run until SIGTERM or SIGINT. Raises what a critical service raised."""
-    _check(settings)
+def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "", debug: bool = False) -> None:
+    """Run until SIGTERM, SIGINT or the end of the last session after SIGQUIT.
+
+    `reread` reads the configuration again for SIGHUP; `debug` is the flag that wins over its log level.
+    Raises what a critical service raised.
+    """
+    preflight.check(settings)
     set_name("teleport")
+    raise_descriptor_limit()  # what a shell or a container allows to begin with is a thousand connections
     disk, entropy = SystemDisk(), SystemEntropy()
     disk.make_dir(str(settings.data_dir), mode=0o700)
     for warning in settings.warnings:
@@ -42,7 +54,9 @@ def run(settings: Settings, *, pid_file: str = "") -> None:
     try:
         if pid_file:
             disk.write(pid_file, f"{os.getpid()}\n".encode(), mode=0o644)
-        asyncio.run(_main(settings, disk, entropy, spawner))
+        pulse, reloader = Pulse(), Reloader(settings, reread, debug=debug)
+        with Signals(pulse) as signals:
+            asyncio.run(_main(settings, disk, entropy, spawner, reloader, signals, pulse))
     finally:
         if spawner is not None:
             spawner.close()
@@ -51,20 +65,18 @@ def run(settings: Settings, *, pid_file: str = "") -> None:
     log.info("The process has stopped")
 
 
-def _check(settings: Settings) -> None:
-    enabled = [
-        name for name, section in (("proxy_service", settings.proxy), ("ssh_service", settings.ssh)) if section.enabled
-    ]
-    if settings.auth.enabled:
-        return
-    if not enabled:
-        raise BadParameter("PROC-NO-SERVICE", source=settings.source)
-    raise NotSupported("PROC-AGENT-ALONE", services=" and ".join(enabled), source=settings.source)
-
-
-async def _main(settings: Settings, disk: Disk, entropy: Entropy, spawner: Spawner | None) -> None:
+async def _main(
+    settings: Settings,
+    disk: Disk,
+    entropy: Entropy,
+    spawner: Spawner | None,
+    reloader: Reloader,
+    signals: Signals,
+    pulse: Pulse,
+) -> None:
+    host_uuid = _host_uuid(settings, disk, entropy)
     signer = SignerProcess(settings.data_dir)
-    network = SystemNetwork()
+    network = DrainableNetwork(SystemNetwork(), kept=(str(settings.auth.listen),))
     world = World(
         clock=SystemClock(),
         entropy=entropy,
@@ -72,18 +84,20 @@ async def _main(settings: Settings, disk: Disk, entropy: Entropy, spawner: Spawn
         network=network,
         signer=signer,
         spawner=spawner,
-        host_uuid=_host_uuid(settings, disk, entropy),
+        host_uuid=host_uuid,
+        parts=reloader.parts,
     )
     entries = services(settings, world)
     supervisor = Supervisor(entries, entropy=entropy)
+    children = [Child("signer", signer.pid), *([Child("spawner", spawner.pid)] if spawner is not None else [])]
+    supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
-        debug = DebugService(network, settings.data_dir / "debug.sock", lambda: supervisor)
+        debug = DebugService(network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=pulse)
         supervisor.entries.insert(0, Entry(debug, critical=False))
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, supervisor.stop)
+    life = Life(stop=supervisor.stop, network=network, reloader=reloader)
     try:
-        await supervisor.run(lambda: log.info("The service has started", services=_names(supervisor)))
+        async with life.running(signals, pulse):
+            await supervisor.run(lambda: log.info("The service has started", services=_names(supervisor)))
     finally:
         await signer.close()
 

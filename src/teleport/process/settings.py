@@ -7,15 +7,16 @@ value means.
 from __future__ import annotations
 
 import base64
-import binascii
+import dataclasses
 import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from teleport.base import log
-from teleport.base.disk import Disk
+from teleport.base.disk import Disk, map_errors
 from teleport.base.errors import BadParameter, NotFound
 from teleport.model.config import teleport_yaml
 from teleport.model.config.auth import AuthSection
@@ -25,6 +26,8 @@ from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_yaml import TeleportYaml
 
 DEFAULT_CONFIG = "/etc/teleport.yaml"
+NO_SECOND_FACTOR = "TELEPORT_ALLOW_NO_SECOND_FACTOR"
+"""Environment variable that permits `second_factor: off`."""
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,23 @@ class LogSettings:
 
     section: LogSection
 
-    def apply(self, *, debug: bool) -> None:
-        """Set up logging for this process; `debug` wins over the configured level."""
-        section = self.section
+    def apply(self, *, debug: bool) -> TextIO | None:
+        """Set up logging for this process; `debug` wins over the configured level. Return the file opened, if any.
+
+        Raises AccessDenied, NotFound or Unavailable (DISK-*) when the file cannot be opened.
+        """
+        section, opened = self.section, None
         stream = {"stderr": sys.stderr, "stdout": sys.stdout}.get(section.output)
         if stream is None:
-            stream = open(section.output, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - open while we run
+            with map_errors(section.output):
+                stream = opened = open(section.output, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - kept open
         log.setup(
             level="DEBUG" if debug else section.level,
             output_format="json" if section.format.output == "json" else "text",
             extra_fields=section.format.extra_fields,
             stream=stream,
         )
+        return opened
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,11 @@ class Settings:
     proxy: ProxySection
     ssh: SshSection
     debug_enabled: bool
+    version: str
+    """Version of the format that the file says: `v1`, `v2`, `v3`, or nothing."""
     log: LogSettings
+    allow_no_second_factor: bool = False
+    """Whether the environment permits `second_factor: off`."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -79,12 +91,18 @@ def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk) ->
 
     Raises NotFound (PROC-CONFIG-MISSING), BadParameter (PROC-CONFIG-BASE64) and what reading it raises.
     """
+    allowed = environment.get(NO_SECOND_FACTOR, "").lower() in ("yes", "true", "on", "1")
+    return dataclasses.replace(_find(flag, environment, disk), allow_no_second_factor=allowed)
+
+
+def _find(flag: str | None, environment: Mapping[str, str], disk: Disk) -> Settings:
     inline = environment.get("TELEPORT_CONFIG", "")
     if flag is None and inline:
         try:
-            return make(teleport_yaml.load(base64.b64decode(inline, validate=True).decode(), "TELEPORT_CONFIG"), "")
-        except (binascii.Error, UnicodeDecodeError):
+            text = base64.b64decode(inline, validate=True).decode()
+        except ValueError:  # neither base64 nor, within it, text
             raise BadParameter("PROC-CONFIG-BASE64") from None
+        return make(teleport_yaml.load(text, "TELEPORT_CONFIG"), "")
     named = flag or environment.get("TELEPORT_CONFIG_FILE", "")
     path = named or DEFAULT_CONFIG
     if not disk.exists(path):
@@ -106,6 +124,7 @@ def make(config: TeleportYaml, source: str) -> Settings:
         auth=config.auth_service,
         proxy=config.proxy_service,
         ssh=config.ssh_service,
+        version=config.version,
         debug_enabled=bool(config.debug_service.enabled),
         log=LogSettings(config.teleport.log),
         warnings=tuple(str(warning) for warning in config.warnings),

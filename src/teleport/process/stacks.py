@@ -67,17 +67,18 @@ class Stack:
 
 
 def threads(loop_thread: int, pulse: Pulse) -> list[Stack]:
-    """Return every thread but the calling one (unless that runs the loop), the loop's first."""
+    """Return every thread: the calling one first, then the one that runs the loop."""
     known = {thread.ident: thread for thread in threading.enumerate()}
-    own = threading.get_ident()
+    order = {threading.get_ident(): 0, loop_thread: 1}
     found = []
-    for ident, frame in sorted(sys._current_frames().items(), key=lambda item: item[0] != loop_thread):
-        if ident == own and ident != loop_thread:
-            continue
+    for ident, frame in sorted(sys._current_frames().items(), key=lambda item: order.get(item[0], 2)):
         thread = known.get(ident)
-        frames, more = _walk_out(frame)
+        frames, more = walk(frame)
         is_loop = ident == loop_thread
-        state = _loop_state(frames) if is_loop else _thread_state(frames, thread)
+        if ident == threading.get_ident():
+            state = "running"
+        else:
+            state = _loop_state(frames) if is_loop else _thread_state(frames, thread)
         waited = pulse.silence if is_loop and state == "running" else 0.0
         name = _shown(thread.name if thread else f"thread {ident}")
         found.append(Stack("thread", name, state, waited, frames, more))
@@ -131,7 +132,7 @@ def _thread_state(frames: tuple[Frame, ...], thread: threading.Thread | None) ->
     return _KERNEL_STATES.get(fields[0], "running")
 
 
-def _walk_out(frame: FrameType | None) -> tuple[tuple[Frame, ...], int]:
+def walk(frame: FrameType | None) -> tuple[tuple[Frame, ...], int]:
     """Follow a thread's frames from the innermost outwards."""
     found: list[Frame] = []
     more = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from teleport.base.entropy import Entropy
-from teleport.base.errors import TeleportError, TimedOut
+from teleport.base.errors import Internal, TimedOut
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
 from teleport.base.tasks import spawn
@@ -60,6 +60,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask for an orderly end. May be called from a signal handler."""
         self._stop.set()
+        self._ready.set()  # wakes who waits for a service that is still starting
 
     @property
     def is_ready(self) -> bool:
@@ -98,20 +99,21 @@ class Supervisor:
             raise TimedOut("PROC-NOT-READY", service=entry.service.name, seconds=f"{READY_WITHIN:g}") from None
 
     async def _keep(self, entry: Entry) -> None:
+        """Run a service; start it again if it is not critical. Raises what a critical one failed with."""
+
         def ready() -> None:
             entry.ready, entry.failure = True, ""
             self._ready.set()
 
         waits = Backoff().waits(self._entropy)
         while True:
-            try:
-                await entry.service.run(ready)
-                return
-            except TeleportError as error:
-                if entry.critical:
-                    raise
-                entry.ready, entry.failure = False, error.what
-                log.error("Service failed, it will be started again", service=entry.service.name, error=error)
+            error = await _outcome(entry.service, ready)
+            if entry.critical:
+                raise error
+            if entry.ready:
+                waits = Backoff().waits(self._entropy)  # it has worked: this is no series of failed starts
+            entry.ready, entry.failure = False, getattr(error, "what", "") or type(error).__name__
+            log.error("Service failed, it will be started again", service=entry.service.name, error=error)
             await asyncio.sleep(next(waits))
 
     def _failed(self, error: BaseException) -> None:
@@ -125,3 +127,14 @@ class Supervisor:
             done, _ = await asyncio.wait([task], timeout=self._grace)
             if not done:
                 log.warn("Service did not stop in time", service=task.get_name(), seconds=self._grace)
+
+
+async def _outcome(service: Service, ready: Callable[[], None]) -> Exception:
+    """Run a service and return why it ended: a service that ends by itself has failed too."""
+    try:
+        await service.run(ready)
+    except Exception as error:
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # of a task group, in which one part failed and ended the others
+        return error
+    return Internal("PROC-ENDED", service=service.name)

@@ -1,6 +1,7 @@
 """Answers of `/webapi/ping` and `/webapi/find`: addresses and settings that clients and agents start from.
 
-Addresses and keys have the form that the networking guide shows; `dial_timeout` is in nanoseconds.
+Addresses and keys have the form that the networking guide shows; `dial_timeout` is in nanoseconds. Each
+protocol names the one port that serves all of them, whether or not this build serves the protocol yet.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ def settings(*, cluster: str, listen_address: str, public_addresses: Sequence[st
     if public_addresses:
         ssh["public_addr"] = public_addresses[0]
     return {
-        "proxy": {"kube": {"enabled": False}, "ssh": ssh, "db": {}, "tls_routing_enabled": True},
+        "proxy": {
+            "kube": {"enabled": False, "listen_addr": listen_address},
+            "ssh": ssh,
+            "db": {"postgres_listen_addr": listen_address, "mysql_listen_addr": listen_address},
+            "tls_routing_enabled": True,
+        },
         "server_version": VERSION,
         "min_client_version": VERSION,
         "cluster_name": cluster,

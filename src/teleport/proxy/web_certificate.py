@@ -31,9 +31,9 @@ def self_signed(data_dir: str, names: Sequence[str], *, disk: Disk, clock: Clock
     """Return certificate and key (PEM) for `names`; made anew when the stored one ends soon or names others."""
     certificate_path, key_path = f"{data_dir}/webproxy_cert.pem", f"{data_dir}/webproxy_key.pem"
     if disk.exists(certificate_path) and disk.exists(key_path):
-        stored = disk.read(certificate_path).decode()
-        if _fits(stored, names, clock.now()):
-            return stored, disk.read(key_path, private=True).decode()
+        stored, stored_key = _text(certificate_path, disk), disk.read(key_path, private=True)
+        if _fits(stored, stored_key, names, clock.now()):
+            return stored, stored_key.decode()
     certificate, key = _make(names, clock.now(), entropy)
     disk.write(key_path, key.encode(), mode=0o600)
     disk.write(certificate_path, certificate.encode(), mode=0o644)
@@ -46,19 +46,26 @@ def self_signed(data_dir: str, names: Sequence[str], *, disk: Disk, clock: Clock
 
 def configured(certificate_file: str, key_file: str, disk: Disk) -> tuple[str, str]:
     """Return a configured pair (PEM). Raises BadParameter (PROXY-KEYPAIR) and DISK-* errors."""
-    certificate, key = disk.read(certificate_file).decode(), disk.read(key_file).decode()
+    certificate, key = _text(certificate_file, disk), _text(key_file, disk)
     if "BEGIN CERTIFICATE" not in certificate or "PRIVATE KEY" not in key:
         raise BadParameter("PROXY-KEYPAIR", certificate=certificate_file, key=key_file)
     return certificate, key
 
 
-def _fits(certificate: str, names: Sequence[str], now: dt.datetime) -> bool:
+def _text(path: str, disk: Disk) -> str:
+    return disk.read(path).decode(errors="replace")
+
+
+def _fits(certificate: str, key: bytes, names: Sequence[str], now: dt.datetime) -> bool:
+    """Say whether the stored pair can be used on: a damaged one is made anew."""
     try:
         parsed = x509.load_pem_x509_certificate(certificate.encode())
         have = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+        own = keys.load_private(key).public_key() == parsed.public_key()
+    except (ValueError, BadParameter, x509.ExtensionNotFound):
         return False
-    return list(have) == [_general_name(name) for name in names] and parsed.not_valid_after_utc - now > RENEW_BEFORE
+    wanted = [_general_name(name) for name in names]
+    return own and list(have) == wanted and parsed.not_valid_after_utc - now > RENEW_BEFORE
 
 
 def _make(names: Sequence[str], now: dt.datetime, entropy: Entropy) -> tuple[str, str]:

@@ -32,6 +32,7 @@ from teleport.store.backend import (
     Revision,
     Watch,
 )
+from teleport.store.decoded import Decoded
 
 R = TypeVar("R", bound=Resource[Any])
 Kind = KindInfo | str | type[Resource[Any]]
@@ -66,6 +67,7 @@ class Resources:
     def __init__(self, backend: Backend, clock: Clock) -> None:
         self._backend = backend
         self._clock = clock
+        self._decoded = Decoded()
 
     @overload
     async def get(self, kind: type[R], name: str, sub_kind: str = "") -> R: ...
@@ -82,7 +84,7 @@ class Resources:
             item = await self._backend.get(key_of(info, name, sub_kind))
         except NotFound:
             raise _not_found(info, name) from None
-        return _decode(info, item)
+        return self._decode(info, item)
 
     @overload
     async def list(self, kind: type[R], after: str = "", limit: int = 0, *, sub_kind: str = "") -> Sequence[R]: ...
@@ -102,7 +104,7 @@ class Resources:
             _check_name(info, sub_kind)
             prefix += f"{sub_kind}/"
         found = self._backend.scan(prefix, after=prefix + after if after else "", limit=limit)
-        return [_decode(info, item) async for item in found]
+        return [self._decode(info, item) async for item in found]
 
     async def create(self, resource: R, *extra: Op) -> R:
         """Store a resource that must not exist. Raises AlreadyExists (STORE-RESOURCE-EXISTS)."""
@@ -157,8 +159,24 @@ class Resources:
         Reading raises Unavailable (STORE-WATCH-BEHIND): then open a new watch and list again.
         """
         infos = {f"/{info.key}/": info for info in map(info_of, kinds)}
-        async with self._backend.watch(*infos) as events, aclosing(_typed(events, infos)) as typed:
+        async with self._backend.watch(*infos) as events, aclosing(self._typed(events, infos)) as typed:
             yield typed
+
+    async def _typed(self, events: Watch, infos: dict[str, KindInfo]) -> AsyncGenerator[ResourceEvent, None]:
+        async for event in events:
+            if isinstance(event, Init):
+                yield event
+                continue
+            key = event.item.key if isinstance(event, Changed) else event.key
+            prefix, info = next((prefix, info) for prefix, info in infos.items() if key.startswith(prefix))
+            if isinstance(event, Changed):
+                yield ResourceChanged(self._decode(info, event.item))
+            else:
+                sub_kind, _, name = key.removeprefix(prefix).rpartition("/")
+                yield ResourceRemoved(info.name, name, sub_kind, event.revision)
+
+    def _decode(self, info: KindInfo, item: Item) -> Resource[Any]:
+        return self._decoded.get(item, lambda item: _decode(info, item))
 
     async def _write(self, resource: R, when: Condition, extra: Sequence[Op]) -> R:
         revision = await self._commit(resource.info, resource.name, self.put_op(resource, when), extra)
@@ -228,17 +246,3 @@ def _in_words_of(error: TeleportError, info: KindInfo, name: str) -> TeleportErr
     if isinstance(error, AlreadyExists):
         return AlreadyExists("STORE-RESOURCE-EXISTS", kind=info.name, name=name or info.singleton)
     return CompareFailed("STORE-COMPARE", key=f"{info.name}/{name or info.singleton}")
-
-
-async def _typed(events: Watch, infos: dict[str, KindInfo]) -> AsyncGenerator[ResourceEvent, None]:
-    async for event in events:
-        if isinstance(event, Init):
-            yield event
-            continue
-        key = event.item.key if isinstance(event, Changed) else event.key
-        prefix, info = next((prefix, info) for prefix, info in infos.items() if key.startswith(prefix))
-        if isinstance(event, Changed):
-            yield ResourceChanged(_decode(info, event.item))
-        else:
-            sub_kind, _, name = key.removeprefix(prefix).rpartition("/")
-            yield ResourceRemoved(info.name, name, sub_kind, event.revision)

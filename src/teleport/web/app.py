@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import jinja2
 from aiohttp import web
 
+from teleport.api.messages import Page, Selection, WebSession
 from teleport.base.entropy import Entropy
 from teleport.web import security
 
@@ -30,6 +31,17 @@ class Invitation(Protocol):
     def purpose(self) -> str: ...
     @property
     def expires(self) -> dt.datetime: ...
+    @property
+    def enrolment(self) -> Enrolment | None: ...
+
+
+class Enrolment(Protocol):
+    """Secret of an authenticator app that is not enrolled yet."""
+
+    @property
+    def secret(self) -> str: ...
+    @property
+    def uri(self) -> str: ...
 
 
 class SignedIn(Protocol):
@@ -52,8 +64,10 @@ class SignedIn(Protocol):
 class Accounts(Protocol):
     """What the pages need of the auth service. Methods raise `base.errors`."""
 
-    async def describe_invite(self, token: str) -> Invitation: ...
-    async def complete_invite(self, token: str, password: str) -> None: ...
+    async def describe_invite(self, token: str, browser: str) -> Invitation: ...
+    async def complete_invite(
+        self, token: str, password: str, *, client_address: str, browser: str, code: str
+    ) -> None: ...  # fmt: skip
     async def login(
         self,
         user: str,
@@ -63,7 +77,14 @@ class Accounts(Protocol):
         tls_public_key: str,
         ttl: float,
         client_address: str,
+        code: str,
     ) -> SignedIn: ...
+    async def web_sign_in(
+        self, user: str, password: str, code: str, *, client_address: str, former: str
+    ) -> tuple[str, WebSession]: ...
+    async def web_describe(self, token: str, *, client_address: str) -> WebSession: ...
+    async def web_sign_out(self, token: str) -> None: ...
+    async def web_page(self, token: str, selection: Selection, *, client_address: str) -> Page: ...
 
 
 @dataclass(frozen=True)
@@ -94,9 +115,11 @@ def build(
     auth_settings: Mapping[str, Any],
 ) -> web.Application:
     """Return the application. It keeps no state: every instance of it answers alike."""
-    from teleport.web import login, signup  # they import SITE from here
+    from teleport.web import login, mfa, servers, sign_in, signup  # they import SITE from here
 
-    app = web.Application(middlewares=[security.guard, security.explain_errors], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[security.add_headers, security.explain_errors, security.take_body], client_max_size=MAX_BODY
+    )
     app[SITE] = Site(
         accounts=accounts,
         entropy=entropy,
@@ -110,8 +133,9 @@ def build(
             undefined=jinja2.StrictUndefined,
         ),
     )
-    app.add_routes([web.get("/", front), web.get("/web", front), web.get("/static/app.css", stylesheet)])
-    app.add_routes([*signup.routes(), *login.routes()])
+    app.add_routes([web.get("/", front), web.get("/static/app.css", stylesheet)])
+    for part in (signup, login, mfa, sign_in, servers):
+        app.add_routes(part.routes())
     return app
 
 

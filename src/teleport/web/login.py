@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 from aiohttp import web
 
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration, Struct, decode
-from teleport.version import VERSION
-from teleport.web.app import SITE
+from teleport.web.app import SITE, SignedIn
+from teleport.web.security import client_address
+
+T = TypeVar("T", bound=Struct)
 
 
 class CertificateRequest(Struct, frozen=True, kw_only=True):
@@ -39,27 +43,37 @@ async def find(request: web.Request) -> web.Response:
 async def ping(request: web.Request) -> web.Response:
     """As `find`, with what a person needs to sign in."""
     site = request.app[SITE]
-    return web.json_response({**site.settings, "auth": dict(site.auth_settings), "server_version": VERSION})
+    return web.json_response({**site.settings, "auth": dict(site.auth_settings)})
 
 
 async def certificates(request: web.Request) -> web.Response:
-    """Exchange user name and password for certificates."""
-    if request.content_type != "application/json":
-        raise BadParameter("WEB-REQUEST", problem="the body must be application/json")
-    try:
-        asked = decode(await request.read(), CertificateRequest)
-    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
-        # The text of the problem names fields and types, never values: a password cannot leak through it.
-        raise BadParameter("WEB-REQUEST", problem=str(problem)) from None
-    peer = request.transport.get_extra_info("peername") if request.transport else None
+    """Exchange user name and password for certificates, where no second factor is asked for."""
+    asked = await read_body(request, CertificateRequest)
     reply = await request.app[SITE].accounts.login(
         asked.user,
         asked.password,
         ssh_public_key=asked.ssh_pub_key,
         tls_public_key=asked.tls_pub_key,
         ttl=float(asked.ttl),
-        client_address=str(peer[0]) if isinstance(peer, tuple) else "",
+        client_address=client_address(request),
+        code="",
     )
+    return answer(reply)
+
+
+async def read_body(request: web.Request, shape: type[T]) -> T:
+    """Return the JSON body of a request. Raises BadParameter (WEB-REQUEST)."""
+    if request.content_type != "application/json":
+        raise BadParameter("WEB-REQUEST", problem="the body must be application/json")
+    try:
+        return decode(await request.read(), shape)
+    except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+        # The text of the problem names fields and types, never values: a password cannot leak through it.
+        raise BadParameter("WEB-REQUEST", problem=str(problem)) from None
+
+
+def answer(reply: SignedIn) -> web.Response:
+    """Return certificates and the authority of the cluster's hosts as programs expect them."""
     return web.json_response(
         {
             "username": reply.username,

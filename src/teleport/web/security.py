@@ -1,4 +1,5 @@
-"""What holds for every page: headers, where a request may come from, and errors that teach.
+"""What holds for every page: headers, where a request may come from, how long its body may take, and errors
+that teach.
 
 Forms carry a token that must equal a `__Host-` cookie (double submit); a request that a browser marks
 as coming from another site is refused before any handler sees it.
@@ -6,13 +7,14 @@ as coming from another site is refused before any handler sees it.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from teleport.base.entropy import Entropy
-from teleport.base.errors import AccessDenied, BadParameter, Internal, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, Internal, LimitExceeded, NotFound, TeleportError, TimedOut
 from teleport.base.log import logger
 
 log = logger("WEB")
@@ -24,27 +26,29 @@ HEADERS = {
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
         "frame-ancestors 'none'; base-uri 'none'"
     ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
+    "Server": "Teleport",
     "Strict-Transport-Security": "max-age=31536000",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 """Sent with every answer. The address of an invite page is a secret: it must not travel as a referrer."""
 
 CSRF_COOKIE = "__Host-csrf"
+BODY_WITHIN = 10.0
+"""Seconds in which the body of a request must be complete."""
 
 
 @web.middleware
-async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse requests from other sites and add the headers."""
-    if request.method not in ("GET", "HEAD") and request.headers.get("Sec-Fetch-Site", "none") not in (
-        "none",
-        "same-origin",
-    ):
-        response: web.StreamResponse = web.Response(status=403, text="this form was sent from another site\n")
-    else:
-        response = await handler(request)
+async def add_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Add the headers, and forbid to keep what does not say for how long it may be kept."""
+    return harden(await handler(request))
+
+
+def harden(response: web.StreamResponse) -> web.StreamResponse:
+    """Add the headers to an answer that no middleware sees."""
     response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
@@ -56,14 +60,54 @@ async def explain_errors(request: web.Request, handler: Handler) -> web.StreamRe
     try:
         return await handler(request)
     except web.HTTPException as response:
-        if response.status >= 400:
-            return await _answer(request, BadParameter("WEB-REQUEST", problem=response.reason), response.status)
-        raise
+        answer = await _answer(request, _explained(request, response), response.status)
+        if "Allow" in response.headers:
+            answer.headers["Allow"] = response.headers["Allow"]
+        return answer
+    except web.RequestPayloadError:
+        return await _answer(request, BadParameter("WEB-REQUEST", problem="its body is damaged"), 400)
     except TeleportError as error:
         return await _answer(request, error, error.kind.http)
     except Exception as error:
-        log.error("A request failed", path=request.path_qs[:8], error=error)
+        log.error("A request failed", path=request.path[:8], error=error)
         return await _answer(request, Internal("API-INTERNAL"), 500)
+
+
+@web.middleware
+async def take_body(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse what another site sent; read the whole body before the handler runs.
+
+    Raises AccessDenied (WEB-OTHER-SITE), TimedOut (WEB-SLOW), LimitExceeded (WEB-TOO-LARGE).
+    """
+    if request.method in ("GET", "HEAD"):
+        return await handler(request)
+    if _is_from_elsewhere(request):
+        raise AccessDenied("WEB-OTHER-SITE")
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            await request.read()
+    except TimeoutError:
+        raise TimedOut("WEB-SLOW", seconds=f"{BODY_WITHIN:g}") from None
+    return await handler(request)
+
+
+def _is_from_elsewhere(request: web.Request) -> bool:
+    """Believe the browser. Old ones name only the origin, or `null`, which leaves it to the token."""
+    relation = request.headers.get("Sec-Fetch-Site")
+    if relation is not None:
+        return relation not in ("none", "same-origin")
+    return request.headers.get("Origin", "null") not in ("null", f"https://{request.host}")
+
+
+def _explained(request: web.Request, response: web.HTTPException) -> TeleportError:
+    """Return the error for what aiohttp refused."""
+    if response.status == 404:
+        return NotFound("WEB-NOT-FOUND")
+    if response.status == 405:
+        return BadParameter("WEB-METHOD", allowed=response.headers.get("Allow", "nothing"))
+    if response.status == 413:
+        return LimitExceeded("WEB-TOO-LARGE", limit=request.client_max_size)
+    return BadParameter("WEB-REQUEST", problem=response.reason)
 
 
 async def _answer(request: web.Request, error: TeleportError, status: int) -> web.Response:
@@ -87,7 +131,7 @@ async def _answer(request: web.Request, error: TeleportError, status: int) -> we
 def csrf_token(request: web.Request, entropy: Entropy) -> str:
     """Return the token that the form must carry: the cookie's, or a new one."""
     held = request.cookies.get(CSRF_COOKIE, "")
-    return held if len(held) == 64 and held.isalnum() else entropy.token(32).hex()
+    return held if len(held) == 64 and held.isascii() and held.isalnum() else entropy.token(32).hex()
 
 
 def keep_csrf(response: web.Response, token: str) -> None:
@@ -98,5 +142,12 @@ def keep_csrf(response: web.Response, token: str) -> None:
 def check_csrf(request: web.Request, sent: str) -> None:
     """Raise AccessDenied (WEB-CSRF) unless the form carries the cookie's token."""
     held = request.cookies.get(CSRF_COOKIE, "")
-    if not held or not hmac.compare_digest(held.encode(), sent.encode()):
+    # Headers may hold any bytes, which aiohttp hands on as lone surrogates.
+    if not held or not hmac.compare_digest(*(text.encode("utf-8", "surrogatepass") for text in (held, sent))):
         raise AccessDenied("WEB-CSRF")
+
+
+def client_address(request: web.Request) -> str:
+    """Return the IP address of the other end; empty where it has none."""
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    return str(peer[0]) if isinstance(peer, tuple) else ""

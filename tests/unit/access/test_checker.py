@@ -129,7 +129,9 @@ def test_services_are_judged_by_their_table():
     assert ask(who=host, action=Use("list"), target="lock").role == "Node"
     assert code(who=host, action=Use("update"), target=node("uuid-8")) == "POL-SYSTEM"
     assert code(dev(), who=host) == "POL-SYSTEM"
-    assert code(who=host, action=Use("list"), target="lock", world=conditions(lock(server_id="uuid-7"))) == "POL-LOCKED"
+    world = conditions(lock(server_id="uuid-7"))
+    assert code(who=host, action=Use("list"), target="lock", world=world) == "yes"
+    assert code(who=host, action=Use("update"), target="node", world=world) == "POL-LOCKED"
     grant = ask(who=caller(kind="host", system_roles=("Node",), expires=NOW + dt.timedelta(days=400)),
                 action=Use("list"), target="lock")  # fmt: skip
     assert grant.expires == NOW + dt.timedelta(days=400)

@@ -9,6 +9,7 @@ from teleport.access.denial import Reasons, Step
 from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
+from teleport.model.resource import load
 from tests.support.policy import CLUSTER, caller, conditions, lock, node, role
 
 PROD = {"env": "prod"}
@@ -136,6 +137,17 @@ def test_a_login_shown_by_no_role_of_the_caller():
     denial.code = "POL-NO-LOGIN"
     denial.visible = True
     assert user_error(denial, "i").why.startswith("no role of yours allows it; you asked")
+
+
+def test_the_name_of_a_token_is_not_kept():
+    secret = "a-secret-that-lets-hosts-join"
+    token = load({"kind": "token", "version": "v2", "metadata": {"name": secret}, "spec": {"roles": ["Node"]}})
+    denial = deny(ACCESS, action=Use("delete"), target=token)
+    kept = to_record(denial)
+    assert secret.encode() not in kept
+    assert from_record(kept).name == "*" * 21 + secret[21:]
+    assert from_record(kept).request == f"delete token/{'*' * 21}{secret[21:]}"
+    assert fingerprint(denial) != fingerprint(deny(ACCESS, action=Use("delete"), target=token.with_metadata(name="x")))
 
 
 def test_the_tree():

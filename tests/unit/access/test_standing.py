@@ -63,3 +63,24 @@ def test_missing_roles_are_named_in_order():
     step = next(check.step for check in checks if check.code == "POL-ROLE-MISSING")
     assert step.found == f"missing [{' '.join(names[:10])} ...]"
     assert CLUSTER in {check.step.found for check in checks}
+
+
+@pytest.mark.parametrize(
+    ("kind", "verb", "codes"),
+    [
+        ("lock", "list", []),
+        ("role", "read", []),
+        ("event", "create", []),
+        ("node", "update", ["POL-LOCKED"]),
+        ("event", "delete", ["POL-LOCKED"]),
+    ],
+)
+def test_a_locked_service_hears_of_locks_and_reports_but_changes_nothing(kind, verb, codes):
+    host = caller(kind="host", name=f"uuid-7.{CLUSTER}")
+    world = conditions(lock(server_id="uuid-7"))
+    checks = standing(host, PLAIN, Use(verb), kind, world)
+    assert [check.code for check in checks if not check.step.matched] == codes
+
+
+def test_a_locked_user_reads_nothing():
+    assert failing(caller("dev"), action=Use("read"), world=conditions(lock(user=caller().name))) == ["POL-LOCKED"]

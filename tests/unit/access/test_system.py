@@ -33,9 +33,32 @@ def test_node(verb, target, role):
     assert permitting(NODE, verb, target) == role
 
 
+PROXY = caller("Proxy", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Proxy",))
+
+
+@pytest.mark.parametrize(
+    ("verb", "target", "role"),
+    [
+        ("list", "node", "Proxy"),
+        ("readnosecrets", node("uuid-8"), "Proxy"),
+        ("list", "role", "Proxy"),
+        ("read", "lock", "Proxy"),
+        ("readnosecrets", "cert_authority", "Proxy"),
+        ("read", "cert_authority", ""),
+        ("create", "event", "Proxy"),
+        ("read", "event", ""),
+        ("create", node("uuid-7"), ""),
+        ("update", "role", ""),
+        ("list", "user", ""),
+    ],
+)
+def test_proxy_looks_and_changes_nothing(verb, target, role):
+    assert permitting(PROXY, verb, target) == role
+
+
 def test_other_system_roles_may_do_nothing():
     assert permitting(caller(kind="host", system_roles=("Auth", "Nop")), "read", "role") == ""
-    assert set(SYSTEM) == {"Instance", "Node"}
+    assert set(SYSTEM) == {"Instance", "Node", "Proxy"}
 
 
 def test_names():

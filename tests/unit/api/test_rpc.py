@@ -342,6 +342,24 @@ def test_a_lost_connection_fails_the_call_and_the_next_one_dials_again() -> None
     asyncio.run(story())
 
 
+def test_a_series_that_has_begun_ends_with_its_connection() -> None:
+    async def story() -> None:
+        async def one_and_hang(caller: Caller, request: Any) -> AsyncIterator[Any]:
+            yield status_pb2.PingReply(cluster="one")
+            await asyncio.Event().wait()
+
+        async with Wire(method(SERIES, one_and_hang)) as wire, asyncio.timeout(5):
+            series = wire.channel.stream(SERIES, Empty())
+            assert (await anext(series)).cluster == "one"
+            waiting = asyncio.ensure_future(anext(series))  # noqa: TID251
+            await asyncio.sleep(0)
+            await wire.server.close()
+            with pytest.raises(errors.Unavailable):
+                await waiting
+
+    asyncio.run(story())
+
+
 async def _collect(series: AsyncIterator[Any], seen: list[Any]) -> None:
     async for entry in series:
         seen.append(entry)  # noqa: PERF401 - what came before an error counts

@@ -142,7 +142,7 @@ def test_what_is_no_record_is_refused() -> None:
         with pytest.raises(errors.LimitExceeded):
             await client.record_denial(b" " * 300_000)
         with pytest.raises(errors.AccessDenied):
-            await cluster.client(cluster.host("Proxy")).record_denial(b"{}")
+            await cluster.client(cluster.host("Instance")).record_denial(b"{}")
 
     run(story)
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import pkgutil
 
 import pytest
 
-from teleport.api import rpc
+from teleport.api import pb, rpc
 from teleport.api.caller import ADMIN, EVERYONE, NOBODY, PROXY, Caller
-from teleport.api.pb import (
-    audit_pb2,
-    certificates_pb2,
-    decisions_pb2,
-    login_pb2,
-    resources_pb2,
-    status_pb2,
-    users_pb2,
-)  # fmt: skip
 from teleport.base import errors
 from teleport.base.errors import TeleportError
 from tests.support.auth_cluster import CLUSTER, Cluster, run
 
-FILES = (audit_pb2, certificates_pb2, decisions_pb2, login_pb2, resources_pb2, status_pb2, users_pb2)
+FILES = tuple(
+    importlib.import_module(f"{pb.__name__}.{found.name}")
+    for found in pkgutil.iter_modules(pb.__path__)
+    if found.name.endswith("_pb2")
+)
+"""Every published file, so that none can be forgotten here."""
 REFUSED = {"API-NO-CERTIFICATE", "API-AUDIENCE"}
 
+REFLECTION = {
+    f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
+}  # fmt: skip
 NOBODY_MAY = {"Status/Ping"}
 PEOPLE_MAY = {
     "Resources/Get", "Resources/List", "Resources/Create", "Resources/Upsert", "Resources/Update", "Resources/Delete",
     "Resources/Watch", "Users/CreateInvite", "Users/CreateReset", "Audit/Search", "Audit/Verify", "Decisions/Explain",
-    "Decisions/Can", "Status/Ping", "Status/Get",
+    "Decisions/Can", "Status/Ping", "Status/Get", *REFLECTION,
 }  # fmt: skip
-ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status"))} | {
+ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "/grpc"))} | {
     "Audit/Emit", "Decisions/Record",
 }  # fmt: skip
 WHO_MAY = {
@@ -41,7 +42,10 @@ WHO_MAY = {
     "Node": ALL_SERVICES_MAY,
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
     "Auth": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
-    "Proxy": ALL_SERVICES_MAY | {"Login/DescribeInvite", "Login/CompleteInvite", "Login/Login"},
+    "Proxy": ALL_SERVICES_MAY | {
+        "Login/DescribeInvite", "Login/CompleteInvite", "Login/Login",
+        "WebSessions/SignIn", "WebSessions/Describe", "WebSessions/SignOut", "WebSessions/List",
+    },
     "Kube": NOBODY_MAY,
 }  # fmt: skip
 
@@ -100,7 +104,8 @@ def test_every_published_method_exists_with_its_shape_and_no_other_does() -> Non
             )
             for path, method in cluster.service.methods.items()
         }  # fmt: skip
-        assert served == published
+        assert {path: shape for path, shape in served.items() if path not in REFLECTION} == published
+        assert set(served) == set(published) | REFLECTION
 
     run(story)
 
@@ -110,7 +115,7 @@ def test_only_the_proxy_signs_people_in_and_only_ping_is_open() -> None:
         for path, method in cluster.service.methods.items():
             assert method.audience <= EVERYONE | {NOBODY}
             assert (NOBODY in method.audience) == path.endswith("/Ping")
-            if ".Login/" in path:
+            if ".Login/" in path or ".WebSessions/" in path:
                 assert method.audience == {PROXY}
             if path.endswith("IssueHost"):
                 assert ADMIN in method.audience

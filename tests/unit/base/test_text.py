@@ -53,7 +53,7 @@ def test_shorten_counts_columns():
 
 
 def test_pairs_align_values():
-    assert text.pairs({"Cluster": "x", "CA pin": "y"}) == ["Cluster x", "CA pin  y"]
+    assert text.pairs({"Cluster": "x", "CA pin": "y"}) == ["Cluster  x", "CA pin   y"]
 
 
 @pytest.mark.parametrize(

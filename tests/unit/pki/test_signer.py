@@ -42,7 +42,7 @@ def public(handle: KeyHandle) -> keys.PublicKey:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - a state of the object under test, which tells nobody
         await asyncio.sleep(0)
 
 

@@ -154,6 +154,7 @@ def test_main_hardens_itself_then_serves(as_program: bool, tmp_path: Path, monke
     assert done["title"] == "teleport-signer"
     assert {name for name, action in done.items() if action is signal.SIG_IGN} == {
         "SIGINT",
+        "SIGQUIT",
         "SIGHUP",
         "SIGUSR1",
         "SIGUSR2",

@@ -102,7 +102,8 @@ def declined(context: Context, error: TeleportError, kind: str, detail: str) -> 
 
 def thing(kind: str, detail: str) -> str:
     """Return what was asked for, for the text that the client gets."""
-    return THINGS.get(kind, f"the request {kind[:64]!r}").format(detail=detail[:80])
+    known = THINGS.get(kind)
+    return f"the request {kind[:64]!r}" if known is None else known.format(detail=detail[:80])
 
 
 def is_locale(variable: str) -> bool:

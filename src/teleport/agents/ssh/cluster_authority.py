@@ -15,13 +15,14 @@ import msgspec
 from teleport.access import explain
 from teleport.access.denial import Denial
 from teleport.access.roleset import RoleSet
-from teleport.agents.cluster_view import ClusterView
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.api.client import AuthClient
+from teleport.api.cluster_view import ClusterView
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
+from teleport.base.retry import Backoff
 from teleport.base.struct import plain
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
@@ -37,6 +38,8 @@ log = logger("NODE")
 KINDS = ("cert_authority", "role", "lock")
 LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
+LEAVING = dt.timedelta(seconds=1)
+"""The same for the last heartbeat of a node that stops: nothing can be stored that has ended already."""
 HEARTBEAT = 60.0
 """Seconds between heartbeats; changed labels are announced at once."""
 
@@ -106,11 +109,16 @@ class ClusterAuthority:
 
     async def announce(self, ready: Callable[[], None]) -> None:
         """Write this node's record again and again until cancelled; then take it away."""
+        backoff = Backoff(first=1.0, most=HEARTBEAT)
+        waits = backoff.waits(self._entropy)
         try:
             while True:
                 if await self._write_record():
                     ready()
-                await self._commands.changed(within=HEARTBEAT * (1.0 - 0.1 * fraction(self._entropy)))
+                    waits, pause = backoff.waits(self._entropy), HEARTBEAT * (1.0 - 0.1 * fraction(self._entropy))
+                else:
+                    pause = next(waits)
+                await self._commands.changed(within=pause)
         finally:
             await self._withdraw()
 
@@ -125,6 +133,6 @@ class ClusterAuthority:
     async def _withdraw(self) -> None:
         try:
             async with asyncio.timeout(2):
-                await self._write_record(dt.timedelta(0))
+                await self._write_record(LEAVING)
         except TimeoutError:
             log.debug("The record of this node stays until it expires")

@@ -8,12 +8,15 @@ matches no selector that names a real value.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
 
+from teleport.base.escape import escape
 from teleport.base.log import logger
 from teleport.base.tasks import cancel, spawn
 from teleport.model.kinds.node import CommandLabel
@@ -24,6 +27,8 @@ LONGEST = 10.0
 """Seconds that a command may take."""
 LARGEST = 1024
 """Characters of a value."""
+MOST = 65536
+"""Bytes that are read of an output; who writes more is not waited for."""
 
 
 class CommandLabels:
@@ -63,7 +68,7 @@ class CommandLabels:
 
     async def _refresh(self, name: str) -> None:
         label = self._labels[name]
-        result = (await run(label.command)).strip()[:LARGEST]
+        result = value_of(await run(label.command))
         if result != label.result:
             self._labels[name] = msgspec.structs.replace(label, result=result)
             self._changed.set()
@@ -72,21 +77,51 @@ class CommandLabels:
         log.error("A label's command is no longer run", error=error)
 
 
+def value_of(output: str) -> str:
+    """Return the value that an output stands for: without blanks around it, what does not print escaped."""
+    return escape(output.strip())[:LARGEST]
+
+
 async def run(command: Sequence[str]) -> str:
-    """Return what a command prints, or a sentence that says what went wrong."""
+    """Return what a command prints, or a sentence that says what went wrong. It does not run on afterwards."""
     if not command:
         return "error: no command"
+    start = asyncio.get_running_loop().subprocess_exec
     try:
-        process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL)
-    except OSError as problem:
-        return f"error: {problem.strerror}"
+        transport, output = await start(
+            _Output, *command, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL, start_new_session=True
+        )
+    except (OSError, ValueError) as problem:
+        return f"error: {getattr(problem, 'strerror', '') or problem}"
     try:
         async with asyncio.timeout(LONGEST):
-            assert process.stdout is not None  # noqa: S101 - PIPE above
-            output = await process.stdout.read(4 * LARGEST)
-            status = await process.wait()
+            await output.complete.wait()
+        status = transport.get_returncode()
+        return output.data.decode(errors="replace") if not status else f"error: exit status {status}"
     except TimeoutError:
-        process.kill()
-        await process.wait()
         return f"error: took longer than {LONGEST:g} s"
-    return output.decode(errors="replace") if status == 0 else f"error: exit status {status}"
+    finally:
+        if transport.get_returncode() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+        transport.close()  # whoever still holds the other end of the pipe does not hold us
+        await output.ended.wait()
+
+
+class _Output(asyncio.SubprocessProtocol):
+    """What a command writes, up to the most that is wanted of it."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.complete = asyncio.Event()
+        """Set at the end of the command and of its output, or when more is not wanted."""
+        self.ended = asyncio.Event()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.data += data
+        if len(self.data) >= MOST:
+            self.complete.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.complete.set()
+        self.ended.set()

@@ -185,6 +185,8 @@ class CommandSession(Session):
     def _finish(self, outcome: Exited) -> None:
         """Everything was read and the command has ended: the client hears how."""
         self._close_pipes()
+        if self._process is not None:
+            self._host.background(self._safely(self._process.release()))
         if self._channel is None:
             return
         if outcome.signal:
@@ -195,7 +197,7 @@ class CommandSession(Session):
     def _abandon(self) -> None:
         """The client is gone: so is the reason for the command to run."""
         self._close_pipes()
-        if self._process is not None and self._exit is None:
+        if self._process is not None:
             self._host.background(self._safely(self._process.hang_up()))
 
     def _close_pipes(self) -> None:

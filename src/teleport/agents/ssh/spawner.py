@@ -39,8 +39,12 @@ class Process:
         await self._spawner.tell(messages.Signal(id=self._id, name=name))
 
     async def hang_up(self) -> None:
-        """The client is gone: SIGHUP to the group, SIGKILL after the spawner's grace."""
+        """The client is gone: SIGHUP to the group, even if its leader has ended; SIGKILL after the grace."""
         await self._spawner.tell(messages.HangUp(id=self._id))
+
+    async def release(self) -> None:
+        """The session is over. What the command left running is on its own from here on."""
+        await self._spawner.tell(messages.Release(id=self._id))
 
 
 class Spawner:
@@ -56,6 +60,8 @@ class Spawner:
         self._next_id = 1
         self._starting: dict[int, asyncio.Future[int]] = {}
         self._running: dict[int, asyncio.Future[messages.Exited]] = {}
+        self._held: set[int] = set()
+        """Commands that the spawner keeps until their last message."""
         self._gone = False
 
     @classmethod
@@ -140,6 +146,7 @@ class Spawner:
             raise
         finally:
             _close(theirs)
+        self._held.add(id)
         return Process(
             pid=pid, stdin=ours[0], stdout=ours[1], stderr=ours[2], exited=exited, _spawner=self, _id=id
         )  # fmt: skip
@@ -151,9 +158,11 @@ class Spawner:
         except TeleportError:
             pass
 
-    async def tell(self, request: messages.Signal | messages.HangUp) -> None:
-        """Send a message about a running command; a spawner that is gone has ended it already."""
-        if request.id in self._running and not self._gone:
+    async def tell(self, request: messages.Signal | messages.HangUp | messages.Release) -> None:
+        """Send a message about a command; nothing happens after its last one, or without a spawner."""
+        if request.id in self._held and not self._gone:
+            if not isinstance(request, messages.Signal):
+                self._held.discard(request.id)
             await self._send(request, ())
 
     async def _send(self, request: messages.Request, descriptors: tuple[int, ...]) -> None:

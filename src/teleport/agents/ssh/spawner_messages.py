@@ -46,7 +46,15 @@ class Signal(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class HangUp(Struct, frozen=True, kw_only=True, tag=True):
-    """The client is gone: SIGHUP to the process group now, SIGKILL when the grace is over."""
+    """The client is gone before the session was over: SIGHUP to the process group now, SIGKILL when the grace
+    is over. The last message about a command."""
+
+    id: int
+
+
+class Release(Struct, frozen=True, kw_only=True, tag=True):
+    """The session is over: the command has ended and what it left running is on its own. The last message
+    about a command."""
 
     id: int
 
@@ -78,7 +86,7 @@ class Exited(Struct, frozen=True, kw_only=True, tag=True):
     core_dumped: bool = False
 
 
-Request = Start | Signal | HangUp
+Request = Start | Signal | HangUp | Release
 Reply = Started | Refused | Exited
 
 T = TypeVar("T")

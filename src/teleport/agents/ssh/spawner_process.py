@@ -26,6 +26,8 @@ from teleport.base.process_name import set_name
 
 GRACE = 5.0
 """Seconds between SIGHUP and SIGKILL when the client is gone."""
+LOOK = 0.1
+"""Seconds between looks at a group that is to end and has no leader any more."""
 LANG = "C.UTF-8"
 _NAME = re.compile(r"SSH_[A-Z][A-Z0-9_]{0,60}")
 
@@ -40,7 +42,10 @@ class Running:
     """Descriptor that becomes readable when the process ends (pidfd). -1: it has."""
     report: int
     """Pipe on which the child says why it could not execute; closed by a successful execve. -1: done."""
-    refused: bool = False
+    released: bool = False
+    """Whether the service has no more to say about it, so that its number may be given up."""
+    killed: bool = False
+    """Whether the last signal was sent, after which nothing is to be said either."""
     kill_at: float = field(default=float("inf"))
     """When to send SIGKILL, in monotonic seconds."""
 
@@ -60,9 +65,7 @@ class Spawner:
         """Serve until the service has closed its end and every command is gone."""
         self._selector.register(self._channel, selectors.EVENT_READ, None)
         while self._open or self._running:
-            deadline = min((r.kill_at for r in self._running.values()), default=float("inf"))
-            wait = None if deadline == float("inf") else max(0.0, deadline - time.monotonic())
-            for key, _ in self._selector.select(wait):
+            for key, _ in self._selector.select(self._patience()):
                 if key.data is None:
                     self._receive()
                 elif key.fd == key.data.exit:
@@ -71,11 +74,26 @@ class Spawner:
                     self._settle(key.data)
             self._kill_overdue()
 
+    def _patience(self) -> float | None:
+        """Seconds until something is due by itself; None if nothing is. A group whose leader has ended tells
+        nobody when its last process goes, so it is looked at."""
+        dying = [running for running in self._running.values() if running.kill_at < float("inf")]
+        if not dying:
+            return None
+        wait = max(0.0, min(running.kill_at for running in dying) - time.monotonic())
+        return min(wait, LOOK) if any(running.exit < 0 for running in dying) else wait
+
     def _receive(self) -> None:
         """Take one message. A message that cannot be read, or the end, closes the spawner for good."""
         if not self._open:
             return
-        data, descriptors, flags, _ = socket.recv_fds(self._channel, messages.MESSAGE_BYTES + 1, messages.DESCRIPTORS)
+        try:
+            data, descriptors, flags, _ = socket.recv_fds(
+                self._channel, messages.MESSAGE_BYTES + 1, messages.DESCRIPTORS
+            )
+        except OSError:  # reset: the service has ended without reading our last messages
+            self._shut()
+            return
         try:
             if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 self._shut()
@@ -83,8 +101,8 @@ class Spawner:
             request = messages.decode_request(data)
             if isinstance(request, messages.Start):
                 self._start(request, descriptors)
-            elif (running := self._running.get(request.id)) is not None and running.exit >= 0:
-                self._disturb(running, request)
+            elif (running := self._running.get(request.id)) is not None:
+                self._attend(running, request)
         except BadParameter:
             self._shut()
         finally:
@@ -96,8 +114,7 @@ class Spawner:
         self._selector.unregister(self._channel)
         self._channel.close()
         for running in list(self._running.values()):
-            if running.exit >= 0:
-                self._disturb(running, messages.HangUp(id=running.id))
+            self._attend(running, messages.HangUp(id=running.id))
 
     def _send(self, reply: messages.Reply) -> None:
         if not self._open:
@@ -152,15 +169,15 @@ class Spawner:
         self._selector.unregister(running.report)
         os.close(running.report)
         running.report = -1
-        running.refused = bool(problem)
         if problem:
+            running.released = True
             self._refuse(running.id, Unavailable("SSH-SPAWN", login="", problem=problem))
         else:
             self._send(messages.Started(id=running.id, pid=running.pid))
 
     def _reap(self, running: Running) -> None:
-        """The process ended. While its group is to be killed it stays a zombie, so that the number of the
-        group cannot come to mean somebody else's processes."""
+        """The process ended. Until it is released, and while its group is to be killed, it stays a zombie, so
+        that the number of the group cannot come to mean somebody else's processes."""
         if running.report >= 0:
             self._settle(running)
         state = os.waitid(os.P_PIDFD, running.exit, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -169,7 +186,7 @@ class Spawner:
         self._selector.unregister(running.exit)
         os.close(running.exit)
         running.exit = -1
-        if not running.refused:
+        if not running.released:
             exited = state.si_code == os.CLD_EXITED
             self._send(
                 messages.Exited(
@@ -179,16 +196,23 @@ class Spawner:
                     core_dumped=state.si_code == os.CLD_DUMPED,
                 )
             )
-        if running.kill_at == float("inf"):
+        self._forget_if_over(running)
+
+    def _forget_if_over(self, running: Running) -> None:
+        if running.exit < 0 and (running.released or running.killed) and running.kill_at == float("inf"):
             self._forget(running)
 
     def _forget(self, running: Running) -> None:
         os.waitpid(running.pid, 0)
         del self._running[running.id]
 
-    def _disturb(self, running: Running, request: messages.Signal | messages.HangUp) -> None:
+    def _attend(self, running: Running, request: messages.Signal | messages.HangUp | messages.Release) -> None:
         if isinstance(request, messages.Signal):
-            kill_group(running.pid, signal.Signals[f"SIG{request.name}"])
+            if running.exit >= 0:
+                kill_group(running.pid, signal.Signals[f"SIG{request.name}"])
+        elif isinstance(request, messages.Release):
+            running.released = True
+            self._forget_if_over(running)
         elif running.kill_at == float("inf"):
             running.kill_at = time.monotonic() + GRACE
             kill_group(running.pid, signal.SIGHUP)
@@ -196,11 +220,14 @@ class Spawner:
 
     def _kill_overdue(self) -> None:
         now = time.monotonic()
-        for running in [r for r in self._running.values() if r.kill_at <= now]:
-            kill_group(running.pid, signal.SIGKILL)
+        for running in [r for r in self._running.values() if r.kill_at < float("inf")]:
+            if running.kill_at <= now:
+                kill_group(running.pid, signal.SIGKILL)
+            elif running.exit >= 0 or has_others(running.pid):
+                continue
             running.kill_at = float("inf")
-            if running.exit < 0:
-                self._forget(running)
+            running.killed = True
+            self._forget_if_over(running)
 
 
 def check(request: messages.Start, descriptors: Sequence[int]) -> None:
@@ -231,10 +258,25 @@ def kill_group(leader: int, number: signal.Signals) -> None:
         pass  # the whole group has become another user by itself (sudo)
 
 
+def has_others(leader: int) -> bool:
+    """Whether a process group has members beside its ended leader, by the table of processes (proc(5))."""
+    wanted = str(leader)
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != wanted:
+            try:
+                with open(f"/proc/{name}/stat", errors="replace") as file:
+                    if file.read(4096).rpartition(")")[2].split()[2] == wanted:
+                        return True
+            except OSError:
+                continue  # it has just ended
+    return False
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run on the inherited socket whose number is the only argument."""
     set_name("teleport-spawner", ())
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+    for number in ignored:
         signal.signal(number, signal.SIG_IGN)  # the service decides when it is over, by closing its end
     os.umask(0o022)
     command.raise_descriptor_limit()

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17teleport/v1/login.proto\x12\x0bteleport.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"&\n\x15\x44\x65scribeInviteRequest\x12\r\n\x05token\x18\x01 \x01(\t\"_\n\x11InviteDescription\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"P\n\x15\x43ompleteInviteRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x03 \x01(\t\"#\n\x13\x43ompleteInviteReply\x12\x0c\n\x04user\x18\x01 \x01(\t\"\x9e\x01\n\x0cLoginRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x16\n\x0essh_public_key\x18\x03 \x01(\t\x12\x16\n\x0etls_public_key\x18\x04 \x01(\t\x12&\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\"\xb2\x01\n\nLoginReply\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x17\n\x0fssh_certificate\x18\x02 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x03 \x01(\t\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x10host_authorities\x18\x05 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\"]\n\x10TrustedAuthority\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08ssh_keys\x18\x03 \x03(\t\x12\x18\n\x10tls_certificates\x18\x04 \x03(\t2\xf2\x01\n\x05Login\x12T\n\x0e\x44\x65scribeInvite\x12\".teleport.v1.DescribeInviteRequest\x1a\x1e.teleport.v1.InviteDescription\x12V\n\x0e\x43ompleteInvite\x12\".teleport.v1.CompleteInviteRequest\x1a .teleport.v1.CompleteInviteReply\x12;\n\x05Login\x12\x19.teleport.v1.LoginRequest\x1a\x17.teleport.v1.LoginReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17teleport/v1/login.proto\x12\x0bteleport.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"7\n\x15\x44\x65scribeInviteRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x0f\n\x07\x62rowser\x18\x02 \x01(\t\"\x8a\x01\n\x11InviteDescription\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\tenrolment\x18\x04 \x01(\x0b\x32\x16.teleport.v1.Enrolment\"(\n\tEnrolment\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\"\x84\x01\n\x15\x43ompleteInviteRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x16\n\x0e\x63lient_address\x18\x03 \x01(\t\x12\x0f\n\x07\x62rowser\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65vice_name\x18\x06 \x01(\t\"#\n\x13\x43ompleteInviteReply\x12\x0c\n\x04user\x18\x01 \x01(\t\"\xac\x01\n\x0cLoginRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x16\n\x0essh_public_key\x18\x03 \x01(\t\x12\x16\n\x0etls_public_key\x18\x04 \x01(\t\x12&\n\x03ttl\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63lient_address\x18\x06 \x01(\t\x12\x0c\n\x04\x63ode\x18\x07 \x01(\t\"\xb2\x01\n\nLoginReply\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x17\n\x0fssh_certificate\x18\x02 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x03 \x01(\t\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x10host_authorities\x18\x05 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\"]\n\x10TrustedAuthority\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x10\n\x08ssh_keys\x18\x03 \x03(\t\x12\x18\n\x10tls_certificates\x18\x04 \x03(\t2\xf2\x01\n\x05Login\x12T\n\x0e\x44\x65scribeInvite\x12\".teleport.v1.DescribeInviteRequest\x1a\x1e.teleport.v1.InviteDescription\x12V\n\x0e\x43ompleteInvite\x12\".teleport.v1.CompleteInviteRequest\x1a .teleport.v1.CompleteInviteReply\x12;\n\x05Login\x12\x19.teleport.v1.LoginRequest\x1a\x17.teleport.v1.LoginReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,21 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'teleport.v1.login_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DESCRIBEINVITEREQUEST']._serialized_start=105
-  _globals['_DESCRIBEINVITEREQUEST']._serialized_end=143
-  _globals['_INVITEDESCRIPTION']._serialized_start=145
-  _globals['_INVITEDESCRIPTION']._serialized_end=240
-  _globals['_COMPLETEINVITEREQUEST']._serialized_start=242
-  _globals['_COMPLETEINVITEREQUEST']._serialized_end=322
-  _globals['_COMPLETEINVITEREPLY']._serialized_start=324
-  _globals['_COMPLETEINVITEREPLY']._serialized_end=359
-  _globals['_LOGINREQUEST']._serialized_start=362
-  _globals['_LOGINREQUEST']._serialized_end=520
-  _globals['_LOGINREPLY']._serialized_start=523
-  _globals['_LOGINREPLY']._serialized_end=701
-  _globals['_TRUSTEDAUTHORITY']._serialized_start=703
-  _globals['_TRUSTEDAUTHORITY']._serialized_end=796
-  _globals['_LOGIN']._serialized_start=799
-  _globals['_LOGIN']._serialized_end=1041
+  _globals['_DESCRIBEINVITEREQUEST']._serialized_end=160
+  _globals['_INVITEDESCRIPTION']._serialized_start=163
+  _globals['_INVITEDESCRIPTION']._serialized_end=301
+  _globals['_ENROLMENT']._serialized_start=303
+  _globals['_ENROLMENT']._serialized_end=343
+  _globals['_COMPLETEINVITEREQUEST']._serialized_start=346
+  _globals['_COMPLETEINVITEREQUEST']._serialized_end=478
+  _globals['_COMPLETEINVITEREPLY']._serialized_start=480
+  _globals['_COMPLETEINVITEREPLY']._serialized_end=515
+  _globals['_LOGINREQUEST']._serialized_start=518
+  _globals['_LOGINREQUEST']._serialized_end=690
+  _globals['_LOGINREPLY']._serialized_start=693
+  _globals['_LOGINREPLY']._serialized_end=871
+  _globals['_TRUSTEDAUTHORITY']._serialized_start=873
+  _globals['_TRUSTEDAUTHORITY']._serialized_end=966
+  _globals['_LOGIN']._serialized_start=969
+  _globals['_LOGIN']._serialized_end=1211
 # @@protoc_insertion_point(module_scope)

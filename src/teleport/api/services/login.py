@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from teleport.api.caller import PROXY, Caller
-from teleport.api.messages import Authority, Invitation, LoginRequest, SignedIn
+from teleport.api.messages import Authority, Invitation, LoginRequest, SignedIn, SignUp
 from teleport.api.pb import login_pb2 as pb
 from teleport.api.rpc import Method, call
 from teleport.api.times import seconds_of
@@ -18,16 +18,16 @@ LOGIN = call("Login", "Login", pb.LoginRequest, pb.LoginReply)
 class Login(Protocol):
     """What the Auth Service does. Methods raise `base.errors`."""
 
-    async def describe_invite(self, token: str) -> Invitation:
-        """Say whom a link is for; does not use it up."""
+    async def describe_invite(self, token: str, browser: str) -> Invitation:
+        """Say whom a link is for and what `browser` may enrol; does not use the link up."""
         ...
 
-    async def complete_invite(self, token: str, password: str, client_address: str) -> str:
-        """Set the password, use the link up, return the user's name."""
+    async def complete_invite(self, request: SignUp) -> str:
+        """Set the password, enrol the device, use the link up, return the user's name."""
         ...
 
     async def login(self, request: LoginRequest) -> SignedIn:
-        """Exchange a password for certificates."""
+        """Exchange credentials for certificates."""
         ...
 
 
@@ -35,17 +35,24 @@ def methods(login: Login) -> tuple[Method, ...]:
     """Return the methods of the service."""
 
     async def describe(caller: Caller, request: pb.DescribeInviteRequest) -> pb.InviteDescription:
-        found = await login.describe_invite(request.token)
-        return pb.InviteDescription(user=found.user, purpose=found.purpose, expires=found.expires)
+        found = await login.describe_invite(request.token, request.browser)
+        offered = found.enrolment
+        return pb.InviteDescription(
+            user=found.user, purpose=found.purpose, expires=found.expires,
+            enrolment=pb.Enrolment(secret=offered.secret, uri=offered.uri) if offered else None,
+        )  # fmt: skip
 
     async def complete(caller: Caller, request: pb.CompleteInviteRequest) -> pb.CompleteInviteReply:
-        user = await login.complete_invite(request.token, request.password, request.client_address)
-        return pb.CompleteInviteReply(user=user)
+        asked = SignUp(
+            token=request.token, password=request.password, client_address=request.client_address,
+            browser=request.browser, code=request.code, device_name=request.device_name,
+        )  # fmt: skip
+        return pb.CompleteInviteReply(user=await login.complete_invite(asked))
 
     async def sign_in(caller: Caller, request: pb.LoginRequest) -> pb.LoginReply:
         signed = await login.login(
             LoginRequest(
-                user=request.user, password=request.password, ssh_public_key=request.ssh_public_key,
+                user=request.user, password=request.password, code=request.code, ssh_public_key=request.ssh_public_key,
                 tls_public_key=request.tls_public_key, ttl=seconds_of(request.ttl),
                 client_address=request.client_address,
             )

@@ -92,7 +92,7 @@ def methods(resources: Resources) -> tuple[Method, ...]:
         return document_of(found, secrets=request.with_secrets)
 
     async def list_page(caller: Caller, request: pb.ListRequest) -> pb.ListReply:
-        return _list_reply(await resources.list(caller, _selection_of(request)), request)
+        return list_reply(await resources.list(caller, selection_of(request)), request)
 
     async def create(caller: Caller, request: pb.WriteRequest) -> pb.Document:
         return document_of(await resources.create(caller, resource_of(request.document)), secrets=False)
@@ -133,7 +133,8 @@ def selection_message(selection: Selection) -> pb.ListRequest:
     )  # fmt: skip
 
 
-def _selection_of(request: pb.ListRequest) -> Selection:
+def selection_of(request: pb.ListRequest) -> Selection:
+    """Read a selection."""
     return Selection(
         kind=request.kind, sub_kind=request.sub_kind, after=request.after, limit=request.limit,
         labels=dict(request.labels), search=tuple(request.search), query=request.query,
@@ -141,7 +142,7 @@ def _selection_of(request: pb.ListRequest) -> Selection:
     )  # fmt: skip
 
 
-def _list_reply(page: Page, request: pb.ListRequest) -> pb.ListReply:
+def list_reply(page: Page, request: pb.ListRequest) -> pb.ListReply:
     """Write a page; one that would be over the bound of a message ends early."""
     reply, size = pb.ListReply(next=page.next), 0
     for entry in page.resources:

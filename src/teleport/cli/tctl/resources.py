@@ -16,7 +16,7 @@ import click
 from teleport.api.client import AuthClient
 from teleport.base.errors import AlreadyExists, BadParameter, NotFound, NotSupported
 from teleport.base.text import table, terminal_width
-from teleport.cli.common import show
+from teleport.cli.common import format_option, show
 from teleport.cli.tctl.session import call, collect, config_option, messages
 from teleport.model import document, resource
 from teleport.model.ref import Ref, refs
@@ -24,6 +24,8 @@ from teleport.model.resource import KindInfo, Resource
 
 LARGEST_INPUT = 1_000_000
 """Bytes of a file of resources."""
+NO_PROGRAM = 127
+"""Status by which shells say that a program cannot be started."""
 
 
 @click.command("get")
@@ -41,6 +43,8 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
     tctl get roles,locks
     """
     wanted = refs(words)
+    if output_format != "yaml" and len({ref.info.name for ref in wanted}) > 1:
+        raise BadParameter("CLI-MIXED-KINDS")
 
     async def work(client: AuthClient) -> list[Resource[Any]]:
         return [found for ref in wanted for found in await _fetch(client, ref, with_secrets)]
@@ -48,8 +52,6 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
     found = call(config, work)
     if output_format == "yaml":
         click.echo(document.dump_yaml(found, secrets=with_secrets), nl=False)
-    elif len({ref.info.name for ref in wanted}) > 1:
-        raise BadParameter("CLI-MIXED-KINDS")
     elif output_format == "json":
         show([resource.dump(entry, secrets=with_secrets) for entry in found], "json")
     else:
@@ -113,6 +115,8 @@ def _read(file: str) -> str:
         else:
             with Path(file).open("rb") as source:
                 raw = source.read(LARGEST_INPUT + 1)
+        if len(raw) > LARGEST_INPUT:
+            raise BadParameter("CLI-FILE", path=file, problem=f"it has more than {LARGEST_INPUT} bytes")
         return raw.decode()
     except FileNotFoundError:
         raise NotFound("CLI-NO-FILE", path=file) from None
@@ -173,7 +177,7 @@ def edit(word: tuple[str, ...], config: str | None) -> None:
     if after is None:
         click.echo("nothing was changed", err=True)
         return
-    if (after.name, type(after)) != (before.name, type(before)):
+    if (after.name, after.sub_kind, type(after)) != (before.name, before.sub_kind, type(before)):
         raise BadParameter("CLI-EDIT-RENAME", kind=type(before).info.name, name=before.name)
     changed = after.with_metadata(revision=before.metadata.revision)
     written = call(config, lambda client: client.update(changed))
@@ -188,9 +192,12 @@ def _edited(before: Resource[Any]) -> Resource[Any] | None:
         path = Path(folder) / f"{type(before).info.name}.yaml"
         path.touch(mode=0o600)
         path.write_text(text)
-        finished = subprocess.run([*shlex.split(editor), str(path)], check=False)
-        if finished.returncode != 0:
-            raise BadParameter("CLI-EDITOR", editor=editor, status=finished.returncode)
+        try:
+            status = subprocess.run([*shlex.split(editor), str(path)], check=False).returncode
+        except (OSError, ValueError):  # there is no such program, or its words cannot be told apart
+            status = NO_PROGRAM
+        if status != 0:
+            raise BadParameter("CLI-EDITOR", editor=editor, status=status)
         changed = path.read_text()
     if changed == text:
         return None
@@ -201,11 +208,24 @@ def _edited(before: Resource[Any]) -> Resource[Any] | None:
 
 
 @click.command("api-resources")
-def api_resources() -> None:
-    """List the kinds of resources with their aliases and versions."""
-    rows = [
-        (info.name, ",".join(info.aliases[1:]), ",".join(info.versions), ",".join(sorted(info.writable)))
+@format_option
+@config_option
+def api_resources(output_format: str, config: str | None) -> None:
+    """List the kinds of resources with their aliases and versions. No cluster is asked."""
+    kinds = [
+        {
+            "kind": info.name,
+            "aliases": list(info.aliases[1:]),
+            "versions": list(info.versions),
+            "commands": sorted(info.writable),
+        }
         for info in resource.every()
+    ]
+    if output_format != "text":
+        show(kinds, output_format)
+        return
+    rows = [
+        [kind["kind"], *(",".join(kind[column]) for column in ("aliases", "versions", "commands"))] for kind in kinds
     ]
     for line in table(["Kind", "Aliases", "Versions", "Commands"], rows):
         click.echo(line)

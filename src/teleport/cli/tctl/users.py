@@ -9,6 +9,7 @@ import click
 from teleport.api.client import AuthClient
 from teleport.api.messages import Invite
 from teleport.base.clock import SystemClock
+from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.struct import Duration
 from teleport.base.text import table
 from teleport.cli.common import format_option, show
@@ -58,7 +59,11 @@ def add(
 
     async def work(client: AuthClient) -> Any:
         await client.create(user)
-        return await client.create_invite(account, ttl=float(ttl or 0))
+        try:
+            return await client.create_invite(account, ttl=float(ttl or 0))
+        except TeleportError:
+            await client.delete("user", account)  # without a link the user would only be in the way
+            raise
 
     invite = call(config, work)
     text = (
@@ -120,6 +125,8 @@ def update(
     account: str, set_roles: tuple[str, ...] | None, set_logins: tuple[str, ...] | None, config: str | None
 ) -> None:
     """Change roles or logins of a user; they count from the next sign-in on."""
+    if set_roles is None and set_logins is None:
+        raise click.UsageError("Nothing to update: give --set-roles or --set-logins.")
 
     async def work(client: AuthClient) -> None:
         changed = resource.dump(await client.get("user", account))
@@ -143,7 +150,9 @@ def update(
 @config_option
 def rm(accounts: str, config: str | None) -> None:
     """Delete users."""
-    names = [name for name in accounts.split(",") if name]
+    names = [name.strip() for name in accounts.split(",") if name.strip()]
+    if not names:
+        raise BadParameter("CLI-RM-NAME", kind="user")
 
     async def work(client: AuthClient) -> None:
         for name in names:

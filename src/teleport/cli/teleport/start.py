@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import click
 
 from teleport.base import log
 from teleport.base.disk import SystemDisk
-from teleport.process.settings import DEFAULT_CONFIG, find_config
+from teleport.process.settings import DEFAULT_CONFIG, Settings, find_config
 
 
 @click.command("start")
@@ -22,8 +23,14 @@ def start(config: str | None, debug: bool, pid_file: str | None) -> None:
     teleport start
     teleport start -c ./teleport.yaml -d
     """
-    settings = find_config(config, os.environ, SystemDisk())
-    settings.log.apply(debug=debug or log.get_level() == "DEBUG")
+    # Whoever asks for a dump while we still start must not end us; the process itself takes over in a moment.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    def read() -> Settings:
+        return find_config(config, os.environ, SystemDisk())
+
+    settings, debug = read(), debug or log.get_level() == "DEBUG"
+    settings.log.apply(debug=debug)
     from teleport.process.run import run  # the servers' libraries, which no other command needs
 
-    run(settings, pid_file=pid_file or settings.pid_file)
+    run(settings, read, pid_file=pid_file or settings.pid_file, debug=debug)

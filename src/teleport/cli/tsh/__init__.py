@@ -4,12 +4,20 @@ _HERE = "teleport.cli.tsh"
 
 COMMANDS: dict[str, str] = {
     "config": f"{_HERE}.config:config",
+    "env": f"{_HERE}.env:env",
     "login": f"{_HERE}.login:login",
     "logout": f"{_HERE}.login:logout",
     "ls": f"{_HERE}.ls:ls",
+    "proxy ssh": f"{_HERE}.ssh:proxy_ssh",
+    "resolve": f"{_HERE}.resolve:resolve",
+    "ssh": f"{_HERE}.ssh:ssh",
     "status": f"{_HERE}.login:status",
 }
 """Command words and the `module:function` that serves them."""
+
+QUICK: dict[str, str] = {"proxy ssh": f"{_HERE}.quick:proxy_ssh"}
+"""Commands that also start without click: functions from arguments to an exit status, or to None for a call that
+the full command has to read."""
 
 GLOBALS: dict[str, bool] = {"--proxy": True, "--user": True, "--ttl": True, "--insecure": False}
 """Options that may stand before the command word, and whether a value follows."""
@@ -17,6 +25,7 @@ GLOBALS: dict[str, bool] = {"--proxy": True, "--user": True, "--ttl": True, "--i
 EXAMPLES = (
     "tsh login --proxy=teleport.example.com --user=alice",
     "tsh ls env=dev",
+    "tsh ssh alice@node-1 uptime",
     "ssh -F <(tsh config) alice@node-1.example.com",
     "tsh help POL-NO-LOGIN",
 )

@@ -12,9 +12,10 @@ import click
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotFound
+from teleport.base.escape import escape
 from teleport.base.text import valid_for
 from teleport.cli.common import format_option, show
-from teleport.client.profile import Home, Profile
+from teleport.client.profile import Home, Profile, address_of, host_of
 
 
 @click.command("login")
@@ -27,7 +28,7 @@ def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool) 
 
     \b
     tsh login --proxy=teleport.example.com --user=alice
-    The password is asked for on the terminal, or read as one line from standard input.
+    Password and code are asked for on the terminal, or read as two lines from standard input.
     """
     clock = SystemClock()
     home = Home.from_environment(os.environ, SystemDisk())
@@ -54,6 +55,7 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
         settings,
         user=user,
         password=_password(user),
+        code=_code,
         ttl_minutes=ttl or 0,
         entropy=SystemEntropy(),
     )
@@ -61,13 +63,18 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
 
 
 def _known(home: Home, proxy: str | None) -> Profile | None:
-    try:
-        if proxy is None:
+    """Return the earlier sign-in that is meant. A damaged one at a proxy that is named is written anew."""
+    if proxy is None:
+        try:
             return home.current()
-        profile = home.load(proxy.partition(":")[0])
-    except NotFound:
+        except NotFound:
+            return None
+    wanted = address_of(proxy)
+    try:
+        profile = home.load(wanted.host)
+    except (NotFound, BadParameter):
         return None
-    return profile if ":" not in proxy or profile.web_proxy_addr == proxy else None
+    return profile if not wanted.port or profile.web_proxy_addr == str(wanted) else None
 
 
 def _address(proxy: str | None, known: Profile | None) -> str:
@@ -79,9 +86,25 @@ def _address(proxy: str | None, known: Profile | None) -> str:
 
 
 def _password(user: str) -> str:
-    if sys.stdin.isatty():
-        return getpass.getpass(f"Enter password for Teleport user {user}: ")
-    return sys.stdin.readline().rstrip("\r\n")
+    password = _typed(f"Enter password for Teleport user {user}: ")
+    if not password:
+        raise BadParameter("CLIENT-NO-PASSWORD", user=user)
+    return password
+
+
+def _code() -> str:
+    code = _typed("Enter an OTP code from a device: ")
+    if not code:
+        raise BadParameter("CLIENT-NO-CODE")
+    return code
+
+
+def _typed(prompt: str) -> str:
+    """Return what is typed on the terminal, or the next line of standard input."""
+    try:
+        return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    except EOFError:
+        return ""
 
 
 @click.command("logout")
@@ -90,20 +113,30 @@ def _password(user: str) -> str:
 def logout(proxy: str | None, user: str | None) -> None:
     """Remove certificates and keys."""
     home = Home.from_environment(os.environ, SystemDisk())
-    profiles = [
-        profile
-        for profile in home.profiles()
-        if (proxy is None or profile.proxy_host == proxy.partition(":")[0]) and user in (None, profile.user)
-    ]
-    if not profiles:
+    profiles, damaged = _chosen(home, None if proxy is None else host_of(proxy), user)
+    if not profiles and not damaged:
         raise NotFound("CLIENT-NOT-LOGGED-IN")
     for profile in profiles:
         home.forget(profile)
+        if proxy is not None or user is not None or damaged:
+            click.echo(f"Logged out {profile.user} from {profile.proxy_host}.")
+    if damaged:
+        raise damaged[0]
     if proxy is None and user is None:
         click.echo("Logged out all users from all proxies.")
-    else:
-        for profile in profiles:
-            click.echo(f"Logged out {profile.user} from {profile.proxy_host}.")
+
+
+def _chosen(home: Home, proxy: str | None, user: str | None) -> tuple[list[Profile], list[BadParameter]]:
+    """Return the profiles that are meant, and why others that may be meant cannot be read: keys stay there."""
+    profiles, damaged = [], []
+    for host in home.proxies() if proxy is None else [proxy]:
+        try:
+            profiles.append(home.load(host))
+        except NotFound:
+            continue
+        except BadParameter as error:
+            damaged.append(error)
+    return [profile for profile in profiles if user in (None, profile.user)], damaged
 
 
 @click.command("status")
@@ -140,7 +173,7 @@ def as_document(profile: Profile) -> dict[str, Any]:
         "logins": list(profile.logins),
         "kubernetes_enabled": False,
         "valid_until": profile.valid_until.isoformat().replace("+00:00", "Z"),
-        "extensions": list(profile.extensions),
+        "extensions": _shown(profile),
     }
 
 
@@ -155,8 +188,13 @@ def print_profile(profile: Profile, clock: Clock, *, active: bool) -> None:
         ("Logins", ", ".join(profile.logins)),
         ("Kubernetes", "disabled"),
         ("Valid until", f"{profile.valid_until:%Y-%m-%d %H:%M:%S} +0000 UTC {validity}"),
-        ("Extensions", ", ".join(profile.extensions)),
+        ("Extensions", ", ".join(_shown(profile))),
     )
     for number, (heading, value) in enumerate(rows):
         mark = "> " if active and number == 0 else "  "
-        click.echo(f"{mark}{heading + ':':<19} {value}")
+        click.echo(f"{mark}{heading + ':':<19} {escape(value)}".rstrip())
+
+
+def _shown(profile: Profile) -> list[str]:
+    """Extensions of the certificate that say something to people: ours carry what the other rows show."""
+    return [name for name in profile.extensions if not name.removeprefix("x-").startswith("teleport-")]

@@ -8,6 +8,7 @@ from teleport.base.text import label_text, parse_labels, table, terminal_width
 from teleport.cli.common import format_option, show
 from teleport.cli.tsh.session import call, collect
 from teleport.model import resource
+from teleport.model.kinds.node import Node, public_address
 
 
 @click.command("ls")
@@ -25,13 +26,14 @@ def ls(selector: str, search: str, query: str, verbose: bool, output_format: str
     """
     wanted = parse_labels(selector)
     words = tuple(word for word in search.split(",") if word)
-    nodes = call(lambda client: collect(client.list("node", labels=wanted, search=words, query=query)))
+    found = call(lambda client: collect(client.list("node", labels=wanted, search=words, query=query)))
+    nodes = [node for node in found if isinstance(node, Node)]
     nodes.sort(key=lambda node: (node.spec.hostname, node.name))
     if output_format != "text":
         show([resource.dump(node) for node in nodes], output_format)
         return
     headings = ["Node Name", "Address", "Labels"]
-    rows = [[node.spec.hostname, node.spec.addr, label_text(node.labels_now())] for node in nodes]
+    rows = [[node.spec.hostname, public_address(node), label_text(node.labels_now())] for node in nodes]
     if verbose:
         headings.insert(1, "Node ID")
         for row, node in zip(rows, nodes, strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from teleport.base.errors import BadParameter, NotSupported
@@ -15,18 +15,23 @@ from teleport.model.naming import check_cluster_name
 AUTH_PORT = 3025
 LISTEN = f"0.0.0.0:{AUTH_PORT}"
 
-_SECOND_FACTORS = ("off", "otp", "webauthn", "on", "optional")
+IDLE = Duration(600)
+_SECOND_FACTOR = {"otp": True, "off": True, "webauthn": False, "on": False, "optional": False}
+"""Words of `second_factor`, and whether this build acts on them."""
+_SECOND_FACTORS = {"otp": True, "webauthn": False, "sso": False}
+"""The same of the list `second_factors`."""
 _OTHER_TYPES = ("github", "oidc", "saml")
 
 
 class Authentication(Section, frozen=True, kw_only=True):
-    """How people sign in. This build knows passwords of local users, and no second factor."""
+    """How people sign in. This build knows local users with passwords and authenticator apps (TOTP)."""
 
     type: str = "local"
     local_auth: Switch = ON
     second_factor: bool | str = ""
-    """`off`, or nothing; YAML reads the bare word as a boolean."""
-    second_factors: Unacted = None
+    """The older form: `otp` or `off`; YAML reads the bare word as a boolean."""
+    second_factors: tuple[str, ...] | None = None
+    """The newer form: a list of what is accepted. Without either, `otp`."""
     locking_mode: Literal["best_effort", "strict"] = "best_effort"
     """What a service does whose view of the locks is old: use it, or refuse."""
 
@@ -52,9 +57,9 @@ class Authentication(Section, frozen=True, kw_only=True):
         return self.second_factor
 
     @property
-    def says_password_only(self) -> bool:
-        """Whether the file itself says that there is no second factor."""
-        return self.factor == "off"
+    def required(self) -> Literal["otp", "off"]:
+        """What everybody shows beside the password."""
+        return "off" if self.factor == "off" else "otp"
 
     def faults(self) -> Iterator[Fault]:
         """Return ways to sign in that do not exist, or not yet."""
@@ -68,14 +73,18 @@ class Authentication(Section, frozen=True, kw_only=True):
             )
         elif not self.local_auth:
             yield Fault(("local_auth",), BadParameter("CONFIG-NOBODY"))
-        if self.factor not in ("", *_SECOND_FACTORS):
-            known = ", ".join(_SECOND_FACTORS)
-            yield Fault(
-                ("second_factor",),
-                BadParameter("CONFIG-VALUE", what="second factor", value=ascii(self.factor[:40]), known=known),
-            )
-        elif self.factor not in ("", "off"):
-            yield Fault(("second_factor",), _not_yet("second_factor", self.factor, "off"))
+        yield from self._factor_faults()
+
+    def _factor_faults(self) -> Iterator[Fault]:
+        listed = self.second_factors
+        if self.factor:
+            if listed is not None:
+                yield Fault(("second_factors",), BadParameter("CONFIG-TWO-FACTORS"))
+            yield from _unknown("second_factor", self.factor, _SECOND_FACTOR)
+        if listed == ():
+            yield Fault(("second_factors",), BadParameter("CONFIG-NO-FACTORS"))
+        for index, word in enumerate(listed or ()):
+            yield from _unknown("second_factors", word, _SECOND_FACTORS, index)
 
 
 class AuthSection(ServiceSection, frozen=True, kw_only=True):
@@ -93,7 +102,8 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     proxy_checks_host_keys: Unacted = None
     client_idle_timeout: Annotated[Any, Later((Duration(0),))] = None
     client_idle_timeout_message: Unacted = None
-    web_idle_timeout: Unacted = None
+    web_idle_timeout: Duration = IDLE
+    """After what time a browser's session that is not used ends; 0: not before its time."""
     disconnect_expired_cert: UnactedSwitch = None
     keep_alive_interval: Unacted = None
     keep_alive_count_max: Unacted = None
@@ -121,8 +131,21 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         yield from trying(("listen_addr",), lambda: self.listen)
         if self.cluster_name:
             yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
+        if self.web_idle_timeout < 0:
+            wrong = BadParameter("CONFIG-VALUE", what="time", value=self.web_idle_timeout, known="0, 10m, 1h and so on")
+            yield Fault(("web_idle_timeout",), wrong)
         for path, error in self.authentication.faults():
             yield Fault(("authentication", *path), error)
+
+
+def _unknown(key: str, word: str, words: Mapping[str, bool], *index: int) -> Iterator[Fault]:
+    """Yield what is wrong with one word for a second factor."""
+    if word not in words:
+        value, known = ascii(word[:40]), ", ".join(words)
+        yield Fault((key, *index), BadParameter("CONFIG-VALUE", what="second factor", value=value, known=known))
+    elif not words[word]:
+        supported = ", ".join(known for known, acted in words.items() if acted)
+        yield Fault((key, *index), _not_yet(key, word, supported))
 
 
 def _not_yet(key: str, value: str, supported: str) -> NotSupported:

@@ -83,7 +83,7 @@ class TeleportYaml(Section, frozen=True, kw_only=True):
         found = []
         if not self.version:
             found.append(_warned("CONFIG-NO-VERSION", version=DEFAULT_VERSION))
-        if self.auth_service.enabled and not self.auth_service.authentication.says_password_only:
+        if self.auth_service.enabled and self.auth_service.authentication.required == "off":
             found.append(_warned("CONFIG-NO-SECOND-FACTOR"))
         return tuple(found)
 

@@ -62,6 +62,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="event"):
             msgspec.structs.force_setattr(self, "code", self.usual_code())
         if self.code not in self.CODES:
             raise ValueError(f"{self.code!r} is not a code of this event")
+        _check_calendar(self.time)
 
     @property
     def event_name(self) -> str:
@@ -203,6 +204,18 @@ class _Shared(Struct, frozen=True, kw_only=True):
     time: Time | None = None
     uid: str = ""
     cluster_name: str = ""
+
+    def __post_init__(self) -> None:
+        _check_calendar(self.time)
+
+
+def _check_calendar(moment: dt.datetime | None) -> None:
+    """Raise ValueError, which the decoder expects, for a time that could not be written again."""
+    try:
+        if moment is not None:
+            moment.astimezone(dt.UTC)
+    except OverflowError:
+        raise ValueError("the time is outside the calendar") from None
 
 
 def redact(event: Event, level: Level) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from teleport.model.events.base import CallerEvent, Level, Public, PublicTime, Sensitive, event, every
-from teleport.model.resource import Resource
+from teleport.model.resource import Resource, find
 
 Action = Literal["create", "update", "delete"]
 
@@ -30,6 +30,12 @@ def shown_name(resource: Resource[Any]) -> str:
     """Return the name by which a resource may be recorded: masked where the name is a secret."""
     safe = getattr(resource, "safe_name", None)
     return str(safe()) if safe is not None else resource.name
+
+
+def shown_word(kind: str, name: str) -> str:
+    """As `shown_name`, for a name that somebody gave and that may belong to nothing."""
+    mask = getattr(find(kind).cls, "mask_name", None)
+    return str(mask(name)) if mask is not None else name
 
 
 def change_event(action: Action, resource: Resource[Any], **caller: Any) -> ResourceEvent:

@@ -31,3 +31,24 @@ class ResetPasswordTokenCreate(CallerEvent, frozen=True, kw_only=True, tag="rese
     """The user whom the link is for."""
     ttl: Public = ""
     """How long the link is good, for example `1h0m0s`."""
+
+
+class MFADeviceChange(CallerEvent, frozen=True, kw_only=True):
+    """A change of what a user proves possession of when signing in. `user` is who made it."""
+
+    mfa_device_name: Sensitive = ""
+    mfa_device_uuid: Public = ""
+    mfa_device_type: Public = ""
+
+
+@event("T1006I")
+class MFADeviceAdd(MFADeviceChange, frozen=True, kw_only=True, tag="mfa.add"):
+    """A user has a new device."""
+
+
+@event("T1007I")
+class MFADeviceDelete(MFADeviceChange, frozen=True, kw_only=True, tag="mfa.delete"):
+    """A device of a user was removed."""
+
+    owner: Sensitive = ""
+    """Whose device it was."""

@@ -14,7 +14,7 @@ from typing import Any
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Struct
 from teleport.model.later import Unacted, check_later
-from teleport.model.naming import check_name, check_text
+from teleport.model.naming import check_name, check_text, check_time
 from teleport.model.resource import Column, Resource, Time, kind
 
 ENFORCED = ("user", "role", "login", "server_id", "join_token")
@@ -105,6 +105,7 @@ class Lock(Resource[LockSpec], frozen=True, kw_only=True, tag="lock"):
             check_name(field, value)
         check_text("lock", "spec.message", self.spec.message)
         check_text("lock", "spec.created_by", self.spec.created_by)
+        check_time("lock", "spec.expires", self.spec.expires)
 
     def in_force(self, now: dt.datetime) -> bool:
         """Whether the lock still forbids at `now`."""

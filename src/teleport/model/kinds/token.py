@@ -129,6 +129,11 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
             if role not in SERVED_ROLES:
                 raise _not_supported("spec.roles", role, ", ".join(SERVED_ROLES))
 
+    @staticmethod
+    def mask_name(name: str) -> str:
+        """Return a name as it may be shown where it is not known whether it is a secret."""
+        return mask(name)
+
     def safe_name(self) -> str:
         """Return the name as it may be shown: masked where it is a secret."""
         return mask(self.name) if self.spec.join_method == "token" else self.name

@@ -15,7 +15,7 @@ from teleport.base.struct import Struct, Switch
 from teleport.model.identity import Traits
 from teleport.model.later import Unacted, check_later
 from teleport.model.login import is_login
-from teleport.model.naming import check_name, check_names, check_text
+from teleport.model.naming import check_name, check_names, check_text, check_time
 from teleport.model.resource import Column, Resource, Time, kind
 
 _ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -91,6 +91,8 @@ class User(Resource[UserSpec], frozen=True, kw_only=True, tag="user"):
         check_later("user", self.spec)
         check_names("role", self.spec.roles)
         check_text("user", "spec.status.locked_message", self.spec.status.locked_message)
+        check_time("user", "spec.expires", self.spec.expires)
+        check_time("user", "spec.status.lock_expires", self.spec.status.lock_expires)
         for trait, values in self.spec.traits.items():
             check_name("trait", trait)
             for value in values:

@@ -10,11 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from teleport.base import chain
-from teleport.store.backend import Backend, Record
+from teleport.store.backend import Record
 
 _CHUNK = 1000
+
+
+class Logs(Protocol):
+    """What a check needs of a store: every `Backend` has it, and so has a copy of one."""
+
+    async def read_log(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Record]:
+        """See Backend.read_log."""
+        ...
+
+    async def logs(self) -> Sequence[Record]:
+        """See Backend.logs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +66,7 @@ class Report:
         return sum(log.records for log in self.logs)
 
 
-async def verify_log(backend: Backend, head: Record) -> LogReport:
+async def verify_log(backend: Logs, head: Record) -> LogReport:
     """Check a log up to `head`, its last record as `Backend.logs` gave it. Later records are not looked at."""
     digest, sound = chain.START, 0
     while sound < head.sequence:
@@ -86,7 +99,7 @@ def _check(digest: bytes, sound: int, records: Sequence[Record]) -> tuple[bytes,
     return digest, len(records), ""
 
 
-async def _lies_beyond(backend: Backend, head: Record) -> bool:
+async def _lies_beyond(backend: Logs, head: Record) -> bool:
     beyond = await backend.read_log(head.log, after=head.sequence, limit=1)
     if not beyond:
         return False

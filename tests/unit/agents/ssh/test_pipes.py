@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Callable
 
 from teleport.agents.ssh.pipes import BACKLOG, InputPipe, OutputPipe
+from tests.support.until import until
 
 
 def pair() -> tuple[int, int]:
@@ -15,12 +15,6 @@ def pair() -> tuple[int, int]:
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
     return reading, writing
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 def test_output_is_delivered_until_its_end() -> None:
@@ -110,7 +104,7 @@ def test_relief_may_bring_the_rest_and_the_end_at_once() -> None:
 
     async def main() -> None:
         reading, writing = pair()
-        held = [b"b" * (BACKLOG + 1), b"c" * 100_000]
+        held = [b"b" * (2 * BACKLOG), b"c" * 100_000]
 
         def crowded(full: bool) -> None:
             if not full:
@@ -119,7 +113,7 @@ def test_relief_may_bring_the_rest_and_the_end_at_once() -> None:
                 pipe.end()
 
         pipe = InputPipe(writing, crowded=crowded)
-        pipe.write(b"a" * (BACKLOG + 1))
+        pipe.write(b"a" * (2 * BACKLOG))
         got = bytearray()
         async with asyncio.timeout(20):
             while True:
@@ -131,7 +125,7 @@ def test_relief_may_bring_the_rest_and_the_end_at_once() -> None:
                 if not data:
                     break
                 got.extend(data)
-        assert bytes(got) == b"a" * (BACKLOG + 1) + b"b" * (BACKLOG + 1) + b"c" * 100_000
+        assert bytes(got) == b"a" * (2 * BACKLOG) + b"b" * (2 * BACKLOG) + b"c" * 100_000
         os.close(reading)
 
     asyncio.run(main())

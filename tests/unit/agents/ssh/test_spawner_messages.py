@@ -3,13 +3,24 @@
 import pytest
 
 from teleport.agents.ssh import spawner_messages as messages
-from teleport.agents.ssh.spawner_messages import Exited, HangUp, Refused, Reply, Request, Signal, Start, Started
+from teleport.agents.ssh.spawner_messages import (
+    Exited,
+    HangUp,
+    Refused,
+    Release,
+    Reply,
+    Request,
+    Signal,
+    Start,
+    Started,
+)
 from teleport.base.errors import BadParameter
 
 REQUESTS: list[Request] = [
     Start(id=1, login="alice", command=b"\xff\x00", environment={"SSH_A": "b"}),
     Signal(id=2, name="TERM"),
     HangUp(id=3),
+    Release(id=4),
 ]
 REPLIES: list[Reply] = [
     Started(id=1, pid=2),

@@ -28,8 +28,9 @@ auth_service:
   authentication:
     type: local
     local_auth: on
-    second_factor: off
+    second_factors: [otp]
     locking_mode: strict
+  web_idle_timeout: 5m
 proxy_service:
   web_listen_addr: 127.0.0.1:0
   public_addr: [example.com:443, other.example.com]
@@ -58,7 +59,8 @@ def test_everything_this_build_acts_on() -> None:
     assert config.teleport.log.level == "WARN"
     assert config.teleport.log.format.extra_fields == ("level", "timestamp")
     assert config.auth_service.listen == Address("::1", 3025)
-    assert config.auth_service.authentication.factor == "off"
+    assert config.auth_service.authentication.required == "otp"
+    assert config.auth_service.web_idle_timeout == Duration(300)
     assert config.auth_service.authentication.locking_mode == "strict"
     assert config.proxy_service.web_listen == Address("127.0.0.1", 0)
     assert config.proxy_service.public == (Address("example.com", 443), Address("other.example.com", 3080))
@@ -103,8 +105,7 @@ def test_the_agent_example_of_the_documentation_is_refused_with_each_place() -> 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])
 def test_versions(version: str) -> None:
-    codes = [warned.code for warned in load(f"version: {version}\n", "t").warnings]
-    assert codes == ["CONFIG-NO-SECOND-FACTOR"]
+    assert load(f"version: {version}\n", "t").warnings == ()
 
 
 @pytest.mark.parametrize("version", ["v4", "3", "V3", "[v3]", "true"])
@@ -115,16 +116,27 @@ def test_other_versions(version: str) -> None:
 
 def test_a_missing_version_is_v3_with_a_warning() -> None:
     warned = load("teleport: {}\n", "t").warnings
-    assert [each.code for each in warned] == ["CONFIG-NO-VERSION", "CONFIG-NO-SECOND-FACTOR"]
+    assert [each.code for each in warned] == ["CONFIG-NO-VERSION"]
     assert "v3" in str(warned[0])
 
 
-def test_the_file_says_that_second_factors_are_not_enforced() -> None:
-    (warned,) = load("version: v3\n", "t").warnings
-    assert "second factors are not enforced by this build" in str(warned)
-    for known in ("auth_service: {authentication: {second_factor: off}}", "auth_service: {enabled: no}",
-                  "auth_service: {authentication: {second_factor: 'off'}}"):  # fmt: skip
-        assert load(f"version: v3\n{known}\n", "t").warnings == ()
+@pytest.mark.parametrize("word", ["off", "'off'", "no"])
+def test_a_file_that_switches_second_factors_off_is_warned_of(word: str) -> None:
+    authentication = f"authentication: {{second_factor: {word}}}"
+    config = load(f"version: v3\nauth_service: {{{authentication}}}\n", "t")
+    assert config.auth_service.authentication.required == "off"
+    (warned,) = config.warnings
+    assert (warned.code, str(warned)) == (
+        "CONFIG-NO-SECOND-FACTOR", "second factors are off: people sign in with a password alone",
+    )  # fmt: skip
+    assert load(f"version: v3\nauth_service: {{enabled: no, {authentication}}}\n", "t").warnings == ()
+
+
+@pytest.mark.parametrize("text", ["{}", "{second_factor: otp}", "{second_factors: [otp]}", "{second_factors: }"])
+def test_second_factors_are_on_unless_the_file_says_otherwise(text: str) -> None:
+    config = load(f"version: v3\nauth_service: {{authentication: {text}}}\n", "t")
+    assert config.auth_service.authentication.required == "otp"
+    assert config.warnings == ()
 
 
 @pytest.mark.parametrize("text", ["- 1\n", "x\n", "a: 1\n---\nb: 2\n"])
@@ -170,7 +182,19 @@ def test_a_flood_of_problems_is_cut() -> None:
         ("auth_service:\n  authentication:\n    type: oidc\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("auth_service:\n  authentication:\n    type: ldap\n", "CONFIG-VALUE", "3:5"),
         ("auth_service:\n  authentication:\n    local_auth: no\n", "CONFIG-NOBODY", "3:5"),
-        ("auth_service:\n  authentication:\n    second_factor: otp\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factor: webauthn\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factor: optional\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factors: []\n", "CONFIG-NO-FACTORS", "3:5"),
+        ("auth_service:\n  authentication:\n    second_factors: [otp, webauthn]\n", "CONFIG-NOT-SUPPORTED", "3:27"),
+        ("auth_service:\n  authentication:\n    second_factors: [off]\n", "CONFIG-PROBLEMS", None),
+        ("auth_service:\n  authentication:\n    second_factors: [sms]\n", "CONFIG-VALUE", "3:22"),
+        (
+            "auth_service:\n  authentication: {second_factor: otp, second_factors: [otp]}\n",
+            "CONFIG-TWO-FACTORS",
+            "2:40",
+        ),
+        ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
+        ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  authentication:\n    second_factor: on\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
         ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-PROBLEMS", None),
@@ -211,12 +235,12 @@ teleport ["x"]
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
   public_addr proxy_protocol tokens session_recording proxy_checks_host_keys client_idle_timeout
-  client_idle_timeout_message web_idle_timeout disconnect_expired_cert keep_alive_interval keep_alive_count_max
+  client_idle_timeout_message disconnect_expired_cert keep_alive_interval keep_alive_count_max
   session_control_timeout ssh_dial_timeout routing_strategy case_insensitive_routing proxy_listener_mode
   tunnel_strategy message_of_the_day license_file load_all_cas ca_key_params access_monitoring hosted_plugins
   kubeconfig_file
 auth_service.authentication ["x"]
-  second_factors webauthn passwordless headless connector_name require_session_mfa default_session_ttl device_trust
+  webauthn passwordless headless connector_name require_session_mfa default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f disconnect_expired_cert message_of_the_day
 proxy_service {"enabled":true}
   listen_addr tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
@@ -295,7 +319,8 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "teleport.nodename", "teleport.data_dir", "teleport.pid_file", "teleport.log",
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
-        "auth_service.authentication.second_factor", "auth_service.authentication.locking_mode",
+        "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
+        "auth_service.authentication.locking_mode", "auth_service.web_idle_timeout",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "version", "debug_service",

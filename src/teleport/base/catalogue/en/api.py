@@ -73,4 +73,29 @@ PAGES = {
         why="it is not running, not reachable, or the connection was cut",
         fix="check that `teleport start` runs on the auth host and that the address is right",
     ),
+    "API-SLOW-READER": Page(
+        what="{method} was ended: its caller did not read for {seconds} seconds",
+        why="messages that nobody fetches would fill the server's memory",
+        fix="read faster, or ask for less; a watch begins anew with a fresh list",
+    ),
+    "API-CERT-EXPIRED": Page(
+        what="remote error: tls: bad certificate",
+        why="the client's certificate has expired by the clock of the Auth Service: {reason}",
+        fix="sign in again with `tsh login`; if the certificate is fresh, check the clocks on both sides",
+    ),
+    "API-CERT-UNKNOWN-CA": Page(
+        what="remote error: tls: unknown certificate authority",
+        why="the client's certificate is of another cluster, or older than this cluster's authority: {reason}",
+        fix="sign in to this cluster: `tsh login --proxy=<its address>`",
+    ),
+    "API-CERT-BAD": Page(
+        what="remote error: tls: bad certificate",
+        why="the client's certificate is damaged, not valid yet, or made for another use: {reason}",
+        fix="sign in again with `tsh login`; check the clocks on both sides",
+    ),
+    "API-CONNECTIONS": Page(
+        what="{name} has {limit} connections to the Auth Service already",
+        why="connections are bounded, so that no caller can take them all",
+        fix="close some, or use one connection for many calls",
+    ),
 }

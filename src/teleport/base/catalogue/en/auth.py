@@ -8,6 +8,28 @@ PAGES = {
         why="the user name, the password, or both are wrong, or the user has not set a password yet",
         fix="check both; an administrator can make a new link with `tctl users reset <name>`",
     ),
+    "AUTH-LOGIN-MFA": Page(
+        what="invalid username, password or second factor",
+        why="one of them is wrong, the code was used before, or the user has not signed up yet",
+        fix="check them and wait for the next code; an administrator can make a new link with "
+        "`tctl users reset <name>`",
+    ),
+    "AUTH-MFA-REQUIRED": Page(
+        what="a second factor is required",
+        why="nobody signs in to this cluster with a password alone",
+        fix="send the code of your authenticator app as well: programs use /webapi/mfa/login/begin and finish",
+    ),
+    "AUTH-CODE": Page(
+        what="this code is not right",
+        why="it is not what an app with the secret of this page shows now; a code is good for about a minute",
+        fix="scan the picture (again), check that the clock of your phone is right, and type the next code",
+    ),
+    "AUTH-SESSION": Page(
+        what="you are not signed in, or not any more",
+        why="a session ends with its time, when it is not used for a while, when you sign out, or when your password "
+        "is replaced",
+        fix="sign in again",
+    ),
     "AUTH-USER-ROLES": Page(
         what="user {user!r} cannot get a certificate: {missing}",
         why="a certificate names at least one role, and every role that it names exists",

@@ -58,17 +58,17 @@ PAGES = {
         fix="check its permissions and its encoding, for example with `file {path}`",
     ),
     "CLI-CREATE-KIND": Page(
-        what="creating resources of type {kind!r} is not supported",
+        what='creating resources of type "{kind}" is not supported',
         why="the cluster makes these itself",
         fix="run `tctl api-resources` to see what can be done with each kind",
     ),
     "CLI-EDIT-KIND": Page(
-        what="editing resources of type {kind!r} is not supported",
+        what='editing resources of type "{kind}" is not supported',
         why="the cluster keeps these itself",
         fix="run `tctl api-resources` to see what can be done with each kind",
     ),
     "CLI-RM-KIND": Page(
-        what="deleting resources of type {kind!r} is not supported",
+        what='deleting resources of type "{kind}" is not supported',
         why="the cluster needs them",
         fix="run `tctl api-resources` to see what can be done with each kind",
     ),
@@ -93,14 +93,39 @@ PAGES = {
         fix="set TELEPORT_EDITOR, VISUAL or EDITOR to an editor that works here",
     ),
     "CLI-MIXED-KINDS": Page(
-        what="resources of several kinds cannot be shown in one table",
-        why="each kind has columns of its own",
-        fix="add --format=yaml or --format=json, or name one kind",
+        what="mixed resource types only support YAML formatting",
+        why="a table has the columns of one kind, and programs read a JSON array of one shape",
+        fix="leave --format out, or name one kind",
     ),
     "CLI-LOCK-TIMES": Page(
-        what="use only one of --ttl and --expires",
+        what="use only one of --expires and --ttl",
         why="both say when the lock ends",
         fix="leave one of them out; with neither, the lock stays until it is removed",
+    ),
+    "CLI-BINARY": Page(
+        what="standard output is a terminal, and what would be written is not text",
+        why="a compressed archive on a terminal helps nobody and may upset the terminal",
+        fix="send it into a file: {command} > {example}",
+    ),
+    "CLI-CONFIG-OUTPUT-TEST": Page(
+        what="--output and --test cannot be used together",
+        why="one writes a new configuration, the other checks one that exists",
+        fix="leave one of them out",
+    ),
+    "CLI-CONFIG-PAIR": Page(
+        what="{options} go together",
+        why="one without the other says nothing",
+        fix="give both, or neither",
+    ),
+    "CLI-CONFIG-ONE-SERVER": Page(
+        what="--auth-server and --proxy cannot be used together",
+        why="a host joins either at an Auth Service or through a proxy",
+        fix="use --proxy unless the host can reach the Auth Service directly",
+    ),
+    "CLI-CONFIG-ROLE": Page(
+        what="unknown role {role!r}",
+        why="the roles of a configuration are: {known}",
+        fix="name some of them, separated by commas",
     ),
     "CLI-CONFIG-EXISTS": Page(
         what="{path} exists already and is not overwritten",

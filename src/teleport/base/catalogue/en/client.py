@@ -13,6 +13,11 @@ PAGES = {
         why="the first sign-in needs the address of the cluster's proxy",
         fix="tsh login --proxy=HOST --user=NAME, or set TELEPORT_PROXY",
     ),
+    "CLIENT-NO-PASSWORD": Page(
+        what="no password was given for {user}",
+        why="it is asked for on the terminal, or read as the first line of standard input",
+        fix="run the command in a terminal, or send the password on its standard input",
+    ),
     "CLIENT-EXPIRED": Page(
         what="Active profile expired.",
         why="the certificates of {user} at {proxy} were valid until {until}",
@@ -25,12 +30,22 @@ PAGES = {
     ),
     "CLIENT-PROXY-NAME": Page(
         what="{proxy!r} cannot be the name of a proxy, cluster or user",
-        why="it becomes part of a file name, so it must not contain '/' or begin with a dot",
-        fix="use the host name of the proxy",
+        why="it becomes part of a file name: {problem}",
+        fix="use the host name of the proxy; an administrator can give the user another name",
     ),
     "CLIENT-ANSWER": Page(
         what="the answer of the proxy cannot be used: {problem}",
         why="the proxy is of another version, or something between changed its answer",
+        fix="compare `tsh version` with the version of the cluster",
+    ),
+    "CLIENT-NO-CODE": Page(
+        what="no code was typed",
+        why="this cluster asks for the six digits of an authenticator app beside the password",
+        fix="type what the app shows now; scripts send it as the second line of standard input, after the password",
+    ),
+    "CLIENT-FACTOR": Page(
+        what="the cluster asks for a second factor that this program does not know: {kind}",
+        why="this build signs in with a password and the code of an authenticator app",
         fix="compare `tsh version` with the version of the cluster",
     ),
     "CLIENT-WEB-CERT": Page(
@@ -52,5 +67,45 @@ PAGES = {
         what="{address} answered with HTTP status {status}, but not as a proxy of a cluster",
         why="another web server or a load balancer answered in its place",
         fix="check the address and what stands in front of the proxy",
+    ),
+    "CLIENT-NO-WAY": Page(
+        what="the proxy at {address} offers no way to nodes",
+        why="it is of another version, or a load balancer in between answers TLS in its place",
+        fix="compare `tsh version` with the version of the cluster, and let the load balancer pass TLS on unopened",
+    ),
+    "CLIENT-TARGET": Page(
+        what="{target!r} names no node",
+        why="a target is host, login@host or login@host:port",
+        fix="tsh ls shows the names of the nodes that you may reach",
+    ),
+    "CLIENT-HOST-KEY": Page(
+        what="{host} did not prove that it is a node of the cluster: {problem}",
+        why="its host key must have a certificate of the cluster's host authority for the name that was asked for",
+        fix="use the name that `tsh ls` shows; if the cluster's authority was rotated, sign in again: tsh login",
+    ),
+    "CLIENT-NODE-REFUSED": Page(
+        what="{host} refused: {said}",
+        why="the node decides for itself, with the roles and locks of this moment",
+        fix="if the text has an id, an administrator sees the reasons with `tctl access explain ID`",
+    ),
+    "CLIENT-SSH": Page(
+        what="the connection to {host} failed: {problem}",
+        why="the node or the proxy ended it, or the network did",
+        fix="try again; if it stays, look at the log of the node for the same time",
+    ),
+    "CLIENT-SSH-OPTION": Page(
+        what="the option {option!r} is not supported",
+        why="tsh ssh knows User, Port and HostName, and what can only be switched off",
+        fix="use stock ssh for other options: ssh -F <(tsh config)",
+    ),
+    "CLIENT-NO-MATCH": Page(
+        what="no matching hosts found",
+        why="none of the nodes that you may reach is called {host}",
+        fix="tsh ls shows the names of the nodes that you may reach",
+    ),
+    "CLIENT-SEVERAL-MATCHES": Page(
+        what="multiple matching hosts found",
+        why="{host} is the name of {count} nodes: {names}",
+        fix="name one by its id: tsh ls -v",
     ),
 }

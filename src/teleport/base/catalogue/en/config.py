@@ -48,9 +48,19 @@ PAGES = {
         why="with the type `local` people sign in as local users, whom this forbids",
         fix="remove local_auth",
     ),
+    "CONFIG-TWO-FACTORS": Page(
+        what="auth_service.authentication has both second_factor and second_factors",
+        why="they are the older and the newer form of the same setting, and might say different things",
+        fix="keep second_factors alone",
+    ),
+    "CONFIG-NO-FACTORS": Page(
+        what="auth_service.authentication.second_factors is an empty list",
+        why="nobody could sign in: every local user shows a second factor",
+        fix="write `second_factors: [otp]`",
+    ),
     "CONFIG-NO-SECOND-FACTOR": Page(
-        what="second factors are not enforced by this build: people sign in with a password alone",
-        why="auth_service.authentication does not say what the second factor is, and this build has none",
-        fix="write `second_factor: off` under auth_service.authentication to say that you know",
+        what="second factors are off: people sign in with a password alone",
+        why="auth_service.authentication says `second_factor: off`",
+        fix="remove that line; users without an authenticator app need a new link: `tctl users reset <name>`",
     ),
 }

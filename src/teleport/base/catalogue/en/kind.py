@@ -66,6 +66,11 @@ PAGES = {
         why="this text is shown to people, and control characters could change what their terminal shows",
         fix="write plain text",
     ),
+    "KIND-TIME": Page(
+        what="{kind}: {field} is outside the calendar",
+        why="with its zone the moment lies before the year 1 or after the year 9999, so it cannot be compared or shown",
+        fix="write a time in between, in UTC: 2030-01-02T03:04:05Z",
+    ),
     "KIND-LOGIN": Page(
         what="{kind}: {login} cannot be a login",
         why="a login has letters, digits and . _ - @ + $, and does not begin with a hyphen",

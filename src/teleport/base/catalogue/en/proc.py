@@ -3,10 +3,25 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "PROC-NO-SECOND-FACTOR": Page(
+        what="{source}: second factors may not be switched off",
+        why="with a password alone, whoever learns it is that user; the file says `second_factor: off`",
+        fix="remove that line, or, for a test cluster, start it with {variable}=yes in its environment",
+    ),
     "PROC-NOT-READY": Page(
         what="the service {service} was not ready after {seconds} s",
         why="it waits for something: a port, a disk, or another service",
         fix="start again with -d and look at the last lines of that service",
+    ),
+    "PROC-ENDED": Page(
+        what="the service {service} has ended by itself",
+        why="a service runs until the process stops; this is a defect",
+        fix="start again with -d and report the last lines of that service",
+    ),
+    "PROC-CHILD-GONE": Page(
+        what="the program {child} beside this process has ended",
+        why="it was killed, or ran out of memory; it is not started again behind your back",
+        fix="look for the cause in the log of the system, then restart the service",
     ),
     "PROC-NO-SERVICE": Page(
         what="no service is enabled",
@@ -17,6 +32,36 @@ PAGES = {
         what="{services} without the Auth Service in the same process cannot start yet",
         why="this build runs the Auth, Proxy and SSH Service in one process; agents cannot join from elsewhere yet",
         fix="set `auth_service.enabled: yes` in {source}",
+    ),
+    "PROC-SPLIT-PORTS": Page(
+        what="{source}: `version: v1` with the Proxy Service is not supported yet",
+        why="v1 means a listener of its own for each protocol; this build serves all of them on one TLS port",
+        fix="write `version: v3`, or set `proxy_service.enabled: no`",
+    ),
+    "PROC-RESTORE-UNFINISHED": Page(
+        what="a restore into {path} was interrupted",
+        why="the folder holds only a part of the backup; starting would make a new cluster beside it",
+        fix="run the same `teleport restore` again",
+    ),
+    "PROC-DEBUG-PATH": Page(
+        what="the debug service has no {path}",
+        why="it was asked by a program of another version, or by hand with a wrong path",
+        fix="use `teleport debug` of the same version as the process",
+    ),
+    "PROC-PROFILE": Page(
+        what="no profile is called {name}",
+        why="the profiles are: {known}",
+        fix="name some of them, separated by commas, or none for the usual ones",
+    ),
+    "PROC-PROFILE-SECONDS": Page(
+        what="{seconds} is no duration of a profile",
+        why="a profile takes between 1 and {most} seconds",
+        fix="use for example -s 30",
+    ),
+    "PROC-PROFILE-BUSY": Page(
+        what="the process is already being profiled",
+        why="two profiles at a time would measure each other",
+        fix="wait until the other one has ended",
     ),
     "PROC-CONFIG-MISSING": Page(
         what="the configuration file {path} does not exist",

@@ -1,4 +1,4 @@
-"""PROXY-*: the proxy's listeners."""
+"""PROXY-*: the proxy's listeners, and the way through it to a node."""
 
 from teleport.base.catalogue import Page
 
@@ -7,5 +7,45 @@ PAGES = {
         what="{certificate} and {key} are not a certificate and its key",
         why="https_keypairs wants PEM files: the certificate chain in cert_file, the private key in key_file",
         fix="check that the two files were not swapped",
+    ),
+    "PROXY-CLUSTER": Page(
+        what='unknown cluster "{cluster}"',
+        why="this proxy serves {known} and no other cluster",
+        fix="leave --cluster out, or sign in at the proxy of that cluster: tsh login --proxy=HOST",
+    ),
+    "PROXY-AMBIGUOUS": Page(
+        what="ambiguous host could match multiple nodes: {host}",
+        why="{nodes}",
+        fix="name one by its id, for example: tsh ssh {first}",
+    ),
+    "PROXY-PINNED-IP": Page(
+        what="the certificate of {user} is bound to an address and cannot be used through the proxy",
+        why="the node would see the proxy's address instead of yours and could not check the binding",
+        fix="connect to the node directly, or ask an administrator about the role option pin_source_ip",
+    ),
+    "PROXY-NODE-UNREACHABLE": Page(
+        what='Teleport proxy failed to connect to "node" agent "{node}" over direct dial: {problem}',
+        why="This usually means that the agent is offline or has disconnected.",
+        fix="check on the node that the SSH Service runs, and that the proxy's host may connect to its port",
+    ),
+    "PROXY-SUBSYSTEM": Page(
+        what="invalid format for proxy request: {request!r}, expected 'proxy:host:port@cluster'",
+        why="on the proxy a session is only a way to a node",
+        fix="connect with `ssh -J`, or use the configuration that `tsh config` prints",
+    ),
+    "PROXY-NO-SESSION": Page(
+        what="{thing} is not available on the proxy",
+        why="the proxy has no accounts: it only leads to nodes",
+        fix="name a node: tsh ssh LOGIN@NODE, or ssh -J PROXY LOGIN@NODE",
+    ),
+    "PROXY-NOT-SSH": Page(
+        what='required prefix "SSH-2.0" was not found',
+        why="this way leads to SSH servers, and the client began with something else",
+        fix="use an SSH client",
+    ),
+    "PROXY-INTERNAL": Page(
+        what="the proxy failed to handle the request",
+        why="an unexpected condition; its log has the details",
+        fix="try again; if it stays, look at the log of the proxy",
     ),
 }

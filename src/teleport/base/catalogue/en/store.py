@@ -37,6 +37,11 @@ PAGES = {
         why="the change needs space; nothing of it was kept, and what was stored before is intact",
         fix="free space on that file system (see `df -h {path}`) and try again; no restart is needed",
     ),
+    "STORE-NO-FILE": Page(
+        what="there is no store at {path}",
+        why="that file is the database of the Auth Service; it is made at the first start",
+        fix="check teleport.data_dir in the configuration",
+    ),
     "STORE-LOCKED": Page(
         what="{path} is in use by the process {pid}",
         why="only one process may open the storage; two would damage each other's data",

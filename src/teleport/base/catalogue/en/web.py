@@ -8,6 +8,31 @@ PAGES = {
         why="its path, method, headers or body do not fit this endpoint",
         fix="if a program sent it, update that program; if you typed it, check the address",
     ),
+    "WEB-NOT-FOUND": Page(
+        what="there is no such page",
+        why="the address is mistyped, or the link was cut when it was copied",
+        fix="copy the whole link again, or begin at the front page of the cluster",
+    ),
+    "WEB-METHOD": Page(
+        what="this address cannot be used in this way",
+        why="it answers only to {allowed}",
+        fix="if a program sent the request, update that program",
+    ),
+    "WEB-TOO-LARGE": Page(
+        what="the request is larger than {limit} bytes",
+        why="forms and sign-ins are far smaller, and memory is not kept for more",
+        fix="if a program sent it, update that program",
+    ),
+    "WEB-SLOW": Page(
+        what="the request was not complete after {seconds} s",
+        why="the connection is very slow, or something on the way holds the data back",
+        fix="try again, from another network if you can",
+    ),
+    "WEB-OTHER-SITE": Page(
+        what="this form was sent from another site",
+        why="only pages of this cluster may send its forms",
+        fix="open the link in a new window and fill in the form there",
+    ),
     "WEB-CSRF": Page(
         what="the form could not be matched with your browser",
         why="the page was open too long, cookies are blocked, or the form was sent from another site",

@@ -33,4 +33,9 @@ PAGES = {
         why="the PROXY header in front of the connection breaks the PROXY protocol specification",
         fix="check the load balancer's PROXY protocol setting, or turn `proxy_protocol` off on both sides",
     ),
+    "WIRE-REACH": Page(
+        what="not a request to reach a node, or not an answer to one: {problem}",
+        why="the bytes do not follow the form that tsh and the proxy of this version speak",
+        fix="check that client and proxy are of one version: tsh version",
+    ),
 }

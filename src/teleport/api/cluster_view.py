@@ -1,4 +1,4 @@
-"""ClusterView: an agent's live copy of what it decides with: authorities, roles, locks.
+"""ClusterView: a live copy of what a service decides with: authorities, roles, locks, nodes.
 
 The copy is made once and then follows a watch. When the connection is lost the last known state stays in
 use and its age is known, so that a strict decision can refuse to rest on it.
@@ -40,14 +40,17 @@ class ClusterView:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Follow the auth service until cancelled; `ready` is called when the first copy is complete."""
-        waits = Backoff(first=0.2, most=10.0).waits(self._entropy)
+        backoff = Backoff(first=0.2, most=10.0)
+        waits = backoff.waits(self._entropy)
         while True:
             try:
                 await self._follow(ready)
             except TeleportError as error:
                 log.warn("Lost the auth service, the last known state stays in use", error=error)
             finally:
-                self._connected = False
+                if self._connected:  # until now, however long ago the last change was
+                    self._connected, self._last_contact = False, self._clock.now()
+                    waits = backoff.waits(self._entropy)
             await asyncio.sleep(next(waits))
 
     async def _follow(self, ready: Callable[[], None]) -> None:
@@ -60,7 +63,6 @@ class ClusterView:
                     ready()
                 else:
                     self._apply(change)
-                self._last_contact = self._clock.now()
         raise Unavailable("API-UNAVAILABLE", problem="the watch ended")
 
     async def _copy(self) -> None:

@@ -1,0 +1,92 @@
+"""Commands that must start at once: `ssh` starts `tsh proxy ssh` for every connection.
+
+No click and no event loop is imported here. What a quick command cannot read is left to the full one, which
+explains itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from teleport.base.clock import SystemClock
+from teleport.base.disk import SystemDisk
+from teleport.base.errors import BadParameter, NotFound
+from teleport.client.profile import Home
+
+_OPTIONS = ("--cluster", "--proxy", "--user")
+
+
+class Target(NamedTuple):
+    """`[login@]host[:port]` in its parts."""
+
+    login: str
+    """Empty if none was given."""
+    host: str
+    """With its port, if one was given."""
+
+
+def parse_target(text: str) -> Target:
+    """Read a target. Raises BadParameter (CLIENT-TARGET)."""
+    login, at, host = text.rpartition("@")
+    if not host or (at and not login) or not text.isprintable() or " " in text:
+        raise BadParameter("CLIENT-TARGET", target=text[:100])
+    return Target(login, host)
+
+
+def proxy_ssh(arguments: Sequence[str]) -> int | None:
+    """Connect standard input and output with a node; None if the arguments are not a plain call."""
+    found = _read(arguments)
+    if found is None:
+        return None
+    options, target = found
+    connect(target, proxy=options.get("--proxy", ""), cluster=options.get("--cluster", ""))
+    return 0
+
+
+def connect(target: str, *, proxy: str, cluster: str) -> None:
+    """Do what `tsh proxy ssh` is for. Raises what `client.reach.reach` and `client.stdio.join` raise."""
+    from teleport.client.reach import check_valid, reach
+    from teleport.client.stdio import join
+    from teleport.wire.reach import Request
+
+    login, host = parse_target(target)
+    home = Home.from_environment(os.environ, SystemDisk())
+    profile = home.choose(proxy or os.environ.get("TELEPORT_PROXY", ""))
+    check_valid(profile, SystemClock())
+    request = Request(host, cluster or chosen_cluster(os.environ), login)
+    join(reach(home, profile, request), sys.stdin.fileno(), sys.stdout.fileno())
+
+
+def chosen_cluster(environment: Mapping[str, str]) -> str:
+    """Return the cluster that the environment names; empty for the profile's."""
+    return environment.get("TELEPORT_CLUSTER") or environment.get("TELEPORT_SITE", "")
+
+
+def proxy_lines() -> list[str]:
+    """Return what `tsh version` says of the proxy: its version at the last sign-in, and its address."""
+    home = Home.from_environment(os.environ, SystemDisk())
+    try:
+        profile = home.current()
+    except NotFound:
+        return []
+    version = [f"Proxy version: {profile.proxy_version}"] if profile.proxy_version else []
+    return [*version, f"Proxy: {profile.web_proxy_addr}"]
+
+
+def _read(arguments: Sequence[str]) -> tuple[dict[str, str], str] | None:
+    options: dict[str, str] = {}
+    targets: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            targets.append(word)
+        elif name in _OPTIONS and (equals or rest):
+            options[name] = value if equals else rest.pop(0)
+        else:
+            return None
+    return (options, targets[0]) if len(targets) == 1 else None

@@ -1,0 +1,88 @@
+"""The life of a process after its start: pulse, signals, draining, reloading.
+
+`process.run` builds the parts; here they meet. SIGTERM and SIGINT end at once, SIGQUIT when the last session
+has ended, SIGHUP reloads, SIGUSR1 shows what the process does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from teleport.base import tasks
+from teleport.base.log import logger
+from teleport.process.drain import DrainableNetwork
+from teleport.process.pulse import Pulse
+from teleport.process.reload import Reloader
+from teleport.process.signals import Signals
+
+log = logger("PROC:1")
+
+DRAIN_BOUND = 30 * 3600.0
+"""Seconds that SIGQUIT waits for sessions: as long as the longest certificate lives."""
+TELL_EVERY = 10.0
+"""Seconds between two lines that say what is waited for."""
+LOOK_EVERY = 0.2
+"""Seconds between two looks whether all connections have ended."""
+
+
+class Life:
+    """What signals do to one running process."""
+
+    def __init__(
+        self, *, stop: Callable[[], None], network: DrainableNetwork, reloader: Reloader, bound: float = DRAIN_BOUND
+    ) -> None:  # fmt: skip
+        """`stop` ends all services. `bound` is how many seconds draining may take."""
+        self._stop = stop
+        self._network = network
+        self._reloader = reloader
+        self._bound = bound
+        self._draining: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def running(self, signals: Signals, pulse: Pulse) -> AsyncIterator[None]:
+        """Beat and obey signals for the time of a block."""
+        beating = tasks.spawn(pulse.run(), name="pulse", on_error=_failed)
+        signals.attach(
+            {
+                signal.SIGTERM: self._stop,
+                signal.SIGINT: self._stop,
+                signal.SIGQUIT: self.drain,
+                signal.SIGHUP: self._reloader.reload,
+            }
+        )
+        try:
+            yield
+        finally:
+            for task in (beating, self._draining):
+                if task is not None:
+                    await tasks.cancel(task)
+
+    def drain(self) -> None:
+        """Accept no more connections and stop when the last one has ended."""
+        if self._draining is not None:
+            log.info('Got signal "quit" again, already waiting for sessions; SIGTERM ends them.')
+            return
+        log.info('Got signal "quit", waiting for sessions to finish.', seconds=int(self._bound))
+        self._network.drain(self._bound, _failed)
+        self._draining = tasks.spawn(self._wait(), name="drain", on_error=_failed)
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._bound
+        tell = loop.time()
+        while (waiting := self._network.open()) and loop.time() < end:
+            if loop.time() >= tell:
+                tell += TELL_EVERY
+                named = ", ".join(f"{address} ({count})" for address, count in waiting.items())
+                line = f"Waiting for services: {named} to finish."
+                log.info(line)
+            await asyncio.sleep(LOOK_EVERY)
+        log.info("Sessions are cut after the longest wait." if waiting else "All sessions have finished, exiting.")
+        self._stop()
+
+
+def _failed(error: BaseException) -> None:
+    log.error("A part of the process's own upkeep failed", error=error)

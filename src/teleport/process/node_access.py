@@ -1,0 +1,68 @@
+"""The proxy's way to nodes, put together: a live copy of the cluster, a certified identity, the two doors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from teleport.api.client import AuthClient
+from teleport.api.messages import HostRequest
+from teleport.base import tasks
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.log import logger
+from teleport.net import ssh_settings
+from teleport.net.network import Network
+from teleport.net.ssh_settings import HostKey
+from teleport.pki import authority, contexts, keys
+from teleport.process.settings import Settings
+from teleport.proxy.cluster import LiveCluster
+from teleport.proxy.reach import Reach
+from teleport.proxy.ssh import Doors
+from teleport.wire.reach import ALPN
+
+log = logger("PROXY")
+
+
+@asynccontextmanager
+async def node_access(
+    settings: Settings, *, client: AuthClient, registrar: AuthClient, host_uuid: str, network: Network, clock: Clock,
+    entropy: Entropy,
+) -> AsyncIterator[Doors]:  # fmt: skip
+    """Yield the doors while the copy of the cluster is kept live.
+
+    `client` acts as the proxy; `registrar` may have certificates made for this host. Keys stay in memory and live
+    as long as the process.
+    """
+    cluster = LiveCluster(client, clock=clock, entropy=entropy)
+    complete = asyncio.Event()
+    following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
+    try:
+        await complete.wait()
+        key, ssh_key = keys.make_p256(entropy), keys.make_ed25519(entropy)
+        issued = await registrar.issue_host(
+            HostRequest(
+                host_uuid=host_uuid, node_name=settings.nodename, roles=("Proxy",),
+                ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
+                tls_public_key=keys.public_pem(key.public_key()),
+                principals=tuple(dict.fromkeys(address.host for address in settings.proxy.public)),
+            )
+        )  # fmt: skip
+        host_key = HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
+        yield Doors(
+            reach=Reach(cluster=cluster, name=settings.cluster_name, network=network, clock=clock),
+            cluster=cluster, name=settings.cluster_name, clock=clock, entropy=entropy,
+            context=contexts.server_context(
+                certificate=issued.tls_certificate, key=keys.private_pem(key).decode(),
+                client_authorities=authority.trusted_tls(cluster.authorities(), "user"), client_required=True,
+                alpn=(ALPN,),
+            ),
+            settings=ssh_settings.options([host_key]),
+        )  # fmt: skip
+    finally:
+        await tasks.cancel(following)
+
+
+def _lost(error: BaseException) -> None:
+    log.error("The proxy no longer follows the cluster", error=error)

@@ -1,0 +1,30 @@
+"""Every parser of bytes or text from outside, fed with what a hostile peer would send."""
+
+from __future__ import annotations
+
+from tests.fuzz import (
+    targets_access,
+    targets_api,
+    targets_client,
+    targets_model,
+    targets_net,
+    targets_pki,
+    targets_text,
+    targets_web,
+    targets_wire,
+)
+from tests.fuzz.engine import plain, seed
+
+__all__ = [
+    "plain",
+    "seed",
+    "targets_access",
+    "targets_api",
+    "targets_client",
+    "targets_model",
+    "targets_net",
+    "targets_pki",
+    "targets_text",
+    "targets_web",
+    "targets_wire",
+]

@@ -1,0 +1,65 @@
+"""What is refused before anything starts. Row S0-42: a v1 file is printed, and its start is refused with a code."""
+
+import pytest
+
+from teleport.base.disk import SystemDisk
+from teleport.base.errors import BadParameter, NotSupported, Unavailable
+from teleport.model.config import teleport_yaml
+from teleport.process import preflight
+from teleport.process.settings import find_config, make
+
+
+def settings(text, data="/nonexistent"):
+    return make(teleport_yaml.load(f"teleport: {{data_dir: {data}}}\n{text}", "t.yaml"), "t.yaml")
+
+
+def test_the_usual_is_accepted(tmp_path):
+    preflight.check(settings("version: v3", tmp_path))
+    preflight.check(settings("version: v2", tmp_path))
+
+
+def test_separate_listeners_are_refused():
+    with pytest.raises(NotSupported) as caught:
+        preflight.check(settings("version: v1"))
+    assert caught.value.code == "PROC-SPLIT-PORTS"
+    preflight.check(settings("version: v1\nproxy_service: {enabled: no}"))
+
+
+def test_an_agent_alone_is_refused():
+    with pytest.raises(NotSupported) as caught:
+        preflight.check(settings("version: v3\nauth_service: {enabled: no}"))
+    assert caught.value.code == "PROC-AGENT-ALONE"
+
+
+def test_nothing_enabled_is_refused():
+    off = "\n".join(f"{name}_service: {{enabled: no}}" for name in ("auth", "proxy", "ssh"))
+    with pytest.raises(BadParameter) as caught:
+        preflight.check(settings(f"version: v3\n{off}"))
+    assert caught.value.code == "PROC-NO-SERVICE"
+
+
+OFF = "version: v3\nauth_service: {authentication: {second_factor: off}}\n"
+
+
+def test_second_factors_are_switched_off_only_with_leave_of_the_environment(tmp_path):
+    path = tmp_path / "t.yaml"
+    path.write_text(f"teleport: {{data_dir: {tmp_path}}}\n{OFF}")
+    for said in ({}, {"TELEPORT_ALLOW_NO_SECOND_FACTOR": "no"}, {"TELEPORT_ALLOW_NO_SECOND_FACTOR": ""}):
+        with pytest.raises(BadParameter) as caught:
+            preflight.check(find_config(str(path), said, SystemDisk()))
+        assert caught.value.code == "PROC-NO-SECOND-FACTOR"
+    for word in ("yes", "YES", "true", "1"):
+        preflight.check(find_config(str(path), {"TELEPORT_ALLOW_NO_SECOND_FACTOR": word}, SystemDisk()))
+
+
+def test_without_an_auth_service_second_factors_are_no_matter():
+    with pytest.raises(NotSupported) as caught:
+        preflight.check(settings(OFF.replace("auth_service: {", "auth_service: {enabled: no, ")))
+    assert caught.value.code == "PROC-AGENT-ALONE"
+
+
+def test_half_a_restore_is_refused(tmp_path):
+    (tmp_path / preflight.UNFINISHED).touch()
+    with pytest.raises(Unavailable) as caught:
+        preflight.check(settings("version: v3", tmp_path))
+    assert caught.value.code == "PROC-RESTORE-UNFINISHED"

@@ -1,0 +1,40 @@
+"""The bodies of /webapi/find and /webapi/ping, field by field of the networking guide's example."""
+
+from teleport.proxy import ping
+from teleport.version import VERSION
+
+EXAMPLE = {
+    "kube": {"enabled": False, "listen_addr": "0.0.0.0:3080"},
+    "ssh": {
+        "listen_addr": "0.0.0.0:3080", "tunnel_listen_addr": "0.0.0.0:3080", "web_listen_addr": "0.0.0.0:3080",
+        "public_addr": "example.teleport.sh:443", "dial_timeout": 30000000000,
+    },
+    "db": {"postgres_listen_addr": "0.0.0.0:3080", "mysql_listen_addr": "0.0.0.0:3080"},
+    "tls_routing_enabled": True,
+}  # fmt: skip
+"""The example, but for Kubernetes, which this build does not serve."""
+
+
+def found(*public):
+    return ping.settings(cluster="c.example", listen_address="0.0.0.0:3080", public_addresses=public)
+
+
+def test_proxy_is_the_one_of_the_example():
+    assert found("example.teleport.sh:443")["proxy"] == EXAMPLE
+
+
+def test_clients_are_sent_to_the_first_public_address():
+    assert found("a:443", "b:443")["proxy"]["ssh"]["public_addr"] == "a:443"
+    assert "public_addr" not in found()["proxy"]["ssh"]
+
+
+def test_versions_and_name():
+    settings = found()
+    assert (settings["cluster_name"], settings["server_version"], settings["min_client_version"]) == (
+        "c.example", VERSION, VERSION,
+    )  # fmt: skip
+
+
+def test_what_a_person_needs_to_sign_in():
+    auth = ping.auth_settings(second_factor="otp")
+    assert (auth["type"], auth["second_factor"], auth["allow_passwordless"]) == ("local", "otp", False)
