@@ -19,17 +19,9 @@ SECONDS = 0.3
 MEMORY = 256 * 1024
 """Kilobytes by which the process may grow over one target. One input is at most 70 KB."""
 
-KNOWN = {
-    "agents.spawner": "spawner_messages: what is not UTF-8 or nested too deeply is not told as SSH-SPAWN-MESSAGE",
-    "api.http2": "connection: headers without a method on a stream that was reset in the same read break data_received",
-}
-"""Targets that are broken, and by what."""
-
 
 @pytest.mark.parametrize("name", targets())
-def test_a_hostile_input_is_refused_as_documented(name: str, request: pytest.FixtureRequest) -> None:
-    if name in KNOWN:
-        request.applymarker(pytest.mark.xfail(reason=KNOWN[name], strict=False))
+def test_a_hostile_input_is_refused_as_documented(name: str) -> None:
     number = every.seed()
     with Fuzzer(targets()[name], number) as fuzzer:
         report = fuzzer.fuzz(SECONDS)

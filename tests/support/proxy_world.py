@@ -130,7 +130,7 @@ class World:
     def nodes(self) -> Sequence[Node]:
         return self.registered
 
-    def role_set(self, identity: Identity) -> RoleSet:
+    async def role_set(self, identity: Identity) -> RoleSet:
         return RoleSet.build([role for role in self.roles if role.name in identity.roles], identity.traits)
 
     def locks(self) -> tuple[Lock, ...]:

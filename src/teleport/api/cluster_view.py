@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+from teleport.access.roleset import RoleSet
 from teleport.api.client import AuthClient
 from teleport.api.messages import Change
 from teleport.base.clock import Clock
@@ -18,12 +19,17 @@ from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
+from teleport.model.identity import Identity
+from teleport.model.kinds.role import Role
 from teleport.model.resource import Resource
 
 log = logger("CACHE")
 
 R = TypeVar("R", bound=Resource[Any])
 _Key = tuple[str, str, str]
+ROLE_PATIENCE = 2.0
+"""Seconds a decision waits for a role that a certificate names and the copy does not hold: whoever signed in the
+moment after the role was made arrives before the news of it."""
 
 
 class ClusterView:
@@ -36,6 +42,7 @@ class ClusterView:
         self._entropy = entropy
         self._held: dict[_Key, Resource[Any]] = {}
         self._connected = False
+        self._changed = asyncio.Event()
         self._last_contact = clock.now()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -50,6 +57,7 @@ class ClusterView:
             finally:
                 if self._connected:  # until now, however long ago the last change was
                     self._connected, self._last_contact = False, self._clock.now()
+                    self._tell()
                     waits = backoff.waits(self._entropy)
             await asyncio.sleep(next(waits))
 
@@ -71,12 +79,19 @@ class ClusterView:
             async for resource in self._client.list(kind):
                 fresh[_key(resource)] = resource
         self._held = fresh
+        self._tell()
 
     def _apply(self, change: Change) -> None:
         if change.resource is not None:
             self._held[_key(change.resource)] = change.resource
         elif change.gone is not None:
             self._held.pop((change.gone.kind, change.gone.sub_kind, change.gone.name), None)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake whoever waits for a change."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def all(self, cls: type[R]) -> list[R]:
         """Return every resource of a kind that has not expired."""
@@ -86,6 +101,17 @@ class ClusterView:
             for resource in self._held.values()
             if isinstance(resource, cls) and (resource.metadata.expires is None or resource.metadata.expires > now)
         ]
+
+    async def role_set(self, identity: Identity) -> RoleSet:
+        """Compile the roles that the identity names; one that is gone is left out, which the checker sees."""
+        named = frozenset(identity.roles)
+        try:
+            async with asyncio.timeout(ROLE_PATIENCE):
+                while self._connected and not named <= {role.name for role in self.all(Role)}:
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return RoleSet.build([role for role in self.all(Role) if role.name in named], identity.traits)
 
     @property
     def age(self) -> float:

@@ -12,6 +12,7 @@ and EventsProcessor, the tasks of `grpclib.server.Handler`, the header fragments
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -252,7 +253,8 @@ class _Calls(server.Handler):
         """Start a call; one without a method or path is no call at all."""
         self._on_change()
         if not {":method", ":path"} <= {name for name, _ in headers}:
-            stream.reset_nowait(ErrorCodes.PROTOCOL_ERROR)
+            with contextlib.suppress(ProtocolError):  # the peer has reset it already, in the same read
+                stream.reset_nowait(ErrorCodes.PROTOCOL_ERROR)
             release_stream()
             return
         released = False

@@ -17,7 +17,6 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
-from teleport.model.kinds.role import Role
 
 KINDS = ("cert_authority", "role", "lock", "node")
 
@@ -33,7 +32,7 @@ class Cluster(Protocol):
         """Return every node that is registered now."""
         ...
 
-    def role_set(self, identity: Identity) -> RoleSet:
+    async def role_set(self, identity: Identity) -> RoleSet:
         """Return the compiled roles that the identity names, as they are now."""
         ...
 
@@ -74,10 +73,9 @@ class LiveCluster:
         """See Cluster.nodes."""
         return self._view.all(Node)
 
-    def role_set(self, identity: Identity) -> RoleSet:
+    async def role_set(self, identity: Identity) -> RoleSet:
         """See Cluster.role_set. A role that is gone is left out, which the checker sees."""
-        named = set(identity.roles)
-        return RoleSet.build([role for role in self._view.all(Role) if role.name in named], identity.traits)
+        return await self._view.role_set(identity)
 
     def locks(self) -> tuple[Lock, ...]:
         """See Cluster.locks."""

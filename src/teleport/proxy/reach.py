@@ -112,19 +112,19 @@ class Reach:
         """
         if request.cluster not in ("", self._name):
             raise NotFound("PROXY-CLUSTER", cluster=request.cluster, known=self._name)
-        question = self._question(asker, request)
+        question = await self._question(asker, request)
         grant = await self._permit(question)
         if asker.identity.pinned_ip or question.roles.options.pin_source_ip:
             raise AccessDenied("PROXY-PINNED-IP", user=asker.identity.name)
         return await self._dial(grant)
 
-    def _question(self, asker: Asker, request: Request) -> _Question:
+    async def _question(self, asker: Asker, request: Request) -> _Question:
         cluster = self._cluster
         conditions = Conditions(
             now=self._clock.now(), cluster=self._name, locks=cluster.locks(), locks_as_of=cluster.locks_as_of(),
             client_ip=asker.ip,
         )  # fmt: skip
-        return _Question(asker, request, parse(request.target), cluster.role_set(asker.identity), conditions)
+        return _Question(asker, request, parse(request.target), await cluster.role_set(asker.identity), conditions)
 
     async def _permit(self, question: _Question) -> Grant:
         found = find(self._cluster.nodes(), question.wanted, self._name)

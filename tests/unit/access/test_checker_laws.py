@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from teleport.access.checker import Conditions, Connect, Denial, Grant, Use, decide, visible
@@ -69,7 +69,7 @@ worlds = st.lists(
     ]),
     max_size=2,
 ).map(lambda locks: conditions(*locks))  # fmt: skip
-laws = settings(max_examples=60, deadline=None)
+laws = settings(max_examples=60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
 
 def holder(roles, names=LOGINS, **changes):

@@ -8,7 +8,7 @@ import random
 import pytest
 
 from teleport.api.client import AuthClient, over_stream
-from teleport.api.cluster_view import ClusterView
+from teleport.api.cluster_view import ROLE_PATIENCE, ClusterView
 from teleport.base import tasks
 from teleport.base.errors import AlreadyExists, NotFound, Unavailable
 from teleport.model.kinds.lock import Lock
@@ -182,6 +182,33 @@ def test_pauses_between_attempts_are_bounded_and_begin_anew():
         await until(lambda: view.age > 0)
         await until(lambda: view.age == 0)
         assert asyncio.get_running_loop().time() - began < 0.5
+
+    run(story)
+
+
+def test_a_role_made_a_moment_ago_is_waited_for():
+    async def story(cluster, wire, view):
+        alice = cluster.identity("alice", roles=("dev",))
+        asking = asyncio.get_running_loop().create_task(view.role_set(alice))
+        await asyncio.sleep(ROLE_PATIENCE / 2)
+        assert not asking.done()
+        await cluster.admin.create(auth_cluster.role("dev", logins=["root"]))
+        assert (await asking).names == {"dev"}
+
+    run(story)
+
+
+def test_a_role_that_is_gone_is_waited_for_a_moment_only():
+    async def story(cluster, wire, view):
+        alice = cluster.identity("alice", roles=("gone",))
+        began = asyncio.get_running_loop().time()
+        assert (await view.role_set(alice)).names == frozenset()
+        assert asyncio.get_running_loop().time() - began == ROLE_PATIENCE
+        asking = asyncio.get_running_loop().create_task(view.role_set(alice))
+        await asyncio.sleep(0.5)
+        wire.refuses = True
+        wire.cut()
+        await asyncio.wait_for(asking, 0.5)  # no news can come: what is known decides at once
 
     run(story)
 

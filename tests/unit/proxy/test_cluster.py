@@ -33,12 +33,13 @@ def test_the_copy_follows_the_cluster():
         assert {entry.spec.type for entry in live.authorities()} >= {"host", "user"}
         assert live.locks_as_of() is None
         alice = made.identity("alice", roles=("dev",), principals=("root",))
-        assert live.role_set(alice).names == frozenset()
+        assert (await live.role_set(alice)).names == frozenset()
         await made.admin.create(role("dev", logins=["root"], node_labels={"env": ["prod"]}))
         await made.admin.create(document_of("lock", "lock-1", {"target": {"user": "bob"}}))
-        await until(lambda: live.role_set(alice).names and live.locks())
+        await until(live.locks)
+        assert (await live.role_set(alice)).names == {"dev"}
         assert [lock.name for lock in live.locks()] == ["lock-1"]
-        denial = decide(alice, live.role_set(alice), Connect("root"), policy.node(env="x"),
+        denial = decide(alice, await live.role_set(alice), Connect("root"), policy.node(env="x"),
                         policy.conditions(cluster=auth_cluster.CLUSTER, now=made.clock.now()))  # fmt: skip
         assert isinstance(denial, Denial)
         id = await live.record_denial(explain.to_record(denial), "192.0.2.1:4000")

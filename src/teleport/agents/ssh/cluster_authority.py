@@ -29,7 +29,6 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node, NodeSpec
-from teleport.model.kinds.role import Role
 from teleport.model.resource import Metadata
 from teleport.version import VERSION
 
@@ -74,9 +73,8 @@ class ClusterAuthority:
         return self._view.all(CertAuthority)
 
     async def role_set(self, identity: Identity) -> RoleSet:
-        """Compile the roles that the identity names; one that is gone is left out, which the checker sees."""
-        named = set(identity.roles)
-        return RoleSet.build([role for role in self._view.all(Role) if role.name in named], identity.traits)
+        """See ClusterView.role_set."""
+        return await self._view.role_set(identity)
 
     def locks(self) -> tuple[Lock, ...]:
         """Return every lock that is known."""

@@ -162,9 +162,7 @@ class CommandSession(Session):
         if any(output.open for output in self._outputs):
             return
         if self._exit is not None:
-            self._finish(self._exit)
-        elif self._channel is not None and not self._channel.is_closing():
-            self._channel.write_eof()
+            self._finish(self._exit)  # and not before: a client may close at the end of output, and miss the status
 
     async def _watch(self, process: Process) -> None:
         """Wait for the end of the command, tell the client and record it."""

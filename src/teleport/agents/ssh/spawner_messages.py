@@ -116,5 +116,5 @@ def decode_reply(data: bytes) -> Reply:
 def _decode(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
     try:
         return decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadParameter("SSH-SPAWN-MESSAGE", problem=str(error)[:200]) from None
