@@ -7,6 +7,7 @@ What is not: TLS (`net.tls`), proxies on the way, or listening (`net.network`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import re
@@ -118,6 +119,8 @@ async def resolve(where: Address, *, passive: bool = False) -> list[tuple[int, A
 
     Raises Unavailable (NET-DNS).
     """
+    if (literal := _literal(where)) is not None:
+        return [literal]
     flags = socket.AI_PASSIVE if passive else 0
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
@@ -133,11 +136,25 @@ async def resolve(where: Address, *, passive: bool = False) -> list[tuple[int, A
     return [name for pair in pairs for name in pair if name is not None]
 
 
+def _literal(where: Address) -> tuple[int, Any] | None:
+    """Return the socket name of an IP address: a thread for the resolver costs more than the connection."""
+    for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
+        with contextlib.suppress(OSError, ValueError):
+            socket.inet_pton(family, where.host)
+            return family, (where.host, where.port, *rest)
+    return None
+
+
 async def _race(targets: Iterable[tuple[int, Any]], where: Address) -> socket.socket:
     """Connect to the first target that answers; each gets a head start over the next."""
+    waiting = list(targets)[:_ATTEMPTS]
+    if len(waiting) == 1:
+        try:
+            return await _connect(*waiting[0])
+        except OSError as error:
+            raise dial_error(where, error) from error
     running: set[asyncio.Task[socket.socket]] = set()
     failures: list[OSError] = []
-    waiting = list(targets)[:_ATTEMPTS]
     try:
         while waiting or running:
             if waiting:

@@ -115,6 +115,8 @@ async def _look(stream: SocketStream, wanted: int) -> bytes:
     """Peek until `wanted` bytes are there or the peer has ended. With SO_RCVLOWAT the kernel wakes us only then;
     without it, waiting for a byte more than is there would spin."""
     sock, before = stream.sock, -1
+    if len(data := _peek_now(stream)) >= wanted:
+        return data
     _set_low_water(sock, wanted)
     try:
         while True:

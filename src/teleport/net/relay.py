@@ -66,7 +66,9 @@ class Relay:
             tasks.spawn(_pump(client, server, self._up, pipes), name="relay up", on_error=self._end),
             tasks.spawn(_pump(server, client, self._down, pipes), name="relay down", on_error=self._end),
         ]
-        watch = tasks.spawn(self._watch(), name="relay limits", on_error=self._end)
+        running = list(pumps)
+        if self._idle or self._deadline:
+            running.append(tasks.spawn(self._watch(), name="relay limits", on_error=self._end))
         try:
             await self._until_ended(pumps)
         except BaseException:
@@ -74,9 +76,9 @@ class Relay:
                 drop(stream)  # what went through is not the whole: nobody should take it for that
             raise
         finally:
-            for task in (*pumps, watch):
+            for task in running:
                 task.cancel()
-            await asyncio.wait((*pumps, watch))
+            await asyncio.wait(running)
             for stream in self._streams:
                 await stream.close()
             if self._pipes is None:
@@ -95,7 +97,7 @@ class Relay:
     async def _watch(self) -> None:
         """Sleep until a limit may be reached. Data only moves the counts, so watching costs nothing per byte."""
         seen, since = -1, self._loop.time()
-        while self._idle or self._deadline:
+        while True:
             now, moved = self._loop.time(), self.sent + self.received
             if self._deadline and now >= self._deadline:
                 raise TimedOut("NET-DEADLINE")

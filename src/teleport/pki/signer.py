@@ -96,7 +96,7 @@ class SignerProcess:
         command = [sys.executable, "-I", "-m", "teleport.pki.signer_process"]
         with theirs:
             self._process = subprocess.Popen(
-                [*command, "--fd", str(theirs.fileno()), "--folder", str(data_dir.absolute() / "keys")],
+                [*command, str(theirs.fileno()), str(data_dir.absolute() / "keys")],
                 pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                 env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"}, cwd="/", start_new_session=True,
             )  # fmt: skip

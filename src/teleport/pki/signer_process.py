@@ -12,13 +12,13 @@ an error as JSON (`grpc`, `code`, `fields`).
 
 from __future__ import annotations
 
-import argparse
 import base64
 import ctypes
 import json
 import resource
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -88,13 +88,10 @@ def _answer(custody: Custody, operation: int, payload: bytes) -> tuple[int, byte
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the signer: `--fd N --folder PATH`."""
-    parser = argparse.ArgumentParser(prog="teleport-signer")
-    parser.add_argument("--fd", type=int, required=True)
-    parser.add_argument("--folder", type=Path, required=True)
-    options = parser.parse_args(arguments)
+    """Run the signer: the number of its socket, and the folder of the keys."""
+    number, folder = sys.argv[1:] if arguments is None else arguments
     harden()
-    serve(socket.socket(fileno=options.fd), Custody(FolderShelf(options.folder), SystemEntropy()))
+    serve(socket.socket(fileno=int(number)), Custody(FolderShelf(Path(folder)), SystemEntropy()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import segno
 from markupsafe import Markup
 
 _BORDER = 4
@@ -14,6 +13,8 @@ def svg(text: str) -> Markup:
 
     The size is the style sheet's (class `qr`).
     """
+    import segno  # when the first person enrols: a process that waits for nobody saves its memory
+
     code = segno.make_qr(text, error="m")
     # Safe to insert: segno writes paths of numbers; of the text only the modules are left.
     return Markup(  # noqa: S704

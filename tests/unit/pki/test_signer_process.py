@@ -143,7 +143,7 @@ def test_main_hardens_itself_then_serves(as_program: bool, tmp_path: Path, monke
     monkeypatch.setattr(signal, "signal", lambda number, action: done.update({number.name: action}))
     ours, theirs = socket.socketpair()
     ours.close()
-    arguments = ["--fd", str(theirs.detach()), "--folder", str(tmp_path / "keys")]
+    arguments = [str(theirs.detach()), str(tmp_path / "keys")]
     if as_program:
         monkeypatch.setattr(sys, "argv", ["teleport-signer", *arguments])
         runpy.run_path(child.__file__, run_name="__main__")

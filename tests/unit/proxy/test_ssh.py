@@ -21,6 +21,7 @@ from teleport.proxy.ssh import parse_subsystem
 from teleport.wire.reach import Request
 from tests.support import policy, proxy_world
 from tests.support.proxy_world import BANNER, HELLO, NODE_ID, CountingNode, Person, World
+from tests.support.until import until
 
 LENGTH = 4 << 20
 
@@ -381,6 +382,11 @@ def test_the_proxy_proves_itself_to_stock_ssh(world: World, tmp_path: Path) -> N
     play(world, scene)
 
 
+def jumps() -> list[asyncio.Task[object]]:
+    """Return the tasks that carry somebody's bytes to a node."""
+    return [task for task in asyncio.all_tasks() if task.get_name() == "ssh-jump"]
+
+
 def test_a_client_that_leaves_ends_its_way_to_the_node(world: World, alice: Person) -> None:
     """Also when the node does not care that nobody is there any more."""
 
@@ -390,7 +396,8 @@ def test_a_client_that_leaves_ends_its_way_to_the_node(world: World, alice: Pers
             made.ssh(alice, "-W", "node-1:22", "root@localhost", stdin=HELLO + b"x" * 100)
         )
         await made.node.met.wait()
-        (relay,) = [task for task in asyncio.all_tasks() if task.get_name() == "ssh-jump"]
+        await until(jumps)
+        (relay,) = jumps()
         running.cancel()  # kills the client
         async with asyncio.timeout(20):
             await asyncio.wait([running, relay])
