@@ -140,7 +140,7 @@ async def _serve(folder: Path, port: int, backend: int) -> None:
     network = SystemNetwork()
 
     async def terminate(stream: RoutedStream, hello: ClientHello) -> None:
-        with contextlib.suppress(TeleportError):  # clients that leave at once
+        with contextlib.suppress(TeleportError):  # a client that leaves without its TLS goodbye
             opened = await tls.server_handshake(stream, context, server_name=hello.server_name)
             await Relay(opened, await network.dial(f"127.0.0.1:{backend}")).run()
 

@@ -134,7 +134,7 @@ def rows() -> list[Row]:
     ours = medians["tsh ssh"]
     shown = [(f"a command on {NODE}.{NAME}: {way}", f"{median:.0f} ms; tsh ssh is {ours / median:.2f} x")
              for way, median in medians.items()]  # fmt: skip
-    return [*shown, ("idle cluster in one process, all its processes (PSS)", f"{memory / 1e6:.0f} MB")]
+    return [*shown, ("idle cluster in one process, all its processes (PSS)", f"{memory / 1e6:.1f} MB")]
 
 
 if __name__ == "__main__":

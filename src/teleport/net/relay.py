@@ -15,7 +15,6 @@ from teleport.net.splice import Count, PipePool, end, splice
 from teleport.net.stream import Stream
 
 _CHUNK = 262144
-_FIRST = asyncio.FIRST_COMPLETED
 
 
 class Relay:
@@ -38,7 +37,8 @@ class Relay:
         self._deadline = self._loop.time() + deadline if deadline else 0.0
         self._pipes = pipes
         self._up, self._down = Count(), Count()
-        self._stop: asyncio.Future[BaseException] = self._loop.create_future()
+        self._open = 2
+        self._over: asyncio.Future[BaseException | None] = self._loop.create_future()
 
     @property
     def sent(self) -> int:
@@ -62,37 +62,39 @@ class Relay:
         """
         client, server = self._streams
         pipes = self._pipes or PipePool()
-        pumps = [
-            tasks.spawn(_pump(client, server, self._up, pipes), name="relay up", on_error=self._end),
-            tasks.spawn(_pump(server, client, self._down, pipes), name="relay down", on_error=self._end),
+        running = [
+            tasks.spawn(self._direction(client, server, self._up, pipes), name="relay up", on_error=self._end),
+            tasks.spawn(self._direction(server, client, self._down, pipes), name="relay down", on_error=self._end),
         ]
-        running = list(pumps)
         if self._idle or self._deadline:
             running.append(tasks.spawn(self._watch(), name="relay limits", on_error=self._end))
         try:
-            await self._until_ended(pumps)
+            if (error := await self._over) is not None:
+                raise error
         except BaseException:
             for stream in self._streams:
                 drop(stream)  # what went through is not the whole: nobody should take it for that
             raise
         finally:
-            for task in running:
-                task.cancel()
-            await asyncio.wait(running)
+            if left := [task for task in running if not task.done()]:
+                for task in left:
+                    task.cancel()
+                await asyncio.wait(left)
             for stream in self._streams:
                 await stream.close()
             if self._pipes is None:
                 pipes.close()
 
-    async def _until_ended(self, pumps: list[asyncio.Task[None]]) -> None:
-        await asyncio.wait((asyncio.gather(*pumps, return_exceptions=True), self._stop), return_when=_FIRST)
-        await asyncio.sleep(0)  # a pump that failed last reports in a callback of this turn
-        if self._stop.done():
-            raise self._stop.result()
+    async def _direction(self, source: Stream, target: Stream, count: Count, pipes: PipePool) -> None:
+        """Copy one way. The relay is over when both ways have ended well, or one has not."""
+        await _pump(source, target, count, pipes)
+        self._open -= 1
+        if not self._open:
+            self._end(None)
 
-    def _end(self, error: BaseException) -> None:
-        if not self._stop.done():
-            self._stop.set_result(error)
+    def _end(self, error: BaseException | None) -> None:
+        if not self._over.done():
+            self._over.set_result(error)
 
     async def _watch(self) -> None:
         """Sleep until a limit may be reached. Data only moves the counts, so watching costs nothing per byte."""
