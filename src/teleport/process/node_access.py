@@ -15,11 +15,12 @@ from teleport.base.log import logger
 from teleport.net import ssh_settings
 from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey
-from teleport.pki import authority, contexts, keys
+from teleport.pki import authority, contexts, keys, x509
 from teleport.process.settings import Settings
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
+from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
 
 log = logger("PROXY")
@@ -29,8 +30,8 @@ log = logger("PROXY")
 async def node_access(
     settings: Settings, *, client: AuthClient, registrar: AuthClient, host_uuid: str, network: Network, clock: Clock,
     entropy: Entropy,
-) -> AsyncIterator[Doors]:  # fmt: skip
-    """Yield the doors while the copy of the cluster is kept live.
+) -> AsyncIterator[tuple[Doors, Vouch]]:  # fmt: skip
+    """Yield the doors, and what vouches for clients, while the copy of the cluster is kept live.
 
     `client` acts as the proxy; `registrar` may have certificates made for this host. Keys stay in memory and live
     as long as the process.
@@ -50,7 +51,7 @@ async def node_access(
             )
         )  # fmt: skip
         host_key = HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
-        yield Doors(
+        doors = Doors(
             reach=Reach(cluster=cluster, name=settings.cluster_name, network=network, clock=clock),
             cluster=cluster, name=settings.cluster_name, clock=clock, entropy=entropy,
             context=contexts.server_context(
@@ -60,6 +61,8 @@ async def node_access(
             ),
             settings=ssh_settings.options([host_key]),
         )  # fmt: skip
+        certificate = x509.encode(x509.parse(issued.tls_certificate.encode()))
+        yield doors, Vouch(key, certificate, cluster=cluster, name=settings.cluster_name, clock=clock)
     finally:
         await tasks.cancel(following)
 

@@ -16,7 +16,7 @@ EXAMPLE = {
 
 
 def found(*public):
-    return ping.settings(cluster="c.example", listen_address="0.0.0.0:3080", public_addresses=public)
+    return ping.settings(cluster="c.example", web_address="0.0.0.0:3080", public_addresses=public)
 
 
 def test_proxy_is_the_one_of_the_example():

@@ -9,9 +9,11 @@ import pytest
 
 from teleport.base import log as base_log
 from teleport.base import tasks
+from teleport.base.clock import SystemClock
 from teleport.base.entropy import SeededEntropy
 from teleport.net.memory_network import MemoryNetwork
 from teleport.net.network import SystemNetwork
+from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.proxy.service import AUTH_PREFIX, ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -30,7 +32,7 @@ def _level():
 
 
 @contextlib.asynccontextmanager
-async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=None):
+async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=None, **more):
     """Run a Proxy Service with the real web application."""
     application = app.build(
         accounts=None, entropy=SeededEntropy(1), cluster="c.example", public_address="p:1", settings=SETTINGS,
@@ -39,7 +41,8 @@ async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=N
     async with WebServer(application) as web:
         service = ProxyService(
             network=network, address=address, auth_address=lambda: auth, web=web.serve,
-            context=context or tls.authority().server(alpn=("http/1.1",)),
+            context=lambda _: context or tls.authority().server(alpn=("http/1.1",)),
+            headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")), **more,
         )  # fmt: skip
         ready, failures = asyncio.Event(), []
         task = tasks.spawn(service.run(ready.set), name="proxy", on_error=failures.append)
@@ -96,7 +99,7 @@ def run(story):
     asyncio.run(body())
 
 
-@pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("h2", "http/1.1"), ("unknown",)])
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("h2", "http/1.1"), ("unknown", "http/1.1")])
 def test_web_is_served_over_tls(alpn):
     async def story():
         async with proxy(SystemNetwork()) as service:
@@ -150,12 +153,13 @@ def test_connections_for_the_auth_service_are_passed_on_unopened():
 
 
 def test_name_of_the_protocol_must_be_whole():
-    """What only resembles the name for the Auth Service is web."""
+    """What only resembles the name for the Auth Service is nobody's."""
 
     async def story():
         async with proxy(SystemNetwork()) as service:
             for name in ("teleport-auth", "teleport-auth-", "xteleport-auth@"):
-                assert (await asyncio.to_thread(get, service.address, "/", name))[0] == 200
+                with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+                    await open_tls(service.address, name)
 
     run(story)
 
@@ -187,13 +191,49 @@ def test_log_tells_once_that_the_auth_service_is_gone_and_once_that_it_is_back(c
     ]
 
 
-def test_new_certificate_is_for_new_connections():
+def test_the_certificate_is_chosen_for_each_connection_by_its_name():
+    asked, other = [], tls.Authority("other")
+
+    def choose(name):
+        asked.append(name)
+        return tls.authority().server(pem=other.issue())
+
+    async def story():
+        network, web = SystemNetwork(), []
+        service = ProxyService(
+            network=network, address="127.0.0.1:0", auth_address=str, web=web.append, context=choose,
+            headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")),
+        )  # fmt: skip
+        ready = asyncio.Event()
+        task = tasks.spawn(service.run(ready.set), name="proxy", on_error=web.append)
+        await ready.wait()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.to_thread(get, service.address, "/")
+        await tasks.cancel(task)
+        assert (asked, web) == (["127.0.0.1"], [])
+
+    run(story)
+
+
+@pytest.mark.parametrize("name", ["teleport-reversetunnel", "teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
+def test_s3_25_a_protocol_that_is_not_served_is_refused_with_its_alert(name):
+    """S3-25: what the port serves can be found out by asking; nothing is answered by the web server instead."""
+
     async def story():
         async with proxy(SystemNetwork()) as service:
-            other = tls.Authority("other")
-            service.use(tls.authority().server(pem=other.issue()))
-            with pytest.raises(ssl.SSLCertVerificationError):
-                await asyncio.to_thread(get, service.address, "/")
+            with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+                await open_tls(service.address, name)
+
+    run(story)
+
+
+@pytest.mark.parametrize("name", ["kube-teleport-proxy-alpn.proxy.example.com", "kube.teleport.cluster.local"])
+def test_kubernetes_is_refused_as_long_as_it_is_not_served(name):
+    async def story():
+        async with proxy(SystemNetwork()) as service:
+            host, port = service.address.split(":")
+            with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+                await asyncio.open_connection(host, int(port), ssl=client_context("http/1.1"), server_hostname=name)
 
     run(story)
 
