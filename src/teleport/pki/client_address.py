@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import ipaddress
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -144,7 +145,8 @@ def _seconds(moment: dt.datetime) -> int:
 
 
 def _shown(end: Endpoint) -> str:
-    return f"[{end.host}]:{end.port}" if ":" in end.host else f"{end.host}:{end.port}"
+    host = str(ipaddress.ip_address(end.host))
+    return f"[{host}]:{end.port}" if ":" in host else f"{host}:{end.port}"
 
 
 def _refused(problem: str) -> AccessDenied:

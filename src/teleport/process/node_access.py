@@ -25,6 +25,9 @@ from teleport.wire.reach import ALPN
 
 log = logger("PROXY")
 
+_REMOTE_KUBE = "remote.kube.proxy.teleport.cluster.local"
+_EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared only
+
 
 @asynccontextmanager
 async def node_access(
@@ -47,7 +50,7 @@ async def node_access(
                 host_uuid=host_uuid, node_name=settings.nodename, roles=("Proxy",),
                 ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
                 tls_public_key=keys.public_pem(key.public_key()),
-                principals=tuple(dict.fromkeys(address.host for address in settings.proxy.public)),
+                principals=_names(settings),
             )
         )  # fmt: skip
         host_key = HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
@@ -65,6 +68,14 @@ async def node_access(
         yield doors, Vouch(key, certificate, cluster=cluster, name=settings.cluster_name, clock=clock)
     finally:
         await tasks.cancel(following)
+
+
+def _names(settings: Settings) -> tuple[str, ...]:
+    """Return the names of the proxy beside those of its host: public addresses, addresses that it listens on, and the
+    name under which the proxy of another cluster is asked for Kubernetes."""
+    listens = [address.host for address in (settings.proxy.web_listen, settings.proxy_ssh) if address is not None]
+    addresses = [host for host in listens if host not in _EVERY]
+    return tuple(dict.fromkeys((*(address.host for address in settings.proxy.public), *addresses, _REMOTE_KUBE)))
 
 
 def _lost(error: BaseException) -> None:

@@ -158,7 +158,7 @@ def test_name_of_the_protocol_must_be_whole():
     async def story():
         async with proxy(SystemNetwork()) as service:
             for name in ("teleport-auth", "teleport-auth-", "xteleport-auth@"):
-                with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+                with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
                     await open_tls(service.address, name)
 
     run(story)
@@ -210,7 +210,7 @@ def test_the_certificate_is_chosen_for_each_connection_by_its_name():
         with pytest.raises(ssl.SSLCertVerificationError):
             await asyncio.to_thread(get, service.address, "/")
         await tasks.cancel(task)
-        assert (asked, web) == (["127.0.0.1"], [])
+        assert (asked, web) == ([""], [])  # an address is no name that TLS could ask for
 
     run(story)
 
@@ -221,7 +221,7 @@ def test_s3_25_a_protocol_that_is_not_served_is_refused_with_its_alert(name):
 
     async def story():
         async with proxy(SystemNetwork()) as service:
-            with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
                 await open_tls(service.address, name)
 
     run(story)
@@ -232,7 +232,7 @@ def test_kubernetes_is_refused_as_long_as_it_is_not_served(name):
     async def story():
         async with proxy(SystemNetwork()) as service:
             host, port = service.address.split(":")
-            with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+            with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
                 await asyncio.open_connection(host, int(port), ssl=client_context("http/1.1"), server_hostname=name)
 
     run(story)

@@ -328,6 +328,7 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.authentication.locking_mode", "auth_service.web_idle_timeout",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
-        "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode", "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
+        "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
+        "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "version", "debug_service",
     }  # fmt: skip
