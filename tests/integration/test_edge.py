@@ -117,8 +117,8 @@ def test_the_audit_log_names_the_client_and_not_the_balancer(stage: Stage, way: 
     """A failed sign-in over HTTPS: `addr.remote` is what the header said."""
     key = keys.make_p256(SeededEntropy(4)).public_key()
     body = json.dumps({
-        "user": f"nobody-{way}", "password": "wrong", "totp_code": "000000", "ssh_pub_key": keys.ssh_line(keys.ssh_blob(key)),
-        "tls_pub_key": keys.public_pem(key),
+        "user": f"nobody-{way}", "password": "wrong", "totp_code": "000000",
+        "ssh_pub_key": keys.ssh_line(keys.ssh_blob(key)), "tls_pub_key": keys.public_pem(key),
     })  # fmt: skip
     url = f"https://localhost:{stage.balancer.ports[way]}/webapi/mfa/login/finish"
     curl("--interface", PERSON, "-4", "-H", "Content-Type: application/json", "-d", body, url)

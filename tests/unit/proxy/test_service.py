@@ -19,6 +19,7 @@ from teleport.web import app
 from teleport.web.server import WebServer
 from tests.support import tls, virtual_loop
 from tests.support.web_site import AUTH_SETTINGS, SETTINGS
+from tests.unit.wire.test_tls_hello import openssl_hello
 
 AUTH = AUTH_PREFIX + b"c.example".hex()
 
@@ -265,3 +266,54 @@ def test_client_that_says_nothing_more_is_cut(start):
             return asyncio.get_running_loop().time()
 
     assert virtual_loop.run(story()) == 10
+
+
+async def first_bytes(address, data):
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    try:
+        return await reader.read(8)
+    finally:
+        writer.close()
+
+
+def test_the_auth_service_is_told_who_the_client_is_before_anything_else():
+    seen = []
+
+    class Vouching:
+        def introduce(self, client, target):
+            return f"{client.peer.address} to {target.peer.address}\n".encode()
+
+    async def auth(stream):
+        seen.append(await stream.read())
+
+    async def story():
+        network = SystemNetwork()
+        listener = await network.listen("127.0.0.1:0", auth)
+        async with proxy(network, auth=listener.address, vouch=Vouching()) as service:
+            header = b"PROXY TCP4 203.0.113.9 10.0.0.1 5001 3080\r\n"
+            await first_bytes(service.address, header + openssl_hello("x", [AUTH]))
+        await listener.close()
+        assert seen[0].startswith(f"203.0.113.9:0 to {listener.address}\n".encode())
+
+    run(story)
+
+
+def test_a_port_for_ssh_alone():
+    class Nodes:
+        async def serve_ssh(self, stream):
+            await stream.write(b"SSH-2.0-")
+
+        serve_tls = None
+
+    async def story():
+        more = {"nodes": Nodes(), "ssh_address": "127.0.0.1:0", "one_port": False}
+        async with proxy(SystemNetwork(), **more) as service:
+            assert service.ssh_address not in ("", service.address)
+            assert await first_bytes(service.ssh_address, b"SSH-2.0-x\r\n") == b"SSH-2.0-"
+            assert await ask_plain(service.address, b"SSH-2.0-x\r\n") == b""
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+                await open_tls(service.ssh_address)
+
+    run(story)
