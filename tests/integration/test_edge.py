@@ -425,3 +425,18 @@ def test_s0_20_the_proxy_s_certificate_has_every_name_it_is_reached_under(trusti
         f"{uuid}.{NAME}", uuid, f"{NODE}.{NAME}", NODE, "localhost", "127.0.0.1", "::1", public,
         "remote.kube.proxy.teleport.cluster.local",
     }  # fmt: skip
+
+
+def test_s0_33_s0_34_tctl_tries_servers_in_their_order(unset: Stage) -> None:
+    """S0-33, S0-34: an Auth Service that is down, then one that is up, or a proxy; the errors list what was tried."""
+    unset.cluster.role("walker", logins=[OWN])
+    bob = unset.cluster.sign_up("bob", ["walker", "editor"])
+    (dead,) = free_ports(1)
+    gone = f"--auth-server=127.0.0.1:{dead}"
+    for server in (f"127.0.0.1:{unset.cluster.settings['auth']}", unset.direct):
+        done = bob.tctl(gone, f"--auth-server={server}", "status")
+        assert NAME in done.out
+    done = bob.tctl("-d", gone, "status", "--auth-server=localhost:1", status=1)
+    assert "CLIENT-NO-SERVER" in done.err
+    assert done.err.count("(NET-REFUSED)") >= 2
+    assert "https://teleport.cluster.local/teleport.v1.Status/" in done.err

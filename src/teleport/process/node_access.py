@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from teleport.api.client import AuthClient
@@ -16,6 +16,7 @@ from teleport.net import ssh_settings
 from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey
 from teleport.pki import authority, contexts, keys, x509
+from teleport.process import facts
 from teleport.process.settings import Settings
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
@@ -50,7 +51,7 @@ async def node_access(
                 host_uuid=host_uuid, node_name=settings.nodename, roles=("Proxy",),
                 ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
                 tls_public_key=keys.public_pem(key.public_key()),
-                principals=_names(settings),
+                principals=names(settings, facts.outward_address),
             )
         )  # fmt: skip
         host_key = HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
@@ -70,12 +71,14 @@ async def node_access(
         await tasks.cancel(following)
 
 
-def _names(settings: Settings) -> tuple[str, ...]:
+def names(settings: Settings, outward: Callable[[], str]) -> tuple[str, ...]:
     """Return the names of the proxy beside those of its host: public addresses, addresses that it listens on, and the
-    name under which the proxy of another cluster is asked for Kubernetes."""
+    name under which the proxy of another cluster is asked for Kubernetes. `outward` tells the machine's own address,
+    for a proxy that listens on every one."""
     listens = [address.host for address in (settings.proxy.web_listen, settings.proxy_ssh) if address is not None]
-    addresses = [host for host in listens if host not in _EVERY]
-    return tuple(dict.fromkeys((*(address.host for address in settings.proxy.public), *addresses, _REMOTE_KUBE)))
+    reached = [outward() if host in _EVERY else host for host in listens]
+    public = [address.host for address in settings.proxy.public]
+    return tuple(dict.fromkeys(name for name in (*public, *reached, _REMOTE_KUBE) if name))
 
 
 def _lost(error: BaseException) -> None:

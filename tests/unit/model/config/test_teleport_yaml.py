@@ -72,6 +72,7 @@ def test_everything_this_build_acts_on() -> None:
 
 
 def test_defaults() -> None:
+    """S3-35: the Auth Service listens on 3025."""
     config = load("", "t.yaml")
     assert config == TeleportYaml() == load("# nothing\n", "t.yaml")
     assert config.teleport.data_dir == "/var/lib/teleport"
