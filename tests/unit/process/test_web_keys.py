@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 
 import pytest
 
+from teleport.base import log
 from teleport.base.clock import ManualClock
 from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
@@ -74,7 +74,8 @@ def test_what_is_no_pair_stops_the_start_and_changes_nothing_later(disk: MemoryD
 def test_files_are_read_again_as_often_as_the_configuration_says(
     disk: MemoryDisk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    former = log.get_level()
+    log.set_level("INFO")
 
     async def story() -> None:
         keys = web_keys(settings("a", interval="1h"), disk)
@@ -94,7 +95,10 @@ def test_files_are_read_again_as_often_as_the_configuration_says(
         following.cancel()
         await asyncio.wait([following])
 
-    virtual_loop.run(story())
+    try:
+        virtual_loop.run(story())
+    finally:
+        log.set_level(former)
 
 
 def test_without_an_interval_nothing_is_read_by_itself(disk: MemoryDisk) -> None:
