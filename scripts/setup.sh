@@ -13,6 +13,8 @@ echo "setup: installing the locked dependencies"
 "$venv/bin/python" -m compileall -q src
 missing=()
 command -v ssh >/dev/null || missing+=(openssh-client)
+command -v curl >/dev/null || missing+=(curl)
+PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "setup: installing ${missing[*]}"

@@ -50,7 +50,7 @@ _STOP = 10.0
 """Seconds that the server may take to end."""
 
 CONFIG = """\
-version: v3
+version: {version}
 teleport:
   nodename: {node}
   data_dir: {data}
@@ -58,11 +58,11 @@ teleport:
   enabled: yes
   cluster_name: {name}
   listen_addr: 127.0.0.1:{auth}
-proxy_service:
+{auth_more}proxy_service:
   enabled: yes
   web_listen_addr: {web}
   public_addr: {public}
-ssh_service:
+{proxy}ssh_service:
   enabled: yes
   listen_addr: 127.0.0.1:{ssh}
   labels: {{env: dev}}
@@ -91,10 +91,12 @@ class Cluster:
     """One data directory, its server while that runs, and its users."""
 
     def __init__(
-        self, folder: Path, *, login: str = OWN, wrapper: Sequence[str] = (), web: str = "", teleport: str = ""
-    ) -> None:
+        self, folder: Path, *, login: str = OWN, wrapper: Sequence[str] = (), web: str = "", teleport: str = "",
+        auth_service: str = "", proxy_service: str = "", version: str = "v3",
+    ) -> None:  # fmt: skip
         """`wrapper` is put in front of every command, to run as another user. `web` is the address of the
-        proxy, if a port must be a certain one; `teleport` is more lines for that section of the file."""
+        proxy, if a port must be a certain one; `teleport`, `auth_service` and `proxy_service` are more lines for
+        these sections of the file."""
         self.folder = folder
         self.data = folder / "data"
         self.config = folder / "teleport.yaml"
@@ -104,6 +106,7 @@ class Cluster:
         self.public = web or f"localhost:{port}"
         self.settings = {
             "node": NODE, "data": self.data, "name": NAME, "auth": auth, "ssh": ssh, "teleport": teleport,
+            "auth_more": auth_service, "proxy": proxy_service, "version": version,
             "web": web or f"127.0.0.1:{port}", "public": self.public,
         }  # fmt: skip
         self.phones: dict[str, Authenticator] = {}

@@ -20,6 +20,7 @@ from teleport.base.clock import ManualClock, SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.entropy import SystemEntropy, new_id
 from teleport.base.errors import Unavailable
+from teleport.base.log import logger
 from teleport.client import known_hosts
 from teleport.client.profile import Home, Profile
 from teleport.model.events.base import Event
@@ -31,6 +32,7 @@ from teleport.model.kinds.role import Role
 from teleport.model.resource import load
 from teleport.net import ssh_settings
 from teleport.net.network import SystemNetwork
+from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.net.ssh_settings import HostKey
 from teleport.pki import authority, contexts, keys, x509
 from teleport.proxy.reach import Reach
@@ -171,11 +173,14 @@ class World:
             context=context, settings=ssh_settings.options([self.host_key]),
         )  # fmt: skip
 
+        web_context = contexts.web_context(certificate=certificate, key=key)
+
         async def no_web(stream: object) -> None: ...
 
         service = ProxyService(
             network=SystemNetwork(), address=address, auth_address=lambda: "127.0.0.1:1",
-            context=contexts.web_context(certificate=certificate, key=key), web=no_web, nodes=doors,
+            context=lambda _: web_context, web=no_web, nodes=doors,
+            headers=ProxyProtocol("", clock=self.clock, log=logger("PROXY")),
         )  # fmt: skip
         ready = asyncio.Event()
         running = asyncio.get_running_loop().create_task(service.run(ready.set))

@@ -25,7 +25,7 @@ Factor = Literal["otp", "off"]
 
 CLIENT = "192.0.2.7"
 HOST = "proxy.example.com"
-SETTINGS = ping.settings(cluster=auth_cluster.CLUSTER, listen_address="0.0.0.0:3080", public_addresses=[f"{HOST}:443"])
+SETTINGS = ping.settings(cluster=auth_cluster.CLUSTER, web_address="0.0.0.0:3080", public_addresses=[f"{HOST}:443"])
 AUTH_SETTINGS = ping.auth_settings(second_factor="off")
 AUTH_SETTINGS = ping.auth_settings(second_factor="off")
 

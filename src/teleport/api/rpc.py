@@ -46,8 +46,12 @@ from teleport.base.errors import (
     Unavailable,
     from_grpc,
 )
+from teleport.base.log import logger
 from teleport.net.bridge import as_transport
 from teleport.net.stream import Stream
+from teleport.pki.tls_settings import CLUSTER_NAME
+
+log = logger("CLIENT")
 
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
@@ -292,9 +296,11 @@ class Channel:
                 raise BadParameter("API-MESSAGE", problem="the reply has no message")
             return reply
         except TimeoutError:
-            raise TimedOut("API-DEADLINE", method=method.path, seconds=f"{seconds:g}") from None
+            raise _told(method, TimedOut("API-DEADLINE", method=_url(method), seconds=f"{seconds:g}")) from None
+        except TeleportError as error:
+            raise _told(method, error) from None
         except _FAILURES as error:
-            raise self._inner.lost or _explain(opened, error) from None
+            raise _told(method, self._inner.lost or _explain(opened, error, _url(method))) from None
 
     async def stream(self, method: Call[Q, R], request: Q) -> AsyncGenerator[R, None]:
         """Call a method that answers with a series; ends with it. Raises as `unary` does."""
@@ -310,8 +316,10 @@ class Channel:
                         break
                     yield reply
                 await stream.recv_trailing_metadata()
+        except TeleportError as error:
+            raise _told(method, error) from None
         except _FAILURES as error:
-            raise self._inner.lost or _explain(opened, error) from None
+            raise _told(method, self._inner.lost or _explain(opened, error, _url(method))) from None
 
     def close(self) -> None:
         """Cut the connection."""
@@ -335,7 +343,7 @@ async def _reply(stream: Any, method: Call[Q, R]) -> R | None:
 
 class _InnerChannel(GrpcChannel):
     def __init__(self, connect: Connect) -> None:
-        super().__init__("teleport.cluster.local", 3025, config=_WINDOW)
+        super().__init__(CLUSTER_NAME, 3025, config=_WINDOW)
         self._connect = connect
         self.lost: TeleportError | None = None
         """Why the last connection was refused, where the peer said so."""
@@ -393,7 +401,17 @@ class _ClientProtocol(asyncio.Protocol):
 _FAILURES = (GRPCError, StreamTerminatedError, ProtocolError, h2.exceptions.H2Error, OSError, AttributeError)
 
 
-def _explain(opened: Any, error: BaseException) -> TeleportError:
+def _url(method: Call[Any, Any]) -> str:
+    """Return what is asked, under the name that the Auth Service has wherever it is dialled."""
+    return f"https://{CLUSTER_NAME}{method.path}"
+
+
+def _told(method: Call[Any, Any], error: TeleportError) -> TeleportError:
+    log.debug("A call failed", url=_url(method), error=error)
+    return error
+
+
+def _explain(opened: Any, error: BaseException, url: str) -> TeleportError:
     """Turn a failed call into the error that the server sent, or into one that says it did not answer."""
     carrier = getattr(opened, "_stream", None)
     headers = (carrier.trailers or carrier.headers or []) if carrier is not None else []
@@ -408,7 +426,7 @@ def _explain(opened: Any, error: BaseException) -> TeleportError:
         sent = msgspec.json.decode(data, type=_Sent)
         return from_grpc(status, sent.code, sent.fields, sent.id)
     except (KeyError, ValueError, msgspec.DecodeError):
-        return Unavailable("API-UNAVAILABLE", problem=str(error)[:200] or type(error).__name__)
+        return Unavailable("API-UNAVAILABLE", problem=f"{url}: {str(error)[:200] or type(error).__name__}")
 
 
 class _Sent(msgspec.Struct):

@@ -41,6 +41,8 @@ class Limits:
     """Connections of one source without a certificate: in the handshake, or as nobody."""
     callers: int = 64
     """Connections of one identity."""
+    arriving: int = 512
+    """Connections of one sender that have not sent their first byte, or are still saying for whom they come."""
 
 
 class Door:
@@ -56,8 +58,10 @@ class Door:
         clock: Clock,
         cluster: str,
         limits: Limits | None = None,
+        arrive: Callable[[Stream], Awaitable[Stream | None]] | None = None,
     ) -> None:
-        """`context` asks for certificates of the cluster's authorities without requiring one."""
+        """`context` asks for certificates of the cluster's authorities without requiring one. `arrive` takes what
+        stands before TLS and says who the peer is (`net.proxy_protocol.ProxyProtocol.receive`)."""
         self._context = context
         self._serve = serve
         self._authorities = authorities
@@ -67,9 +71,30 @@ class Door:
         self._limits = limits or Limits()
         self._strangers = Tally(self._limits.strangers)
         self._callers = Tally(self._limits.callers)
+        self._arriving = Tally(self._limits.arriving)
+        self._arrive = arrive
 
     async def serve(self, stream: Stream) -> None:
         """Serve one connection until it ends."""
+        arrived = await self._arrived(stream)
+        if arrived is not None:
+            await self._serve_arrived(arrived)
+
+    async def _arrived(self, stream: Stream) -> Stream | None:
+        if self._arrive is None:
+            return stream
+        sender = source_of(Caller(None, stream.peer.address).ip)
+        with self._arriving.place(sender) as place:
+            if not place:
+                await self._full(stream, sender, self._limits.arriving)
+                return None
+            try:
+                return await self._arrive(stream)
+            except TeleportError as error:
+                log.debug("A connection said nothing", peer=stream.peer.address, error=error)
+                return None
+
+    async def _serve_arrived(self, stream: Stream) -> None:
         source = source_of(Caller(None, stream.peer.address).ip)
         with self._strangers.place(source) as place:
             if not place:
@@ -114,8 +139,8 @@ class Door:
             return nobody
         try:
             identity = check.check_x509(
-                peer.certificate, authorities=await self._authorities(), now=self._clock.now(), source_ip=nobody.ip,
-                cluster=self._cluster,
+                peer.certificate, authorities=await self._authorities(), now=self._clock.now(),
+                source_ip=peer.proven_ip, cluster=self._cluster,
             )  # fmt: skip
         except TeleportError as error:
             await self._refusals.note(nobody.ip, error)

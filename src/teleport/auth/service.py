@@ -47,11 +47,14 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
+from teleport.net.proxy_protocol import Mode, ProxyProtocol
 from teleport.net.stream import Stream
+from teleport.pki import client_address
 from teleport.pki.signer import Signer
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Backend
 from teleport.store.resources import Resources as Store
+from teleport.wire.proxy_header import ProxyHeader
 
 log = logger("AUTH")
 
@@ -146,12 +149,23 @@ class AuthService:
         """Serve one connection of `caller` until it ends."""
         await self._server.serve(stream, caller)
 
-    def door(self, context: ssl.SSLContext, limits: Limits | None = None) -> Door:
-        """Return what serves connections of the network, with a TLS context that asks for certificates."""
+    def door(self, context: ssl.SSLContext, limits: Limits | None = None, *, proxy_protocol: Mode = "") -> Door:
+        """Return what serves connections of the network, with a TLS context that asks for certificates.
+
+        `proxy_protocol` is what it does with PROXY headers of load balancers; those of the cluster's own proxies
+        are always taken."""
+        limits = limits or Limits()
+        headers = ProxyProtocol(
+            proxy_protocol, clock=self._clock, log=log, verify=self._verify, timeout=limits.handshake
+        )  # fmt: skip
         return Door(
             context, serve=self.serve, authorities=self.authorities.every, refusals=self._refusals, clock=self._clock,
-            cluster=self.cluster, limits=limits,
+            cluster=self.cluster, limits=limits, arrive=headers.receive,
         )  # fmt: skip
+
+    async def _verify(self, header: ProxyHeader) -> None:
+        authorities = await self.authorities.every()
+        client_address.check(header, authorities=authorities, now=self._clock.now(), cluster=self.cluster)
 
     async def close(self) -> None:
         """End all calls and write what is still only in memory. The backend and the signer stay open."""

@@ -6,20 +6,31 @@ certificates to each other, whatever address was dialled.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from teleport.api.client import AuthClient, over_stream
+from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.log import logger
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.net import tls
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import contexts, x509
 
+log = logger("CLIENT")
+
 
 @asynccontextmanager
-async def connect(home: Home, profile: Profile, network: Network) -> AsyncIterator[AuthClient]:
-    """Yield a client of the profile's cluster. Raises Unavailable and NotAuthenticated (NET-*)."""
+async def connect(
+    home: Home, profile: Profile, network: Network, servers: Sequence[str] = ()
+) -> AsyncIterator[AuthClient]:
+    """Yield a client of the profile's cluster.
+
+    `servers` are addresses (`host:port`) of Auth Services and proxies, tried in their order each time a connection is
+    opened; without any, the profile's proxy. Calls raise Unavailable and NotAuthenticated (NET-*), or for several
+    servers of which none answers, Unavailable (CLIENT-NO-SERVER) with what each attempt ended with.
+    """
     files, disk = home.files(profile), home.disk
     bundle = disk.read(files.cluster_authorities, limit=MAX_FILE).decode()
     context = contexts.client_context(
@@ -29,12 +40,33 @@ async def connect(home: Home, profile: Profile, network: Network) -> AsyncIterat
         alpn=(auth_protocol(profile.cluster),),
     )
 
-    async def dial() -> Stream:
-        stream = await network.dial(profile.web_proxy_addr)
+    async def dial_one(address: str) -> Stream:
+        stream = await network.dial(address)
         return await tls.client_handshake(stream, context, server_name=x509.CLUSTER_NAME)
+
+    async def dial() -> Stream:
+        return await _first(servers or (profile.web_proxy_addr,), dial_one)
 
     async with AuthClient(over_stream(dial)) as client:
         yield client
+
+
+async def _first(servers: Sequence[str], dial: Callable[[str], Awaitable[Stream]]) -> Stream:
+    """Return a connection to the first server that gives one."""
+    attempts: list[tuple[str, TeleportError]] = []
+    for address in servers:
+        try:
+            stream = await dial(address)
+        except TeleportError as error:
+            log.debug("A server was not reached", address=address, error=error)
+            attempts.append((address, error))
+            continue
+        log.debug("Connected", address=address, attempts=len(attempts) + 1)
+        return stream
+    if len(attempts) == 1:
+        raise attempts[0][1]
+    told = "; ".join(f"{address}: {error.what} ({error.code})" for address, error in attempts)
+    raise Unavailable("CLIENT-NO-SERVER", count=len(attempts), attempts=told)
 
 
 def auth_protocol(cluster: str) -> str:

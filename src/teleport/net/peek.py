@@ -11,7 +11,7 @@ import contextlib
 import select
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from teleport.base.errors import BadParameter, TimedOut
 from teleport.net.socket_stream import SocketStream, drop, reset_error
@@ -32,13 +32,18 @@ class PeekStream:
 
     def __init__(self, inner: Stream) -> None:
         self._inner = inner
+        self._peer = inner.peer
         self._seen = b""
         self._ended = False
 
     @property
     def peer(self) -> Peer:
         """Facts about the other end."""
-        return self._inner.peer
+        return self._peer
+
+    def know(self, peer: Peer) -> None:
+        """Set facts that were learned since, for example from a PROXY header."""
+        self._peer = peer
 
     async def look(self, size: int) -> bytes:
         """Return at least `size` of the next bytes, fewer only if the stream ends before."""
@@ -72,7 +77,15 @@ class PeekStream:
         drop(self._inner)
 
 
-async def peek(stream: SocketStream | PeekStream, parse: Callable[[bytes], T], *, timeout: float = TIMEOUT) -> T:
+Peekable: TypeAlias = SocketStream | PeekStream
+
+
+def peekable(stream: Stream) -> Peekable:
+    """Return a stream whose first bytes can be seen: this one, or one that takes it over."""
+    return stream if isinstance(stream, (SocketStream, PeekStream)) else PeekStream(stream)
+
+
+async def peek(stream: Peekable, parse: Callable[[bytes], T], *, timeout: float = TIMEOUT) -> T:
     """Return `parse(first bytes)`, looking further each time it raises NeedMore; nothing is taken.
 
     Raises whatever else `parse` raises, BadParameter (NET-PROTOCOL) if the stream ends before or more than
@@ -85,7 +98,7 @@ async def peek(stream: SocketStream | PeekStream, parse: Callable[[bytes], T], *
         raise TimedOut("NET-FIRST-BYTES", address=stream.peer.address, seconds=f"{timeout:g}") from None
 
 
-async def _parse_more(stream: SocketStream | PeekStream, parse: Callable[[bytes], T]) -> T:
+async def _parse_more(stream: Peekable, parse: Callable[[bytes], T]) -> T:
     data, wanted = b"", 1
     while True:
         more = await (stream.look(wanted) if isinstance(stream, PeekStream) else _look(stream, wanted))
@@ -105,7 +118,7 @@ def undetected(data: bytes, problem: str) -> BadParameter:
     return BadParameter("NET-PROTOCOL", start=data[:8].hex(" ") or "none", problem=problem)
 
 
-async def take(stream: SocketStream | PeekStream, size: int) -> None:
+async def take(stream: Peekable, size: int) -> None:
     """Take exactly `size` bytes that were seen before, a PROXY header for instance."""
     while size > 0:
         size -= len(await stream.read(size))

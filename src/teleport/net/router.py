@@ -14,8 +14,7 @@ from typing import TypeAlias
 
 from teleport.base import catalogue
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
-from teleport.net.peek import TIMEOUT, PeekStream, peek, undetected
-from teleport.net.socket_stream import SocketStream
+from teleport.net.peek import TIMEOUT, Peekable, peek, peekable, undetected
 from teleport.net.stream import Stream
 from teleport.wire import tls_hello
 from teleport.wire.buffer import NeedMore
@@ -26,7 +25,10 @@ _METHODS = tuple(
     for word in (b"GET", b"POST", b"PUT", b"DELETE", b"HEAD", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI")
 )
 
-RoutedStream: TypeAlias = SocketStream | PeekStream
+UNRECOGNIZED_NAME, NO_APPLICATION_PROTOCOL = 112, 120
+"""Alerts of TLS: nobody of that name (RFC 6066, section 3), none of those protocols (RFC 7301, section 3.2)."""
+
+RoutedStream: TypeAlias = Peekable
 RouteHandler = Callable[[RoutedStream, ClientHello], Awaitable[None]]
 PlainHandler = Callable[[RoutedStream], Awaitable[None]]
 
@@ -67,7 +69,8 @@ class Router:
         default: RouteHandler | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
-        """`default` gets TLS connections that no route claims. `timeout`: seconds for the first message."""
+        """`default` gets TLS connections that no route claims and that offer no protocol. `timeout`: seconds for the
+        first message."""
         self._routes = tuple(routes)
         self._plain = tuple(plain)
         self._default = default
@@ -79,15 +82,22 @@ class Router:
         Raises TimedOut (NET-FIRST-BYTES), BadParameter (NET-PROTOCOL, NET-PLAIN-HTTP, WIRE-TLS-*), Unavailable
         (NET-NO-ROUTE, NET-RESET); the caller closes the stream.
         """
-        routed = stream if isinstance(stream, SocketStream) else PeekStream(stream)
+        routed = peekable(stream)
         found = await peek(routed, self._recognise, timeout=self._timeout)
         if isinstance(found, ClientHello):
-            await self.find(found)(routed, found)
+            await (await self._handler(routed, found))(routed, found)
         elif isinstance(found, PlainRoute):
             await found.handler(routed)
         else:
             await _answer_plain_http(routed)
             raise BadParameter("NET-PLAIN-HTTP")
+
+    async def _handler(self, stream: RoutedStream, hello: ClientHello) -> RouteHandler:
+        try:
+            return self.find(hello)
+        except Unavailable:
+            await refuse(stream, NO_APPLICATION_PROTOCOL)
+            raise
 
     def find(self, hello: ClientHello) -> RouteHandler:
         """Return the handler for a TLS connection. Raises Unavailable (NET-NO-ROUTE)."""
@@ -98,7 +108,7 @@ class Router:
             for route in self._routes:
                 if _matches(protocol, route.alpn):
                     return route.handler
-        if self._default is None:
+        if self._default is None or hello.alpn:
             raise Unavailable("NET-NO-ROUTE", alpn=", ".join(ascii(name) for name in hello.alpn[:8]) or "none")
         return self._default
 
@@ -126,17 +136,27 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     )
 
 
+async def refuse(stream: RoutedStream, alert: int) -> None:
+    """Answer a ClientHello with a fatal alert (RFC 8446, section 6): the client then knows what it asked wrong."""
+    await _last_words(stream, bytes([0x15, 3, 3, 0, 2, 2, alert]))
+
+
 async def _answer_plain_http(stream: RoutedStream) -> None:
-    """Tell an HTTP client what is wrong, and wait a moment for it to read that before the connection goes."""
+    """Tell an HTTP client what is wrong."""
     page = catalogue.find("NET-PLAIN-HTTP")
     body = f"{page.what}\n{page.fix}\n".encode()
     head = (
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
+    await _last_words(stream, head.encode() + body)
+
+
+async def _last_words(stream: RoutedStream, data: bytes) -> None:
+    """Send the end of a connection, and wait a moment for the peer to read it: unread bytes would make it a reset."""
     with contextlib.suppress(TeleportError, TimeoutError):
         async with asyncio.timeout(1.0):
-            await stream.write(head.encode() + body)
+            await stream.write(data)
             await stream.write_eof()
             for _ in range(16):
                 if not await stream.read(4096):

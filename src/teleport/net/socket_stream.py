@@ -62,6 +62,10 @@ class SocketStream:
         """Facts about the other end."""
         return self._peer
 
+    def know(self, peer: Peer) -> None:
+        """Set facts that were learned since, for example from a PROXY header."""
+        self._peer = peer
+
     @property
     def sock(self) -> socket.socket:
         """The socket itself, for options and for `splice`; it stays this stream's property."""

@@ -145,6 +145,8 @@ class ServerConnection(SSHServerConnection):
         super().__init__(asyncio.get_running_loop(), settings)
         self.client = stream.peer.address
         """Address of the client, `host:port`."""
+        self.client_ip = stream.peer.proven_ip
+        """Address that a certificate may be bound to; empty where the carrier has none, or it was only claimed."""
         self.local = _own_address(stream)
         """Our own address that the client reached, `host:port`; empty where the carrier has none."""
         self.identity: Identity | None = None
@@ -309,11 +311,6 @@ class ServerConnection(SSHServerConnection):
     }
 
     # -- carrier ------------------------------------------------------------------------------------------
-
-    @property
-    def client_ip(self) -> str:
-        """Address of the client without its port; empty where the carrier has none."""
-        return self.client.rpartition(":")[0].strip("[]")
 
     def data_received(self, data: bytes, datatype: Any = None) -> None:
         if not self._auth_complete:

@@ -22,6 +22,13 @@ class Peer:
     """User id of a peer on a unix socket (SO_PEERCRED); -1 elsewhere."""
     pid: int = -1
 
+    @property
+    def proven_ip(self) -> str:
+        """IP address that a certificate may be bound to. Empty where there is none, and where one was only claimed:
+        such an address has port 0 (`net.proxy_protocol`)."""
+        host, _, port = self.address.rpartition(":")
+        return "" if port == "0" else host.strip("[]")
+
 
 class Stream(Protocol):
     """A two-way byte channel. One reader and one writer at a time."""

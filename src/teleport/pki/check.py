@@ -183,7 +183,7 @@ def _check_cluster(identity: Identity, owner: str, cluster: str) -> None:
 
 def _check_source(identity: Identity, source_ip: str) -> None:
     if identity.pinned_ip and _address(source_ip) != ipaddress.ip_address(identity.pinned_ip):
-        raise AccessDenied("PKI-SOURCE-ADDRESS", address=source_ip or "a connection without an IP address")
+        raise AccessDenied("PKI-SOURCE-ADDRESS", address=source_ip or "a connection without a proven IP address")
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

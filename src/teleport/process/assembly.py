@@ -7,31 +7,34 @@ whose caller is the service's own identity, so that the same tables decide what 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from teleport.api.messages import HostRequest
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
+from teleport.model.config.section import proxy_mode
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey
-from teleport.pki import contexts, keys
+from teleport.pki import keys
 from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane
 from teleport.process.node_access import node_access
-from teleport.process.reload import Apply, Parts
+from teleport.process.reload import Parts
 from teleport.process.settings import Settings
 from teleport.process.supervisor import Entry
-from teleport.proxy import ping, web_certificate
+from teleport.process.web_keys import WebKeys
+from teleport.proxy import ping
 from teleport.proxy.service import ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -78,67 +81,52 @@ class Proxy:
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
         settings, world = self._settings, self._world
-        listen = str(settings.proxy.web_listen)
+        web_keys = WebKeys(settings, disk=world.disk, clock=world.clock, entropy=world.entropy)
         application = app.build(
             accounts=self._auth.client("Proxy"),
             entropy=world.entropy,
             cluster=settings.cluster_name,
             public_address=settings.public_address,
-            settings=ping.settings(
-                cluster=settings.cluster_name,
-                listen_address=listen,
-                public_addresses=[str(address) for address in settings.proxy.public],
-            ),
+            settings=_addresses(settings),
             auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
         )
-        doors = node_access(
+        access = node_access(
             settings, client=self._auth.client("Proxy"), registrar=self._auth.client("Instance"),
             host_uuid=world.host_uuid, network=world.network, clock=world.clock, entropy=world.entropy,
         )  # fmt: skip
-        async with WebServer(application) as web, doors as nodes:
+        async with WebServer(application) as web, access as (nodes, vouch):
             service = ProxyService(
                 network=world.network,
-                address=listen,
+                address=str(settings.proxy.web_listen),
+                ssh_address=str(settings.proxy_ssh or ""),
+                one_port=settings.tls_routing,
                 auth_address=lambda: self._auth.address,
-                context=self._context(self._certificate(settings)),
+                context=web_keys.context,
                 web=web.serve,
                 nodes=nodes,
+                vouch=vouch,
+                headers=vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
-            world.parts.add("proxy_service.https_keypairs", self._renewal(service))
-            await service.run(ready)
+            world.parts.add("proxy_service.https_keypairs", web_keys.renew)
+            follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
+            try:
+                await service.run(ready)
+            finally:
+                await tasks.cancel(follow)
 
-    def _renewal(self, service: ProxyService) -> Apply:
-        """Return what gives new handshakes the certificate that stands in the files now."""
-        in_use = self._certificate(self._settings)
 
-        def renew(settings: Settings) -> bool:
-            nonlocal in_use
-            found = self._certificate(settings)
-            if found == in_use:
-                return False
-            service.use(self._context(found))
-            in_use = found
-            return True
+def _addresses(settings: Settings) -> dict[str, Any]:
+    """Return what `/webapi/find` says."""
+    return ping.settings(
+        cluster=settings.cluster_name,
+        web_address=str(settings.proxy.web_listen),
+        ssh_address="" if settings.tls_routing else str(settings.proxy_ssh),
+        public_addresses=[str(address) for address in settings.proxy.public],
+    )
 
-        return renew
 
-    @staticmethod
-    def _context(pair: tuple[str, str]) -> ssl.SSLContext:
-        return contexts.web_context(certificate=pair[0], key=pair[1], alpn=("http/1.1",))
-
-    def _certificate(self, settings: Settings) -> tuple[str, str]:
-        world = self._world
-        if settings.proxy.https_keypairs:
-            pair = settings.proxy.https_keypairs[0]
-            return web_certificate.configured(pair.cert_file, pair.key_file, world.disk)
-        names = [*(address.host for address in settings.proxy.public), settings.nodename, "localhost", "127.0.0.1"]
-        return web_certificate.self_signed(
-            str(settings.data_dir),
-            list(dict.fromkeys(names)),
-            disk=world.disk,
-            clock=world.clock,
-            entropy=world.entropy,
-        )
+def _renewal_failed(error: BaseException) -> None:
+    log.error("The certificates of the web port are no longer read again", error=error)
 
 
 class Node:

@@ -22,6 +22,7 @@ from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
+from teleport.model.config.section import proxy_mode
 from teleport.model.identity import Identity
 from teleport.net.memory import memory_pair
 from teleport.net.network import Network
@@ -93,7 +94,8 @@ class ControlPlane:
                 clock=self._clock,
             )
             stack.push_async_callback(admin.close, 0.0)
-            door = service.door(await self._tls_context(service))
+            mode = proxy_mode(settings.auth.proxy_protocol)
+            door = service.door(await self._tls_context(service), proxy_protocol=mode)
             listener = await self._network.listen(str(settings.auth.listen), door.serve)
             stack.push_async_callback(listener.close, 0.0)
             self.address = _dialable(listener.address)

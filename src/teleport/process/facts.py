@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,17 @@ def look(proc: Path = Path("/proc")) -> Facts:
         cpus=os.cpu_count() or 1,
         start_time=_started(proc),
     )
+
+
+def outward_address() -> str:
+    """Return the IP address from which this machine reaches others; empty without a network. Asks the routing table
+    and sends nothing: 192.0.2.1 is nobody's (RFC 5737)."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
 
 
 def _started(proc: Path) -> float:

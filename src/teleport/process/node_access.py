@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from teleport.api.client import AuthClient
@@ -15,22 +15,27 @@ from teleport.base.log import logger
 from teleport.net import ssh_settings
 from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey
-from teleport.pki import authority, contexts, keys
+from teleport.pki import authority, contexts, keys, x509
+from teleport.process import facts
 from teleport.process.settings import Settings
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
+from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
 
 log = logger("PROXY")
+
+_REMOTE_KUBE = "remote.kube.proxy.teleport.cluster.local"
+_EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared only
 
 
 @asynccontextmanager
 async def node_access(
     settings: Settings, *, client: AuthClient, registrar: AuthClient, host_uuid: str, network: Network, clock: Clock,
     entropy: Entropy,
-) -> AsyncIterator[Doors]:  # fmt: skip
-    """Yield the doors while the copy of the cluster is kept live.
+) -> AsyncIterator[tuple[Doors, Vouch]]:  # fmt: skip
+    """Yield the doors, and what vouches for clients, while the copy of the cluster is kept live.
 
     `client` acts as the proxy; `registrar` may have certificates made for this host. Keys stay in memory and live
     as long as the process.
@@ -46,11 +51,11 @@ async def node_access(
                 host_uuid=host_uuid, node_name=settings.nodename, roles=("Proxy",),
                 ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
                 tls_public_key=keys.public_pem(key.public_key()),
-                principals=tuple(dict.fromkeys(address.host for address in settings.proxy.public)),
+                principals=names(settings, facts.outward_address),
             )
         )  # fmt: skip
         host_key = HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
-        yield Doors(
+        doors = Doors(
             reach=Reach(cluster=cluster, name=settings.cluster_name, network=network, clock=clock),
             cluster=cluster, name=settings.cluster_name, clock=clock, entropy=entropy,
             context=contexts.server_context(
@@ -60,8 +65,20 @@ async def node_access(
             ),
             settings=ssh_settings.options([host_key]),
         )  # fmt: skip
+        certificate = x509.encode(x509.parse(issued.tls_certificate.encode()))
+        yield doors, Vouch(key, certificate, cluster=cluster, name=settings.cluster_name, clock=clock)
     finally:
         await tasks.cancel(following)
+
+
+def names(settings: Settings, outward: Callable[[], str]) -> tuple[str, ...]:
+    """Return the names of the proxy beside those of its host: public addresses, addresses that it listens on, and the
+    name under which the proxy of another cluster is asked for Kubernetes. `outward` tells the machine's own address,
+    for a proxy that listens on every one."""
+    listens = [address.host for address in (settings.proxy.web_listen, settings.proxy_ssh) if address is not None]
+    reached = [outward() if host in _EVERY else host for host in listens]
+    public = [address.host for address in settings.proxy.public]
+    return tuple(dict.fromkeys(name for name in (*public, *reached, _REMOTE_KUBE) if name))
 
 
 def _lost(error: BaseException) -> None:

@@ -10,8 +10,8 @@ UNFINISHED = "restore-unfinished"
 
 
 def check(settings: Settings) -> None:
-    """Raise BadParameter (PROC-NO-SERVICE, PROC-NO-SECOND-FACTOR), NotSupported (PROC-AGENT-ALONE,
-    PROC-SPLIT-PORTS) or Unavailable (PROC-RESTORE-UNFINISHED)."""
+    """Raise BadParameter (PROC-NO-SERVICE, PROC-NO-SECOND-FACTOR), NotSupported (PROC-AGENT-ALONE)
+    or Unavailable (PROC-RESTORE-UNFINISHED)."""
     check_services(settings)
     off = settings.auth.enabled and settings.auth.authentication.required == "off"
     if off and not settings.allow_no_second_factor:
@@ -24,8 +24,6 @@ def check_services(settings: Settings) -> None:
     """The part of `check` that depends on the configuration alone."""
     sections = (("proxy_service", settings.proxy), ("ssh_service", settings.ssh))
     enabled = [name for name, section in sections if section.enabled]
-    if settings.version == "v1" and settings.proxy.enabled:
-        raise NotSupported("PROC-SPLIT-PORTS", source=settings.source)
     if settings.auth.enabled:
         return
     if not enabled:

@@ -18,10 +18,11 @@ from typing import TextIO
 from teleport.base import log
 from teleport.base.disk import Disk, map_errors
 from teleport.base.errors import BadParameter, NotFound
+from teleport.model.address import Address, parse_addr
 from teleport.model.config import teleport_yaml
 from teleport.model.config.auth import AuthSection
 from teleport.model.config.log import LogSection
-from teleport.model.config.proxy import ProxySection
+from teleport.model.config.proxy import SSH_LISTEN, SSH_PORT, ProxySection
 from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_yaml import TeleportYaml
 
@@ -75,6 +76,18 @@ class Settings:
     allow_no_second_factor: bool = False
     """Whether the environment permits `second_factor: off`."""
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def tls_routing(self) -> bool:
+        """Whether the proxy serves everything on its web port; otherwise SSH clients have a port of their own."""
+        mode = self.auth.proxy_listener_mode or ("separate" if self.version == "v1" else "multiplex")
+        return mode == "multiplex"
+
+    @property
+    def proxy_ssh(self) -> Address | None:
+        """The proxy's own port for SSH clients, if there is one."""
+        named = self.proxy.ssh_listen
+        return named if named or self.tls_routing else parse_addr(SSH_LISTEN, SSH_PORT)
 
     @property
     def public_address(self) -> str:

@@ -1,7 +1,8 @@
 """Answers of `/webapi/ping` and `/webapi/find`: addresses and settings that clients and agents start from.
 
-Addresses and keys have the form that the networking guide shows; `dial_timeout` is in nanoseconds. Each
-protocol names the one port that serves all of them, whether or not this build serves the protocol yet.
+Fields, types and their order are those of the networking guide; `dial_timeout` is in nanoseconds. Addresses are the
+configured ones: each protocol names the one port that serves all of them, or with separate ports its own, whether or
+not this build serves the protocol yet. What a client offers and is not served is refused with a TLS alert.
 """
 
 from __future__ import annotations
@@ -13,29 +14,43 @@ from teleport.version import VERSION
 
 DIAL_TIMEOUT = 30.0
 """Seconds the proxy waits for an SSH server."""
+SESSION_TTL = "12h0m0s"
+"""How long a person is signed in at most, unless roles say less."""
+_SEPARATE = {"tunnel": "0.0.0.0:3024", "kube": "0.0.0.0:3026", "mysql": "0.0.0.0:3036"}
+"""Addresses of protocols that have their own where ports are separate."""
 
 
-def settings(*, cluster: str, listen_address: str, public_addresses: Sequence[str]) -> dict[str, Any]:
-    """Return the body of `/webapi/find` for a proxy whose one TLS port serves everything."""
+def settings(
+    *, cluster: str, web_address: str, public_addresses: Sequence[str], ssh_address: str = ""
+) -> dict[str, Any]:
+    """Return the body of `/webapi/find`. Without `ssh_address` one TLS port, the web address, serves everything."""
+    own = {name: address if ssh_address else web_address for name, address in _SEPARATE.items()}
     ssh: dict[str, Any] = {
-        "listen_addr": listen_address,
-        "tunnel_listen_addr": listen_address,
-        "web_listen_addr": listen_address,
+        "listen_addr": ssh_address or web_address,
+        "tunnel_listen_addr": own["tunnel"],
+        "web_listen_addr": web_address,
         "dial_timeout": int(DIAL_TIMEOUT * 1e9),
     }
     if public_addresses:
         ssh["public_addr"] = public_addresses[0]
     return {
         "proxy": {
-            "kube": {"enabled": False, "listen_addr": listen_address},
+            "kube": {"enabled": False, "listen_addr": own["kube"]},
             "ssh": ssh,
-            "db": {"postgres_listen_addr": listen_address, "mysql_listen_addr": listen_address},
-            "tls_routing_enabled": True,
+            "db": {"postgres_listen_addr": web_address, "mysql_listen_addr": own["mysql"]},
+            "tls_routing_enabled": not ssh_address,
         },
         "server_version": VERSION,
         "min_client_version": VERSION,
+        "auto_update": {
+            "tools_version": VERSION, "tools_auto_update": False, "agent_version": VERSION,
+            "agent_auto_update": False, "agent_update_jitter_seconds": 0,
+        },
         "cluster_name": cluster,
-    }
+        "automatic_upgrades": False,
+        "edition": "oss",
+        "fips": False,
+    }  # fmt: skip
 
 
 def auth_settings(*, second_factor: str) -> dict[str, Any]:
@@ -47,4 +62,10 @@ def auth_settings(*, second_factor: str) -> dict[str, Any]:
         "allow_headless": False,
         "local": {"name": ""},
         "private_key_policy": "none",
+        "piv_slot": "",
+        "piv_pin_cache_duration": 0,
+        "device_trust": {"disabled": True, "auto_enroll": False},
+        "has_motd": False,
+        "default_session_ttl": SESSION_TTL,
+        "signature_algorithm_suite": "balanced-v1",
     }

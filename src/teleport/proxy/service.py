@@ -1,4 +1,4 @@
-"""The Proxy Service: one TLS port, and what stands behind each name and protocol on it.
+"""The Proxy Service: one TLS port, perhaps one for SSH beside it, and what stands behind each name and protocol on it.
 
 Connections for the Auth Service are passed on unopened, so that client and Auth Service prove their
 certificates to each other; those for nodes go to `proxy.ssh`; everything else is the web application's, which
@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
-from teleport.base.errors import TeleportError
+from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.net import tls
+from teleport.net.listen import Listener
 from teleport.net.network import Network
+from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.net.relay import Relay
-from teleport.net.router import PlainRoute, Route, RoutedStream, Router
+from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, Router, refuse
 from teleport.net.stream import Stream
 from teleport.proxy.ssh import Doors
+from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
 from teleport.wire.tls_hello import ClientHello
 
@@ -25,6 +29,9 @@ log = logger("PROXY")
 
 GRACE = 1.0
 """Seconds that connections get to end by themselves when the service stops: many wait for nothing in particular."""
+WEB_ALPN = ("http/1.1",)
+KUBE_NAMES = ("kube-teleport-proxy-alpn.*", "kube.teleport.cluster.local")
+"""Server names that ask for Kubernetes."""
 AUTH_PREFIX = "teleport-auth@"
 """Beginning of the ALPN name that asks for the Auth Service; the cluster's name follows in hex."""
 
@@ -40,50 +47,87 @@ class ProxyService:
         network: Network,
         address: str,
         auth_address: Callable[[], str],
-        context: ssl.SSLContext,
+        context: Callable[[str], ssl.SSLContext],
         web: Callable[[Stream], Awaitable[None]],
+        headers: ProxyProtocol,
         nodes: Doors | None = None,
+        vouch: Vouch | None = None,
+        ssh_address: str = "",
+        one_port: bool = True,
     ) -> None:
-        """`web` serves a connection whose TLS has been opened with `context`; `nodes` leads to nodes."""
+        """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
+        for; `nodes` leads to nodes. `headers` stand before every connection; with `vouch` the Auth Service learns
+        who the client is. `ssh_address` is a port for SSH alone, empty for none; unless `one_port`, the web port
+        does not take SSH.
+        """
         self._network = network
         self._address = address
         self._auth_address = auth_address
         self._context = context
         self._web = web
         self._nodes = nodes
+        self._headers = headers
+        self._vouch = vouch
+        self._ssh_address = ssh_address
+        self._one_port = one_port
         self._auth_is_down = False
         self.address = ""
         """Where the service listens, once it is ready."""
-
-    def use(self, context: ssl.SSLContext) -> None:
-        """Open connections that come from now on with `context`, for example with a renewed certificate."""
-        self._context = context
+        self.ssh_address = ""
+        """Where SSH alone is served, once the service is ready; empty without such a port."""
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
-        routes, plain = [Route("auth", self._pass_to_auth, alpn=(f"{AUTH_PREFIX}*",))], []
+        async with AsyncExitStack() as stack:
+            web = await self._listen(self._address, self._web_router(), stack)
+            self.address = web.address
+            log.info("Proxy Service is listening", address=self.address)
+            if self._ssh_address:
+                ssh = await self._listen(self._ssh_address, Router((), plain=self._ssh()), stack)
+                self.ssh_address = ssh.address
+                log.info("Proxy Service is listening for SSH", address=self.ssh_address)
+            ready()
+            await web.serve_forever()
+
+    def _web_router(self) -> Router:
+        routes = [
+            Route("kube", self._no_kube, server_name=KUBE_NAMES),
+            Route("auth", self._pass_to_auth, alpn=(f"{AUTH_PREFIX}*",)),
+            Route("web", self._serve_web, alpn=WEB_ALPN),
+        ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
-            plain.append(PlainRoute("ssh", self._nodes.serve_ssh, start=b"SSH-"))
-        router = Router(routes, plain=plain, default=self._serve_web)
+        return Router(routes, plain=self._ssh() if self._one_port else (), default=self._serve_web)
 
-        async def serve(stream: Stream) -> None:
+    def _ssh(self) -> tuple[PlainRoute, ...]:
+        return (PlainRoute("ssh", self._nodes.serve_ssh, start=b"SSH-"),) if self._nodes is not None else ()
+
+    async def _listen(self, address: str, router: Router, stack: AsyncExitStack) -> Listener:
+        serve = self._headers.before(router)
+
+        async def handle(stream: Stream) -> None:
             try:
-                await router(stream)
+                await serve(stream)
             except TeleportError as error:
                 log.debug("A connection was not served", peer=stream.peer.address, error=error)
 
-        listener = await self._network.listen(self._address, serve)
-        try:
-            self.address = listener.address
-            log.info("Proxy Service is listening", address=self.address)
-            ready()
-            await listener.serve_forever()
-        finally:
-            await listener.close(GRACE)
+        listener = await self._network.listen(address, handle)
+        stack.push_async_callback(listener.close, GRACE)
+        return listener
+
+    async def _no_kube(self, stream: RoutedStream, hello: ClientHello) -> None:
+        await refuse(stream, UNRECOGNIZED_NAME)
+        raise Unavailable("PROXY-NO-KUBE", name=ascii(hello.server_name[:80]))
 
     async def _pass_to_auth(self, stream: RoutedStream, hello: ClientHello) -> None:
-        await Relay(stream, await self._dial_auth()).run()
+        auth = await self._dial_auth()
+        try:
+            if self._vouch is not None:
+                await auth.write(self._vouch.introduce(stream, auth))
+        except BaseException:
+            await auth.close()
+            raise
+        await Relay(stream, auth).run()
 
     async def _dial_auth(self) -> Stream:
         """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""
@@ -101,7 +145,7 @@ class ProxyService:
         return auth
 
     async def _serve_web(self, stream: RoutedStream, hello: ClientHello) -> None:
-        opened = await tls.server_handshake(stream, self._context, server_name=hello.server_name)
+        opened = await tls.server_handshake(stream, self._context(hello.server_name), server_name=hello.server_name)
         try:
             await self._web(opened)
         finally:

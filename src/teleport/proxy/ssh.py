@@ -88,7 +88,7 @@ class Doors:
     def _identify(self, peer: Peer) -> Identity:
         return check_x509(
             peer.certificate, authorities=self.cluster.authorities(), now=self._clock.now(),
-            source_ip=peer.address.rpartition(":")[0].strip("[]"), cluster=self._name,
+            source_ip=peer.proven_ip, cluster=self._name,
         )  # fmt: skip
 
     async def serve_ssh(self, stream: RoutedStream) -> None:

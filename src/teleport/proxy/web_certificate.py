@@ -23,11 +23,14 @@ from teleport.pki import keys
 
 log = logger("PROXY")
 
+Pair = tuple[str, str]
+"""A certificate, with what follows up to its authority, and its key (PEM)."""
+
 LIFETIME = dt.timedelta(days=365)
 RENEW_BEFORE = dt.timedelta(days=30)
 
 
-def self_signed(data_dir: str, names: Sequence[str], *, disk: Disk, clock: Clock, entropy: Entropy) -> tuple[str, str]:
+def self_signed(data_dir: str, names: Sequence[str], *, disk: Disk, clock: Clock, entropy: Entropy) -> Pair:
     """Return certificate and key (PEM) for `names`; made anew when the stored one ends soon or names others."""
     certificate_path, key_path = f"{data_dir}/webproxy_cert.pem", f"{data_dir}/webproxy_key.pem"
     if disk.exists(certificate_path) and disk.exists(key_path):
@@ -44,12 +47,28 @@ def self_signed(data_dir: str, names: Sequence[str], *, disk: Disk, clock: Clock
     return certificate, key
 
 
-def configured(certificate_file: str, key_file: str, disk: Disk) -> tuple[str, str]:
+def configured(certificate_file: str, key_file: str, disk: Disk) -> Pair:
     """Return a configured pair (PEM). Raises BadParameter (PROXY-KEYPAIR) and DISK-* errors."""
     certificate, key = _text(certificate_file, disk), _text(key_file, disk)
     if "BEGIN CERTIFICATE" not in certificate or "PRIVATE KEY" not in key:
         raise BadParameter("PROXY-KEYPAIR", certificate=certificate_file, key=key_file)
     return certificate, key
+
+
+def names(certificate: str) -> tuple[str, ...]:
+    """Return the DNS names of the first certificate (PEM), in lower case; none if there are none."""
+    try:
+        parsed = x509.load_pem_x509_certificate(certificate.encode())
+        found = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ()
+    return tuple(name.lower() for name in found.get_values_for_type(x509.DNSName))
+
+
+def covers(names: Sequence[str], server_name: str) -> bool:
+    """Say whether one of the names is the one asked for; `*.` stands for one label (RFC 9525, section 6.3)."""
+    asked = server_name.lower()
+    return bool(asked) and (asked in names or f"*.{asked.partition('.')[2]}" in names)
 
 
 def _text(path: str, disk: Disk) -> str:
@@ -68,7 +87,7 @@ def _fits(certificate: str, key: bytes, names: Sequence[str], now: dt.datetime) 
     return own and list(have) == wanted and parsed.not_valid_after_utc - now > RENEW_BEFORE
 
 
-def _make(names: Sequence[str], now: dt.datetime, entropy: Entropy) -> tuple[str, str]:
+def _make(names: Sequence[str], now: dt.datetime, entropy: Entropy) -> Pair:
     key = keys.make_p256(entropy)
     subject = x509.Name(
         [

@@ -37,7 +37,7 @@ def routes() -> list[web.RouteDef]:
 
 async def find(request: web.Request) -> web.Response:
     """Addresses and settings that agents and bots need before they hold a certificate."""
-    return web.json_response(dict(request.app[SITE].settings))
+    return web.json_response({"auth": {}, **request.app[SITE].settings})
 
 
 async def ping(request: web.Request) -> web.Response:

@@ -288,6 +288,7 @@ def test_a_client_does_not_wait_longer_than_it_says() -> None:
             with pytest.raises(errors.TimedOut) as caught:
                 await wire.channel.unary(ECHO, status_pb2.PingReply())
             assert caught.value.code == "API-DEADLINE"
+            assert caught.value.what.startswith("https://teleport.cluster.local/")
 
     asyncio.run(story())
 
@@ -316,6 +317,7 @@ def test_a_server_that_is_not_there_is_named() -> None:
             await channel.unary(ECHO, status_pb2.PingReply())
         assert caught.value.code == "API-UNAVAILABLE"
         assert "refused" in caught.value.what
+        assert f"https://teleport.cluster.local{ECHO.path}: " in caught.value.what  # S0-33
 
     asyncio.run(story())
 

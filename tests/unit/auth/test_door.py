@@ -134,9 +134,10 @@ def test_strangers_cannot_fill_the_audit_log() -> None:
 def test_a_source_without_a_certificate_has_few_connections() -> None:
     async def story(door: OpenDoor) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            for _ in range(2):  # two that say nothing, and one that is nobody
+            for _ in range(2):  # two that do not go on, and one that is nobody
                 silent = await door.network.dial(door.address)
                 stack.push_async_callback(silent.close)
+                await silent.write(b"\x16\x03\x01")
             nobody = door.client(None)
             await nobody.ping()
             assert await code_of(door.client(None).ping()) in {"NET-TLS-EOF", "NET-RESET"}
@@ -146,6 +147,19 @@ def test_a_source_without_a_certificate_has_few_connections() -> None:
         await until_answered(lambda: door.client(None))
 
     through(story, Limits(strangers=3))
+
+
+def test_a_sender_who_says_nothing_has_few_connections() -> None:
+    async def story(door: OpenDoor) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for _ in range(2):
+                silent = await door.network.dial(door.address)
+                stack.push_async_callback(silent.close)
+            assert await code_of(door.client(None).ping()) in {"NET-TLS-EOF", "NET-RESET"}
+            assert "(API-CONNECTIONS)" in (await refusals(door.cluster))[0]["error"]
+        await until_answered(lambda: door.client(None))
+
+    through(story, Limits(arriving=2))
 
 
 async def until_answered(make: Callable[[], AuthClient]) -> None:

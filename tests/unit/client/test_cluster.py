@@ -138,3 +138,54 @@ def test_missing_and_damaged_files_are_told(cluster, file, content):
 
 def test_protocol_says_which_cluster_is_meant():
     assert auth_protocol("a.b") == "teleport-auth@612e62"
+
+
+def attempts(cluster, *servers):
+    """Ask servers: `True` is one of the cluster, `False` hangs up. Return how many were greeted, and the error."""
+    home, profile = signed_in(cluster, "127.0.0.1:1")
+    context = server_context(cluster)
+
+    async def story():
+        greeted = []
+
+        async def serve(stream):
+            opened = await tls.server_handshake(stream, context)
+            greeted.append(opened.peer)
+            await opened.close()
+
+        async def silent(stream):
+            await stream.close()
+
+        network = SystemNetwork(timeout=5)
+        good, bad = await network.listen("127.0.0.1:0", serve), await network.listen("127.0.0.1:0", silent)
+        addresses = {True: good.address, False: bad.address}
+        try:
+            listed = [addresses[server] if isinstance(server, bool) else server for server in servers]
+            async with connect(home, profile, network, listed) as client:
+                with pytest.raises(TeleportError) as caught:
+                    await client.ping()
+        finally:
+            await good.close()
+            await bad.close()
+        return len(greeted), caught.value
+
+    return asyncio.run(story())
+
+
+def test_s0_34_servers_are_tried_in_their_order_until_one_answers(cluster):
+    """S0-34: a port where nobody listens, one that hangs up, and one of the cluster."""
+    greeted, error = attempts(cluster, "127.0.0.1:1", False, True)
+    assert (greeted, error.code) == (1, "API-UNAVAILABLE")  # the test's server ends there
+
+
+def test_s0_34_the_error_lists_every_attempt(cluster):
+    greeted, error = attempts(cluster, "127.0.0.1:1", False)
+    assert (greeted, error.code) == (0, "CLIENT-NO-SERVER")
+    assert "127.0.0.1:1: " in error.what
+    assert "(NET-REFUSED); 127.0.0.1:" in error.what
+    assert error.what.count("(NET-") == 2
+
+
+def test_one_server_is_named_by_its_own_error(cluster):
+    _, error = attempts(cluster, "127.0.0.1:1")
+    assert error.code == "NET-REFUSED"

@@ -63,7 +63,6 @@ class Board:
         ("p.example", ["teleport-reversetunnelv2", "teleport-reversetunnel"], "tunnel"),
         ("p.example", ["h2", "teleport-reversetunnel"], "web"),
         ("p.example", [], "default"),
-        (None, ["unknown"], "default"),
     ],
 )
 @every_carrier
@@ -213,7 +212,7 @@ def test_routed_connections_open_tls_on_every_carrier() -> None:
         await tls.write(f"{tls.peer.alpn} for {tls.peer.server_name}".encode())
         await tls.close()
 
-    router = Router([], default=hello)
+    router = Router([Route("h2", hello, alpn=("h2",))])
 
     async def ask(stream: Stream) -> bytes:
         tls = await client_handshake(stream, authority().client(alpn=["h2"]), server_name=NAME)

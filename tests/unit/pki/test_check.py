@@ -195,7 +195,7 @@ def test_source_address(pinned: str, source: str, accepted: bool) -> None:
 def test_source_address_over_a_socketpair_is_refused() -> None:
     blob = HOME.ssh(HOME.identity(pinned_ip="10.0.0.9"), KEY).blob
     text = refused("PKI-SOURCE-ADDRESS", user, blob, source_ip="", kind=AccessDenied)
-    assert "without an IP address" in text
+    assert "without a proven IP address" in text
     assert user(USER.blob, source_ip="")
 
 

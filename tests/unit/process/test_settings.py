@@ -10,7 +10,8 @@ from teleport.base import log
 from teleport.base.disk import MemoryDisk
 from teleport.base.errors import BadParameter, NotFound, TeleportError
 from teleport.model.config.log import LogFormat, LogSection
-from teleport.process.settings import DEFAULT_CONFIG, LogSettings, find_config
+from teleport.model.config.teleport_yaml import load
+from teleport.process.settings import DEFAULT_CONFIG, LogSettings, find_config, make
 
 NAMED = "version: v3\nteleport: {nodename: %s}\n"
 
@@ -149,3 +150,23 @@ def test_log_file_that_cannot_be_opened_is_named(tmp_path):
     with pytest.raises(NotFound) as caught:
         applied(LogSection(output=str(tmp_path / "no" / "folder.log")))
     assert "folder.log" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("text", "one_port", "ssh"),
+    [
+        ("version: v3", True, None),
+        ("version: v2", True, None),
+        ("", True, None),
+        ("version: v1", False, "0.0.0.0:3023"),
+        ("version: v1\nauth_service: {proxy_listener_mode: multiplex}", True, None),
+        ("version: v3\nauth_service: {proxy_listener_mode: separate}", False, "0.0.0.0:3023"),
+        ("version: v1\nproxy_service: {listen_addr: '127.0.0.1:5'}", False, "127.0.0.1:5"),
+        ("version: v3\nproxy_service: {listen_addr: 127.0.0.1}", True, "127.0.0.1:3023"),
+    ],
+)
+def test_ports_are_separate_where_the_version_or_the_mode_says_so(text, one_port, ssh):
+    """S3-23, S0-41: a port that is named is open in any case."""
+    found = make(load(text, "t"), "t")
+    assert found.tls_routing is one_port
+    assert (str(found.proxy_ssh) if found.proxy_ssh else None) == ssh

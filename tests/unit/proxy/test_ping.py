@@ -16,7 +16,7 @@ EXAMPLE = {
 
 
 def found(*public):
-    return ping.settings(cluster="c.example", listen_address="0.0.0.0:3080", public_addresses=public)
+    return ping.settings(cluster="c.example", web_address="0.0.0.0:3080", public_addresses=public)
 
 
 def test_proxy_is_the_one_of_the_example():
@@ -38,3 +38,25 @@ def test_versions_and_name():
 def test_what_a_person_needs_to_sign_in():
     auth = ping.auth_settings(second_factor="otp")
     assert (auth["type"], auth["second_factor"], auth["allow_passwordless"]) == ("local", "otp", False)
+
+
+def test_with_separate_ports_each_protocol_has_its_own():
+    proxy = ping.settings(
+        cluster="c.example", web_address="0.0.0.0:443", ssh_address="0.0.0.0:5", public_addresses=()
+    )["proxy"]  # fmt: skip
+    assert proxy == {
+        "kube": {"enabled": False, "listen_addr": "0.0.0.0:3026"},
+        "ssh": {
+            "listen_addr": "0.0.0.0:5", "tunnel_listen_addr": "0.0.0.0:3024", "web_listen_addr": "0.0.0.0:443",
+            "dial_timeout": 30000000000,
+        },
+        "db": {"postgres_listen_addr": "0.0.0.0:443", "mysql_listen_addr": "0.0.0.0:3036"},
+        "tls_routing_enabled": False,
+    }  # fmt: skip
+
+
+def test_every_field_that_is_always_there():
+    assert {"auto_update", "automatic_upgrades", "edition", "fips"} <= set(found())
+    assert {"device_trust", "has_motd", "default_session_ttl", "piv_slot", "piv_pin_cache_duration"} <= set(
+        ping.auth_settings(second_factor="otp")
+    )

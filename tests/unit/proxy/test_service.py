@@ -9,14 +9,17 @@ import pytest
 
 from teleport.base import log as base_log
 from teleport.base import tasks
+from teleport.base.clock import SystemClock
 from teleport.base.entropy import SeededEntropy
 from teleport.net.memory_network import MemoryNetwork
 from teleport.net.network import SystemNetwork
+from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.proxy.service import AUTH_PREFIX, ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
 from tests.support import tls, virtual_loop
 from tests.support.web_site import AUTH_SETTINGS, SETTINGS
+from tests.unit.wire.test_tls_hello import openssl_hello
 
 AUTH = AUTH_PREFIX + b"c.example".hex()
 
@@ -30,7 +33,7 @@ def _level():
 
 
 @contextlib.asynccontextmanager
-async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=None):
+async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=None, **more):
     """Run a Proxy Service with the real web application."""
     application = app.build(
         accounts=None, entropy=SeededEntropy(1), cluster="c.example", public_address="p:1", settings=SETTINGS,
@@ -39,7 +42,8 @@ async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=N
     async with WebServer(application) as web:
         service = ProxyService(
             network=network, address=address, auth_address=lambda: auth, web=web.serve,
-            context=context or tls.authority().server(alpn=("http/1.1",)),
+            context=lambda _: context or tls.authority().server(alpn=("http/1.1",)),
+            headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")), **more,
         )  # fmt: skip
         ready, failures = asyncio.Event(), []
         task = tasks.spawn(service.run(ready.set), name="proxy", on_error=failures.append)
@@ -96,7 +100,7 @@ def run(story):
     asyncio.run(body())
 
 
-@pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("h2", "http/1.1"), ("unknown",)])
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("h2", "http/1.1"), ("unknown", "http/1.1")])
 def test_web_is_served_over_tls(alpn):
     async def story():
         async with proxy(SystemNetwork()) as service:
@@ -150,12 +154,13 @@ def test_connections_for_the_auth_service_are_passed_on_unopened():
 
 
 def test_name_of_the_protocol_must_be_whole():
-    """What only resembles the name for the Auth Service is web."""
+    """What only resembles the name for the Auth Service is nobody's."""
 
     async def story():
         async with proxy(SystemNetwork()) as service:
             for name in ("teleport-auth", "teleport-auth-", "xteleport-auth@"):
-                assert (await asyncio.to_thread(get, service.address, "/", name))[0] == 200
+                with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+                    await open_tls(service.address, name)
 
     run(story)
 
@@ -187,13 +192,49 @@ def test_log_tells_once_that_the_auth_service_is_gone_and_once_that_it_is_back(c
     ]
 
 
-def test_new_certificate_is_for_new_connections():
+def test_the_certificate_is_chosen_for_each_connection_by_its_name():
+    asked, other = [], tls.Authority("other")
+
+    def choose(name):
+        asked.append(name)
+        return tls.authority().server(pem=other.issue())
+
+    async def story():
+        network, web = SystemNetwork(), []
+        service = ProxyService(
+            network=network, address="127.0.0.1:0", auth_address=str, web=web.append, context=choose,
+            headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")),
+        )  # fmt: skip
+        ready = asyncio.Event()
+        task = tasks.spawn(service.run(ready.set), name="proxy", on_error=web.append)
+        await ready.wait()
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await asyncio.to_thread(get, service.address, "/")
+        await tasks.cancel(task)
+        assert (asked, web) == ([""], [])  # an address is no name that TLS could ask for
+
+    run(story)
+
+
+@pytest.mark.parametrize("name", ["teleport-reversetunnel", "teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
+def test_s3_25_a_protocol_that_is_not_served_is_refused_with_its_alert(name):
+    """S3-25: what the port serves can be found out by asking; nothing is answered by the web server instead."""
+
     async def story():
         async with proxy(SystemNetwork()) as service:
-            other = tls.Authority("other")
-            service.use(tls.authority().server(pem=other.issue()))
-            with pytest.raises(ssl.SSLCertVerificationError):
-                await asyncio.to_thread(get, service.address, "/")
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+                await open_tls(service.address, name)
+
+    run(story)
+
+
+@pytest.mark.parametrize("name", ["kube-teleport-proxy-alpn.proxy.example.com", "kube.teleport.cluster.local"])
+def test_kubernetes_is_refused_as_long_as_it_is_not_served(name):
+    async def story():
+        async with proxy(SystemNetwork()) as service:
+            host, port = service.address.split(":")
+            with pytest.raises(ssl.SSLError, match=r"(?i)unrecognized.name"):
+                await asyncio.open_connection(host, int(port), ssl=client_context("http/1.1"), server_hostname=name)
 
     run(story)
 
@@ -225,3 +266,54 @@ def test_client_that_says_nothing_more_is_cut(start):
             return asyncio.get_running_loop().time()
 
     assert virtual_loop.run(story()) == 10
+
+
+async def first_bytes(address, data):
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    try:
+        return await reader.read(8)
+    finally:
+        writer.close()
+
+
+def test_the_auth_service_is_told_who_the_client_is_before_anything_else():
+    seen = []
+
+    class Vouching:
+        def introduce(self, client, target):
+            return f"{client.peer.address} to {target.peer.address}\n".encode()
+
+    async def auth(stream):
+        seen.append(await stream.read())
+
+    async def story():
+        network = SystemNetwork()
+        listener = await network.listen("127.0.0.1:0", auth)
+        async with proxy(network, auth=listener.address, vouch=Vouching()) as service:
+            header = b"PROXY TCP4 203.0.113.9 10.0.0.1 5001 3080\r\n"
+            await first_bytes(service.address, header + openssl_hello("x", [AUTH]))
+        await listener.close()
+        assert seen[0].startswith(f"203.0.113.9:0 to {listener.address}\n".encode())
+
+    run(story)
+
+
+def test_a_port_for_ssh_alone():
+    class Nodes:
+        async def serve_ssh(self, stream):
+            await stream.write(b"SSH-2.0-")
+
+        serve_tls = None
+
+    async def story():
+        more = {"nodes": Nodes(), "ssh_address": "127.0.0.1:0", "one_port": False}
+        async with proxy(SystemNetwork(), **more) as service:
+            assert service.ssh_address not in ("", service.address)
+            assert await first_bytes(service.ssh_address, b"SSH-2.0-x\r\n") == b"SSH-2.0-"
+            assert await ask_plain(service.address, b"SSH-2.0-x\r\n") == b""
+            with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
+                await open_tls(service.ssh_address)
+
+    run(story)

@@ -11,7 +11,7 @@ from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import BadParameter, NotFound
 from teleport.pki import contexts, keys
-from teleport.proxy.web_certificate import LIFETIME, RENEW_BEFORE, configured, self_signed
+from teleport.proxy.web_certificate import LIFETIME, RENEW_BEFORE, configured, covers, names, self_signed
 from tests.support import tls
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -140,3 +140,19 @@ def test_configured_files_of_another_form_are_named(place, content):
 def test_configured_files_that_are_missing(place):
     with pytest.raises(NotFound):
         configured("/c.pem", "/k.pem", place.disk)
+
+
+def test_names_of_a_certificate():
+    assert names(tls.authority().issue("A.example.com").decode()) == ("a.example.com",)
+    assert names("nothing") == names("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n") == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "covered"),
+    [
+        ("a.example.com", True), ("A.Example.Com", True), ("b.w.example.com", True), ("w.example.com", False),
+        ("c.b.w.example.com", False), ("", False), ("example.com", False),
+    ],
+)  # fmt: skip
+def test_a_star_stands_for_one_label(asked, covered):
+    assert covers(("a.example.com", "*.w.example.com"), asked) is covered

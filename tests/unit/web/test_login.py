@@ -31,7 +31,7 @@ def test_ping_and_find_have_the_documented_fields():
         assert ping["proxy"]["ssh"]["dial_timeout"] == 30_000_000_000
         assert ping["cluster_name"] == CLUSTER
         assert {"type", "second_factor", "local", "private_key_policy"} <= set(ping["auth"])
-        assert find == {name: value for name, value in ping.items() if name != "auth"}
+        assert find == {**ping, "auth": {}}
 
     web_site.run(story)
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -21,17 +21,37 @@ from teleport.base.disk import SystemDisk
 from teleport.base.errors import NotAuthenticated, NotFound, Unavailable
 from teleport.client.cluster import connect
 from teleport.client.profile import Home
+from teleport.model.address import parse_addr
+from teleport.model.config.auth import AUTH_PORT
 from teleport.model.resource import KindInfo
 from teleport.net.network import SystemNetwork
 from teleport.process.settings import DEFAULT_CONFIG, find_config
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
-config_option = click.option(
+_SERVERS = f"{__name__}.servers"
+"""Where click keeps the addresses of `--auth-server` while a command runs."""
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> None:
+    """Keep `host:port` of each address; without a port it is an Auth Service's."""
+    context.meta[_SERVERS] = tuple(str(parse_addr(text, AUTH_PORT)) for text in value)
+
+
+_config = click.option(
     "-c", "--config", "config", default=None, metavar="FILE",
     help=f"Configuration of the auth host [{DEFAULT_CONFIG}; TELEPORT_CONFIG_FILE].",
 )  # fmt: skip
-"""Every command takes it: it says which cluster on this machine is meant."""
+_auth_server = click.option(
+    "--auth-server", multiple=True, metavar="HOST:PORT", expose_value=False, callback=_remember,
+    help="Auth Service or proxy to use, with your sign-in; several are tried in their order.",
+)  # fmt: skip
+
+
+def config_option(command: F) -> F:
+    """Give a command the options that say which cluster is meant: every one takes them."""
+    return _auth_server(_config(command))
 
 
 def call(config: str | None, work: Callable[[AuthClient], Awaitable[T]]) -> T:
@@ -46,7 +66,8 @@ def call(config: str | None, work: Callable[[AuthClient], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def _client(config: str | None) -> AsyncIterator[AuthClient]:
-    socket = _admin_socket(config)
+    servers = click.get_current_context().meta.get(_SERVERS, ())
+    socket = None if servers else _admin_socket(config)
     network = SystemNetwork()
     if socket is not None:
         async with AuthClient(over_stream(lambda: network.dial(f"unix:{socket}"))) as client:
@@ -61,7 +82,7 @@ async def _client(config: str | None) -> AsyncIterator[AuthClient]:
         raise NotAuthenticated(
             "CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=profile.valid_until.isoformat()
         )
-    async with connect(home, profile, network) as client:
+    async with connect(home, profile, network, servers) as client:
         yield client
 
 

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 from teleport.base.errors import BadParameter, NotSupported
 from teleport.base.struct import Duration, Switch
 from teleport.model.address import Address, parse_addr
-from teleport.model.config.section import ON, Fault, Section, ServiceSection, trying
+from teleport.model.config.section import ON, Fault, Section, ServiceSection, proxy_mode, trying, unknown
 from teleport.model.later import Later, Unacted, UnactedSwitch
 from teleport.model.naming import check_cluster_name
 
 AUTH_PORT = 3025
 LISTEN = f"0.0.0.0:{AUTH_PORT}"
+LISTENER_MODES = ("multiplex", "separate")
 
 IDLE = Duration(600)
 _SECOND_FACTOR = {"otp": True, "off": True, "webauthn": False, "on": False, "optional": False}
@@ -95,8 +96,13 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     """Fixed by the first start; empty: the host's name."""
     authentication: Authentication = Authentication()
 
+    proxy_protocol: bool | str = ""
+    """Whether a load balancer says who its clients are: `on`, `off`; empty: nobody has said."""
+    proxy_listener_mode: str = ""
+    """`multiplex`: one port for all that the proxy serves; `separate`: ports of their own. Empty: as the file's version
+    says."""
+
     public_addr: Unacted = None
-    proxy_protocol: UnactedSwitch = None
     tokens: Unacted = None
     session_recording: UnactedSwitch = None
     proxy_checks_host_keys: Unacted = None
@@ -111,7 +117,6 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     ssh_dial_timeout: Unacted = None
     routing_strategy: Annotated[Any, Later(("unambiguous_match",))] = None
     case_insensitive_routing: UnactedSwitch = None
-    proxy_listener_mode: Unacted = None
     tunnel_strategy: Unacted = None
     message_of_the_day: Unacted = None
     license_file: Unacted = None
@@ -129,6 +134,10 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     def faults(self) -> Iterator[Fault]:
         """Return addresses and names out of grammar, and what authentication says."""
         yield from trying(("listen_addr",), lambda: self.listen)
+        yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
+        if self.proxy_listener_mode not in ("", *LISTENER_MODES):
+            wrong = unknown("listener mode", self.proxy_listener_mode, ", ".join(LISTENER_MODES))
+            yield Fault(("proxy_listener_mode",), wrong)
         if self.cluster_name:
             yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
         if self.web_idle_timeout < 0:

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from teleport.base.errors import BadParameter
-from teleport.base.struct import Struct
+from teleport.base.struct import Duration, Struct
 from teleport.model.address import Address, parse_addr
-from teleport.model.config.section import Fault, OneOrMore, ServiceSection, addresses, trying
+from teleport.model.config.section import Fault, OneOrMore, ServiceSection, addresses, proxy_mode, trying, unknown
 from teleport.model.later import Later, Unacted, UnactedSwitch
 
 WEB_PORT = 3080
 LISTEN = f"0.0.0.0:{WEB_PORT}"
+SSH_PORT = 3023
+SSH_LISTEN = f"0.0.0.0:{SSH_PORT}"
+TUNNEL_LISTEN = "0.0.0.0:3024"
+NEVER = Duration(0)
 
 
 class KeyPair(Struct, frozen=True, kw_only=True):
@@ -28,10 +32,17 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     web_listen_addr: str = LISTEN
     public_addr: OneOrMore = ()
     https_keypairs: tuple[KeyPair, ...] = ()
-    """Certificates of the web address; none: one that the process makes and signs itself."""
+    """Certificates of the web address; none: one that the process makes and signs itself. Of several, a client gets the
+    first that has the name it asks for, else the first."""
 
-    listen_addr: Unacted = None
-    tunnel_listen_addr: Unacted = None
+    https_keypairs_reload_interval: Duration = NEVER
+    """How often the files are read again; 0: when the process is told to (SIGHUP)."""
+    proxy_protocol: bool | str = ""
+    """Whether a load balancer says who its clients are: `on`, `off`; empty: nobody has said."""
+    listen_addr: str = ""
+    """A port of its own for SSH clients; empty: none, or SSH_LISTEN where the ports are separate."""
+
+    tunnel_listen_addr: Annotated[Any, Later((TUNNEL_LISTEN,))] = None
     peer_listen_addr: Unacted = None
     peer_public_addr: Unacted = None
     ssh_public_addr: Unacted = None
@@ -45,9 +56,7 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     mysql_listen_addr: Unacted = None
     postgres_listen_addr: Unacted = None
     mongo_listen_addr: Unacted = None
-    https_keypairs_reload_interval: Annotated[Any, Later((0, "0s", "0"))] = None
     acme: Unacted = None
-    proxy_protocol: UnactedSwitch = None
     trust_x_forwarded_for: UnactedSwitch = None
     ui: Unacted = None
     idp: Annotated[Any, Later(({"saml": {"enabled": False}},))] = None
@@ -65,9 +74,19 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         """Addresses under which people reach the web server; the first is the one that links carry."""
         return addresses(self.public_addr, self.web_listen.port or WEB_PORT)
 
+    @property
+    def ssh_listen(self) -> Address | None:
+        """Where the file says that SSH clients have a port of their own."""
+        return parse_addr(self.listen_addr, SSH_PORT) if self.listen_addr else None
+
     def faults(self) -> Iterator[Fault]:
         """Return addresses out of grammar and files without a path."""
         yield from trying(("web_listen_addr",), lambda: self.web_listen)
+        yield from trying(("listen_addr",), lambda: self.ssh_listen)
+        yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
+        if self.https_keypairs_reload_interval < 0:
+            wrong = unknown("time", str(self.https_keypairs_reload_interval), "0, 10m, 1h and so on")
+            yield Fault(("https_keypairs_reload_interval",), wrong)
         yield from trying(("public_addr",), addresses, self.public_addr, WEB_PORT)
         for index, pair in enumerate(self.https_keypairs):
             for key, value in (("key_file", pair.key_file), ("cert_file", pair.cert_file)):

@@ -7,9 +7,9 @@ A section reads its own keys and says what is wrong with their values; positions
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from teleport.base.errors import TeleportError
+from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.struct import Struct, Switch
 from teleport.model.address import Address, parse_addr
 from teleport.model.later import Path
@@ -57,3 +57,18 @@ def trying(path: Path, check: Callable[..., Any], *arguments: Any) -> Iterator[F
         check(*arguments)
     except TeleportError as error:
         yield Fault(path, error)
+
+
+def proxy_mode(value: bool | str) -> Literal["on", "off", ""]:
+    """Read `proxy_protocol`, which YAML may take for a boolean; empty is unset. Raises BadParameter (CONFIG-VALUE)."""
+    if value in ("", "unspecified"):
+        return ""
+    try:
+        return "on" if Switch.parse(value) else "off"
+    except BadParameter:
+        raise unknown("PROXY protocol mode", str(value), "on, off, unspecified") from None
+
+
+def unknown(what: str, value: str, known: str) -> BadParameter:
+    """Return the error for a word that is none of those known."""
+    return BadParameter("CONFIG-VALUE", what=what, value=ascii(value[:40]), known=known)

@@ -36,7 +36,7 @@ def test_versions_with_one_port(capsys, version):
     assert data["auth_service"]["cluster_name"] == "teleport.example.com"
 
 
-def test_v1_has_its_shape_and_a_note(capsys, tmp_path):
+def test_v1_has_its_shape(capsys, tmp_path):
     """S0-42: `teleport configure --version=v1 --public-addr=teleport.example.com:443`."""
     assert main("teleport", ["configure", "--version=v1", "--public-addr=teleport.example.com:443"]) == 0
     printed = capsys.readouterr()
@@ -44,11 +44,9 @@ def test_v1_has_its_shape_and_a_note(capsys, tmp_path):
     assert config.version == "v1"
     assert [str(address) for address in config.proxy_service.public] == ["teleport.example.com:443"]
     assert "proxy_listener_mode" not in printed.out
-    assert "PROC-SPLIT-PORTS" in printed.err
+    assert printed.err == ""
     (tmp_path / "t.yaml").write_text(printed.out)
-    for command in (["configure", "--test"], ["start", "-c"]):
-        assert main("teleport", [*command, str(tmp_path / "t.yaml")]) == 1
-        assert "PROC-SPLIT-PORTS" in capsys.readouterr().err
+    assert main("teleport", ["configure", "--test", str(tmp_path / "t.yaml")]) == 0
 
 
 def test_every_other_flag_arrives(capsys):

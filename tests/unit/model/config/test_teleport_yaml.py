@@ -72,6 +72,7 @@ def test_everything_this_build_acts_on() -> None:
 
 
 def test_defaults() -> None:
+    """S3-35: the Auth Service listens on 3025."""
     config = load("", "t.yaml")
     assert config == TeleportYaml() == load("# nothing\n", "t.yaml")
     assert config.teleport.data_dir == "/var/lib/teleport"
@@ -199,6 +200,11 @@ def test_a_flood_of_problems_is_cut() -> None:
         ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
         ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-PROBLEMS", None),
         ("proxy_service:\n  web_listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
+        ("proxy_service:\n  listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
+        ("proxy_service:\n  proxy_protocol: maybe\n", "CONFIG-VALUE", "2:3"),
+        ("auth_service:\n  proxy_protocol: maybe\n", "CONFIG-VALUE", "2:3"),
+        ("auth_service:\n  proxy_listener_mode: both\n", "CONFIG-VALUE", "2:3"),
+        ("proxy_service:\n  https_keypairs_reload_interval: -5\n", "CONFIG-VALUE", "2:3"),
         ("proxy_service:\n  public_addr: [a, 'https://b']\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  https_keypairs:\n  - key_file: ''\n    cert_file: /c\n", "CONFIG-PATH", "3:5"),
         ("proxy_service:\n  https_keypairs: [{key_file: /k}]\n", "CONFIG-PROBLEMS", None),
@@ -234,18 +240,18 @@ teleport ["x"]
   auth_token join_params ca_pin auth_server auth_servers proxy_server advertise_ip diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr proxy_protocol tokens session_recording proxy_checks_host_keys client_idle_timeout
+  public_addr tokens session_recording proxy_checks_host_keys client_idle_timeout
   client_idle_timeout_message disconnect_expired_cert keep_alive_interval keep_alive_count_max
-  session_control_timeout ssh_dial_timeout routing_strategy case_insensitive_routing proxy_listener_mode
+  session_control_timeout ssh_dial_timeout routing_strategy case_insensitive_routing
   tunnel_strategy message_of_the_day license_file load_all_cas ca_key_params access_monitoring hosted_plugins
   kubeconfig_file
 auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f disconnect_expired_cert message_of_the_day
 proxy_service {"enabled":true}
-  listen_addr tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
+  tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
   kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kube_listen_addr kubernetes
-  mysql_listen_addr postgres_listen_addr mongo_listen_addr https_keypairs_reload_interval acme proxy_protocol
+  mysql_listen_addr postgres_listen_addr mongo_listen_addr acme
   trust_x_forwarded_for ui idp automatic_upgrades_channels limit cors
 ssh_service true
   permit_user_env port_forwarding ssh_file_copy x11 pam enhanced_recording allow_tcp_forwarding
@@ -282,7 +288,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("auth_service.authentication.signature_algorithm_suite", "balanced-v1"),
     ("auth_service.authentication.device_trust", {"mode": "off"}),
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
-    ("proxy_service.https_keypairs_reload_interval", "0s"), ("proxy_service.idp", {"saml": {"enabled": False}}),
+    ("proxy_service.tunnel_listen_addr", "0.0.0.0:3024"), ("proxy_service.idp", {"saml": {"enabled": False}}),
     ("ssh_service.port_forwarding", False), ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
     ("ssh_service.disable_create_host_user", True), ("app_service", {"enabled": "no", "debug_app": True}),
 ]  # fmt: skip
@@ -322,6 +328,8 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
         "auth_service.authentication.locking_mode", "auth_service.web_idle_timeout",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
-        "proxy_service.https_keypairs", "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
+        "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
+        "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
+        "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "version", "debug_service",
     }  # fmt: skip

@@ -108,4 +108,9 @@ PAGES = {
         why="{host} is the name of {count} nodes: {names}",
         fix="name one by its id: tsh ls -v",
     ),
+    "CLIENT-NO-SERVER": Page(
+        what="none of {count} servers could be reached: {attempts}",
+        why="each of them was tried in its order, and none of them answered as a server of the cluster does",
+        fix="check the addresses: those of Auth Services end in :3025, those of proxies usually in :443 or :3080",
+    ),
 }

@@ -188,4 +188,31 @@ PAGES = {
         why="this port is for signed-in callers only",
         fix="sign in first (`tsh login`), or give an identity file",
     ),
+    "NET-PROXY-OFF": Page(
+        what="external PROXY protocol support is disabled",
+        why="the connection from {address} began with a PROXY header, and `proxy_protocol` is `off`",
+        fix="set `proxy_protocol: on` if a load balancer sends it, or stop the load balancer from sending it",
+    ),
+    "NET-PROXY-MISSING": Page(
+        what="connection from {address} rejected because PROXY protocol is enabled but required PROXY protocol line "
+        "wasn't received",
+        why="`proxy_protocol` is `on`, so that every connection must come through the load balancer",
+        fix="connect to the load balancer; or let it send the header (HAProxy: `send-proxy-v2`)",
+    ),
+    "NET-PROXY-TWICE": Page(
+        what="duplicate {form} PROXY line",
+        why="one header says who the client is; two of a kind contradict each other",
+        fix="let only one of the load balancers in a row send the header",
+    ),
+    "NET-PROXY-ORDER": Page(
+        what="received unsigned PROXY line after already receiving signed PROXY line",
+        why="what follows a proxy's signed header is the client's, which may not say who it is",
+        fix="put load balancers before the proxy, or between it and the Auth Service, but let the proxy speak last",
+    ),
+    "NET-PROXY-UNSET": Page(
+        what="a PROXY header was accepted from {address}, and `proxy_protocol` is not set",
+        why="without the setting anybody may send the header and say any address, so that certificates bound to an "
+        "address are refused on such connections",
+        fix="set `proxy_protocol: on` where a load balancer sends the header, `off` everywhere else",
+    ),
 }

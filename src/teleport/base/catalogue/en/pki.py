@@ -154,4 +154,10 @@ PAGES = {
         why="its key usage does not list it, or it is an authority's own certificate",
         fix="present the certificate that was issued for this purpose",
     ),
+    "PKI-CLIENT-ADDRESS": Page(
+        what="could not verify PROXY signature for connection",
+        why="{problem}",
+        fix="nothing, if a stranger tried it; if a proxy of the cluster did, restart it, so that it gets a certificate",
+        more="A proxy tells the Auth Service for whom it opens a connection, and signs that with its certificate.",
+    ),
 }

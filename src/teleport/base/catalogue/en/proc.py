@@ -33,11 +33,6 @@ PAGES = {
         why="this build runs the Auth, Proxy and SSH Service in one process; agents cannot join from elsewhere yet",
         fix="set `auth_service.enabled: yes` in {source}",
     ),
-    "PROC-SPLIT-PORTS": Page(
-        what="{source}: `version: v1` with the Proxy Service is not supported yet",
-        why="v1 means a listener of its own for each protocol; this build serves all of them on one TLS port",
-        fix="write `version: v3`, or set `proxy_service.enabled: no`",
-    ),
     "PROC-RESTORE-UNFINISHED": Page(
         what="a restore into {path} was interrupted",
         why="the folder holds only a part of the backup; starting would make a new cluster beside it",

@@ -48,4 +48,9 @@ PAGES = {
         why="an unexpected condition; its log has the details",
         fix="try again; if it stays, look at the log of the proxy",
     ),
+    "PROXY-NO-KUBE": Page(
+        what="received kube request but k8 service is disabled",
+        why="a client asked for {name}, the name of the Kubernetes protocol, which this proxy does not serve",
+        fix="use another proxy of the cluster for Kubernetes",
+    ),
 }
