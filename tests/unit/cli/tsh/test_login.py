@@ -107,8 +107,9 @@ def test_status_for_programs(home, output_format, read):
     assert set(found) == {"active", "profiles", "environment"}
     active = found["active"]
     assert set(active) == {
-        "profile_url", "username", "cluster", "roles", "traits", "logins", "kubernetes_enabled", "valid_until",
-        "extensions",
+        "profile_url", "username", "active_requests", "cluster", "roles", "traits", "logins", "kubernetes_enabled",
+        "kubernetes_cluster", "kubernetes_users", "kubernetes_groups", "databases", "valid_until", "extensions",
+        "critical_options", "allowed_resources",
     }  # fmt: skip
     assert (active["username"], active["roles"]) == ("alice", ["access", "editor"])
     assert (active["traits"], active["extensions"]) == ({"logins": ["alice"]}, ["permit-pty"])
