@@ -26,7 +26,9 @@ COMMANDS: dict[str, str] = {
 }
 """Command words and the `module:function` that serves them."""
 
-GLOBALS: dict[str, bool] = {"-c": True, "--config": True}
+GLOBALS: dict[str, bool] = {
+    "-c": True, "--config": True, "-i": True, "--identity": True, "--auth-server": True,
+}  # fmt: skip
 """Options that may stand before the command word, and whether a value follows."""
 
 EXAMPLES = (

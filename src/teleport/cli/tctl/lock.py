@@ -9,7 +9,7 @@ import click
 from teleport.base.clock import SystemClock
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration
-from teleport.cli.tctl.session import call, config_option
+from teleport.cli.tctl.session import Where, call, where_options
 from teleport.model import resource
 
 
@@ -21,7 +21,7 @@ from teleport.model import resource
 @click.option("--message", default="", help="Shown to those whom the lock refuses.")
 @click.option("--expires", default="", help="End of the lock, RFC 3339.")
 @click.option("--ttl", default="", help="Length of the lock, for example 2h.")
-@config_option
+@where_options
 def lock(
     user: str | None,
     role: str | None,
@@ -30,7 +30,7 @@ def lock(
     message: str,
     expires: str,
     ttl: str,
-    config: str | None,
+    where: Where,
 ) -> None:
     """Create a lock. All targets that are named must match.
 
@@ -49,5 +49,5 @@ def lock(
     if expires:
         spec["expires"] = expires
     wanted = resource.load({"kind": "lock", "version": "v2", "spec": spec})
-    created = call(config, lambda client: client.create(wanted))
+    created = call(where, lambda client: client.create(wanted))
     click.echo(f'Created a lock with name "{created.name}".')

@@ -13,7 +13,7 @@ from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.struct import Duration
 from teleport.base.text import table
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, collect, config_option, public_address
+from teleport.cli.tctl.session import Where, call, collect, public_address, where_options
 from teleport.model import resource
 
 SHARE = """NOTE: Make sure {proxy} points at a Teleport proxy which users can access."""
@@ -33,14 +33,14 @@ def _ttl(_context: click.Context, _option: click.Parameter, value: str | None) -
 @click.option("--logins", callback=_words, help="Logins of hosts: the trait {{internal.logins}}.")
 @click.option("--ttl", callback=_ttl, help="How long the link is valid [1h, at most 48h].")
 @format_option
-@config_option
+@where_options
 def add(
     account: str,
     roles: tuple[str, ...],
     logins: tuple[str, ...] | None,
     ttl: Duration | None,
     output_format: str,
-    config: str | None,
+    where: Where,
 ) -> None:
     """Create a user and print a link to set a password.
 
@@ -65,28 +65,28 @@ def add(
             await client.delete("user", account)  # without a link the user would only be in the way
             raise
 
-    invite = call(config, work)
+    invite = call(where, work)
     text = (
         f'User "{account}" has been created but requires a password. '
         "Share this URL with the user to complete user setup"
     )
-    _print_invite(invite, text, output_format, config)
+    _print_invite(invite, text, output_format, where)
 
 
 @click.command("users reset")
 @click.argument("account")
 @click.option("--ttl", callback=_ttl, help="How long the link is valid [8h, at most 24h].")
 @format_option
-@config_option
-def reset(account: str, ttl: Duration | None, output_format: str, config: str | None) -> None:
+@where_options
+def reset(account: str, ttl: Duration | None, output_format: str, where: Where) -> None:
     """Remove a user's password and print a link to set a new one."""
-    invite = call(config, lambda client: client.create_reset(account, ttl=float(ttl or 0)))
+    invite = call(where, lambda client: client.create_reset(account, ttl=float(ttl or 0)))
     text = f"User {account} has been reset. Share this URL with the user to complete password reset"
-    _print_invite(invite, text, output_format, config)
+    _print_invite(invite, text, output_format, where)
 
 
-def _print_invite(invite: Invite, text: str, output_format: str, config: str | None) -> None:
-    proxy = public_address(config)
+def _print_invite(invite: Invite, text: str, output_format: str, where: Where) -> None:
+    proxy = public_address(where)
     url = f"https://{proxy}{invite.path}"
     if output_format != "text":
         show({"user": invite.user, "url": url, "expires": invite.expires.isoformat()}, output_format)
@@ -103,10 +103,10 @@ def _short(seconds: float) -> str:
 
 @click.command("users ls")
 @format_option
-@config_option
-def ls(output_format: str, config: str | None) -> None:
+@where_options
+def ls(output_format: str, where: Where) -> None:
     """List users."""
-    users = call(config, lambda client: collect(client.list("user")))
+    users = call(where, lambda client: collect(client.list("user")))
     if output_format != "text":
         show([resource.dump(user) for user in users], output_format)
     elif not users:
@@ -120,10 +120,8 @@ def ls(output_format: str, config: str | None) -> None:
 @click.argument("account")
 @click.option("--set-roles", callback=_words, help="Replace the roles.")
 @click.option("--set-logins", callback=_words, help="Replace the logins.")
-@config_option
-def update(
-    account: str, set_roles: tuple[str, ...] | None, set_logins: tuple[str, ...] | None, config: str | None
-) -> None:
+@where_options
+def update(account: str, set_roles: tuple[str, ...] | None, set_logins: tuple[str, ...] | None, where: Where) -> None:
     """Change roles or logins of a user; they count from the next sign-in on."""
     if set_roles is None and set_logins is None:
         raise click.UsageError("Nothing to update: give --set-roles or --set-logins.")
@@ -137,7 +135,7 @@ def update(
             spec.setdefault("traits", {})["logins"] = list(set_logins)
         await client.update(resource.load(changed))
 
-    call(config, work)
+    call(where, work)
     click.echo(f"User {account} has been updated:")
     if set_roles is not None:
         click.echo(f"\tNew roles: {','.join(set_roles)}")
@@ -147,8 +145,8 @@ def update(
 
 @click.command("users rm")
 @click.argument("accounts", metavar="ACCOUNT[,...]")
-@config_option
-def rm(accounts: str, config: str | None) -> None:
+@where_options
+def rm(accounts: str, where: Where) -> None:
     """Delete users."""
     names = [name.strip() for name in accounts.split(",") if name.strip()]
     if not names:
@@ -159,4 +157,4 @@ def rm(accounts: str, config: str | None) -> None:
             await client.delete("user", name)
             click.echo(f'User "{name}" has been deleted')
 
-    call(config, work)
+    call(where, work)

@@ -46,7 +46,7 @@ PAGES = {
     "CLIENT-IDENTITY-PROXY": Page(
         what="no proxy was named to use the identity in {path} at",
         why="an identity file does not say where its cluster is",
-        fix="add --proxy=HOST:PORT, or set TELEPORT_PROXY",
+        fix="add --proxy=HOST:PORT (tctl: --auth-server=HOST:PORT), or set TELEPORT_PROXY",
     ),
     "CLIENT-PROFILE": Page(
         what="the profile {path} cannot be read: {problem}",
