@@ -9,6 +9,8 @@ COMMANDS: dict[str, str] = {
     "audit ls": f"{_HERE}.audit:ls",
     "audit search": f"{_HERE}.audit:search",
     "audit verify": f"{_HERE}.audit:verify",
+    "auth export": f"{_HERE}.export:export",
+    "auth sign": f"{_HERE}.sign:sign",
     "create": f"{_HERE}.resources:create",
     "del": f"{_HERE}.resources:rm",
     "edit": f"{_HERE}.resources:edit",

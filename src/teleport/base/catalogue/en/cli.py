@@ -102,6 +102,31 @@ PAGES = {
         why="both say when the lock ends",
         fix="leave one of them out; with neither, the lock stays until it is removed",
     ),
+    "CLI-SIGN-WHO": Page(
+        what="--user or --host must be specified",
+        why="certificates name exactly one user, or one host",
+        fix="give one of them, for example: tctl auth sign --user=deploy --out=deploy.identity",
+    ),
+    "CLI-SIGN-FORMAT": Page(
+        what="the format {format!r} is not supported yet",
+        why="this build has no access to what the format is for",
+        fix="use one of: {known}",
+    ),
+    "CLI-SIGN-EXISTS": Page(
+        what="{path} exists already and is not overwritten",
+        why="it may hold a key that is still in use",
+        fix="choose another name with --out, or add --overwrite",
+    ),
+    "CLI-EXPORT-KEYS": Page(
+        what="private keys of authorities cannot be exported",
+        why="they are in the signer process, which signs and never gives them away",
+        fix="back up the whole cluster with `teleport backup`; leave --keys out for the public half",
+    ),
+    "CLI-EXPORT-NONE": Page(
+        what="there is nothing to export for {type} with the fingerprint {fingerprint}",
+        why="the cluster has no such authority yet, or no key of it has that fingerprint",
+        fix="see which there are: tctl get cas",
+    ),
     "CLI-BINARY": Page(
         what="standard output is a terminal, and what would be written is not text",
         why="a compressed archive on a terminal helps nobody and may upset the terminal",
