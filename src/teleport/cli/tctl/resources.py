@@ -41,8 +41,10 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
     tctl get users
     tctl get role/dev > dev.yaml
     tctl get roles,locks
+    tctl get all > backup.yaml      # with secrets
     """
     wanted = refs(words)
+    with_secrets = with_secrets or [word.lower() for word in words] == ["all"]
     if output_format != "yaml" and len({ref.info.name for ref in wanted}) > 1:
         raise BadParameter("CLI-MIXED-KINDS")
 

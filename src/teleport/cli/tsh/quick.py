@@ -74,15 +74,14 @@ def chosen_cluster(environment: Mapping[str, str]) -> str:
     return environment.get("TELEPORT_CLUSTER") or environment.get("TELEPORT_SITE", "")
 
 
-def proxy_lines() -> list[str]:
+def signed_in_proxy() -> dict[str, str]:
     """Return what `tsh version` says of the proxy: its version at the last sign-in, and its address."""
     home = Home.from_environment(os.environ, SystemDisk())
     try:
         profile = home.current()
-    except NotFound:
-        return []
-    version = [f"Proxy version: {profile.proxy_version}"] if profile.proxy_version else []
-    return [*version, f"Proxy: {profile.web_proxy_addr}"]
+    except (NotFound, BadParameter):  # nobody is signed in, or a damaged profile, which `tsh status` explains
+        return {}
+    return {"proxy_version": profile.proxy_version, "proxy": profile.web_proxy_addr}
 
 
 def _read(arguments: Sequence[str]) -> tuple[dict[str, str], str] | None:

@@ -127,6 +127,21 @@ PAGES = {
         why="the cluster has no such authority yet, or no key of it has that fingerprint",
         fix="see which there are: tctl get cas",
     ),
+    "CLI-TOKEN-EXISTS": Page(
+        what='failed to create token ("{token}" already exists), please use another name',
+        why="a token is its own name, and names are taken once",
+        fix="leave --value out for a random token, or remove the other first: tctl tokens rm",
+    ),
+    "CLI-TOKEN-TTL": Page(
+        what="a token cannot be valid for {ttl}",
+        why="it would be over before a host could use it",
+        fix="give a length such as --ttl=30m",
+    ),
+    "CLI-COMPLETION": Page(
+        what="completion needs the name of a shell, not {given}",
+        why="each shell reads a script of its own: bash, zsh or fish",
+        fix="for bash: source <({program} completion bash)",
+    ),
     "CLI-BINARY": Page(
         what="standard output is a terminal, and what would be written is not text",
         why="a compressed archive on a terminal helps nobody and may upset the terminal",
