@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from teleport.base.entropy import SeededEntropy
@@ -28,3 +29,8 @@ def data(cluster: authorities.Cluster | None = None, **changes: Any) -> bytes:
     """Return the content of an identity file."""
     cluster = cluster or authorities.cluster()
     return identity_file.write(parts(cluster, **changes), cluster.name)
+
+
+def data_of(parts: IdentityFile, cluster: str, **changes: Any) -> bytes:
+    """Return the content of an identity file of these parts, some of them replaced."""
+    return identity_file.write(dataclasses.replace(parts, **changes), cluster)

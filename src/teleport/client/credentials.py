@@ -23,9 +23,9 @@ CONNECT_TIMEOUT = 10.0
 """Seconds for each port that is tried."""
 _NOT_OURS = frozenset({
     "NET-TLS-UNKNOWN-CA", "NET-TLS-NAME", "NET-TLS-BAD-CERTIFICATE", "NET-TLS-REFUSED-UNKNOWN-CA",
-    "NET-TLS-REFUSED-BAD-CERTIFICATE", "NET-TLS-PROTOCOL",
+    "NET-TLS-REFUSED-BAD-CERTIFICATE", "NET-TLS-PROTOCOL", "API-CERT-UNKNOWN-CA",
 })  # fmt: skip
-"""What a service of another cluster, or none at all, is found out by."""
+"""What shows that one side is of another cluster, or of none."""
 
 
 class Wanted(NamedTuple):
@@ -56,7 +56,7 @@ class Credentials(NamedTuple):
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Say of an identity that its cluster is another one when the peer could not prove that it is the same.
+        """Say of an identity which cluster it is of, when one side could not prove to the other that both are of it.
 
         Raises NotAuthenticated (CLIENT-IDENTITY-FOREIGN) and what the block raises."""
         try:

@@ -103,7 +103,8 @@ def test_another_cluster_is_named_when_an_identity_is_used(environment, file, sa
     with pytest.raises(NotAuthenticated) as caught, found.in_use():
         raise strange
     assert caught.value.code == "CLIENT-IDENTITY-FOREIGN"
-    assert "of the cluster example.com, and p:1 did not prove" in str(caught.value)
+    assert str(caught.value) == f"the identity in {file} cannot be used at p:1"
+    assert "it is of the cluster example.com" in caught.value.why
     for credential, error in ((found._replace(identity=""), strange), (found, BadParameter("CLIENT-NO-PROXY"))):
         with pytest.raises(TeleportError) as caught, credential.in_use():
             raise error

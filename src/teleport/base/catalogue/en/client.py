@@ -39,8 +39,8 @@ PAGES = {
         fix="make a new one: tctl auth sign --user={user} --out={path} --overwrite",
     ),
     "CLIENT-IDENTITY-FOREIGN": Page(
-        what="the identity in {path} is of the cluster {cluster}, and {proxy} did not prove to be a service of it",
-        why="{problem}",
+        what="the identity in {path} cannot be used at {proxy}",
+        why="it is of the cluster {cluster}, and one side did not prove to the other that it belongs there: {problem}",
         fix="name the proxy of {cluster} with --proxy, or use an identity of the cluster that {proxy} belongs to",
     ),
     "CLIENT-IDENTITY-PROXY": Page(
