@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +20,15 @@ from teleport.model import resource
 SHARE = """NOTE: Make sure {proxy} points at a Teleport proxy which users can access."""
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TRAITS = (
+    "logins", "windows_logins", "kubernetes_users", "kubernetes_groups", "db_users", "db_names", "db_roles",
+    "aws_role_arns", "azure_identities", "gcp_service_accounts", "host_user_uid", "host_user_gid",
+)  # fmt: skip
+"""Traits of the reference: roles use them as `{{internal.<name>}}`."""
+
+
 def _words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(word.strip() for word in value.split(",") if word.strip())
 
@@ -27,27 +37,39 @@ def _ttl(_context: click.Context, _option: click.Parameter, value: str | None) -
     return None if value is None else Duration.parse(value)
 
 
+def _trait_options(prefix: str) -> Callable[[F], F]:
+    """Give a command an option for every trait that the reference names: `--logins`, or `--set-logins`."""
+
+    def decorate(function: F) -> F:
+        for trait in reversed(_TRAITS):
+            text = f"Values of the trait {{{{internal.{trait}}}}}, separated by commas."
+            function = click.option(f"{prefix}{trait.replace('_', '-')}", callback=_words, help=text)(function)
+        return function
+
+    return decorate
+
+
 @click.command("users add")
 @click.argument("account")
 @click.option("--roles", callback=_words, required=True, help="Roles, separated by commas.")
-@click.option("--logins", callback=_words, help="Logins of hosts: the trait {{internal.logins}}.")
+@_trait_options("--")
 @click.option("--ttl", callback=_ttl, help="How long the link is valid [1h, at most 48h].")
 @format_option
 @where_options
 def add(
     account: str,
     roles: tuple[str, ...],
-    logins: tuple[str, ...] | None,
     ttl: Duration | None,
     output_format: str,
     where: Where,
+    **given: tuple[str, ...] | None,
 ) -> None:
     """Create a user and print a link to set a password.
 
     \b
     tctl users add alice --roles=access --logins=alice,ubuntu
     """
-    traits = {"logins": list(logins)} if logins else {}
+    traits = {name: list(values) for name, values in given.items() if values}
     user = resource.load(
         {
             "kind": "user",
@@ -119,28 +141,32 @@ def ls(output_format: str, where: Where) -> None:
 @click.command("users update")
 @click.argument("account")
 @click.option("--set-roles", callback=_words, help="Replace the roles.")
-@click.option("--set-logins", callback=_words, help="Replace the logins.")
+@_trait_options("--set-")
 @where_options
-def update(account: str, set_roles: tuple[str, ...] | None, set_logins: tuple[str, ...] | None, where: Where) -> None:
-    """Change roles or logins of a user; they count from the next sign-in on."""
-    if set_roles is None and set_logins is None:
-        raise click.UsageError("Nothing to update: give --set-roles or --set-logins.")
+def update(
+    account: str, set_roles: tuple[str, ...] | None, where: Where, **given: tuple[str, ...] | None
+) -> None:  # fmt: skip
+    """Change roles or traits of a user; they count from the next sign-in on.
+
+    \b
+    tctl users update alice --set-roles=access,auditor --set-logins=alice,root
+    """
+    traits = {name: values for name in _TRAITS if (values := given[f"set_{name}"]) is not None}
+    if set_roles is None and not traits:
+        raise click.UsageError("Nothing to update: give --set-roles, --set-logins or another trait.")
 
     async def work(client: AuthClient) -> None:
         changed = resource.dump(await client.get("user", account))
         spec = changed.setdefault("spec", {})
         if set_roles is not None:
             spec["roles"] = list(set_roles)
-        if set_logins is not None:
-            spec.setdefault("traits", {})["logins"] = list(set_logins)
+        spec["traits"] = {**spec.get("traits", {}), **{name: list(values) for name, values in traits.items()}}
         await client.update(resource.load(changed))
 
     call(where, work)
     click.echo(f"User {account} has been updated:")
-    if set_roles is not None:
-        click.echo(f"\tNew roles: {','.join(set_roles)}")
-    if set_logins is not None:
-        click.echo(f"\tNew logins: {','.join(set_logins)}")
+    for name, values in (traits if set_roles is None else {"roles": set_roles, **traits}).items():
+        click.echo(f"\tNew {name.replace('_', ' ')}: {','.join(values)}")
 
 
 @click.command("users rm")
