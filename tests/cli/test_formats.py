@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
+from collections.abc import Iterator
 
 import click
 import pytest
+import yaml
 
 from teleport.cli.common import FORMATS
+from tests.support import auth_cluster
+from tests.support.admin_host import AdminHost
 
 SHOWING = {
     "can", "env", "explain", "get", "get-log-level", "list", "ls", "readyz", "resolve", "search", "show", "status",
@@ -60,3 +65,47 @@ def test_what_shows_something_takes_every_format(name: str, target: str) -> None
     assert isinstance(options[0].type, click.Choice)
     assert set(FORMATS) <= set(options[0].type.choices)
     assert options[0].name == "output_format"
+
+
+ARGUMENTS = {
+    "access can": ("format-user", "root@format-node"),
+    "access explain": None,
+    "api-resources": (),
+    "audit ls": (),
+    "audit search": ("--type=role.created",),
+    "audit verify": (),
+    "get": ("roles",),
+    "nodes ls": (),
+    "status": (),
+    "tokens ls": (),
+    "users ls": (),
+}
+"""Arguments with which each command of `tctl` shows something on the host below; None where a test of its own does."""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminHost]:
+    async def fill(cluster: auth_cluster.Cluster) -> None:
+        uuid = "00000000-0000-4000-8000-00000000000f"
+        await cluster.client(cluster.host("Node", uuid=uuid)).upsert(auth_cluster.node(uuid, "format-node"))
+        await cluster.admin.create(auth_cluster.user("format-user", "access", logins=("root",)))
+        await cluster.admin.create(auth_cluster.document_of("token", "format-token-1", {"roles": ["Node"]}))
+
+    with AdminHost(tmp_path_factory.mktemp("formats")) as running:
+        running.do(fill)
+        yield running
+
+
+@pytest.mark.parametrize("name", sorted(name.removeprefix("tctl ") for name, _ in SHOWN if name.startswith("tctl ")))
+def test_what_tctl_shows_can_be_read_by_programs(host: AdminHost, name: str) -> None:
+    arguments = ARGUMENTS[name]
+    if arguments is None:
+        return
+    text, as_json, as_yaml = (
+        host.tctl(*name.split(), *arguments, "--format", output_format).out for output_format in FORMATS
+    )
+    assert text.strip()
+    found = json.loads(as_json)
+    documents = list(yaml.safe_load_all(as_yaml))
+    assert found
+    assert documents == (found if isinstance(found, list) else [found])

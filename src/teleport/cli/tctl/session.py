@@ -36,7 +36,7 @@ class Where(NamedTuple):
     identity: str = ""
     """Path of an identity file."""
     address: str = ""
-    """Where to use it."""
+    """Address of the proxy at which the identity or a sign-in is used."""
 
 
 _OPTIONS = (
@@ -47,7 +47,7 @@ _OPTIONS = (
     click.option("-i", "--identity", default="", metavar="FILE", help="Act as the owner of an identity file."),
     click.option(
         "--auth-server", default="", metavar="HOST:PORT",
-        help="With -i: where to use it, the proxy's address [TELEPORT_PROXY].",
+        help="Reach the cluster at this address of its proxy, as -i or your sign-in there.",
     ),
 )  # fmt: skip
 
@@ -97,8 +97,9 @@ def _credentials(where: Where) -> Credentials:
 
 
 def _admin_socket(where: Where) -> Path | None:
-    """Return the socket of the auth service that the configuration names, if one is there and no identity is used."""
-    if where.identity:
+    """Return the socket of the auth service that the configuration names, if one is there; none for a command that
+    names an identity or another place."""
+    if where.identity or where.address:
         return None
     settings = find_config(where.config, os.environ, SystemDisk())
     socket = settings.data_dir / "admin.sock"
