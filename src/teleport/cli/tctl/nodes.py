@@ -16,6 +16,7 @@ from teleport.model.kinds.node import Node
 @click.option("--search", default="", help="Words, separated by commas, that must occur in name or labels.")
 @click.option("--query", default="", help='A predicate, for example \'labels["env"] == "prod"\'.')
 @click.option("-v", "--verbose", is_flag=True, help="Show whole labels.")
+@click.option("-n", "--namespace", type=click.Choice(["default"]), hidden=True, expose_value=False)
 @format_option
 @where_options
 def ls(selector: str, search: str, query: str, verbose: bool, output_format: str, where: Where) -> None:
