@@ -150,7 +150,8 @@ def shared_connection(user: User) -> Iterator[tuple[str, ...]]:
             yield ("-S", str(path))
             assert master.poll() is None
         finally:
-            master.terminate()
+            master.kill()  # on SIGTERM it may wait for whoever uses it
+            path.unlink(missing_ok=True)
 
 
 def test_a_lock_meets_connections_that_are_open_already(cluster: Cluster, alice: User) -> None:

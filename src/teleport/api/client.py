@@ -25,14 +25,15 @@ from teleport.api.messages import (
     Enrolment,
     EventPage,
     EventQuery,
-    HostCertificates,
     HostRequest,
     Invitation,
     Invite,
     LogReport,
+    MadeCertificates,
     Page,
     Selection,
     SignedIn,
+    UserRequest,
     Verdict,
     WebSession,
 )
@@ -214,7 +215,7 @@ class AuthClient:
         reply = await self._channel.unary(web_sessions.LIST, request)
         return Page(tuple(resource_of(document) for document in reply.documents), reply.next)
 
-    async def issue_host(self, request: HostRequest) -> HostCertificates:
+    async def issue_host(self, request: HostRequest) -> MadeCertificates:
         """Return certificates for a service."""
         reply = await self._channel.unary(
             certificates.ISSUE_HOST,
@@ -224,7 +225,21 @@ class AuthClient:
                 tls_public_key=request.tls_public_key, ttl=_duration(request.ttl),
             ),
         )  # fmt: skip
-        return HostCertificates(
+        return MadeCertificates(
+            ssh_certificate=reply.ssh_certificate, tls_certificate=reply.tls_certificate,
+            expires=time_of(reply.expires), authorities=tuple(authority_of(a) for a in reply.authorities),
+        )  # fmt: skip
+
+    async def issue_user(self, request: UserRequest) -> MadeCertificates:
+        """Return certificates in the name of a user."""
+        reply = await self._channel.unary(
+            certificates.ISSUE_USER,
+            certificates_pb2.IssueUserRequest(
+                user=request.user, ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key,
+                ttl=_duration(request.ttl),
+            ),
+        )  # fmt: skip
+        return MadeCertificates(
             ssh_certificate=reply.ssh_certificate, tls_certificate=reply.tls_certificate,
             expires=time_of(reply.expires), authorities=tuple(authority_of(a) for a in reply.authorities),
         )  # fmt: skip

@@ -195,8 +195,19 @@ class HostRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HostCertificates:
-    """Certificates of a service, and every authority it shall trust."""
+class UserRequest:
+    """A user in whose name somebody wants certificates."""
+
+    user: str
+    ssh_public_key: str
+    tls_public_key: str
+    ttl: float = 0
+    """Seconds; 0 for what a sign-in gives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeCertificates:
+    """Certificates of a service or a user that do not come from a sign-in, and every authority to trust."""
 
     ssh_certificate: str
     tls_certificate: str

@@ -13,7 +13,7 @@ import re
 from teleport.access import locks
 from teleport.access.system import host_id, system_roles
 from teleport.api.caller import AUTH, INSTANCE, NODE, PROXY, Caller
-from teleport.api.messages import HostCertificates, HostRequest
+from teleport.api.messages import HostRequest, MadeCertificates
 from teleport.auth.authorities import Authorities, public
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.user_certs import locked, read_keys
@@ -41,7 +41,7 @@ _SUBJECT = "host_cert"
 
 
 class HostCertificateIssuer:
-    """Implements `api.services.certificates.Certificates`."""
+    """Implements `api.services.certificates.HostIssuer`."""
 
     def __init__(
         self, audit: AuditLog, authorizer: Authorizer, authorities: Authorities, signer: Signer, clock: Clock,
@@ -55,7 +55,7 @@ class HostCertificateIssuer:
         self._entropy = entropy
         self._cluster = cluster
 
-    async def issue_host(self, caller: Caller, request: HostRequest) -> HostCertificates:
+    async def issue_host(self, caller: Caller, request: HostRequest) -> MadeCertificates:
         rights = await self._authorizer.rights(caller)
         _check(request)
         await self._authorize(rights, request)
@@ -70,7 +70,7 @@ class HostCertificateIssuer:
         event = CertCreate(cert_type="host", identity=CertIdentity.of(identity), **caller_fields(rights.identity))
         await self._audit.record(event)
         every = await self._authorities.every()
-        return HostCertificates(
+        return MadeCertificates(
             ssh_certificate=ssh.line(), tls_certificate=x509.pem(tls), expires=identity.expires,
             authorities=tuple(public(entry) for entry in every),
         )  # fmt: skip

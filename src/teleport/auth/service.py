@@ -40,6 +40,7 @@ from teleport.auth.second_factor import SecondFactor
 from teleport.auth.sign_in import SignIn
 from teleport.auth.status import Status
 from teleport.auth.user_certs import UserCertificates
+from teleport.auth.user_signing import UserSigning
 from teleport.auth.users import Users
 from teleport.auth.web_sessions import IDLE, WebSessions
 from teleport.base import tasks
@@ -111,12 +112,13 @@ class AuthService:
             backend, store, clock, entropy, sign_in, passwords, certificates, resources, idle=self._web_idle
         )  # fmt: skip
         hosts = HostCertificateIssuer(trail, authorizer, self.authorities, signer, clock, entropy, cluster)
+        signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
             *users_api.methods(Users(backend, store, trail, authorizer, passwords, attempts, invites, factors)),
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
-            *certificates_api.methods(hosts),
+            *certificates_api.methods(hosts, signing),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
             *status_api.methods(Status(authorizer, self.authorities, cluster)),

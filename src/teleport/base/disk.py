@@ -224,10 +224,11 @@ def _sync_folder(path: str) -> None:
 
 
 class MemoryDisk:
-    """A disk for simulations. `crash()` is the power cut: what was not synced is gone, locks are free.
+    """A disk for simulations, and for secrets that shall not touch one.
 
-    Our own writes sync at once, so that a crash keeps them whole; `write_unsynced` is for whoever does not.
-    `fail_next` makes the next operation fail as a full or broken disk would.
+    `crash()` is the power cut: what was not synced is gone, locks are free. Our own writes sync at once, so that a
+    crash keeps them whole; `write_unsynced` is for whoever does not. `fail_next` makes the next operation fail as a
+    full or broken disk would.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Entry of the four commands: finds the module of a command word and runs it.
 
-Here: dispatch, `version`, the exit status. Not here: texts of help (`cli.overview`), reports of errors and
-formats (`cli.common`), the commands themselves (one module each).
+Here: dispatch, the exit status. Not here: texts of help (`cli.overview`), `version` (`cli.version`), reports of errors
+and formats (`cli.common`), the commands themselves (one module each).
 
 Nothing heavy is imported before it is known to be needed: `ssh` starts `tsh` for every connection. Each
 program's package holds a table of command words and the functions that serve them; a module is imported
@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import importlib
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
-
-from teleport.version import GIT_REF, VERSION
 
 if TYPE_CHECKING:
     import click
@@ -67,6 +64,10 @@ def _dispatch(program: str, arguments: list[str], debug: bool) -> int:
     leading = [option for option in leading if option not in ("-d", "--debug")]
     if words[:1] == ["version"]:
         return _version(program, words[1:])
+    if words[:1] == ["completion"]:
+        from teleport.cli import completion
+
+        return completion.run(program, words[1:])
     for count in (2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in package.COMMANDS:
@@ -132,20 +133,10 @@ def _run_quickly(target: str, arguments: list[str]) -> int | None:
 
 
 def _version(program: str, arguments: list[str]) -> int:
-    """Print `Teleport v<semver> git:<ref> <runtime>`; `--raw` prints the number alone."""
-    if arguments == ["--raw"] and program == "teleport":
-        print(VERSION)
-    elif arguments in ([], ["--client"], ["-d"], ["--debug"]):
-        print(f"Teleport v{VERSION} git:{GIT_REF} python{platform.python_version()}")
-        if program == "tsh" and "--client" not in arguments:
-            from teleport.cli.tsh.quick import proxy_lines
+    """Print `Teleport v<semver> git:<ref> <runtime>`; `--raw` prints the number alone, `--format` the parts."""
+    from teleport.cli import version
 
-            print(*proxy_lines(), sep="\n", end="\n" if proxy_lines() else "")
-    else:
-        from teleport.cli import overview
-
-        return overview.misused(program, "version", arguments[0])
-    return 0
+    return version.run(program, arguments)
 
 
 def _package(program: str) -> ModuleType:

@@ -21,6 +21,7 @@ from teleport.cli.common import report
 
 _CODE = re.compile(r"[A-Z]{2,}(-[A-Z0-9]+)+")
 _OWN = {
+    "completion": "Print a script that completes command lines in bash, zsh or fish.",
     "help [CODE]": "Show this list, a command's options, or what an error code means.",
     "version": "Show the version.",
 }

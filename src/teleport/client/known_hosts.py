@@ -14,8 +14,10 @@ MAX_FILE = 1 << 20
 
 
 def lines(proxy_host: str, cluster: str, keys: Sequence[str]) -> list[str]:
-    """Return the lines that let `keys` (in the form of public key files) vouch for the hosts of a cluster."""
-    hosts = f"{proxy_host},{cluster},*.{cluster}"
+    """Return the lines that let `keys` (in the form of public key files) vouch for the hosts of a cluster.
+
+    `proxy_host` may be empty: where the proxy is, is not known yet."""
+    hosts = ",".join(host for host in (proxy_host, cluster, f"*.{cluster}") if host)
     return [f"@cert-authority {hosts} {' '.join(key.split()[:2])}{_mark(cluster)}" for key in keys]
 
 

@@ -86,6 +86,7 @@ def sign_in(
         logins=identity.logins,
         traits=identity.traits,
         extensions=tuple(sorted(certificate.extensions)),
+        critical_options=dict(certificate.critical_options),
         valid_until=identity.expires,
         proxy_version=str(settings.get("server_version", ""))[:40],
     )

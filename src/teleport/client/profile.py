@@ -24,6 +24,8 @@ log = logger("CLIENT")
 
 MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
+DEFAULT_PORTS = (443, 3080)
+"""Tried in this order for a proxy given without a port."""
 _LONGEST = 200
 """Characters of a name that becomes part of a file name: with its ending it must fit into 255 bytes."""
 _RESERVED = ("cas", "certs.pem", "known_hosts")
@@ -43,6 +45,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Logins of hosts; internal principals are left out."""
     traits: dict[str, tuple[str, ...]] = {}
     extensions: tuple[str, ...] = ()
+    critical_options: dict[str, str] = {}
+    """Limits of the certificate that every SSH server must respect, for example `source-address`."""
     valid_until: dt.datetime
     proxy_version: str = ""
     """Version that the proxy had at the sign-in."""
@@ -85,7 +89,7 @@ class Home:
         return cls(chosen or os.path.join(os.path.expanduser("~"), ".tsh"), disk)
 
     def current(self) -> Profile:
-        """Return the profile in use. Raises NotFound (CLIENT-NOT-LOGGED-IN) and as `load`."""
+        """Return the profile in use. Raises NotFound (CLIENT-NOT-LOGGED-IN, CLIENT-NO-ACTIVE-PROFILE) and as `load`."""
         return self.load(self._current())
 
     def load(self, proxy_host: str) -> Profile:
@@ -158,7 +162,10 @@ class Home:
         try:
             return self.disk.read(f"{self.root}/current-profile", limit=300).decode(errors="replace").strip()
         except NotFound:
-            raise NotFound("CLIENT-NOT-LOGGED-IN") from None
+            pass
+        if proxies := self.proxies():
+            raise NotFound("CLIENT-NO-ACTIVE-PROFILE", proxies=", ".join(proxies[:10]))
+        raise NotFound("CLIENT-NOT-LOGGED-IN")
 
     def _remove(self, paths: Iterable[str]) -> None:
         for path in paths:

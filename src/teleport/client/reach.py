@@ -7,10 +7,10 @@ event loop.
 from __future__ import annotations
 
 import socket
+import ssl
 
-from teleport.base.clock import Clock
-from teleport.base.errors import NotAuthenticated, Unavailable
-from teleport.client.profile import Home, Profile
+from teleport.base.errors import Unavailable
+from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.client.stdio import BlockingTls
 from teleport.pki import tls_settings
 from teleport.wire.reach import ALPN, Request, read_answer, write_request
@@ -21,24 +21,13 @@ ANSWER_TIMEOUT = 45.0
 """Seconds for the handshake and for each step until the proxy has reached the node."""
 
 
-def check_valid(profile: Profile, clock: Clock) -> None:
-    """Raise NotAuthenticated (CLIENT-EXPIRED) when the certificates of the profile have ended."""
-    if profile.valid_until <= clock.now():
-        until = profile.valid_until.isoformat()
-        raise NotAuthenticated("CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=until)
-
-
 def reach(home: Home, profile: Profile, request: Request) -> BlockingTls:
     """Return a connection whose next bytes are the node's.
 
     Raises Unavailable (CLIENT-UNREACHABLE, CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter
     (WIRE-REACH, PKI-*) and whatever the proxy answers.
     """
-    files, address = home.files(profile), profile.web_proxy_addr
-    home.disk.read(files.tls_key, private=True)  # OpenSSL would not mind a key that everybody can read
-    context = tls_settings.from_files(
-        authorities=files.cluster_authorities, certificate=files.tls_certificate, key=files.tls_key, alpn=(ALPN,)
-    )
+    address, context = profile.web_proxy_addr, context_of(home, profile)
     frame = write_request(request)
     tls = BlockingTls(_connect(address), context, address)
     try:
@@ -50,6 +39,20 @@ def reach(home: Home, profile: Profile, request: Request) -> BlockingTls:
     except BaseException:
         tls.sock.close()
         raise
+
+
+def context_of(home: Home, profile: Profile) -> ssl.SSLContext:
+    """Return the TLS settings of connections to nodes. Raises BadParameter (PKI-*, DISK-*): also for a key that
+    others may read, which OpenSSL would not mind."""
+    files, disk = home.files(profile), home.disk
+
+    def text(path: str, *, private: bool = False) -> str:
+        return disk.read(path, limit=MAX_FILE, private=private).decode(errors="replace")
+
+    return tls_settings.client_of_cluster(
+        authorities=text(files.cluster_authorities), certificate=text(files.tls_certificate),
+        key=text(files.tls_key, private=True), alpn=(ALPN,),
+    )  # fmt: skip
 
 
 def _connect(address: str) -> socket.socket:

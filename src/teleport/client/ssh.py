@@ -19,6 +19,7 @@ import asyncssh
 from teleport.base import tasks
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.client.profile import MAX_FILE, Home, Profile
+from teleport.client.reach import context_of
 from teleport.net import tls
 from teleport.net.bridge import as_transport
 from teleport.net.network import Network
@@ -47,11 +48,7 @@ class Ends:
 
 async def reach(home: Home, profile: Profile, network: Network, request: Request) -> Stream:
     """Return a connection to the node. As `client.reach.reach`, on the event loop."""
-    files, address = home.files(profile), profile.web_proxy_addr
-    home.disk.read(files.tls_key, private=True)
-    context = tls_settings.from_files(
-        authorities=files.cluster_authorities, certificate=files.tls_certificate, key=files.tls_key, alpn=(ALPN,)
-    )
+    address, context = profile.web_proxy_addr, context_of(home, profile)
     opened = await tls.client_handshake(await network.dial(address), context, server_name=tls_settings.CLUSTER_NAME)
     stream = PeekStream(opened)
     try:

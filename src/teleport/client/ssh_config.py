@@ -7,6 +7,7 @@ unknown key is never accepted. Nodes are not listed: the proxy knows them when `
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from teleport.client.profile import Files, Profile
 from teleport.model.kinds.node import SSH_PORT
@@ -14,18 +15,36 @@ from teleport.model.kinds.node import SSH_PORT
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@+,-]+")
 
 
-def render(profile: Profile, files: Files, tsh: str) -> str:
+class SshFiles(NamedTuple):
+    """Files that `ssh` reads."""
+
+    key: str
+    certificate: str
+    known_hosts: str
+    identity: str = ""
+    """Identity file that `tsh` acts with; empty for the profile."""
+
+    @classmethod
+    def of(cls, files: Files) -> SshFiles:
+        """Return those of a profile."""
+        return cls(files.ssh_key, files.ssh_certificate, files.own_known_hosts)
+
+
+def render(profile: Profile, files: SshFiles, tsh: str) -> str:
     """Return the text of an `ssh_config`(5); `tsh` is the path of the command that `ssh` is to start."""
     proxy, cluster = profile.proxy_host, profile.cluster
     program = f'"{tsh}"' if _PLAIN.fullmatch(tsh) else _word(tsh)
-    command = f"{program} proxy ssh --cluster={_word(cluster)} --proxy={_word(profile.web_proxy_addr)} %r@%h:%p"
+    options = f"--cluster={_word(cluster)} --proxy={_word(profile.web_proxy_addr)}"
+    if files.identity:
+        options += f" --identity={_word(files.identity)}"
+    command = f"{program} proxy ssh {options} %r@%h:%p"
     lines = (
         f"# Begin generated Teleport configuration for {proxy} by tsh",
         "",
         f"Host *.{cluster} {proxy}",
-        f"    UserKnownHostsFile {_quote(files.own_known_hosts)}",
-        f"    IdentityFile {_quote(files.ssh_key)}",
-        f"    CertificateFile {_quote(files.ssh_certificate)}",
+        f"    UserKnownHostsFile {_quote(files.known_hosts)}",
+        f"    IdentityFile {_quote(files.key)}",
+        f"    CertificateFile {_quote(files.certificate)}",
         "    IdentitiesOnly yes",
         "    StrictHostKeyChecking yes",
         "    HostKeyAlgorithms ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com",

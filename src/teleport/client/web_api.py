@@ -13,14 +13,12 @@ import ssl
 from typing import Any
 
 from teleport.base.errors import CLASSES, Internal, TeleportError, Unavailable, from_grpc
-from teleport.client.profile import address_of
+from teleport.client.profile import DEFAULT_PORTS, address_of
 from teleport.model.address import Address
 
 TIMEOUT = 20.0
 """Seconds for connecting and for each answer."""
 MAX_ANSWER = 1 << 20
-DEFAULT_PORTS = (443, 3080)
-"""Tried in this order for a proxy given without a port."""
 
 
 class WebApi:

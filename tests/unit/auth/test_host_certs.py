@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from teleport.api.messages import HostCertificates, HostRequest
+from teleport.api.messages import HostRequest, MadeCertificates
 from teleport.base import errors
 from teleport.pki import check, codec, keys, ssh, x509
 from tests.support.auth_cluster import CLUSTER, HOST_UUID, Cluster, document_of, public_keys, role, rule, run
@@ -20,7 +20,7 @@ def request(cluster: Cluster, **fields: Any) -> HostRequest:
     return HostRequest(**{**shape, **public_keys(cluster.entropy), **fields})
 
 
-def names_of(issued: HostCertificates) -> tuple[str, ...]:
+def names_of(issued: MadeCertificates) -> tuple[str, ...]:
     return ssh.parse(keys.load_ssh_line(issued.ssh_certificate)).principals
 
 

@@ -29,7 +29,7 @@ NOBODY_MAY = {"Status/Ping"}
 PEOPLE_MAY = {
     "Resources/Get", "Resources/List", "Resources/Create", "Resources/Upsert", "Resources/Update", "Resources/Delete",
     "Resources/Watch", "Users/CreateInvite", "Users/CreateReset", "Audit/Search", "Audit/Verify", "Decisions/Explain",
-    "Decisions/Can", "Status/Ping", "Status/Get", *REFLECTION,
+    "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", *REFLECTION,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "/grpc"))} | {
     "Audit/Emit", "Decisions/Record",

@@ -106,8 +106,10 @@ def test_two_profiles_and_back(home):
     assert home.current().user == "bob"
     home.forget(home.current())
     assert [p.user for p in home.profiles()] == ["alice"]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as caught:
         home.current()
+    assert caught.value.code == "CLIENT-NO-ACTIVE-PROFILE"
+    assert "sign-ins at proxy.example.com" in caught.value.why
 
 
 def test_current_profile_stays_when_another_is_forgotten(home):

@@ -10,7 +10,7 @@ import pytest
 
 from teleport.base.disk import MemoryDisk
 from teleport.client.profile import Home, Profile
-from teleport.client.ssh_config import render
+from teleport.client.ssh_config import SshFiles, render
 
 PROFILE = Profile(
     web_proxy_addr="proxy.example.com:3080", user="alice", cluster="example.com",
@@ -19,7 +19,7 @@ PROFILE = Profile(
 
 
 def text(tsh: str = "/usr/bin/tsh", home: str = "/home/alice/.tsh") -> str:
-    return render(PROFILE, Home(home, MemoryDisk()).files(PROFILE), tsh)
+    return render(PROFILE, SshFiles.of(Home(home, MemoryDisk()).files(PROFILE)), tsh)
 
 
 def read(tmp_path: Path, host: str, *arguments: str, **changes: str) -> dict[str, str]:
@@ -82,3 +82,12 @@ def test_the_path_of_tsh_arrives_whole(tmp_path: Path, folder: str) -> None:
 @pytest.mark.parametrize("home", ["/home/a b/.tsh", "/home/50%/.tsh"])
 def test_paths_of_files_are_quoted(tmp_path: Path, home: str) -> None:
     assert read(tmp_path, "node-1.example.com", home=home)["identityfile"].replace("%%", "%").startswith(home)
+
+
+def test_an_identity_file_is_named_to_tsh():
+    files = SshFiles("/k/id", "/k/id-cert.pub", "/k/id.known_hosts", identity="/k/my id")
+    text = render(PROFILE, files, "/usr/bin/tsh")
+    assert "--identity='/k/my id' %r@%h:%p" in text
+    assert 'IdentityFile "/k/id"' in text
+    assert 'CertificateFile "/k/id-cert.pub"' in text
+    assert 'UserKnownHostsFile "/k/id.known_hosts"' in text

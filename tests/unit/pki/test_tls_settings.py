@@ -1,6 +1,7 @@
-"""TLS settings that all contexts share, and a signed-in client's context from its files."""
+"""TLS settings that all contexts share, and a signed-in client's context."""
 
 import datetime as dt
+import os
 import socket
 import ssl
 
@@ -24,6 +25,8 @@ def files(tmp_path_factory):
     bundle = "".join(x509.pem(data) for data in authority.trusted_tls([made.host], "host"))
     (folder / "authorities").write_text(bundle)
     (folder / "empty").write_text("")
+    (folder / "foreign").write_text("\N{SNOWMAN}")
+    (folder / "broken").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     sealed = serialization.BestAvailableEncryption(b"secret")
     pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     (folder / "locked-key").write_bytes(key.private_bytes(pem, form, sealed))
@@ -32,7 +35,8 @@ def files(tmp_path_factory):
 
 def context(files, **changes):
     names = {"authorities": "authorities", "certificate": "certificate", "key": "key", **changes}
-    return tls_settings.from_files(**{name: str(files / file) for name, file in names.items()}, alpn=("x",))
+    texts = {name: (files / file).read_text() for name, file in names.items()}
+    return tls_settings.client_of_cluster(**texts, alpn=("x",))
 
 
 def test_context_of_a_client(files):
@@ -61,19 +65,27 @@ def test_without_protocols_none_is_offered():
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"authorities": "missing"}, "PKI-X509"),
+        ({"authorities": "foreign"}, "PKI-X509"),
+        ({"authorities": "broken"}, "PKI-X509"),
         ({"authorities": "empty"}, "PKI-X509"),
-        ({"certificate": "missing"}, "PKI-KEY"),
-        ({"key": "missing"}, "PKI-KEY"),
+        ({"certificate": "foreign"}, "PKI-KEY"),
+        ({"key": "empty"}, "PKI-KEY"),
         ({"key": "other-key"}, "PKI-KEY"),
         ({"key": "locked-key"}, "PKI-KEY"),
         ({"certificate": "empty"}, "PKI-KEY"),
     ],
 )
-def test_files_that_do_not_fit(files, changes, code):
+def test_parts_that_do_not_fit(files, changes, code):
     with pytest.raises(BadParameter) as caught:
         context(files, **changes)
     assert caught.value.code == code
+
+
+def test_without_memory_files_the_key_is_in_a_folder_for_a_moment(files, tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "memfd_create")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert context(files).get_ca_certs()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nobody_is_asked_for_a_password():

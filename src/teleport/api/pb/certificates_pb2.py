@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from teleport.api.pb import login_pb2 as teleport_dot_v1_dot_login__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eteleport/v1/certificates.proto\x12\x0bteleport.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17teleport/v1/login.proto\"\xb3\x01\n\x10IssueHostRequest\x12\x11\n\thost_uuid\x18\x01 \x01(\t\x12\x11\n\tnode_name\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x12\n\nprincipals\x18\x04 \x03(\t\x12\x16\n\x0essh_public_key\x18\x05 \x01(\t\x12\x16\n\x0etls_public_key\x18\x06 \x01(\t\x12&\n\x03ttl\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa3\x01\n\x0eIssueHostReply\x12\x17\n\x0fssh_certificate\x18\x01 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority2W\n\x0c\x43\x65rtificates\x12G\n\tIssueHost\x12\x1d.teleport.v1.IssueHostRequest\x1a\x1b.teleport.v1.IssueHostReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eteleport/v1/certificates.proto\x12\x0bteleport.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17teleport/v1/login.proto\"\xb3\x01\n\x10IssueHostRequest\x12\x11\n\thost_uuid\x18\x01 \x01(\t\x12\x11\n\tnode_name\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x12\n\nprincipals\x18\x04 \x03(\t\x12\x16\n\x0essh_public_key\x18\x05 \x01(\t\x12\x16\n\x0etls_public_key\x18\x06 \x01(\t\x12&\n\x03ttl\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa3\x01\n\x0eIssueHostReply\x12\x17\n\x0fssh_certificate\x18\x01 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\"x\n\x10IssueUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x16\n\x0essh_public_key\x18\x02 \x01(\t\x12\x16\n\x0etls_public_key\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa3\x01\n\x0eIssueUserReply\x12\x17\n\x0fssh_certificate\x18\x01 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority2\xa0\x01\n\x0c\x43\x65rtificates\x12G\n\tIssueHost\x12\x1d.teleport.v1.IssueHostRequest\x1a\x1b.teleport.v1.IssueHostReply\x12G\n\tIssueUser\x12\x1d.teleport.v1.IssueUserRequest\x1a\x1b.teleport.v1.IssueUserReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,6 +38,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUEHOSTREQUEST']._serialized_end=317
   _globals['_ISSUEHOSTREPLY']._serialized_start=320
   _globals['_ISSUEHOSTREPLY']._serialized_end=483
-  _globals['_CERTIFICATES']._serialized_start=485
-  _globals['_CERTIFICATES']._serialized_end=572
+  _globals['_ISSUEUSERREQUEST']._serialized_start=485
+  _globals['_ISSUEUSERREQUEST']._serialized_end=605
+  _globals['_ISSUEUSERREPLY']._serialized_start=608
+  _globals['_ISSUEUSERREPLY']._serialized_end=771
+  _globals['_CERTIFICATES']._serialized_start=774
+  _globals['_CERTIFICATES']._serialized_end=934
 # @@protoc_insertion_point(module_scope)

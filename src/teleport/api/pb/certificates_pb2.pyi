@@ -40,3 +40,27 @@ class IssueHostReply(_message.Message):
     expires: _timestamp_pb2.Timestamp
     authorities: _containers.RepeatedCompositeFieldContainer[_login_pb2.TrustedAuthority]
     def __init__(self, ssh_certificate: _Optional[str] = ..., tls_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., authorities: _Optional[_Iterable[_Union[_login_pb2.TrustedAuthority, _Mapping]]] = ...) -> None: ...
+
+class IssueUserRequest(_message.Message):
+    __slots__ = ("user", "ssh_public_key", "tls_public_key", "ttl")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SSH_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    TLS_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    ssh_public_key: str
+    tls_public_key: str
+    ttl: _duration_pb2.Duration
+    def __init__(self, user: _Optional[str] = ..., ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class IssueUserReply(_message.Message):
+    __slots__ = ("ssh_certificate", "tls_certificate", "expires", "authorities")
+    SSH_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    TLS_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
+    ssh_certificate: str
+    tls_certificate: str
+    expires: _timestamp_pb2.Timestamp
+    authorities: _containers.RepeatedCompositeFieldContainer[_login_pb2.TrustedAuthority]
+    def __init__(self, ssh_certificate: _Optional[str] = ..., tls_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., authorities: _Optional[_Iterable[_Union[_login_pb2.TrustedAuthority, _Mapping]]] = ...) -> None: ...

@@ -1,32 +1,41 @@
-"""Certificates: for the services of the cluster."""
+"""Certificates: for the services of the cluster, and for users in whose name an administrator acts."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from teleport.api.caller import ADMIN, AUTH, INSTANCE, Caller
-from teleport.api.messages import HostCertificates, HostRequest
+from teleport.api.caller import ADMIN, AUTH, INSTANCE, PEOPLE, Caller
+from teleport.api.messages import HostRequest, MadeCertificates, UserRequest
 from teleport.api.pb import certificates_pb2 as pb
 from teleport.api.rpc import Method, call
 from teleport.api.services.login import authority_message
 from teleport.api.times import seconds_of
 
 ISSUE_HOST = call("Certificates", "IssueHost", pb.IssueHostRequest, pb.IssueHostReply)
+ISSUE_USER = call("Certificates", "IssueUser", pb.IssueUserRequest, pb.IssueUserReply)
 
 
-class Certificates(Protocol):
-    """What the Auth Service does. Methods raise `base.errors`."""
+class HostIssuer(Protocol):
+    """Who makes certificates of services. Methods raise `base.errors`."""
 
-    async def issue_host(self, caller: Caller, request: HostRequest) -> HostCertificates:
+    async def issue_host(self, caller: Caller, request: HostRequest) -> MadeCertificates:
         """Issue certificates for a service: for itself, or for any when the administrator asks."""
         ...
 
 
-def methods(certificates: Certificates) -> tuple[Method, ...]:
+class UserIssuer(Protocol):
+    """Who makes certificates of users without a sign-in. Methods raise `base.errors`."""
+
+    async def issue_user(self, caller: Caller, request: UserRequest) -> MadeCertificates:
+        """Issue certificates that name another user, to a caller who may `use` that user."""
+        ...
+
+
+def methods(hosts: HostIssuer, users: UserIssuer) -> tuple[Method, ...]:
     """Return the methods of the service."""
 
     async def issue_host(caller: Caller, request: pb.IssueHostRequest) -> pb.IssueHostReply:
-        issued = await certificates.issue_host(
+        issued = await hosts.issue_host(
             caller,
             HostRequest(
                 host_uuid=request.host_uuid, node_name=request.node_name, roles=tuple(request.roles),
@@ -39,4 +48,20 @@ def methods(certificates: Certificates) -> tuple[Method, ...]:
             authorities=[authority_message(authority) for authority in issued.authorities],
         )  # fmt: skip
 
-    return (Method(ISSUE_HOST, frozenset({ADMIN, AUTH, INSTANCE}), issue_host),)
+    async def issue_user(caller: Caller, request: pb.IssueUserRequest) -> pb.IssueUserReply:
+        issued = await users.issue_user(
+            caller,
+            UserRequest(
+                user=request.user, ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key,
+                ttl=seconds_of(request.ttl),
+            ),
+        )  # fmt: skip
+        return pb.IssueUserReply(
+            ssh_certificate=issued.ssh_certificate, tls_certificate=issued.tls_certificate, expires=issued.expires,
+            authorities=[authority_message(authority) for authority in issued.authorities],
+        )  # fmt: skip
+
+    return (
+        Method(ISSUE_HOST, frozenset({ADMIN, AUTH, INSTANCE}), issue_host),
+        Method(ISSUE_USER, PEOPLE, issue_user),
+    )

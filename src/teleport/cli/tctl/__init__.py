@@ -9,6 +9,8 @@ COMMANDS: dict[str, str] = {
     "audit ls": f"{_HERE}.audit:ls",
     "audit search": f"{_HERE}.audit:search",
     "audit verify": f"{_HERE}.audit:verify",
+    "auth export": f"{_HERE}.export:export",
+    "auth sign": f"{_HERE}.sign:sign",
     "create": f"{_HERE}.resources:create",
     "del": f"{_HERE}.resources:rm",
     "edit": f"{_HERE}.resources:edit",
@@ -17,6 +19,10 @@ COMMANDS: dict[str, str] = {
     "nodes ls": f"{_HERE}.nodes:ls",
     "rm": f"{_HERE}.resources:rm",
     "status": f"{_HERE}.status:status",
+    "tokens add": f"{_HERE}.tokens:add",
+    "tokens del": f"{_HERE}.tokens:rm",
+    "tokens ls": f"{_HERE}.tokens:ls",
+    "tokens rm": f"{_HERE}.tokens:rm",
     "users add": f"{_HERE}.users:add",
     "users del": f"{_HERE}.users:rm",
     "users ls": f"{_HERE}.users:ls",
@@ -26,7 +32,9 @@ COMMANDS: dict[str, str] = {
 }
 """Command words and the `module:function` that serves them."""
 
-GLOBALS: dict[str, bool] = {"-c": True, "--config": True, "--auth-server": True}
+GLOBALS: dict[str, bool] = {
+    "-c": True, "--config": True, "-i": True, "--identity": True, "--auth-server": True,
+}  # fmt: skip
 """Options that may stand before the command word, and whether a value follows."""
 
 EXAMPLES = (

@@ -7,19 +7,19 @@ import click
 from teleport.access import explain as words
 from teleport.base.struct import convert
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, config_option
+from teleport.cli.tctl.session import Where, call, where_options
 
 
 @click.command("access explain")
 @click.argument("decision", metavar="ID")
 @format_option
-@config_option
-def explain(decision: str, output_format: str, config: str | None) -> None:
+@where_options
+def explain(decision: str, output_format: str, where: Where) -> None:
     """Show the whole reasoning behind a refusal: every role, the nearest miss, and what would help.
 
     Needs the right to read roles and audit events. The id stands in the error that the user saw.
     """
-    found = call(config, lambda client: client.explain(decision))
+    found = call(where, lambda client: client.explain(decision))
     if output_format != "text":
         show(
             {
@@ -42,15 +42,15 @@ def explain(decision: str, output_format: str, config: str | None) -> None:
 @click.argument("user")
 @click.argument("target", metavar="LOGIN@NODE")
 @format_option
-@config_option
-def can(user: str, target: str, output_format: str, config: str | None) -> None:
+@where_options
+def can(user: str, target: str, output_format: str, where: Where) -> None:
     """Say whether a user may log in to a node now, by the same decision that the node makes.
 
     \b
     tctl access can alice root@node-1
     """
     login, _, node = target.rpartition("@")
-    verdict = call(config, lambda client: client.can(user, login, node))
+    verdict = call(where, lambda client: client.can(user, login, node))
     if output_format != "text":
         show({"granted": verdict.granted, "decision": verdict.decision}, output_format)
     elif verdict.granted:

@@ -13,7 +13,7 @@ from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration
 from teleport.base.text import table, terminal_width
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, config_option
+from teleport.cli.tctl.session import Where, call, where_options
 
 _HEADINGS = ["Time (UTC)", "Code", "Event", "User", "What"]
 _WIDTH = 200
@@ -26,11 +26,11 @@ _ASIDE = {"time", "code", "event", "user", "uid", "cluster_name", "user_kind", "
 @click.option("--last", default="1h", help="How far back, for example 30m or 7d [1h].")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most events, the newest [100].")
 @format_option
-@config_option
-def ls(last: str, limit: int, output_format: str, config: str | None) -> None:
+@where_options
+def ls(last: str, limit: int, output_format: str, where: Where) -> None:
     """Show the newest audit events, oldest first."""
     since = SystemClock().now() - Duration.parse(last).delta
-    page = call(config, lambda client: client.search_events(EventQuery(since=since, limit=limit, descending=True)))
+    page = call(where, lambda client: client.search_events(EventQuery(since=since, limit=limit, descending=True)))
     _print(list(reversed(page.events)), output_format)
 
 
@@ -41,7 +41,7 @@ def ls(last: str, limit: int, output_format: str, config: str | None) -> None:
 @click.option("--last", default="30d", help="How far back [30d].")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, help="Most events [100].")
 @format_option
-@config_option
+@where_options
 def search(
     words: tuple[str, ...],
     types: tuple[str, ...],
@@ -49,7 +49,7 @@ def search(
     last: str,
     limit: int,
     output_format: str,
-    config: str | None,
+    where: Where,
 ) -> None:
     """Find audit events that contain all of WORDS.
 
@@ -58,7 +58,7 @@ def search(
     """
     since = SystemClock().now() - Duration.parse(last).delta
     page = call(
-        config,
+        where,
         lambda client: client.search_events(
             EventQuery(since=since, types=types, user=user, text=" ".join(words), limit=limit, descending=True)
         ),
@@ -92,10 +92,10 @@ def _details(event: dict[str, Any]) -> str:
 
 @click.command("audit verify")
 @format_option
-@config_option
-def verify(output_format: str, config: str | None) -> None:
+@where_options
+def verify(output_format: str, where: Where) -> None:
     """Check the hash chain of every audit log; exit status 1 if one is broken."""
-    reports = call(config, lambda client: client.verify_audit())
+    reports = call(where, lambda client: client.verify_audit())
     if output_format == "text":
         for report in reports:
             state = f"BROKEN: {report.problem}" if report.problem else "whole"

@@ -6,7 +6,7 @@ import click
 
 from teleport.base.text import parse_labels, table, terminal_width
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, collect, config_option
+from teleport.cli.tctl.session import Where, call, collect, where_options
 from teleport.model import resource
 from teleport.model.kinds.node import Node
 
@@ -16,13 +16,14 @@ from teleport.model.kinds.node import Node
 @click.option("--search", default="", help="Words, separated by commas, that must occur in name or labels.")
 @click.option("--query", default="", help='A predicate, for example \'labels["env"] == "prod"\'.')
 @click.option("-v", "--verbose", is_flag=True, help="Show whole labels.")
+@click.option("-n", "--namespace", type=click.Choice(["default"]), hidden=True, expose_value=False)
 @format_option
-@config_option
-def ls(selector: str, search: str, query: str, verbose: bool, output_format: str, config: str | None) -> None:
+@where_options
+def ls(selector: str, search: str, query: str, verbose: bool, output_format: str, where: Where) -> None:
     """List SSH servers."""
     wanted = parse_labels(selector)
     words = tuple(word for word in search.split(",") if word)
-    nodes = call(config, lambda client: collect(client.list("node", labels=wanted, search=words, query=query)))
+    nodes = call(where, lambda client: collect(client.list("node", labels=wanted, search=words, query=query)))
     if output_format != "text":
         show([resource.dump(node) for node in nodes], output_format)
         return

@@ -17,7 +17,7 @@ from teleport.api.client import AuthClient
 from teleport.base.errors import AlreadyExists, BadParameter, NotFound, NotSupported
 from teleport.base.text import table, terminal_width
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, collect, config_option, messages
+from teleport.cli.tctl.session import Where, call, collect, messages, where_options
 from teleport.model import document, resource
 from teleport.model.ref import Ref, refs
 from teleport.model.resource import KindInfo, Resource
@@ -33,23 +33,25 @@ NO_PROGRAM = 127
 @click.option("--format", "output_format", type=click.Choice(["yaml", "json", "text"]), default="yaml")
 @click.option("--with-secrets", is_flag=True, help="Include secret fields, for backups.")
 @click.option("-v", "--verbose", is_flag=True, help="Do not shorten tables.")
-@config_option
-def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose: bool, config: str | None) -> None:
+@where_options
+def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose: bool, where: Where) -> None:
     """Print resources.
 
     \b
     tctl get users
     tctl get role/dev > dev.yaml
     tctl get roles,locks
+    tctl get all > backup.yaml      # with secrets
     """
     wanted = refs(words)
+    with_secrets = with_secrets or [word.lower() for word in words] == ["all"]
     if output_format != "yaml" and len({ref.info.name for ref in wanted}) > 1:
         raise BadParameter("CLI-MIXED-KINDS")
 
     async def work(client: AuthClient) -> list[Resource[Any]]:
         return [found for ref in wanted for found in await _fetch(client, ref, with_secrets)]
 
-    found = call(config, work)
+    found = call(where, work)
     if output_format == "yaml":
         click.echo(document.dump_yaml(found, secrets=with_secrets), nl=False)
     elif output_format == "json":
@@ -75,8 +77,8 @@ def _print_table(info: KindInfo, found: Sequence[Resource[Any]], verbose: bool) 
 @click.command("create")
 @click.argument("file", required=False, default="-")
 @click.option("-f", "--force", is_flag=True, help="Overwrite what exists.")
-@config_option
-def create(file: str, force: bool, config: str | None) -> None:
+@where_options
+def create(file: str, force: bool, where: Where) -> None:
     """Create resources from a YAML file of one or more documents, or from standard input.
 
     \b
@@ -92,7 +94,7 @@ def create(file: str, force: bool, config: str | None) -> None:
         for entry in found:
             click.echo(await _create(client, entry, force))
 
-    call(config, work)
+    call(where, work)
 
 
 async def _create(client: AuthClient, entry: Resource[Any], force: bool) -> str:
@@ -128,8 +130,8 @@ def _read(file: str) -> str:
 
 @click.command("rm")
 @click.argument("word", nargs=-1, required=True, metavar="KIND/NAME")
-@config_option
-def rm(word: tuple[str, ...], config: str | None) -> None:
+@where_options
+def rm(word: tuple[str, ...], where: Where) -> None:
     """Delete resources.
 
     \b
@@ -148,13 +150,13 @@ def rm(word: tuple[str, ...], config: str | None) -> None:
             await client.delete(ref.info.name, ref.name, sub_kind=ref.sub_kind)
             click.echo(messages(ref.info, ref.name, "delete", sub_kind=ref.sub_kind))
 
-    call(config, work)
+    call(where, work)
 
 
 @click.command("edit")
 @click.argument("word", nargs=-1, required=True, metavar="KIND/NAME")
-@config_option
-def edit(word: tuple[str, ...], config: str | None) -> None:
+@where_options
+def edit(word: tuple[str, ...], where: Where) -> None:
     """Open a resource in an editor and store it when it was changed.
 
     The editor is TELEPORT_EDITOR, VISUAL or EDITOR, else vi.
@@ -167,7 +169,7 @@ def edit(word: tuple[str, ...], config: str | None) -> None:
     async def fetch(client: AuthClient) -> Sequence[Resource[Any]]:
         return await _fetch(client, ref, True)
 
-    found = call(config, fetch)
+    found = call(where, fetch)
     before = found[0] if len(found) == 1 else None
     if before is None or not ref.name:
         raise BadParameter("CLI-EDIT-ONE")
@@ -180,7 +182,7 @@ def edit(word: tuple[str, ...], config: str | None) -> None:
     if (after.name, after.sub_kind, type(after)) != (before.name, before.sub_kind, type(before)):
         raise BadParameter("CLI-EDIT-RENAME", kind=type(before).info.name, name=before.name)
     changed = after.with_metadata(revision=before.metadata.revision)
-    written = call(config, lambda client: client.update(changed))
+    written = call(where, lambda client: client.update(changed))
     click.echo(messages(type(before).info, written.name, "update"))
 
 
@@ -209,8 +211,8 @@ def _edited(before: Resource[Any]) -> Resource[Any] | None:
 
 @click.command("api-resources")
 @format_option
-@config_option
-def api_resources(output_format: str, config: str | None) -> None:
+@where_options
+def api_resources(output_format: str, where: Where) -> None:
     """List the kinds of resources with their aliases and versions. No cluster is asked."""
     kinds = [
         {

@@ -6,15 +6,15 @@ import click
 
 from teleport.base.text import pairs
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, config_option
+from teleport.cli.tctl.session import Where, call, where_options
 
 
 @click.command("status")
 @format_option
-@config_option
-def status(output_format: str, config: str | None) -> None:
+@where_options
+def status(output_format: str, where: Where) -> None:
     """Show the cluster, the state of its authorities and the CA pin."""
-    found = call(config, lambda client: client.status())
+    found = call(where, lambda client: client.status())
     if output_format != "text":
         show(
             {

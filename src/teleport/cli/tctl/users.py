@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -13,10 +14,19 @@ from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.struct import Duration
 from teleport.base.text import table
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import call, collect, config_option, public_address
+from teleport.cli.tctl.session import Where, call, collect, public_address, where_options
 from teleport.model import resource
 
 SHARE = """NOTE: Make sure {proxy} points at a Teleport proxy which users can access."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_TRAITS = (
+    "logins", "windows_logins", "kubernetes_users", "kubernetes_groups", "db_users", "db_names", "db_roles",
+    "aws_role_arns", "azure_identities", "gcp_service_accounts", "host_user_uid", "host_user_gid",
+)  # fmt: skip
+"""Traits of the reference: roles use them as `{{internal.<name>}}`."""
 
 
 def _words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -27,27 +37,39 @@ def _ttl(_context: click.Context, _option: click.Parameter, value: str | None) -
     return None if value is None else Duration.parse(value)
 
 
+def _trait_options(prefix: str) -> Callable[[F], F]:
+    """Give a command an option for every trait that the reference names: `--logins`, or `--set-logins`."""
+
+    def decorate(function: F) -> F:
+        for trait in reversed(_TRAITS):
+            text = f"Values of the trait {{{{internal.{trait}}}}}, separated by commas."
+            function = click.option(f"{prefix}{trait.replace('_', '-')}", callback=_words, help=text)(function)
+        return function
+
+    return decorate
+
+
 @click.command("users add")
 @click.argument("account")
 @click.option("--roles", callback=_words, required=True, help="Roles, separated by commas.")
-@click.option("--logins", callback=_words, help="Logins of hosts: the trait {{internal.logins}}.")
+@_trait_options("--")
 @click.option("--ttl", callback=_ttl, help="How long the link is valid [1h, at most 48h].")
 @format_option
-@config_option
+@where_options
 def add(
     account: str,
     roles: tuple[str, ...],
-    logins: tuple[str, ...] | None,
     ttl: Duration | None,
     output_format: str,
-    config: str | None,
+    where: Where,
+    **given: tuple[str, ...] | None,
 ) -> None:
     """Create a user and print a link to set a password.
 
     \b
     tctl users add alice --roles=access --logins=alice,ubuntu
     """
-    traits = {"logins": list(logins)} if logins else {}
+    traits = {name: list(values) for name, values in given.items() if values}
     user = resource.load(
         {
             "kind": "user",
@@ -65,28 +87,28 @@ def add(
             await client.delete("user", account)  # without a link the user would only be in the way
             raise
 
-    invite = call(config, work)
+    invite = call(where, work)
     text = (
         f'User "{account}" has been created but requires a password. '
         "Share this URL with the user to complete user setup"
     )
-    _print_invite(invite, text, output_format, config)
+    _print_invite(invite, text, output_format, where)
 
 
 @click.command("users reset")
 @click.argument("account")
 @click.option("--ttl", callback=_ttl, help="How long the link is valid [8h, at most 24h].")
 @format_option
-@config_option
-def reset(account: str, ttl: Duration | None, output_format: str, config: str | None) -> None:
+@where_options
+def reset(account: str, ttl: Duration | None, output_format: str, where: Where) -> None:
     """Remove a user's password and print a link to set a new one."""
-    invite = call(config, lambda client: client.create_reset(account, ttl=float(ttl or 0)))
+    invite = call(where, lambda client: client.create_reset(account, ttl=float(ttl or 0)))
     text = f"User {account} has been reset. Share this URL with the user to complete password reset"
-    _print_invite(invite, text, output_format, config)
+    _print_invite(invite, text, output_format, where)
 
 
-def _print_invite(invite: Invite, text: str, output_format: str, config: str | None) -> None:
-    proxy = public_address(config)
+def _print_invite(invite: Invite, text: str, output_format: str, where: Where) -> None:
+    proxy = public_address(where)
     url = f"https://{proxy}{invite.path}"
     if output_format != "text":
         show({"user": invite.user, "url": url, "expires": invite.expires.isoformat()}, output_format)
@@ -103,10 +125,10 @@ def _short(seconds: float) -> str:
 
 @click.command("users ls")
 @format_option
-@config_option
-def ls(output_format: str, config: str | None) -> None:
+@where_options
+def ls(output_format: str, where: Where) -> None:
     """List users."""
-    users = call(config, lambda client: collect(client.list("user")))
+    users = call(where, lambda client: collect(client.list("user")))
     if output_format != "text":
         show([resource.dump(user) for user in users], output_format)
     elif not users:
@@ -119,36 +141,38 @@ def ls(output_format: str, config: str | None) -> None:
 @click.command("users update")
 @click.argument("account")
 @click.option("--set-roles", callback=_words, help="Replace the roles.")
-@click.option("--set-logins", callback=_words, help="Replace the logins.")
-@config_option
+@_trait_options("--set-")
+@where_options
 def update(
-    account: str, set_roles: tuple[str, ...] | None, set_logins: tuple[str, ...] | None, config: str | None
-) -> None:
-    """Change roles or logins of a user; they count from the next sign-in on."""
-    if set_roles is None and set_logins is None:
-        raise click.UsageError("Nothing to update: give --set-roles or --set-logins.")
+    account: str, set_roles: tuple[str, ...] | None, where: Where, **given: tuple[str, ...] | None
+) -> None:  # fmt: skip
+    """Change roles or traits of a user; they count from the next sign-in on.
+
+    \b
+    tctl users update alice --set-roles=access,auditor --set-logins=alice,root
+    """
+    traits = {name: values for name in _TRAITS if (values := given[f"set_{name}"]) is not None}
+    if set_roles is None and not traits:
+        raise click.UsageError("Nothing to update: give --set-roles, --set-logins or another trait.")
 
     async def work(client: AuthClient) -> None:
         changed = resource.dump(await client.get("user", account))
         spec = changed.setdefault("spec", {})
         if set_roles is not None:
             spec["roles"] = list(set_roles)
-        if set_logins is not None:
-            spec.setdefault("traits", {})["logins"] = list(set_logins)
+        spec["traits"] = {**spec.get("traits", {}), **{name: list(values) for name, values in traits.items()}}
         await client.update(resource.load(changed))
 
-    call(config, work)
+    call(where, work)
     click.echo(f"User {account} has been updated:")
-    if set_roles is not None:
-        click.echo(f"\tNew roles: {','.join(set_roles)}")
-    if set_logins is not None:
-        click.echo(f"\tNew logins: {','.join(set_logins)}")
+    for name, values in (traits if set_roles is None else {"roles": set_roles, **traits}).items():
+        click.echo(f"\tNew {name.replace('_', ' ')}: {','.join(values)}")
 
 
 @click.command("users rm")
 @click.argument("accounts", metavar="ACCOUNT[,...]")
-@config_option
-def rm(accounts: str, config: str | None) -> None:
+@where_options
+def rm(accounts: str, where: Where) -> None:
     """Delete users."""
     names = [name.strip() for name in accounts.split(",") if name.strip()]
     if not names:
@@ -159,4 +183,4 @@ def rm(accounts: str, config: str | None) -> None:
             await client.delete("user", name)
             click.echo(f'User "{name}" has been deleted')
 
-    call(config, work)
+    call(where, work)

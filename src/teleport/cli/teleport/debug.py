@@ -14,6 +14,7 @@ import click
 
 from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotFound, TeleportError, Unavailable, from_grpc
+from teleport.cli.common import format_option, show
 from teleport.process.profile_names import MOST_SECONDS, NAMES, SECONDS, TIMED, USUAL
 from teleport.process.settings import DEFAULT_CONFIG, find_config
 
@@ -79,21 +80,29 @@ def set_log_level(level: str, config: str | None) -> None:
 
 
 @click.command("debug get-log-level")
+@format_option
 @config_option
-def get_log_level(config: str | None) -> None:
+def get_log_level(output_format: str, config: str | None) -> None:
     """Print the log level of a running process."""
     level = _ask(config, "GET", "/log-level").decode()
-    click.echo(f'Current log level "{level}"')
+    if output_format == "text":
+        click.echo(f'Current log level "{level}"')
+    else:
+        show({"level": level}, output_format)
 
 
 @click.command("debug readyz")
+@format_option
 @config_option
-def readyz(config: str | None) -> int:
+def readyz(output_format: str, config: str | None) -> int:
     """Print the state of every service; exit status 1 while one is not ready."""
     answer = json.loads(_ask(config, "GET", "/readyz"))
-    click.echo(answer["status"])
-    for name, state in answer["services"].items():
-        click.echo(f"  {name}: {state}")
+    if output_format == "text":
+        click.echo(answer["status"])
+        for name, state in answer["services"].items():
+            click.echo(f"  {name}: {state}")
+    else:
+        show(answer, output_format)
     return 0 if answer["status"] == "ok" else 1
 
 

@@ -19,7 +19,9 @@ QUICK: dict[str, str] = {"proxy ssh": f"{_HERE}.quick:proxy_ssh"}
 """Commands that also start without click: functions from arguments to an exit status, or to None for a call that
 the full command has to read."""
 
-GLOBALS: dict[str, bool] = {"--proxy": True, "--user": True, "--ttl": True, "--insecure": False}
+GLOBALS: dict[str, bool] = {
+    "--proxy": True, "--user": True, "--ttl": True, "--insecure": False, "-i": True, "--identity": True,
+}  # fmt: skip
 """Options that may stand before the command word, and whether a value follows."""
 
 EXAMPLES = (

@@ -8,23 +8,37 @@ import sys
 
 import click
 
-from teleport.base.disk import SystemDisk
-from teleport.client.profile import Home
-from teleport.client.ssh_config import render
+from teleport.base.disk import Disk, SystemDisk
+from teleport.cli.tsh.quick import credentials
+from teleport.cli.tsh.who import who_options
+from teleport.client.credentials import Credentials, Wanted
+from teleport.client.ssh_config import SshFiles, render
 
 
 @click.command("config")
-@click.option("--proxy", default="", envvar="TELEPORT_PROXY", help="Proxy whose sign-in is used.")
-def config(proxy: str) -> None:
+@who_options
+def config(who: Wanted) -> None:
     """Print an OpenSSH client configuration for the nodes of the cluster.
 
     \b
     tsh config > ~/.ssh/teleport.conf
     ssh -F ~/.ssh/teleport.conf alice@node-1.example.com
+    With -i the public parts that ssh wants as files are written beside the identity file: FILE-cert.pub and
+    FILE.known_hosts.
     """
-    home = Home.from_environment(os.environ, SystemDisk())
-    profile = home.choose(proxy)
-    click.echo(render(profile, home.files(profile), _own_path()), nl=False)
+    chosen = credentials(who)
+    files = _beside(chosen, SystemDisk()) if chosen.identity else SshFiles.of(chosen.home.files(chosen.profile))
+    click.echo(render(chosen.profile, files, _own_path()), nl=False)
+
+
+def _beside(chosen: Credentials, disk: Disk) -> SshFiles:
+    """Write what `ssh` cannot find in an identity file; the private key is read where it is."""
+    path = os.path.abspath(chosen.identity)
+    inside, home = chosen.home.files(chosen.profile), chosen.home.disk
+    files = SshFiles(path, f"{path}-cert.pub", f"{path}.known_hosts", identity=path)
+    disk.write(files.certificate, home.read(inside.ssh_certificate))
+    disk.write(files.known_hosts, home.read(inside.own_known_hosts))
+    return files
 
 
 def _own_path() -> str:

@@ -15,6 +15,9 @@ from teleport.base.errors import BadParameter, NotFound
 from teleport.base.escape import escape
 from teleport.base.text import valid_for
 from teleport.cli.common import format_option, show
+from teleport.cli.tsh.quick import credentials
+from teleport.cli.tsh.who import who_options
+from teleport.client.credentials import Wanted
 from teleport.client.profile import Home, Profile, address_of, host_of
 
 
@@ -140,13 +143,13 @@ def _chosen(home: Home, proxy: str | None, user: str | None) -> tuple[list[Profi
 
 
 @click.command("status")
+@who_options
 @format_option
-def status(output_format: str) -> None:
+def status(who: Wanted, output_format: str) -> None:
     """Show who you are signed in as, and for how long."""
-    clock = SystemClock()
-    home = Home.from_environment(os.environ, SystemDisk())
-    active = home.current()
-    others = [profile for profile in home.profiles() if profile.proxy_host != active.proxy_host]
+    clock, chosen = SystemClock(), credentials(who)
+    active = chosen.profile
+    others = [] if chosen.identity else [p for p in chosen.home.profiles() if p.proxy_host != active.proxy_host]
     if output_format == "text":
         print_profile(active, clock, active=True)
         for profile in others:
@@ -156,10 +159,7 @@ def status(output_format: str) -> None:
             {"active": as_document(active), "profiles": [as_document(p) for p in others], "environment": {}},
             output_format,
         )
-    if active.valid_until <= clock.now():
-        raise NotFound(
-            "CLIENT-EXPIRED", user=active.user, proxy=active.proxy_host, until=active.valid_until.isoformat()
-        )
+    chosen.check_valid(clock)
 
 
 def as_document(profile: Profile) -> dict[str, Any]:
@@ -167,13 +167,20 @@ def as_document(profile: Profile) -> dict[str, Any]:
     return {
         "profile_url": profile.url,
         "username": profile.user,
+        "active_requests": [],
         "cluster": profile.cluster,
         "roles": list(profile.roles),
         "traits": {name: list(values) for name, values in profile.traits.items()},
         "logins": list(profile.logins),
         "kubernetes_enabled": False,
+        "kubernetes_cluster": "",
+        "kubernetes_users": [],
+        "kubernetes_groups": [],
+        "databases": [],
         "valid_until": profile.valid_until.isoformat().replace("+00:00", "Z"),
         "extensions": _shown(profile),
+        "critical_options": dict(profile.critical_options),
+        "allowed_resources": [],
     }
 
 

@@ -14,9 +14,10 @@ from typing import NamedTuple
 from teleport.base.clock import SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotFound
+from teleport.client.credentials import Credentials, Wanted, choose
 from teleport.client.profile import Home
 
-_OPTIONS = ("--cluster", "--proxy", "--user")
+_OPTIONS = ("--cluster", "--proxy", "--user", "--identity", "-i")
 
 
 class Target(NamedTuple):
@@ -42,22 +43,30 @@ def proxy_ssh(arguments: Sequence[str]) -> int | None:
     if found is None:
         return None
     options, target = found
-    connect(target, proxy=options.get("--proxy", ""), cluster=options.get("--cluster", ""))
+    identity = options.get("--identity") or options.get("-i", "")
+    who = Wanted(options.get("--proxy", ""), identity, options.get("--user", ""))
+    connect(target, who, cluster=options.get("--cluster", ""))
     return 0
 
 
-def connect(target: str, *, proxy: str, cluster: str) -> None:
+def credentials(who: Wanted) -> Credentials:
+    """Return whom a command acts as. Raises what `client.credentials.choose` raises."""
+    return choose(os.environ, SystemDisk(), who, warn=lambda text: print(f"WARNING: {text}", file=sys.stderr))
+
+
+def connect(target: str, who: Wanted, *, cluster: str) -> None:
     """Do what `tsh proxy ssh` is for. Raises what `client.reach.reach` and `client.stdio.join` raise."""
-    from teleport.client.reach import check_valid, reach
+    from teleport.client.reach import reach
     from teleport.client.stdio import join
     from teleport.wire.reach import Request
 
     login, host = parse_target(target)
-    home = Home.from_environment(os.environ, SystemDisk())
-    profile = home.choose(proxy or os.environ.get("TELEPORT_PROXY", ""))
-    check_valid(profile, SystemClock())
+    chosen = credentials(who)
+    chosen.check_valid(SystemClock())
     request = Request(host, cluster or chosen_cluster(os.environ), login)
-    join(reach(home, profile, request), sys.stdin.fileno(), sys.stdout.fileno())
+    with chosen.in_use():
+        connection = reach(chosen.home, chosen.profile, request)
+    join(connection, sys.stdin.fileno(), sys.stdout.fileno())
 
 
 def chosen_cluster(environment: Mapping[str, str]) -> str:
@@ -65,15 +74,14 @@ def chosen_cluster(environment: Mapping[str, str]) -> str:
     return environment.get("TELEPORT_CLUSTER") or environment.get("TELEPORT_SITE", "")
 
 
-def proxy_lines() -> list[str]:
+def signed_in_proxy() -> dict[str, str]:
     """Return what `tsh version` says of the proxy: its version at the last sign-in, and its address."""
     home = Home.from_environment(os.environ, SystemDisk())
     try:
         profile = home.current()
-    except NotFound:
-        return []
-    version = [f"Proxy version: {profile.proxy_version}"] if profile.proxy_version else []
-    return [*version, f"Proxy: {profile.web_proxy_addr}"]
+    except (NotFound, BadParameter):  # nobody is signed in, or a damaged profile, which `tsh status` explains
+        return {}
+    return {"proxy_version": profile.proxy_version, "proxy": profile.web_proxy_addr}
 
 
 def _read(arguments: Sequence[str]) -> tuple[dict[str, str], str] | None:

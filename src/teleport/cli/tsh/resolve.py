@@ -11,6 +11,8 @@ from teleport.base.errors import BadParameter, NotFound
 from teleport.base.text import label_text, table
 from teleport.cli.common import format_option, show
 from teleport.cli.tsh.session import call, collect
+from teleport.cli.tsh.who import who_options
+from teleport.client.credentials import Wanted
 from teleport.model import node_lookup, resource
 from teleport.model.kinds.node import Node
 from teleport.model.resource import Resource
@@ -19,8 +21,9 @@ from teleport.model.resource import Resource
 @click.command("resolve")
 @click.argument("host", metavar="HOST[:PORT]")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing on success; the exit status is the answer.")
+@who_options
 @format_option
-def resolve(host: str, quiet: bool, output_format: str) -> None:
+def resolve(host: str, quiet: bool, who: Wanted, output_format: str) -> None:
     """Show the node that a name means, as the proxy would find it.
 
     \b
@@ -32,7 +35,7 @@ def resolve(host: str, quiet: bool, output_format: str) -> None:
     async def ask(client: AuthClient) -> tuple[list[Resource[Any]], str]:
         return await collect(client.list("node")), (await client.ping())[0]
 
-    nodes, cluster = call(ask)
+    nodes, cluster = call(who, ask)
     found = node_lookup.find([node for node in nodes if isinstance(node, Node)], wanted, cluster)
     if not found:
         raise NotFound("CLIENT-NO-MATCH", host=host[:100])

@@ -1,41 +1,35 @@
-"""How a `tsh` command reaches the cluster: the current profile, one connection, one event loop."""
+"""How a `tsh` command reaches the cluster: credentials, one connection, one event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from teleport.api.client import AuthClient
 from teleport.base.clock import SystemClock
-from teleport.base.disk import SystemDisk
-from teleport.base.errors import NotAuthenticated
+from teleport.cli.tsh.quick import credentials
 from teleport.client.cluster import connect
-from teleport.client.profile import Home
+from teleport.client.credentials import Wanted
 from teleport.net.network import SystemNetwork
 
 T = TypeVar("T")
 
 
-def call(work: Callable[[AuthClient], Awaitable[T]]) -> T:
-    """Run `work` with a client of the cluster of the current profile.
+def call(who: Wanted, work: Callable[[AuthClient], Awaitable[T]]) -> T:
+    """Run `work` with a client of the cluster.
 
-    Raises NotFound (CLIENT-NOT-LOGGED-IN), NotAuthenticated (CLIENT-EXPIRED) and what `work` raises.
+    Raises what `client.credentials` raises, NotAuthenticated (CLIENT-EXPIRED) and what `work` raises.
     """
-    clock = SystemClock()
-    home = Home.from_environment(os.environ, SystemDisk())
-    profile = home.current()
-    if profile.valid_until <= clock.now():
-        raise NotAuthenticated(
-            "CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=profile.valid_until.isoformat()
-        )
+    chosen = credentials(who)
+    chosen.check_valid(SystemClock())
 
     async def run() -> T:
-        async with connect(home, profile, SystemNetwork()) as client:
+        async with connect(chosen.home, chosen.profile, SystemNetwork()) as client:
             return await work(client)
 
-    return asyncio.run(run())
+    with chosen.in_use():
+        return asyncio.run(run())
 
 
 async def collect(series: AsyncIterator[T]) -> list[T]:

@@ -8,10 +8,10 @@ import os
 import click
 
 from teleport.base.clock import SystemClock
-from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter
-from teleport.cli.tsh.quick import chosen_cluster, connect, parse_target
-from teleport.client.profile import Home
+from teleport.cli.tsh.quick import chosen_cluster, connect, credentials, parse_target
+from teleport.cli.tsh.who import who_options
+from teleport.client.credentials import Wanted
 
 _OFF = frozenset(
     {"forwardagent", "forwardx11", "forwardx11trusted", "permitlocalcommand", "tunnel", "requesttty", "compression"}
@@ -24,8 +24,7 @@ _OFF = frozenset(
 @click.option("-p", "--port", type=click.IntRange(1, 65535), default=None, help="Port of the node's SSH Service.")
 @click.option("-o", "--option", "options", multiple=True, help="An option of OpenSSH: User, Port, HostName.")
 @click.option("-c", "--cluster", default="", help="Cluster of the node.")
-@click.option("--proxy", default="", envvar="TELEPORT_PROXY", help="Proxy whose sign-in is used.")
-@click.option("--user", default="", hidden=True)
+@who_options
 @click.argument("target", metavar="[LOGIN@]HOST[:PORT]")
 @click.argument("command", nargs=-1)
 def ssh(
@@ -33,8 +32,7 @@ def ssh(
     port: int | None,
     options: tuple[str, ...],
     cluster: str,
-    proxy: str,
-    user: str,
+    who: Wanted,
     target: str,
     command: tuple[str, ...],
 ) -> int:
@@ -48,40 +46,40 @@ def ssh(
     given = _options(options)
     named, host = parse_target(target)
     host, number = given.get("hostname", host), port or int(given.get("port", "0"))
-    who = named or login or given.get("user") or getpass.getuser()
-    home = Home.from_environment(os.environ, SystemDisk())
-    profile = home.choose(proxy)
+    login = named or login or given.get("user") or getpass.getuser()
+    chosen = credentials(who)
+    chosen.check_valid(SystemClock())
     # What follows imports an SSH client: a mistake above should not have to wait for that.
     import asyncio
 
     from teleport.client import ssh as client
-    from teleport.client.reach import check_valid
     from teleport.model import node_lookup
     from teleport.net.network import SystemNetwork
     from teleport.wire.reach import Request
 
-    check_valid(profile, SystemClock())
     wanted = node_lookup.parse(host)
     where = node_lookup.join(wanted.host, number or wanted.port)
     line = " ".join(command) or None
-    request = Request(where, cluster or chosen_cluster(os.environ), who)
-    work = client.run(home, profile, SystemNetwork(), request, host=wanted.host, command=line, ends=client.Ends())
-    return asyncio.run(work)
+    request = Request(where, cluster or chosen_cluster(os.environ), login)
+    work = client.run(
+        chosen.home, chosen.profile, SystemNetwork(), request, host=wanted.host, command=line, ends=client.Ends()
+    )  # fmt: skip
+    with chosen.in_use():
+        return asyncio.run(work)
 
 
 @click.command("proxy ssh")
 @click.option("--cluster", default="", help="Cluster of the node.")
-@click.option("--proxy", default="", envvar="TELEPORT_PROXY", help="Proxy whose sign-in is used.")
-@click.option("--user", default="", hidden=True)
+@who_options
 @click.argument("target", metavar="[LOGIN@]HOST[:PORT]")
-def proxy_ssh(cluster: str, proxy: str, user: str, target: str) -> None:
+def proxy_ssh(cluster: str, who: Wanted, target: str) -> None:
     """Connect standard input and output with a node's SSH Service, as ProxyCommand of stock OpenSSH.
 
     \b
     ssh -o ProxyCommand='tsh proxy ssh %r@%h:%p' alice@node-1.example.com
     `tsh config` prints a configuration that does this.
     """
-    connect(target, proxy=proxy, cluster=cluster)
+    connect(target, who, cluster=cluster)
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

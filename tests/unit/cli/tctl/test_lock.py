@@ -51,3 +51,11 @@ def test_what_is_no_lock(host, words):
     done = host.tctl("lock", *words, status=1)
     assert done.out == ""
     assert "fix:" in done.err
+
+
+def test_targets_that_nothing_enforces_yet_are_refused(host):
+    assert created(host, "--join-token=invite-1").spec.target.join_token == "invite-1"
+    for option in ("--mfa-device", "--windows-desktop", "--access-request", "--device", "--bot-instance-id"):
+        done = host.tctl("lock", f"{option}=x", status=1)
+        assert "NOT-SUPPORTED" in done.err
+        assert done.out == ""

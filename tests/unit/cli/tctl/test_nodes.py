@@ -39,6 +39,8 @@ def test_table(host, monkeypatch):
         (("env=prod",), UUIDS[1:]),
         (("env=none",), []),
         (("--search=node-dev",), UUIDS[:1]),
+        (("--search=node,prod",), UUIDS[1:]),
+        (("-n", "default", "env=dev"), UUIDS[:1]),
         (("--query", 'labels["env"] == "prod"'), UUIDS[1:]),
     ],
 )

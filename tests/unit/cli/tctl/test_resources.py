@@ -111,6 +111,21 @@ def test_get_of_several_kinds_is_yaml_alone(host):
         assert done.out == ""
 
 
+def test_get_mixes_kinds_and_names(host):
+    host.tctl("create", stdin=role("mixed-1") + "---\nkind: user\nmetadata: {name: mixed-2}\nspec: {roles: [access]}\n")
+    documents = list(yaml.safe_load_all(host.tctl("get", "role/mixed-1,user/mixed-2", "lock").out))
+    names = [(document["kind"], document["metadata"]["name"]) for document in documents]
+    assert names[:2] == [("role", "mixed-1"), ("user", "mixed-2")]
+
+
+def test_get_all_is_everything_with_its_secrets(host):
+    text = "kind: token\nmetadata: {name: all-token-1}\nspec: {roles: [Node]}\n"
+    host.tctl("create", stdin=text)
+    found = list(yaml.safe_load_all(host.tctl("get", "all").out))
+    assert {"role", "cert_authority", "cluster_name", "token"} <= {document["kind"] for document in found}
+    assert ("token", "all-token-1") in {(document["kind"], document["metadata"]["name"]) for document in found}
+
+
 def test_get_json_is_always_a_list(host):
     host.tctl("create", stdin=role("j-1"))
     assert [found["metadata"]["name"] for found in json.loads(host.tctl("get", "role/j-1", "--format=json").out)] == [
@@ -145,6 +160,17 @@ def test_remove(host, word):
     host.tctl("create", stdin=role(f"r-{word}"))
     assert host.tctl(word, f"role/r-{word}").out == f'role "r-{word}" has been deleted\n'
     assert host.tctl(word, f"role/r-{word}", status=1).err.startswith(f'ERROR: role "r-{word}" not found\n')
+
+
+def test_remove_several_at_once(host):
+    for name in ("several-1", "several-2", "several-3"):
+        host.tctl("create", stdin=role(name))
+    done = host.tctl("rm", "role/several-1,role/several-2", "role/several-3")
+    assert done.out == "".join(f'role "several-{n}" has been deleted\n' for n in (1, 2, 3))
+    host.tctl("create", stdin=role("several-1"))
+    done = host.tctl("rm", "role/several-1,role/none", status=1)
+    assert done.out == 'role "several-1" has been deleted\n'
+    assert done.err.startswith('ERROR: role "none" not found\n')
 
 
 @pytest.mark.parametrize(

@@ -97,3 +97,11 @@ def test_reader_that_leaves_ends_quietly(host, monkeypatch):
 
     monkeypatch.setattr("click.echo", gone)
     assert host.tctl("status", status=141).err == ""
+
+
+def test_an_address_means_the_sign_in_there(host, tmp_path):
+    # Not the local cluster, though its socket is there: whoever names another place means it.
+    assert "CLI-NO-CLUSTER" in host.tctl("--auth-server=elsewhere.example.com", "status", status=1).err
+    save(tmp_path, hours=1)
+    done = host.tctl("--auth-server=127.0.0.1:1", "status", status=1)
+    assert "DISK-MISSING" in done.err

@@ -166,3 +166,16 @@ def test_remove_tells_what_was_done_before_a_failure(host):
 
 def test_remove_of_nobody_is_a_mistake(host):
     assert "CLI-RM-NAME" in host.tctl("users", "rm", ",", status=1).err
+
+
+def test_traits_of_every_kind(host):
+    words = ("--db-users=ann,app", "--kubernetes-groups=viewers", "--host-user-uid=1005")
+    host.tctl("users", "add", "traits-1", "--roles=access", "--logins=ann", *words)
+    wanted = {
+        "logins": ("ann",), "db_users": ("ann", "app"), "kubernetes_groups": ("viewers",), "host_user_uid": ("1005",),
+    }  # fmt: skip
+    assert stored(host, "traits-1").spec.traits == wanted
+    done = host.tctl("users", "update", "traits-1", "--set-db-users=app", "--set-windows-logins=ann,adm")
+    assert done.out == "User traits-1 has been updated:\n\tNew windows logins: ann,adm\n\tNew db users: app\n"
+    assert stored(host, "traits-1").spec.traits == {**wanted, "db_users": ("app",), "windows_logins": ("ann", "adm")}
+    assert stored(host, "traits-1").spec.roles == ("access",)

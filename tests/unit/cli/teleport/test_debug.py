@@ -99,6 +99,14 @@ def test_readiness(process, capsys, status, word, ended):
     assert capsys.readouterr().out == f"{word}\n  auth: ready\n"
 
 
+def test_answers_for_programs(process, capsys):
+    process.table = {"/log-level": (200, b"WARN"), "/readyz": told(200, status="ok", services={"auth": "ready"})}
+    assert main("teleport", ["debug", "get-log-level", "--format=json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"level": "WARN"}
+    assert main("teleport", ["debug", "readyz", "-f", "yaml"]) == 0
+    assert capsys.readouterr().out == "services:\n  auth: ready\nstatus: ok\n"
+
+
 def test_metrics(process, capsys):
     process.table["/metrics"] = (200, b"a 1\n")
     assert main("teleport", ["debug", "metrics"]) == 0

@@ -1,5 +1,7 @@
 """`teleport status`: from the environment alone."""
 
+import json
+
 from teleport.cli.entry import main
 from teleport.cli.teleport.status import lines
 
@@ -39,3 +41,14 @@ def test_the_command(monkeypatch, capsys):
         monkeypatch.delenv(name, raising=False)
     assert main("teleport", ["status"]) == 0
     assert capsys.readouterr().out == "You are not inside of a Teleport SSH session\n"
+
+
+def test_for_programs(monkeypatch, capsys):
+    for name in ("SSH_TELEPORT_USER", "SSH_SESSION_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert main("teleport", ["status", "--format=json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {}
+    monkeypatch.setenv("SSH_TELEPORT_USER", "alice")
+    monkeypatch.setenv("SSH_SESSION_ID", "s-1")
+    assert main("teleport", ["status", "-f", "yaml"]) == 0
+    assert "session_id: s-1\n" in capsys.readouterr().out

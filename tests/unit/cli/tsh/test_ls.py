@@ -19,7 +19,7 @@ UUIDS = ["00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-000000
 def cluster(monkeypatch):
     """A cluster with two nodes, of which alice may see the one with env=dev."""
 
-    def call(work):
+    def call(_who, work):
         async def story():
             async with auth_cluster.running(clock=SystemClock()) as made:
                 await made.admin.create(auth_cluster.role("dev", logins=["root"], node_labels={"env": "dev"}))

@@ -83,7 +83,7 @@ def test_without_a_sign_in(home):
     with pytest.raises(NotFound) as caught:
         quick.proxy_ssh(["node-1"])
     assert caught.value.code == "CLIENT-NOT-LOGGED-IN"
-    assert quick.proxy_lines() == []
+    assert quick.signed_in_proxy() == {}
 
 
 def test_an_expired_sign_in(home):
@@ -111,7 +111,7 @@ def test_cluster_of_the_environment():
 
 def test_what_version_says_of_the_proxy(home):
     sign_in(home)
-    assert quick.proxy_lines() == ["Proxy version: 1.2.3", "Proxy: localhost:1"]
+    assert quick.signed_in_proxy() == {"proxy_version": "1.2.3", "proxy": "localhost:1"}
 
 
 def test_no_proxy_is_said(home, tmp_path, monkeypatch):

@@ -90,6 +90,11 @@ PAGES = {
         why="a host is named by a UUID and has at least one system role",
         fix="correct the request",
     ),
+    "AUTH-SIGN-PINNED": Page(
+        what="no certificate of {user} can be made without a sign-in",
+        why="a role of this user binds certificates to the address of the sign-in (options.pin_source_ip)",
+        fix="let the user sign in with `tsh login`, or take pin_source_ip out of the role",
+    ),
     "AUTH-DECISION": Page(
         what='decision "{decision}" not found',
         why="no refusal of this cluster in the last 30 days has that id",

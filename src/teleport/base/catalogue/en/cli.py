@@ -102,6 +102,46 @@ PAGES = {
         why="both say when the lock ends",
         fix="leave one of them out; with neither, the lock stays until it is removed",
     ),
+    "CLI-SIGN-WHO": Page(
+        what="--user or --host must be specified",
+        why="certificates name exactly one user, or one host",
+        fix="give one of them, for example: tctl auth sign --user=deploy --out=deploy.identity",
+    ),
+    "CLI-SIGN-FORMAT": Page(
+        what="the format {format!r} is not supported yet",
+        why="this build has no access to what the format is for",
+        fix="use one of: {known}",
+    ),
+    "CLI-SIGN-EXISTS": Page(
+        what="{path} exists already and is not overwritten",
+        why="it may hold a key that is still in use",
+        fix="choose another name with --out, or add --overwrite",
+    ),
+    "CLI-EXPORT-KEYS": Page(
+        what="private keys of authorities cannot be exported",
+        why="they are in the signer process, which signs and never gives them away",
+        fix="back up the whole cluster with `teleport backup`; leave --keys out for the public half",
+    ),
+    "CLI-EXPORT-NONE": Page(
+        what="there is nothing to export for {type} with the fingerprint {fingerprint}",
+        why="the cluster has no such authority yet, or no key of it has that fingerprint",
+        fix="see which there are: tctl get cas",
+    ),
+    "CLI-TOKEN-EXISTS": Page(
+        what='failed to create token ("{token}" already exists), please use another name',
+        why="a token is its own name, and names are taken once",
+        fix="leave --value out for a random token, or remove the other first: tctl tokens rm",
+    ),
+    "CLI-TOKEN-TTL": Page(
+        what="a token cannot be valid for {ttl}",
+        why="it would be over before a host could use it",
+        fix="give a length such as --ttl=30m",
+    ),
+    "CLI-COMPLETION": Page(
+        what="completion needs the name of a shell, not {given}",
+        why="each shell reads a script of its own: bash, zsh or fish",
+        fix="for bash: source <({program} completion bash)",
+    ),
     "CLI-BINARY": Page(
         what="standard output is a terminal, and what would be written is not text",
         why="a compressed archive on a terminal helps nobody and may upset the terminal",

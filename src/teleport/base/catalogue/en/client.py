@@ -8,6 +8,11 @@ PAGES = {
         why="no profile of a sign-in was found under ~/.tsh (or TELEPORT_HOME)",
         fix="tsh login --proxy=HOST --user=NAME",
     ),
+    "CLIENT-NO-ACTIVE-PROFILE": Page(
+        what="No active profile.",
+        why="there are sign-ins at {proxies}, and none of them is the current one",
+        fix="tsh login --proxy=HOST makes one the current one; --proxy=HOST chooses it for one command",
+    ),
     "CLIENT-NO-PROXY": Page(
         what="no proxy was named, and no earlier sign-in is known",
         why="the first sign-in needs the address of the cluster's proxy",
@@ -22,6 +27,26 @@ PAGES = {
         what="Active profile expired.",
         why="the certificates of {user} at {proxy} were valid until {until}",
         fix="tsh login --proxy={proxy} --user={user}",
+    ),
+    "CLIENT-IDENTITY": Page(
+        what="{path} is no identity file of a user: {problem}",
+        why="it holds, in this order: private key, SSH certificate, X.509 certificate, and who vouches for the cluster",
+        fix="make a new one: tctl auth sign --user=NAME --format=file --out={path}",
+    ),
+    "CLIENT-IDENTITY-EXPIRED": Page(
+        what="the identity in {path} has expired",
+        why="its certificates, of {user}, were valid until {until}",
+        fix="make a new one: tctl auth sign --user={user} --out={path} --overwrite",
+    ),
+    "CLIENT-IDENTITY-FOREIGN": Page(
+        what="the identity in {path} cannot be used at {proxy}",
+        why="it is of the cluster {cluster}, and one side did not prove to the other that it belongs there: {problem}",
+        fix="name the proxy of {cluster} with --proxy, or use an identity of the cluster that {proxy} belongs to",
+    ),
+    "CLIENT-IDENTITY-PROXY": Page(
+        what="no proxy was named to use the identity in {path} at",
+        why="an identity file does not say where its cluster is",
+        fix="add --proxy=HOST:PORT (tctl: --auth-server=HOST:PORT), or set TELEPORT_PROXY",
     ),
     "CLIENT-PROFILE": Page(
         what="the profile {path} cannot be read: {problem}",
