@@ -17,6 +17,7 @@ from aiohttp import web
 from teleport.api.messages import Page, Selection, WebSession
 from teleport.base.entropy import Entropy
 from teleport.web import prose, security
+from teleport.web.guesses import Guesses
 
 MAX_BODY = 64 * 1024
 """Bytes of a request body: sign-in and sign-up forms are far smaller."""
@@ -104,6 +105,8 @@ class Site:
     """Body of `/webapi/find`; `/webapi/ping` adds `auth`."""
     auth_settings: Mapping[str, Any]
     pages: jinja2.Environment
+    guesses: Guesses
+    """Failed sign-ins by source."""
 
 
 SITE = web.AppKey("site", Site)
@@ -118,11 +121,12 @@ def build(
     settings: Mapping[str, Any],
     auth_settings: Mapping[str, Any],
 ) -> web.Application:
-    """Return the application. It keeps no state: every instance of it answers alike."""
+    """Return the application. It keeps no state but how many sign-ins failed from where."""
     from teleport.web import login, mfa, servers, sign_in, signup  # they import SITE from here
 
     app = web.Application(
-        middlewares=[security.add_headers, security.explain_errors, security.take_body], client_max_size=MAX_BODY
+        middlewares=[security.add_headers, security.refuse_doubtful, security.explain_errors, security.take_body],
+        client_max_size=MAX_BODY,
     )
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("teleport.web"), autoescape=True, undefined=jinja2.StrictUndefined
@@ -136,6 +140,7 @@ def build(
         settings=settings,
         auth_settings=auth_settings,
         pages=pages,
+        guesses=Guesses(),
     )
     app.add_routes([web.get("/", front), *(web.get(f"/static/{name}", drawn) for name in ASSETS)])
     for part in (signup, login, mfa, sign_in, servers):
