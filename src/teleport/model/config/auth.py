@@ -33,14 +33,13 @@ class Authentication(Section, frozen=True, kw_only=True):
     """The older form: `otp` or `off`; YAML reads the bare word as a boolean."""
     second_factors: tuple[str, ...] | None = None
     """The newer form: a list of what is accepted. Without either, `otp`."""
-    locking_mode: Literal["best_effort", "strict"] = "best_effort"
-    """What a service does whose view of the locks is old: use it, or refuse."""
 
     webauthn: Unacted = None
     passwordless: UnactedSwitch = None
     headless: UnactedSwitch = None
     connector_name: Annotated[Any, Later(("local",))] = None
     require_session_mfa: UnactedSwitch = None
+    locking_mode: Annotated[Any, Later(("best_effort",))] = None
     default_session_ttl: Annotated[Any, Later((Duration(12 * 3600),))] = None
     device_trust: Annotated[Any, Later(({"mode": "off"}, {"mode": False}))] = None
     disconnect_expired_cert: UnactedSwitch = None

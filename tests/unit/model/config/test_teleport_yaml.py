@@ -29,7 +29,6 @@ auth_service:
     type: local
     local_auth: on
     second_factors: [otp]
-    locking_mode: strict
   web_idle_timeout: 5m
 proxy_service:
   web_listen_addr: 127.0.0.1:0
@@ -61,7 +60,6 @@ def test_everything_this_build_acts_on() -> None:
     assert config.auth_service.listen == Address("::1", 3025)
     assert config.auth_service.authentication.required == "otp"
     assert config.auth_service.web_idle_timeout == Duration(300)
-    assert config.auth_service.authentication.locking_mode == "strict"
     assert config.proxy_service.web_listen == Address("127.0.0.1", 0)
     assert config.proxy_service.public == (Address("example.com", 443), Address("other.example.com", 3080))
     assert config.proxy_service.https_keypairs[0].key_file == "/etc/key.pem"
@@ -109,12 +107,14 @@ def test_versions(version: str) -> None:
     assert load(f"version: {version}\n", "t").warnings == ()
 
 
+@pytest.mark.config("version")
 @pytest.mark.parametrize("version", ["v4", "3", "V3", "[v3]", "true"])
 def test_other_versions(version: str) -> None:
     error = failure(f"teleport: {{}}\nversion: {version}\n")
     assert (error.code, str(error)) == ("CONFIG-VERSION", "t.yaml:2:1: version must be one of v1, v2, v3")
 
 
+@pytest.mark.config("version")
 def test_a_missing_version_is_v3_with_a_warning() -> None:
     warned = load("teleport: {}\n", "t").warnings
     assert [each.code for each in warned] == ["CONFIG-NO-VERSION"]
@@ -166,6 +166,7 @@ def test_a_flood_of_problems_is_cut() -> None:
     assert str(error).endswith("t.yaml: and 30 more")
 
 
+@pytest.mark.config("auth_service.authentication.type", "auth_service.authentication.local_auth")
 @pytest.mark.parametrize(
     ("text", "code", "place"),
     [
@@ -198,7 +199,7 @@ def test_a_flood_of_problems_is_cut() -> None:
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  authentication:\n    second_factor: on\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
-        ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-PROBLEMS", None),
+        ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("proxy_service:\n  web_listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  proxy_protocol: maybe\n", "CONFIG-VALUE", "2:3"),
@@ -246,7 +247,7 @@ auth_service "x"
   tunnel_strategy message_of_the_day license_file load_all_cas ca_key_params access_monitoring hosted_plugins
   kubeconfig_file
 auth_service.authentication ["x"]
-  webauthn passwordless headless connector_name require_session_mfa default_session_ttl device_trust
+  webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f disconnect_expired_cert message_of_the_day
 proxy_service {"enabled":true}
   tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
@@ -285,6 +286,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("auth_service.client_idle_timeout", "never"), ("auth_service.routing_strategy", "unambiguous_match"),
     ("auth_service.disconnect_expired_cert", "no"), ("auth_service.authentication.connector_name", "local"),
     ("auth_service.authentication.default_session_ttl", "12h"),
+    ("auth_service.authentication.locking_mode", "best_effort"),
     ("auth_service.authentication.signature_algorithm_suite", "balanced-v1"),
     ("auth_service.authentication.device_trust", {"mode": "off"}),
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
@@ -326,7 +328,7 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
-        "auth_service.authentication.locking_mode", "auth_service.web_idle_timeout",
+        "auth_service.web_idle_timeout",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
         "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",

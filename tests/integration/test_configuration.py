@@ -1,0 +1,182 @@
+"""What teleport.yaml says is what happens: files whose every value differs from the default, and what is then seen.
+
+The marks are read by scripts/config_page.py. Listeners of the proxy have tests of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.cluster import OWN, PASSWORD, Cluster, User, free_ports, link_in
+from tests.support.processes import wait_for
+
+CONFIG = """\
+version: v2
+teleport:
+  nodename: strange-name
+  data_dir: {data}
+  pid_file: {folder}/teleport.pid
+  log:
+    output: {folder}/teleport.log
+    severity: DEBUG
+    format: {{output: json, extra_fields: [level]}}
+auth_service:
+  enabled: "1"
+  cluster_name: other.example.org
+  listen_addr: 127.0.0.1:{auth}
+  web_idle_timeout: 2s
+  authentication: {{type: local, local_auth: true, second_factors: [otp]}}
+proxy_service:
+  enabled: on
+  web_listen_addr: 127.0.0.1:{web}
+  public_addr: ["localhost:{web}", "127.0.0.1:{web}"]
+ssh_service:
+  enabled: true
+  listen_addr: 127.0.0.1:{ssh}
+  labels: {{floor: third}}
+  commands:
+  - {{name: kind, command: [cat, {folder}/kind], period: 1s}}
+"""
+
+OFF = """\
+version: v3
+teleport: {{data_dir: {data}}}
+auth_service: {{listen_addr: "127.0.0.1:{auth}", authentication: {{second_factor: off}}}}
+proxy_service: {{web_listen_addr: "127.0.0.1:{web}", public_addr: "localhost:{web}"}}
+ssh_service: {{enabled: no, listen_addr: "127.0.0.1:{ssh}"}}
+debug_service: {{enabled: "off"}}
+"""
+
+
+class Odd(Cluster):
+    """A cluster with a file of its own."""
+
+    def __init__(self, folder: Path, text: str, **environment: str) -> None:
+        self._more = environment
+        super().__init__(folder)
+        self.ports = dict(zip(("auth", "web", "ssh"), free_ports(3), strict=True))
+        self.config.write_text(text.format(data=self.data, folder=folder, **self.ports))
+        self.public = f"localhost:{self.ports['web']}"
+
+    def environment(self, home: str = "nobody", **more: str) -> dict[str, str]:
+        return {**super().environment(home), **self._more, **more}
+
+
+class Silent(Odd):
+    """One without a debug service, whose readiness is read from its log."""
+
+    def _is_ready(self) -> bool:
+        assert self.server is not None
+        assert self.server.poll() is None, self.log
+        return "The service has started" in self.log
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(10)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Odd]:
+    cluster = Odd(tmp_path_factory.mktemp("odd"), CONFIG)
+    (cluster.folder / "kind").write_text("first\n")
+    with cluster.running():
+        cluster.role("walker", logins=[OWN], env=[], node_labels={"*": "*"})
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def alice(odd: Odd) -> User:
+    link = odd.invite("alice", ["walker"])
+    assert odd.browser().set_password(link, PASSWORD).status == 200
+    return User(odd, "alice")
+
+
+@pytest.mark.config(
+    "teleport.nodename", "teleport.data_dir", "auth_service.cluster_name", "ssh_service.labels",
+    "ssh_service.commands[].name", "ssh_service.commands[].command", "ssh_service.commands[].period",
+)  # fmt: skip
+def test_names_and_labels_are_those_of_the_file(odd: Odd) -> None:
+    status = odd.tctl("status").out
+    assert "other.example.org" in status
+    (node,) = json.loads(odd.tctl("get", "nodes", "--format=json").out)
+    assert (node["spec"]["hostname"], node["metadata"]["labels"]) == ("strange-name", {"floor": "third"})
+    assert {path.name for path in odd.data.iterdir()} >= {"host_uuid", "backend", "admin.sock", "webproxy_cert.pem"}
+
+    def has(value: str) -> bool:
+        (node,) = json.loads(odd.tctl("get", "nodes", "--format=json").out)
+        return str(node["spec"]["cmd_labels"]["kind"]["result"]) == value
+
+    assert has("first")
+    (odd.folder / "kind").write_text("second\n")
+    wait_for("the next value of the label", lambda: has("second"), seconds=60)
+
+
+@pytest.mark.config(
+    "auth_service.enabled", "auth_service.listen_addr", "proxy_service.enabled", "proxy_service.web_listen_addr",
+    "proxy_service.public_addr", "ssh_service.enabled", "ssh_service.listen_addr",
+)  # fmt: skip
+def test_services_listen_where_the_file_says(odd: Odd) -> None:
+    assert all(listens(port) for port in odd.ports.values())
+    assert not listens(int(odd.settings["auth"]))
+    assert link_in(odd.tctl("users", "add", "links", "--roles=walker").out).startswith(f"https://{odd.public}/")
+    browser = odd.browser()
+    assert browser.get(f"https://{odd.public}/webapi/ping").status == 200
+    assert browser.get(f"https://127.0.0.1:{odd.ports['web']}/webapi/ping").status == 200, "the certificate names both"
+
+
+@pytest.mark.config(
+    "teleport.log.output", "teleport.log.severity", "teleport.log.format.output", "teleport.log.format.extra_fields"
+)
+def test_log_goes_where_the_file_says_in_its_form(odd: Odd) -> None:
+    lines = [json.loads(line) for line in (odd.folder / "teleport.log").read_text().splitlines()]
+    assert [line["level"] for line in lines if "The service has started" in line["message"]] == ["info"]
+    assert odd.debug("GET", "/log-level") == (200, "DEBUG")
+    assert not any({"timestamp", "component", "caller"} & line.keys() for line in lines)
+    assert "The service has started" not in odd.log
+
+
+@pytest.mark.config("teleport.pid_file")
+def test_pid_is_written_where_the_file_says(odd: Odd) -> None:
+    assert (odd.folder / "teleport.pid").read_text() == f"{odd.pid}\n"
+
+
+@pytest.mark.config("auth_service.web_idle_timeout")
+def test_a_session_that_is_not_used_for_that_long_is_over(odd: Odd, alice: User) -> None:
+    browser, address = odd.browser(), f"https://{odd.public}/web"
+    form = {"csrf": browser.get(f"{address}/login").csrf, "username": "alice", "password": PASSWORD}
+    browser.post(f"{address}/login", {**form, "code": alice.code()})
+    last = time.monotonic()
+    wait_for("the end of the time", lambda: time.monotonic() > last + 2.5)
+    assert browser.get(address).heading.startswith("Sign in to")
+
+
+@pytest.mark.config("auth_service.authentication.second_factors")
+def test_everybody_enrols_an_app_and_signs_in_with_a_code(odd: Odd, alice: User) -> None:
+    assert odd.browser().get(odd.invite("bob", ["walker"])).secret
+    assert "AUTH-LOGIN" in alice.sign_in(status=1, code="000000").err
+    assert "strange-name" in (alice.sign_in(), alice.tsh("ls"))[1].out
+
+
+@pytest.mark.config("auth_service.authentication.second_factor", "debug_service.enabled", "ssh_service.enabled")
+def test_what_is_switched_off_is_not_there(tmp_path: Path) -> None:
+    cluster = Silent(tmp_path, OFF, TELEPORT_ALLOW_NO_SECOND_FACTOR="yes")
+    with cluster.running():
+        cluster.role("walker", logins=[OWN])
+        browser, link = cluster.browser(), cluster.invite("alice", ["walker"])
+        page = browser.get(link)
+        assert not page.secret
+        assert browser.set_password(link, PASSWORD).status == 200
+        login = f"https://{cluster.public}/web/login"
+        form = {"csrf": browser.get(login).csrf, "username": "alice", "password": PASSWORD}
+        assert browser.post(login, form).heading == "Servers", "a password alone is enough"
+        assert not listens(cluster.ports["ssh"])
+        assert json.loads(cluster.tctl("get", "nodes", "--format=json").out) == []
+        assert not (cluster.data / "debug.sock").exists()
