@@ -65,6 +65,12 @@ def leaf_of(key: str, known: Mapping[str, Leaf]) -> Leaf | None:
     return None
 
 
+def undocumented(known: Mapping[str, Leaf]) -> list[str]:
+    """Return the fields of the model that are in no documented key."""
+    keys = [entry.key for entry in documented()]
+    return [n for n in known if not any(key == n or key.startswith((f"{n}.", f"{n}[]")) for key in keys)]
+
+
 def claims(folder: Path = ROOT / "tests") -> dict[str, list[str]]:
     """Return which tests claim to see what a key does, by key: `tests/unit/x/test_y.py::test_z`."""
     found = defaultdict(list)
@@ -88,6 +94,8 @@ def _claimed(function: ast.FunctionDef) -> Iterator[str]:
 def page() -> Iterator[str]:
     """The page of teleport.yaml."""
     fields, claimed, section = known(), claims(), ""
+    if missing := undocumented(fields):
+        raise SystemExit(f"config_page: config_keys.txt has not {', '.join(missing)}")
     yield HEAD
     for entry in documented():
         here = entry.key.partition(".")[0]

@@ -238,6 +238,7 @@ _INJECT = """() => {
   const refused = new Set(), three = new Promise(done => document.addEventListener('securitypolicyviolation', event => {
     refused.add(event.effectiveDirective);
     if (refused.size === 3) done([...refused].sort());
+    setTimeout(() => done([...refused].sort()), 20000);
   }));
   for (const [kind, key, value] of [['script', 'textContent', 'window.ran = 1'], ['img', 'src', 'https://127.0.0.2:9/x.png'],
                                     ['style', 'textContent', 'body { display: none }']]) {
