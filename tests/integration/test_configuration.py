@@ -5,15 +5,18 @@ The marks are read by scripts/config_page.py. Listeners of the proxy have tests 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import OWN, PASSWORD, Cluster, User, free_ports, link_in
+from tests.support.cluster import BIN, OWN, PASSWORD, Cluster, User, free_ports, link_in
 from tests.support.processes import wait_for
 
 CONFIG = """\
@@ -31,6 +34,9 @@ auth_service:
   cluster_name: other.example.org
   listen_addr: 127.0.0.1:{auth}
   web_idle_timeout: 2s
+  disconnect_expired_cert: yes
+  keep_alive_interval: 2s
+  keep_alive_count_max: 3
   authentication: {{type: local, local_auth: true, second_factors: [otp]}}
 proxy_service:
   enabled: on
@@ -180,3 +186,52 @@ def test_what_is_switched_off_is_not_there(tmp_path: Path) -> None:
         assert not listens(cluster.ports["ssh"])
         assert json.loads(cluster.tctl("get", "nodes", "--format=json").out) == []
         assert not (cluster.data / "debug.sock").exists()
+
+
+@contextlib.contextmanager
+def session(user: User) -> Iterator[subprocess.Popen[bytes]]:
+    """Keep a command running through `tsh ssh` for the time of a block; it has said `open` by then."""
+    argv = [BIN / "tsh", "ssh", f"{OWN}@strange-name", "echo open; exec cat"]
+    with subprocess.Popen(
+        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=user.cluster.environment(user.name),
+    ) as client:  # fmt: skip
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline() == b"open\n"
+            yield client
+        finally:
+            client.kill()
+
+
+def ended(cluster: Cluster, user: str) -> bool:
+    """Whether the node has recorded the end of a user's command."""
+    return bool(cluster.events(event="exec", user=user))
+
+
+@pytest.mark.config("auth_service.keep_alive_interval", "auth_service.keep_alive_count_max")
+def test_a_client_that_does_not_answer_is_taken_for_gone(odd: Odd) -> None:
+    assert odd.browser().set_password(odd.invite("stopped", ["walker"]), PASSWORD).status == 200
+    stopped = User(odd, "stopped")
+    stopped.sign_in()
+    with session(stopped) as client:
+        client.send_signal(signal.SIGSTOP)
+        wait_for("the end of the session", lambda: ended(odd, "stopped"), seconds=60)
+        assert client.poll() is None
+
+
+@pytest.mark.config("auth_service.disconnect_expired_cert", "auth_service.authentication.disconnect_expired_cert")
+def test_a_session_ends_with_its_certificate(odd: Odd) -> None:
+    role = {"allow": {"logins": [OWN], "node_labels": {"*": "*"}}, "options": {"max_session_ttl": "20s"}}
+    odd.create({"kind": "role", "version": "v7", "metadata": {"name": "brief"}, "spec": role})
+    assert odd.browser().set_password(odd.invite("brief", ["brief"]), PASSWORD).status == 200
+    brief = User(odd, "brief")
+    brief.sign_in()
+    with session(brief) as client:
+        wait_for("the end of the certificate", lambda: client.poll() is not None, seconds=60)
+        assert client.stderr is not None
+        text = client.stderr.read().decode()
+        assert "client certificate expired: sign in again with tsh login" in text, text
+    (told,) = odd.events(event="client.disconnect", user="brief")
+    assert (told["code"], told["reason"]) == ("T3006I", "client certificate expired")
+    wait_for("the end of the command", lambda: ended(odd, "brief"))

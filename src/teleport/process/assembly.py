@@ -25,7 +25,7 @@ from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
-from teleport.net.ssh_settings import HostKey
+from teleport.net.ssh_settings import HostKey, KeepAlive
 from teleport.pki import keys
 from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane
@@ -171,6 +171,8 @@ class Node:
             host_keys=lambda: (host_key,),
             cluster=settings.cluster_name,
             address=str(settings.ssh.listen),
+            keep_alive=KeepAlive(float(settings.auth.keep_alive_interval), settings.auth.keep_alive_count_max),
+            cuts_expired=settings.auth.cuts_expired,
         )
         async with AsyncExitStack() as stack:
             await commands.start()

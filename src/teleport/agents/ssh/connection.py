@@ -7,6 +7,7 @@ the roles and locks of that moment; its Grant goes with the session and nothing 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,7 @@ from teleport.base.entropy import Entropy, new_id, new_uuid
 from teleport.base.errors import AccessDenied, Internal, NotSupported, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.base import Event
+from teleport.model.events.session import ClientDisconnect
 from teleport.model.identity import Identity
 from teleport.model.login import is_login
 from teleport.net.ssh import Refusal, ServerConnection
@@ -38,6 +40,8 @@ log = logger("NODE")
 
 RECORDED_REFUSALS = 64
 """Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
+_LOOK = 30.0
+"""Seconds between two looks at the time until a certificate ends."""
 _LOGIN = "PKI-LOGIN-NOT-IN-PRINCIPALS"
 
 
@@ -52,6 +56,8 @@ class World:
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
+    cuts_expired: bool = False
+    """Whether a connection ends with the certificate that it was made with."""
 
 
 class ClientConnection:
@@ -62,6 +68,8 @@ class ClientConnection:
         self._ssh = ssh
         self._refusals = 0
         self._background: set[asyncio.Task[None]] = set()
+        self._end: asyncio.Task[None] | None = None
+        """Waits for the end of the certificate."""
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -70,6 +78,20 @@ class ClientConnection:
         principals that every certificate has (they start with a hyphen) are no accounts at all."""
         if not is_login(login):
             raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
+        if self._world.cuts_expired:
+            if self._end is not None:
+                await tasks.cancel(self._end)
+            self._end = tasks.spawn(self._end_at(identity.expires), name="ssh-expiry", on_error=self.failed)
+
+    async def _end_at(self, expires: dt.datetime) -> None:
+        """End the connection when its certificate ends. The time is looked at again and again: a machine that slept
+        has not counted."""
+        while (left := (expires - self._world.clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - a clock has no event
+            await asyncio.sleep(min(left, _LOOK))
+        if self._ssh.identity is not None:
+            reason = "client certificate expired"
+            await self.emit(ClientDisconnect(reason=reason, **self.context().fields()))
+            self._ssh.end(f"{reason}: sign in again with tsh login")
 
     async def refused(self, error: TeleportError, certificate: SSHCertificate, login: str) -> TeleportError:
         """Record a refusal in authentication; the id of the decision is the one to show."""
@@ -159,6 +181,8 @@ class ClientConnection:
 
     async def settle(self) -> None:
         """Return when everything that was begun has been ended and recorded."""
+        if self._end is not None:
+            await tasks.cancel(self._end)
         while self._background:
             await asyncio.wait(self._background)
         if self._refusals > RECORDED_REFUSALS:
