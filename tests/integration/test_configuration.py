@@ -59,6 +59,18 @@ ssh_service: {{enabled: no, listen_addr: "127.0.0.1:{ssh}"}}
 debug_service: {{enabled: "off"}}
 """
 
+IDLE = """\
+version: v3
+teleport: {{nodename: strange-name, data_dir: {data}}}
+auth_service:
+  cluster_name: idle.example.org
+  listen_addr: "127.0.0.1:{auth}"
+  client_idle_timeout: 3s
+  client_idle_timeout_message: "You were away: good bye"
+proxy_service: {{web_listen_addr: "127.0.0.1:{web}", public_addr: "localhost:{web}"}}
+ssh_service: {{listen_addr: "127.0.0.1:{ssh}"}}
+"""
+
 
 class Odd(Cluster):
     """A cluster with a file of its own."""
@@ -235,3 +247,21 @@ def test_a_session_ends_with_its_certificate(odd: Odd) -> None:
     (told,) = odd.events(event="client.disconnect", user="brief")
     assert (told["code"], told["reason"]) == ("T3006I", "client certificate expired")
     wait_for("the end of the command", lambda: ended(odd, "brief"))
+
+
+@pytest.mark.config("auth_service.client_idle_timeout", "auth_service.client_idle_timeout_message")
+def test_a_session_that_moves_no_data_is_ended_with_the_message(tmp_path: Path) -> None:
+    cluster = Odd(tmp_path, IDLE)
+    with cluster.running():
+        cluster.role("walker", logins=[OWN], node_labels={"*": "*"})
+        assert cluster.browser().set_password(cluster.invite("away", ["walker"]), PASSWORD).status == 200
+        away = User(cluster, "away")
+        away.sign_in()
+        shown = away.tsh("ssh", f"{OWN}@strange-name", "for i in 1 2 3 4 5 6; do echo $i; sleep 1; done").out
+        assert shown.split() == list("123456"), "what prints is not idle"
+        with session(away) as client:
+            wait_for("the end of the session", lambda: client.poll() is not None, seconds=60)
+            assert client.stderr is not None
+            assert "You were away: good bye" in client.stderr.read().decode()
+        (told,) = cluster.events(event="client.disconnect", user="away")
+        assert told["reason"] == "client exceeded idle timeout of 3s"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
+from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
@@ -172,7 +173,11 @@ class Node:
             cluster=settings.cluster_name,
             address=str(settings.ssh.listen),
             keep_alive=KeepAlive(float(settings.auth.keep_alive_interval), settings.auth.keep_alive_count_max),
-            cuts_expired=settings.auth.cuts_expired,
+            ends=Ends(
+                with_certificate=settings.auth.cuts_expired,
+                idle=float(settings.auth.client_idle_timeout),
+                idle_message=settings.auth.client_idle_timeout_message,
+            ),
         )
         async with AsyncExitStack() as stack:
             await commands.start()

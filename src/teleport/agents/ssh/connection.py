@@ -7,7 +7,6 @@ the roles and locks of that moment; its Grant goes with the session and nothing 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.session import CommandSession
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.spawner_messages import Exited
@@ -40,8 +40,6 @@ log = logger("NODE")
 
 RECORDED_REFUSALS = 64
 """Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
-_LOOK = 30.0
-"""Seconds between two looks at the time until a certificate ends."""
 _LOGIN = "PKI-LOGIN-NOT-IN-PRINCIPALS"
 
 
@@ -56,8 +54,7 @@ class World:
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
-    cuts_expired: bool = False
-    """Whether a connection ends with the certificate that it was made with."""
+    ends: Ends
 
 
 class ClientConnection:
@@ -68,8 +65,7 @@ class ClientConnection:
         self._ssh = ssh
         self._refusals = 0
         self._background: set[asyncio.Task[None]] = set()
-        self._end: asyncio.Task[None] | None = None
-        """Waits for the end of the certificate."""
+        self._watch = Watch(world.ends, world.clock, self._end, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -78,20 +74,13 @@ class ClientConnection:
         principals that every certificate has (they start with a hyphen) are no accounts at all."""
         if not is_login(login):
             raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
-        if self._world.cuts_expired:
-            if self._end is not None:
-                await tasks.cancel(self._end)
-            self._end = tasks.spawn(self._end_at(identity.expires), name="ssh-expiry", on_error=self.failed)
+        await self._watch.begin(identity.expires)
 
-    async def _end_at(self, expires: dt.datetime) -> None:
-        """End the connection when its certificate ends. The time is looked at again and again: a machine that slept
-        has not counted."""
-        while (left := (expires - self._world.clock.now()).total_seconds()) > 0:  # noqa: ASYNC110 - a clock has no event
-            await asyncio.sleep(min(left, _LOOK))
+    async def _end(self, reason: str, text: str) -> None:
+        """Record and do what the watch found due."""
         if self._ssh.identity is not None:
-            reason = "client certificate expired"
             await self.emit(ClientDisconnect(reason=reason, **self.context().fields()))
-            self._ssh.end(f"{reason}: sign in again with tsh login")
+            self._ssh.end(text)
 
     async def refused(self, error: TeleportError, certificate: SSHCertificate, login: str) -> TeleportError:
         """Record a refusal in authentication; the id of the decision is the one to show."""
@@ -181,12 +170,15 @@ class ClientConnection:
 
     async def settle(self) -> None:
         """Return when everything that was begun has been ended and recorded."""
-        if self._end is not None:
-            await tasks.cancel(self._end)
+        await self._watch.stop()
         while self._background:
             await asyncio.wait(self._background)
         if self._refusals > RECORDED_REFUSALS:
             log.warn("refusals not recorded one by one", client=self._ssh.client, count=self._refusals)
+
+    def used(self) -> None:
+        """A session has moved data."""
+        self._watch.used()
 
     def notices(self) -> list[str]:
         """Take the lines that wait for a session to show them."""
@@ -258,6 +250,9 @@ class SessionHost:
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._owner.background(work)
+
+    def used(self) -> None:
+        self._owner.used()
 
     def notices(self) -> list[str]:
         return self._owner.notices()

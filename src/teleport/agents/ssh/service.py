@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
+from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base.clock import Clock
@@ -39,11 +40,10 @@ class SSHService:
         self, *, clock: Clock, entropy: Entropy, network: Network, spawner: Spawner, authority: Authority,
         host_keys: Callable[[], Sequence[ssh_settings.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
-        keep_alive: ssh_settings.KeepAlive | None = None, cuts_expired: bool = False,
+        keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
-        spawner is launched before the event loop and closed after it, by the caller. `cuts_expired`: a connection
-        ends with the certificate that it was made with."""
+        spawner is launched before the event loop and closed after it, by the caller."""
         self._network = network
         self._spawner = spawner
         self._host_keys = host_keys
@@ -54,7 +54,7 @@ class SSHService:
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
-            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), cuts_expired=cuts_expired,
+            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
         )  # fmt: skip
         self.address = ""
         """Where the service listens, once it is ready."""

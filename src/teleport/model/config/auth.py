@@ -107,8 +107,10 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     tokens: Unacted = None
     session_recording: UnactedSwitch = None
     proxy_checks_host_keys: Unacted = None
-    client_idle_timeout: Annotated[Any, Later((Duration(0),))] = None
-    client_idle_timeout_message: Unacted = None
+    client_idle_timeout: Duration = Duration(0)
+    """After what time an SSH connection ends in which no session moves data; 0 or `never`: not at all."""
+    client_idle_timeout_message: str = ""
+    """What the client is told then; empty: a text that names the time."""
     web_idle_timeout: Duration = IDLE
     """After what time a browser's session that is not used ends; 0: not before its time."""
     disconnect_expired_cert: Switch = OFF
@@ -150,11 +152,8 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
             yield Fault(("proxy_listener_mode",), wrong)
         if self.cluster_name:
             yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
-        for key, value in (
-            ("web_idle_timeout", self.web_idle_timeout),
-            ("keep_alive_interval", self.keep_alive_interval),
-        ):
-            if value < 0:
+        for key in ("web_idle_timeout", "client_idle_timeout", "keep_alive_interval"):
+            if (value := getattr(self, key)) < 0:
                 yield Fault(
                     (key,), BadParameter("CONFIG-VALUE", what="time", value=value, known="0, 10m, 1h and so on")
                 )

@@ -210,6 +210,7 @@ def test_a_flood_of_problems_is_cut() -> None:
         ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  keep_alive_interval: -1\n", "CONFIG-VALUE", "2:3"),
+        ("auth_service:\n  client_idle_timeout: -1\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  keep_alive_count_max: 0\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  authentication:\n    second_factor: on\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
@@ -255,9 +256,9 @@ teleport ["x"]
   auth_token join_params ca_pin auth_server auth_servers proxy_server advertise_ip diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr tokens session_recording proxy_checks_host_keys client_idle_timeout client_idle_timeout_message
-  session_control_timeout ssh_dial_timeout routing_strategy case_insensitive_routing tunnel_strategy
-  message_of_the_day license_file load_all_cas ca_key_params access_monitoring hosted_plugins kubeconfig_file
+  public_addr tokens session_recording proxy_checks_host_keys session_control_timeout ssh_dial_timeout
+  routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
+  ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
@@ -295,7 +296,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("teleport.storage", {"type": "sqlite"}), ("teleport.storage", {"type": "dir"}), ("teleport.ca_pin", []),
     ("teleport.cache", {"enabled": False}), ("teleport.diag_addr", ""),
     ("auth_service.tokens", []), ("auth_service.session_recording", False), ("auth_service.session_recording", "off"),
-    ("auth_service.client_idle_timeout", "never"), ("auth_service.routing_strategy", "unambiguous_match"),
+    ("auth_service.routing_strategy", "unambiguous_match"),
     ("auth_service.authentication.connector_name", "local"),
     ("auth_service.authentication.default_session_ttl", "12h"),
     ("auth_service.authentication.locking_mode", "best_effort"),
@@ -341,7 +342,8 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
         "auth_service.web_idle_timeout", "auth_service.disconnect_expired_cert", "auth_service.keep_alive_interval",
-        "auth_service.keep_alive_count_max", "auth_service.authentication.disconnect_expired_cert",
+        "auth_service.keep_alive_count_max", "auth_service.client_idle_timeout",
+        "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
         "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
