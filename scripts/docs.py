@@ -1,4 +1,4 @@
-"""Writes the reference pages under docs/reference/ from the code: kinds, events, errors, commands.
+"""Writes the reference pages under docs/reference/ from the code: kinds, events, errors, commands, configuration.
 
 `--check` writes nothing and fails when a page is not what the code says.
 """
@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
+import config_page
 import msgspec
 
 from teleport.base import catalogue
@@ -91,7 +92,8 @@ def commands() -> Iterator[str]:
         yield ""
 
 
-PAGES = {"kinds.md": kinds, "events.md": event_page, "errors.md": errors, "commands.md": commands}
+PAGES = {"kinds.md": kinds, "events.md": event_page, "errors.md": errors, "commands.md": commands,
+         "config.md": config_page.page}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:

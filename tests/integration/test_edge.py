@@ -113,6 +113,7 @@ def test_s3_22_s3_36_curl_asks_through_the_balancer(stage: Stage, way: str) -> N
 
 
 @pytest.mark.parametrize("way", ["v1", "v2"])
+@pytest.mark.config("proxy_service.proxy_protocol")
 def test_the_audit_log_names_the_client_and_not_the_balancer(stage: Stage, way: str) -> None:
     """A failed sign-in over HTTPS: `addr.remote` is what the header said."""
     key = keys.make_p256(SeededEntropy(4)).public_key()
@@ -232,6 +233,7 @@ def test_split_anywhere_a_header_is_the_same(stage: Stage, header: bytes) -> Non
 @pytest.mark.parametrize(
     ("data", "code"), [(V1, "NET-PROXY-OFF"), (V2, "NET-PROXY-OFF"), (forged(), "PKI-CLIENT-ADDRESS")]
 )
+@pytest.mark.config("auth_service.proxy_protocol")
 def test_nobody_tells_the_auth_service_who_they_are(stage: Stage, data: bytes, code: str) -> None:
     """Straight to 3025, where `proxy_protocol` is off: neither a bare header nor one that a stranger signed."""
     with dial(f":{stage.cluster.settings['auth']}", STRANGER) as sock:
@@ -316,6 +318,7 @@ def listening(cluster: Cluster) -> set[int]:
     return found
 
 
+@pytest.mark.config("auth_service.proxy_listener_mode")
 def test_s3_23_s3_35_with_one_port_only_the_web_port_is_open(tmp_path: Path) -> None:
     """S3-23, S3-35: `proxy_listener_mode: multiplex`; beside it listen the Auth Service and the node, on theirs."""
     cluster = Cluster(tmp_path, version="v1", auth_service="  proxy_listener_mode: multiplex\n")

@@ -141,6 +141,7 @@ def served(cluster: Cluster) -> str:
     return ssl.get_server_certificate((host, int(port)), timeout=10)
 
 
+@pytest.mark.config("proxy_service.https_keypairs[].key_file", "proxy_service.https_keypairs[].cert_file")
 def test_hangup_takes_level_and_certificate_and_names_the_rest(cluster: Cluster, alice: User) -> None:
     """S0-05, without a restart: a session goes on over it."""
     folder = cluster.folder / "pair"

@@ -80,6 +80,7 @@ def alice(split: Split) -> User:
     return split.cluster.sign_up("alice", ["walker"])
 
 
+@pytest.mark.config("proxy_service.listen_addr")
 def test_ssh_jumps_over_the_port_for_ssh(split: Split, alice: User) -> None:
     """S3-28: stock `ssh -J` to the proxy's port for SSH clients."""
     alice._config.write_text(alice.tsh("config").out)
@@ -137,6 +138,7 @@ def test_of_several_certificates_each_client_gets_the_one_it_asks_for(split: Spl
     assert names_of(split.served("unknown.example.com")) == [FIRST]
 
 
+@pytest.mark.config("proxy_service.https_keypairs_reload_interval")
 def test_new_files_come_into_use_by_themselves(split: Split) -> None:
     """`https_keypairs_reload_interval`: nobody has to tell the process. A file that is no pair changes nothing."""
     before, path = split.served(SECOND), split.pairs[SECOND]

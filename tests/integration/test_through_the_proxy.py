@@ -75,6 +75,7 @@ def options(stage: Stage, way: str) -> tuple[str, ...]:
     return stage.jump if way == "jump" else ()
 
 
+@pytest.mark.config("ssh_service.public_addr")
 @pytest.mark.parametrize("way", WAYS)
 def test_a_command_with_stock_ssh(stage: Stage, way: str) -> None:
     before = stage.between.connections

@@ -26,7 +26,7 @@ class Page(NamedTuple):
     @property
     def heading(self) -> str:
         """The first heading."""
-        found = re.search(r"<h1>(.*?)</h1>", self.text, re.S)
+        found = re.search(r"<h1[^>]*>(.*?)</h1>", self.text, re.S)
         return found[1].strip() if found else ""
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import http.client
 import io
 import json
@@ -27,7 +28,6 @@ CLIENT = "192.0.2.7"
 HOST = "proxy.example.com"
 SETTINGS = ping.settings(cluster=auth_cluster.CLUSTER, web_address="0.0.0.0:3080", public_addresses=[f"{HOST}:443"])
 AUTH_SETTINGS = ping.auth_settings(second_factor="off")
-AUTH_SETTINGS = ping.auth_settings(second_factor="off")
 
 
 class Reply(NamedTuple):
@@ -41,6 +41,11 @@ class Reply(NamedTuple):
     def json(self) -> Any:
         """The body, which must be JSON."""
         return json.loads(self.text)
+
+    @property
+    def shown(self) -> str:
+        """What people read of a page: its text without the markup."""
+        return html.unescape(re.sub(r"<[^>]*>", "", self.text))
 
     @property
     def secret(self) -> str:

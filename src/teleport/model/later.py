@@ -84,6 +84,30 @@ def refusals(shape: type[Struct], data: object, path: Path = ()) -> Iterator[Ref
             yield from refusals(inner, value, (*path, key))
 
 
+class Leaf(typing.NamedTuple):
+    """A field that has no fields inside which this build knows."""
+
+    path: tuple[str, ...]
+    """Names in documents; a list's name ends with `[]`."""
+    later: Later | None
+    """The mark, or None where the build acts on the field."""
+    default: object
+    """The value of who says nothing, None where it depends."""
+
+
+def leaves(shape: type[Struct], path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """Yield every field of `shape` and of the parts in it."""
+    hints = typing.get_type_hints(shape)
+    defaults = {field.encode_name: field.default for field in msgspec.structs.fields(shape)}
+    for key, (attribute, later, inner) in _fields(shape).items():
+        if later is None and inner is not None:
+            several = "[]" if typing.get_origin(hints[attribute]) is tuple else ""
+            yield from leaves(inner, (*path, key + several))
+        else:
+            default = defaults[key]
+            yield Leaf((*path, key), later, None if default is msgspec.NODEFAULT else default)
+
+
 def check_later(kind: str, spec: Struct) -> None:
     """Raise NotSupported (KIND-FIELD-NOT-SUPPORTED) for the first refused field of a resource's spec."""
     for refusal in refusals(type(spec), spec, ("spec",)):

@@ -20,6 +20,7 @@ import asyncssh
 from asyncssh.connection import SSHServerConnection
 from asyncssh.constants import (
     DISC_NO_MORE_AUTH_METHODS_AVAILABLE,
+    DISC_SERVICE_NOT_AVAILABLE,
     MSG_CHANNEL_OPEN,
     MSG_GLOBAL_REQUEST,
     MSG_REQUEST_FAILURE,
@@ -329,6 +330,12 @@ class ServerConnection(SSHServerConnection):
                 self._carrier.setsockopt(socket.IPPROTO_TCP, TCP_QUICKACK, 1)
             except OSError:
                 pass  # it has been closed
+
+    def end(self, reason: str) -> None:
+        """End the connection with a reason that clients show; asyncssh would close the channels before, and clients
+        would leave with the last of them."""
+        self._send_disconnect(DISC_SERVICE_NOT_AVAILABLE, reason, "")
+        self._force_close(None)
 
     def _force_close(self, exc: Exception | None) -> None:
         """End the connection. asyncssh drops what is unsent, and with it the reason it has just given; here

@@ -33,6 +33,7 @@ NAMES: tuple[Name, ...] = (
     Name(_CONN, "_force_close", "264b4367525f", "replaced: the client gets a moment to read our last words"),
     Name(_CONN, "_loop", "", "timers of the connection"),
     Name(_CONN, "_packet_handlers", "", "replaced: channel opens and global requests by closed lists"),
+    Name(_CONN, "_send_disconnect", "225d909cfce7", "called: a reason for the client, before its channels end"),
     Name(_CONN, "_session_id", "", "what the client's signature is over"),
     Name(_CONN, "_transport", "", "to see how much output waits, and to close it"),
     Name(_CONN, "_process_channel_open", "0a1ae759cb6a", "replaced: a message is read as it reads it"),

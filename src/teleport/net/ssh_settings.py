@@ -47,11 +47,24 @@ class HostKey:
     """Blob of its host certificate."""
 
 
-def options(host_keys: Sequence[HostKey], *, login_timeout: float = LOGIN_TIMEOUT) -> ServerOptions:
+@dataclass(frozen=True)
+class KeepAlive:
+    """How a silent client is asked whether it is there."""
+
+    interval: float = 300.0
+    """Seconds of silence before each question; 0: never."""
+    count: int = 3
+    """Questions without an answer after which it is taken for gone."""
+
+
+def options(
+    host_keys: Sequence[HostKey], *, login_timeout: float = LOGIN_TIMEOUT, keep_alive: KeepAlive | None = None
+) -> ServerOptions:  # fmt: skip
     """Return the settings of a server with these host keys, to be used for many connections.
 
     Raises BadParameter (SSH-HOST-KEY) when a key or its certificate cannot be used.
     """
+    asked = keep_alive or KeepAlive()
     try:
         pairs = [_key_pair(key) for key in host_keys]
         available = [name for name in KEX if name.encode() in asyncssh.kex.get_kex_algs()]
@@ -61,7 +74,8 @@ def options(host_keys: Sequence[HostKey], *, login_timeout: float = LOGIN_TIMEOU
             signature_algs=SIGNATURES, public_key_auth=True, password_auth=False, kbdint_auth=False,
             host_based_auth=False, gss_host=None, gss_kex=False, gss_auth=False, allow_pty=False,
             agent_forwarding=False, x11_forwarding=False, sftp_factory=None, allow_scp=False, rdns_lookup=False,
-            line_editor=False, encoding=None, keepalive_interval=300, keepalive_count_max=3, config=None,
+            line_editor=False, encoding=None, keepalive_interval=asked.interval,
+            keepalive_count_max=asked.count, config=None,
         )  # fmt: skip
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError, ValueError) as error:
         raise BadParameter("SSH-HOST-KEY", problem=str(error)) from None

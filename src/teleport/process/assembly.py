@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
+from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
@@ -25,7 +26,7 @@ from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
-from teleport.net.ssh_settings import HostKey
+from teleport.net.ssh_settings import HostKey, KeepAlive
 from teleport.pki import keys
 from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane
@@ -171,6 +172,12 @@ class Node:
             host_keys=lambda: (host_key,),
             cluster=settings.cluster_name,
             address=str(settings.ssh.listen),
+            keep_alive=KeepAlive(float(settings.auth.keep_alive_interval), settings.auth.keep_alive_count_max),
+            ends=Ends(
+                with_certificate=settings.auth.cuts_expired,
+                idle=float(settings.auth.client_idle_timeout),
+                idle_message=settings.auth.client_idle_timeout_message,
+            ),
         )
         async with AsyncExitStack() as stack:
             await commands.start()

@@ -16,10 +16,15 @@ from aiohttp import web
 
 from teleport.api.messages import Page, Selection, WebSession
 from teleport.base.entropy import Entropy
-from teleport.web import security
+from teleport.web import prose, security
+from teleport.web.guesses import Guesses
 
 MAX_BODY = 64 * 1024
 """Bytes of a request body: sign-in and sign-up forms are far smaller."""
+
+
+ASSETS = {"app.css": "text/css", "icon.svg": "image/svg+xml"}
+"""Files under /static and their media types."""
 
 
 class Invitation(Protocol):
@@ -100,6 +105,8 @@ class Site:
     """Body of `/webapi/find`; `/webapi/ping` adds `auth`."""
     auth_settings: Mapping[str, Any]
     pages: jinja2.Environment
+    guesses: Guesses
+    """Failed sign-ins by source."""
 
 
 SITE = web.AppKey("site", Site)
@@ -114,12 +121,17 @@ def build(
     settings: Mapping[str, Any],
     auth_settings: Mapping[str, Any],
 ) -> web.Application:
-    """Return the application. It keeps no state: every instance of it answers alike."""
+    """Return the application. It keeps no state but how many sign-ins failed from where."""
     from teleport.web import login, mfa, servers, sign_in, signup  # they import SITE from here
 
     app = web.Application(
-        middlewares=[security.add_headers, security.explain_errors, security.take_body], client_max_size=MAX_BODY
+        middlewares=[security.add_headers, security.refuse_doubtful, security.explain_errors, security.take_body],
+        client_max_size=MAX_BODY,
     )
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader("teleport.web"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    pages.filters["sentence"] = prose.sentence
     app[SITE] = Site(
         accounts=accounts,
         entropy=entropy,
@@ -127,13 +139,10 @@ def build(
         public_address=public_address,
         settings=settings,
         auth_settings=auth_settings,
-        pages=jinja2.Environment(
-            loader=jinja2.PackageLoader("teleport.web"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-        ),
+        pages=pages,
+        guesses=Guesses(),
     )
-    app.add_routes([web.get("/", front), web.get("/static/app.css", stylesheet)])
+    app.add_routes([web.get("/", front), *(web.get(f"/static/{name}", drawn) for name in ASSETS)])
     for part in (signup, login, mfa, sign_in, servers):
         app.add_routes(part.routes())
     return app
@@ -144,12 +153,13 @@ async def front(request: web.Request) -> web.Response:
     return render(request, "front.html")
 
 
-async def stylesheet(request: web.Request) -> web.Response:
-    """The one style sheet."""
+async def drawn(request: web.Request) -> web.Response:
+    """The one style sheet and the one picture: all that a browser may keep."""
+    name = request.path.rpartition("/")[2]
     source = request.app[SITE].pages.loader
     assert source is not None  # noqa: S101 - set in build()
-    text, _, _ = source.get_source(request.app[SITE].pages, "app.css")
-    return web.Response(text=text, content_type="text/css", headers={"Cache-Control": "max-age=300"})
+    text, _, _ = source.get_source(request.app[SITE].pages, name)
+    return web.Response(text=text, content_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
 
 
 def render(request: web.Request, page: str, *, status: int = 200, **values: object) -> web.Response:

@@ -49,15 +49,17 @@ async def ping(request: web.Request) -> web.Response:
 async def certificates(request: web.Request) -> web.Response:
     """Exchange user name and password for certificates, where no second factor is asked for."""
     asked = await read_body(request, CertificateRequest)
-    reply = await request.app[SITE].accounts.login(
-        asked.user,
-        asked.password,
-        ssh_public_key=asked.ssh_pub_key,
-        tls_public_key=asked.tls_pub_key,
-        ttl=float(asked.ttl),
-        client_address=client_address(request),
-        code="",
-    )
+    site, address = request.app[SITE], client_address(request)
+    with site.guesses.attempt(address):
+        reply = await site.accounts.login(
+            asked.user,
+            asked.password,
+            ssh_public_key=asked.ssh_pub_key,
+            tls_public_key=asked.tls_pub_key,
+            ttl=float(asked.ttl),
+            client_address=address,
+            code="",
+        )
     return answer(reply)
 
 

@@ -68,15 +68,17 @@ async def finish(request: web.Request) -> web.Response:
     for field, used in unacted.items():
         if used:
             raise _not_yet(field)
-    reply = await site.accounts.login(
-        asked.user,
-        asked.password,
-        code=asked.totp_code,
-        ssh_public_key=asked.ssh_pub_key,
-        tls_public_key=asked.tls_pub_key,
-        ttl=float(asked.ttl),
-        client_address=client_address(request),
-    )
+    address = client_address(request)
+    with site.guesses.attempt(address):
+        reply = await site.accounts.login(
+            asked.user,
+            asked.password,
+            code=asked.totp_code,
+            ssh_public_key=asked.ssh_pub_key,
+            tls_public_key=asked.tls_pub_key,
+            ttl=float(asked.ttl),
+            client_address=address,
+        )
     return login.answer(reply)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, Internal, LimitExceeded, NotFound, TeleportError, TimedOut
@@ -37,6 +38,8 @@ HEADERS = {
 """Sent with every answer. The address of an invite page is a secret: it must not travel as a referrer."""
 
 CSRF_COOKIE = "__Host-csrf"
+_HOST = re.compile(r"([A-Za-z0-9._-]{0,255}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{0,5})?")
+"""A name or an address, and a port. Only HTTP/1.0 gets here without one."""
 BODY_WITHIN = 10.0
 """Seconds in which the body of a request must be complete."""
 
@@ -52,6 +55,28 @@ def harden(response: web.StreamResponse) -> web.StreamResponse:
     response.headers.update(HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+@web.middleware
+async def refuse_doubtful(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a request that another server may read in another way, and end the connection with it."""
+    problem = _doubt(request)
+    if not problem:
+        return await handler(request)
+    answer = await _answer(request, BadParameter("WEB-REQUEST", problem=problem), 400)
+    answer.force_close()
+    return answer
+
+
+def _doubt(request: web.Request) -> str:
+    """Return what makes a request doubtful that the parser has let through; empty for nothing."""
+    if request.version not in (HttpVersion10, HttpVersion11):
+        return "it is not HTTP/1.1"
+    if request.version == HttpVersion10 and "Transfer-Encoding" in request.headers:
+        return "HTTP/1.0 has no transfer encodings"  # RFC 9112, section 6.1
+    if not _HOST.fullmatch(request.headers.get("Host", "")):
+        return "its Host header is no host"
+    return ""
 
 
 @web.middleware

@@ -30,14 +30,16 @@ async def sign_in(request: web.Request) -> web.Response:
     """Begin a session. A token that the browser held before ends: it gets a new one with every sign-in."""
     fields = await checked_fields(request)
     user, target = fields.get("username", ""), fields.get("next", "")
+    site, address = request.app[SITE], security.client_address(request)
     try:
-        token, _ = await request.app[SITE].accounts.web_sign_in(
-            user,
-            fields.get("password", ""),
-            fields.get("code", ""),
-            client_address=security.client_address(request),
-            former=session.token_of(request),
-        )
+        with site.guesses.attempt(address):
+            token, _ = await site.accounts.web_sign_in(
+                user,
+                fields.get("password", ""),
+                fields.get("code", ""),
+                client_address=address,
+                former=session.token_of(request),
+            )
     except (NotAuthenticated, LimitExceeded, BadParameter, AccessDenied) as problem:
         return _form(request, user=user[:_LONGEST_NAME], target=target, problem=problem)
     response = session.redirect(session.own_path(target))

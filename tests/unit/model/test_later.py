@@ -6,7 +6,7 @@ import pytest
 
 from teleport.base.errors import NotSupported
 from teleport.base.struct import Duration, Struct
-from teleport.model.later import Later, Unacted, UnactedSwitch, check_later, dotted, is_off, refusals
+from teleport.model.later import Later, Unacted, UnactedSwitch, check_later, dotted, is_off, leaves, refusals
 
 
 class Inner(Struct, frozen=True, kw_only=True):
@@ -84,3 +84,13 @@ def test_marks_that_look_equal_are_kept_apart() -> None:
         ttl: Annotated[Any, Later((Duration(0),))] = None
 
     assert list(refusals(Both, {"switch": "no", "ttl": "never"})) == []
+
+
+def test_leaves_are_all_fields_with_their_defaults() -> None:
+    found = {".".join(leaf.path): (leaf.later is None, leaf.default) for leaf in leaves(Outer)}
+    assert found == {
+        "name": (True, ""), "switch": (False, None), "ttl": (False, None), "storage": (False, None),
+        "word": (False, None), "one.name": (True, ""), "one.later": (False, None), "maybe.name": (True, ""),
+        "maybe.later": (False, None), "several[].name": (True, ""), "several[].later": (False, None),
+        "free": (True, None),
+    }  # fmt: skip

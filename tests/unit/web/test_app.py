@@ -9,7 +9,7 @@ def test_front_page_says_how_to_sign_in():
         page = await site.ask("GET", "/")
         assert page.status == 200
         assert page.headers.get_content_type() == "text/html"
-        assert f"tsh login --proxy={HOST}:443 --user=YOUR_NAME" in page.text
+        assert f"tsh login --proxy={HOST}:443 --user=YOUR_NAME" in page.shown
 
     web_site.run(story)
 

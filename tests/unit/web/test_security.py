@@ -79,7 +79,7 @@ def test_error_for_a_person_is_a_page():
     async def story(cluster, site):
         page = await site.ask("GET", "/nowhere")
         assert (page.status, page.headers.get_content_type()) == (404, "text/html")
-        assert "<h1>there is no such page</h1>" in page.text
+        assert "<h1>There is no such page</h1>" in page.text
         assert "<code>WEB-NOT-FOUND</code>" in page.text
 
     web_site.run(story)

@@ -27,7 +27,7 @@ def test_shows_the_servers_that_the_user_may_reach():
         page = await tab.get("/web")
         assert [name for name in ("host-n1", "host-n2", "host-n3") if name in page.text] == ["host-n1", "host-n3"]
         assert "env=dev" in page.text
-        assert "tsh login --proxy=proxy.example.com:443 --user=alice" in page.text
+        assert "tsh login --proxy=proxy.example.com:443 --user=alice" in page.shown
 
     run(story)
 

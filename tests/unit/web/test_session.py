@@ -18,6 +18,7 @@ from teleport.web import session
         ("__Host-session=" + "é" * 64, ""),
         ("__Secure-session=" + "0" * 64, ""),
         ("session=" + "0" * 64, ""),
+        ("__Host-session=" + "0" * 64 + "; __Host-session=x", ""),
         ("", ""),
     ],
 )

@@ -62,7 +62,7 @@ def test_whatever_was_wrong_looks_alike():
             assert PASSWORD not in reply.text
             pages.add(reply.text.replace(reply.csrf, "").replace(name, ""))
         assert len(pages) == 1
-        assert "invalid username, password or second factor" in pages.pop()
+        assert "Invalid username, password or second factor." in pages.pop()
 
     run(story)
 

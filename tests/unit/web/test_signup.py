@@ -61,7 +61,7 @@ def test_password_works_and_the_link_is_used_up():
         path = await invited(cluster)
         done = await send(site, path, GOOD)
         assert done.status == 200
-        assert "tsh login --proxy=proxy.example.com:443 --user=alice" in done.text
+        assert "tsh login --proxy=proxy.example.com:443 --user=alice" in done.shown
         keys = auth_cluster.public_keys(cluster.entropy)
         assert (await cluster.proxy.login("alice", PASSWORD, **keys)).username == "alice"
         for again in (await site.ask("GET", path), await site.form(path, {})):

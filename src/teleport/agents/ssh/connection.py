@@ -17,6 +17,7 @@ from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.session import CommandSession
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.spawner_messages import Exited
@@ -27,6 +28,7 @@ from teleport.base.entropy import Entropy, new_id, new_uuid
 from teleport.base.errors import AccessDenied, Internal, NotSupported, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.base import Event
+from teleport.model.events.session import ClientDisconnect
 from teleport.model.identity import Identity
 from teleport.model.login import is_login
 from teleport.net.ssh import Refusal, ServerConnection
@@ -52,6 +54,7 @@ class World:
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
+    ends: Ends
 
 
 class ClientConnection:
@@ -62,6 +65,7 @@ class ClientConnection:
         self._ssh = ssh
         self._refusals = 0
         self._background: set[asyncio.Task[None]] = set()
+        self._watch = Watch(world.ends, world.clock, self._end, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -70,6 +74,13 @@ class ClientConnection:
         principals that every certificate has (they start with a hyphen) are no accounts at all."""
         if not is_login(login):
             raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
+        await self._watch.begin(identity.expires)
+
+    async def _end(self, reason: str, text: str) -> None:
+        """Record and do what the watch found due."""
+        if self._ssh.identity is not None:
+            await self.emit(ClientDisconnect(reason=reason, **self.context().fields()))
+            self._ssh.end(text)
 
     async def refused(self, error: TeleportError, certificate: SSHCertificate, login: str) -> TeleportError:
         """Record a refusal in authentication; the id of the decision is the one to show."""
@@ -159,10 +170,15 @@ class ClientConnection:
 
     async def settle(self) -> None:
         """Return when everything that was begun has been ended and recorded."""
+        await self._watch.stop()
         while self._background:
             await asyncio.wait(self._background)
         if self._refusals > RECORDED_REFUSALS:
             log.warn("refusals not recorded one by one", client=self._ssh.client, count=self._refusals)
+
+    def used(self) -> None:
+        """A session has moved data."""
+        self._watch.used()
 
     def notices(self) -> list[str]:
         """Take the lines that wait for a session to show them."""
@@ -234,6 +250,9 @@ class SessionHost:
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._owner.background(work)
+
+    def used(self) -> None:
+        self._owner.used()
 
     def notices(self) -> list[str]:
         return self._owner.notices()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
+from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base.clock import Clock
@@ -39,6 +40,7 @@ class SSHService:
         self, *, clock: Clock, entropy: Entropy, network: Network, spawner: Spawner, authority: Authority,
         host_keys: Callable[[], Sequence[ssh_settings.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
+        keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -47,12 +49,12 @@ class SSHService:
         self._host_keys = host_keys
         self._address = address
         self._limits = limits
-        self._login_timeout = login_timeout
+        self._login_timeout, self._keep_alive = login_timeout, keep_alive
         self._settings: tuple[Sequence[ssh_settings.HostKey], ssh_settings.ServerOptions] | None = None
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
-            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)),
+            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
         )  # fmt: skip
         self.address = ""
         """Where the service listens, once it is ready."""
@@ -90,5 +92,6 @@ class SSHService:
     def _current_settings(self) -> ssh_settings.ServerOptions:
         keys = self._host_keys()
         if self._settings is None or self._settings[0] != keys:
-            self._settings = keys, ssh_settings.options(keys, login_timeout=self._login_timeout)
+            made = ssh_settings.options(keys, login_timeout=self._login_timeout, keep_alive=self._keep_alive)
+            self._settings = keys, made
         return self._settings[1]

@@ -43,6 +43,10 @@ class Host(Protocol):
         """Run `work`, which the connection waits for before it is forgotten."""
         ...
 
+    def used(self) -> None:
+        """Note that data went by."""
+        ...
+
     def notices(self) -> list[str]:
         """Return lines to show before the command's own output, once."""
         ...
@@ -112,6 +116,7 @@ class CommandSession(Session):
             self._tell(one_line(error))
 
     def data_received(self, data: bytes, datatype: Any) -> None:
+        self._host.used()
         if self._input is not None:
             self._input.write(data)
 
@@ -150,6 +155,7 @@ class CommandSession(Session):
             (self._channel.pause_reading if crowded else self._channel.resume_reading)()
 
     def _deliver(self, data: bytes, kind: int | None) -> None:
+        self._host.used()
         if self._channel is not None and not self._channel.is_closing():
             self._channel.write(data, kind)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from teleport.base.errors import BadParameter, NotSupported
 from teleport.base.struct import Duration, Switch
 from teleport.model.address import Address, parse_addr
-from teleport.model.config.section import ON, Fault, Section, ServiceSection, proxy_mode, trying, unknown
+from teleport.model.config.section import OFF, ON, Fault, Section, ServiceSection, proxy_mode, trying, unknown
 from teleport.model.later import Later, Unacted, UnactedSwitch
 from teleport.model.naming import check_cluster_name
 
@@ -17,6 +17,7 @@ LISTEN = f"0.0.0.0:{AUTH_PORT}"
 LISTENER_MODES = ("multiplex", "separate")
 
 IDLE = Duration(600)
+KEEP_ALIVE, KEEP_ALIVE_COUNT = Duration(300), 3
 _SECOND_FACTOR = {"otp": True, "off": True, "webauthn": False, "on": False, "optional": False}
 """Words of `second_factor`, and whether this build acts on them."""
 _SECOND_FACTORS = {"otp": True, "webauthn": False, "sso": False}
@@ -33,17 +34,17 @@ class Authentication(Section, frozen=True, kw_only=True):
     """The older form: `otp` or `off`; YAML reads the bare word as a boolean."""
     second_factors: tuple[str, ...] | None = None
     """The newer form: a list of what is accepted. Without either, `otp`."""
-    locking_mode: Literal["best_effort", "strict"] = "best_effort"
-    """What a service does whose view of the locks is old: use it, or refuse."""
 
     webauthn: Unacted = None
     passwordless: UnactedSwitch = None
     headless: UnactedSwitch = None
     connector_name: Annotated[Any, Later(("local",))] = None
     require_session_mfa: UnactedSwitch = None
+    locking_mode: Annotated[Any, Later(("best_effort",))] = None
     default_session_ttl: Annotated[Any, Later((Duration(12 * 3600),))] = None
     device_trust: Annotated[Any, Later(({"mode": "off"}, {"mode": False}))] = None
-    disconnect_expired_cert: UnactedSwitch = None
+    disconnect_expired_cert: Switch | None = None
+    """The newer place of `auth_service.disconnect_expired_cert`; it counts where both are written."""
     message_of_the_day: Unacted = None
     stable_unix_user_config: Unacted = None
     signature_algorithm_suite: Annotated[Any, Later(("balanced-v1",))] = None
@@ -106,13 +107,18 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     tokens: Unacted = None
     session_recording: UnactedSwitch = None
     proxy_checks_host_keys: Unacted = None
-    client_idle_timeout: Annotated[Any, Later((Duration(0),))] = None
-    client_idle_timeout_message: Unacted = None
+    client_idle_timeout: Duration = Duration(0)
+    """After what time an SSH connection ends in which no session moves data; 0 or `never`: not at all."""
+    client_idle_timeout_message: str = ""
+    """What the client is told then; empty: a text that names the time."""
     web_idle_timeout: Duration = IDLE
     """After what time a browser's session that is not used ends; 0: not before its time."""
-    disconnect_expired_cert: UnactedSwitch = None
-    keep_alive_interval: Unacted = None
-    keep_alive_count_max: Unacted = None
+    disconnect_expired_cert: Switch = OFF
+    """Whether an SSH connection ends when the certificate does that it was made with."""
+    keep_alive_interval: Duration = KEEP_ALIVE
+    """How often a node asks a silent client whether it is there; 0: never."""
+    keep_alive_count_max: int = KEEP_ALIVE_COUNT
+    """Questions without an answer after which the client is taken for gone."""
     session_control_timeout: Unacted = None
     ssh_dial_timeout: Unacted = None
     routing_strategy: Annotated[Any, Later(("unambiguous_match",))] = None
@@ -131,8 +137,14 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         """Where the Auth Service listens."""
         return parse_addr(self.listen_addr, AUTH_PORT)
 
+    @property
+    def cuts_expired(self) -> bool:
+        """Whether connections end with their certificates."""
+        newer = self.authentication.disconnect_expired_cert
+        return bool(self.disconnect_expired_cert if newer is None else newer)
+
     def faults(self) -> Iterator[Fault]:
-        """Return addresses and names out of grammar, and what authentication says."""
+        """Return addresses, names and numbers out of grammar, and what authentication says."""
         yield from trying(("listen_addr",), lambda: self.listen)
         yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
         if self.proxy_listener_mode not in ("", *LISTENER_MODES):
@@ -140,9 +152,16 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
             yield Fault(("proxy_listener_mode",), wrong)
         if self.cluster_name:
             yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
-        if self.web_idle_timeout < 0:
-            wrong = BadParameter("CONFIG-VALUE", what="time", value=self.web_idle_timeout, known="0, 10m, 1h and so on")
-            yield Fault(("web_idle_timeout",), wrong)
+        for key in ("web_idle_timeout", "client_idle_timeout", "keep_alive_interval"):
+            if (value := getattr(self, key)) < 0:
+                yield Fault(
+                    (key,), BadParameter("CONFIG-VALUE", what="time", value=value, known="0, 10m, 1h and so on")
+                )
+        if self.keep_alive_count_max < 1:
+            wrong = BadParameter(
+                "CONFIG-VALUE", what="number", value=self.keep_alive_count_max, known="1, 2, 3 and so on"
+            )
+            yield Fault(("keep_alive_count_max",), wrong)
         for path, error in self.authentication.faults():
             yield Fault(("authentication", *path), error)
 

@@ -29,7 +29,6 @@ auth_service:
     type: local
     local_auth: on
     second_factors: [otp]
-    locking_mode: strict
   web_idle_timeout: 5m
 proxy_service:
   web_listen_addr: 127.0.0.1:0
@@ -61,7 +60,6 @@ def test_everything_this_build_acts_on() -> None:
     assert config.auth_service.listen == Address("::1", 3025)
     assert config.auth_service.authentication.required == "otp"
     assert config.auth_service.web_idle_timeout == Duration(300)
-    assert config.auth_service.authentication.locking_mode == "strict"
     assert config.proxy_service.web_listen == Address("127.0.0.1", 0)
     assert config.proxy_service.public == (Address("example.com", 443), Address("other.example.com", 3080))
     assert config.proxy_service.https_keypairs[0].key_file == "/etc/key.pem"
@@ -109,12 +107,14 @@ def test_versions(version: str) -> None:
     assert load(f"version: {version}\n", "t").warnings == ()
 
 
+@pytest.mark.config("version")
 @pytest.mark.parametrize("version", ["v4", "3", "V3", "[v3]", "true"])
 def test_other_versions(version: str) -> None:
     error = failure(f"teleport: {{}}\nversion: {version}\n")
     assert (error.code, str(error)) == ("CONFIG-VERSION", "t.yaml:2:1: version must be one of v1, v2, v3")
 
 
+@pytest.mark.config("version")
 def test_a_missing_version_is_v3_with_a_warning() -> None:
     warned = load("teleport: {}\n", "t").warnings
     assert [each.code for each in warned] == ["CONFIG-NO-VERSION"]
@@ -138,6 +138,18 @@ def test_second_factors_are_on_unless_the_file_says_otherwise(text: str) -> None
     config = load(f"version: v3\nauth_service: {{authentication: {text}}}\n", "t")
     assert config.auth_service.authentication.required == "otp"
     assert config.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "cuts"),
+    [
+        ("{}", False), ("{disconnect_expired_cert: yes}", True),
+        ("{authentication: {disconnect_expired_cert: yes}}", True),
+        ("{disconnect_expired_cert: yes, authentication: {disconnect_expired_cert: no}}", False),
+    ],
+)  # fmt: skip
+def test_the_newer_place_of_a_switch_counts(text: str, cuts: bool) -> None:
+    assert load(f"version: v3\nauth_service: {text}\n", "t").auth_service.cuts_expired is cuts
 
 
 @pytest.mark.parametrize("text", ["- 1\n", "x\n", "a: 1\n---\nb: 2\n"])
@@ -166,6 +178,7 @@ def test_a_flood_of_problems_is_cut() -> None:
     assert str(error).endswith("t.yaml: and 30 more")
 
 
+@pytest.mark.config("auth_service.authentication.type", "auth_service.authentication.local_auth")
 @pytest.mark.parametrize(
     ("text", "code", "place"),
     [
@@ -196,9 +209,12 @@ def test_a_flood_of_problems_is_cut() -> None:
         ),
         ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
+        ("auth_service:\n  keep_alive_interval: -1\n", "CONFIG-VALUE", "2:3"),
+        ("auth_service:\n  client_idle_timeout: -1\n", "CONFIG-VALUE", "2:3"),
+        ("auth_service:\n  keep_alive_count_max: 0\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  authentication:\n    second_factor: on\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
-        ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-PROBLEMS", None),
+        ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("proxy_service:\n  web_listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  proxy_protocol: maybe\n", "CONFIG-VALUE", "2:3"),
@@ -240,14 +256,12 @@ teleport ["x"]
   auth_token join_params ca_pin auth_server auth_servers proxy_server advertise_ip diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr tokens session_recording proxy_checks_host_keys client_idle_timeout
-  client_idle_timeout_message disconnect_expired_cert keep_alive_interval keep_alive_count_max
-  session_control_timeout ssh_dial_timeout routing_strategy case_insensitive_routing
-  tunnel_strategy message_of_the_day license_file load_all_cas ca_key_params access_monitoring hosted_plugins
-  kubeconfig_file
+  public_addr tokens session_recording proxy_checks_host_keys session_control_timeout ssh_dial_timeout
+  routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
+  ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
-  webauthn passwordless headless connector_name require_session_mfa default_session_ttl device_trust
-  stable_unix_user_config signature_algorithm_suite hardware_key u2f disconnect_expired_cert message_of_the_day
+  webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
+  stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
 proxy_service {"enabled":true}
   tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
   kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kube_listen_addr kubernetes
@@ -282,9 +296,10 @@ HARMLESS: list[tuple[str, Any]] = [
     ("teleport.storage", {"type": "sqlite"}), ("teleport.storage", {"type": "dir"}), ("teleport.ca_pin", []),
     ("teleport.cache", {"enabled": False}), ("teleport.diag_addr", ""),
     ("auth_service.tokens", []), ("auth_service.session_recording", False), ("auth_service.session_recording", "off"),
-    ("auth_service.client_idle_timeout", "never"), ("auth_service.routing_strategy", "unambiguous_match"),
-    ("auth_service.disconnect_expired_cert", "no"), ("auth_service.authentication.connector_name", "local"),
+    ("auth_service.routing_strategy", "unambiguous_match"),
+    ("auth_service.authentication.connector_name", "local"),
     ("auth_service.authentication.default_session_ttl", "12h"),
+    ("auth_service.authentication.locking_mode", "best_effort"),
     ("auth_service.authentication.signature_algorithm_suite", "balanced-v1"),
     ("auth_service.authentication.device_trust", {"mode": "off"}),
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
@@ -326,7 +341,9 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
-        "auth_service.authentication.locking_mode", "auth_service.web_idle_timeout",
+        "auth_service.web_idle_timeout", "auth_service.disconnect_expired_cert", "auth_service.keep_alive_interval",
+        "auth_service.keep_alive_count_max", "auth_service.client_idle_timeout",
+        "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
         "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",

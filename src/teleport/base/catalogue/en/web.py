@@ -38,6 +38,12 @@ PAGES = {
         why="the page was open too long, cookies are blocked, or the form was sent from another site",
         fix="open the link again, allow cookies for this site, and send the form once more",
     ),
+    "WEB-GUESSES": Page(
+        what="too many sign-ins have failed from your network",
+        why="{limit} attempts from your address failed within {minutes} minutes; others are not even looked at",
+        fix="wait {minutes} minutes; where a load balancer stands in front of the proxy, have it tell the proxy who "
+        "its clients are",
+    ),
     "WEB-PASSWORDS-DIFFER": Page(
         what="the two passwords are not the same",
         why="a password is typed twice so that a slip of the finger does not lock you out",
