@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from teleport.api.messages import Authority
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.store.resources import Resources
@@ -21,6 +23,11 @@ class Authorities:
     async def every(self) -> tuple[CertAuthority, ...]:
         """Return all authorities that are trusted, in order of type."""
         return tuple(await self._resources.list(CertAuthority))
+
+
+def vouching(authorities: Iterable[CertAuthority]) -> tuple[Authority, ...]:
+    """Return those that certificates are recognised by; an authority for tokens alone is none of them."""
+    return tuple(public(entry) for entry in authorities if entry.trusted_ssh() or entry.trusted_tls())
 
 
 def public(authority: CertAuthority) -> Authority:

@@ -14,7 +14,7 @@ from teleport.access import locks
 from teleport.access.system import host_id, system_roles
 from teleport.api.caller import AUTH, INSTANCE, NODE, PROXY, Caller
 from teleport.api.messages import HostRequest, MadeCertificates
-from teleport.auth.authorities import Authorities, public
+from teleport.auth.authorities import Authorities, vouching
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.user_certs import locked, read_keys
 from teleport.base.clock import Clock
@@ -72,7 +72,7 @@ class HostCertificateIssuer:
         every = await self._authorities.every()
         return MadeCertificates(
             ssh_certificate=ssh.line(), tls_certificate=x509.pem(tls), expires=identity.expires,
-            authorities=tuple(public(entry) for entry in every),
+            authorities=vouching(every),
         )  # fmt: skip
 
     async def _authorize(self, rights: Rights, request: HostRequest) -> None:

@@ -6,7 +6,7 @@ from teleport.api.caller import Caller
 from teleport.api.messages import AuthorityStatus, ClusterStatus
 from teleport.auth.authorities import Authorities
 from teleport.auth.authorize import Authorizer
-from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.cert_authority import CA_TYPES, CertAuthority
 from teleport.pki.authority import pins
 from teleport.version import VERSION
 
@@ -24,7 +24,8 @@ class Status:
 
     async def status(self, caller: Caller) -> ClusterStatus:
         await self._authorizer.require(caller, "readnosecrets", CertAuthority.info.name)
-        found = [entry for entry in await self._authorities.every() if entry.name == self._cluster]
+        every = [entry for entry in await self._authorities.every() if entry.name == self._cluster]
+        found = sorted(every, key=lambda entry: CA_TYPES.index(entry.spec.type))
         own_pins = [pin for entry in found if entry.spec.type == "host" for pin in pins(entry)]
         return ClusterStatus(self._cluster, VERSION, tuple(own_pins), tuple(_status(entry) for entry in found))
 

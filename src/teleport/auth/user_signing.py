@@ -14,7 +14,7 @@ from teleport.access.denial import Denial, Reasons, Step
 from teleport.access.explain import user_error
 from teleport.api.caller import Caller
 from teleport.api.messages import MadeCertificates, UserRequest
-from teleport.auth.authorities import Authorities, public
+from teleport.auth.authorities import Authorities, vouching
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.user_certs import UserCertificates, read_keys
 from teleport.base.errors import BadParameter, TeleportError
@@ -53,7 +53,7 @@ class UserSigning:
         await self._audit.record(msgspec.structs.replace(issued.event, **asker))
         return MadeCertificates(
             ssh_certificate=issued.ssh, tls_certificate=issued.tls, expires=identity.expires,
-            authorities=tuple(public(entry) for entry in await self._authorities.every()),
+            authorities=vouching(await self._authorities.every()),
         )  # fmt: skip
 
     async def _user(self, rights: Rights, name: str) -> User:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, NotFound, NotSupported
-from teleport.model.kinds.cert_authority import CaType, CertAuthority, CertAuthoritySpec, KeySet, SshKey, TlsKey
+from teleport.model.kinds.cert_authority import CaType, CertAuthority, CertAuthoritySpec, JwtKey, KeySet, SshKey, TlsKey
 from teleport.model.resource import Metadata
 from teleport.pki import keys, x509
 from teleport.pki.keys import ECDSA_P256, ED25519
@@ -53,14 +53,14 @@ LIFETIME = dt.timedelta(days=3650)
 async def create(signer: Signer, ca_type: CaType, cluster: str, *, now: dt.datetime, entropy: Entropy) -> CertAuthority:
     """Make an authority with new keys in the signer. The caller stores it.
 
-    Authorities with RSA or token keys are listed but not made by this build: NotSupported (PKI-ALGORITHM).
+    Authorities with RSA keys are listed but not made by this build: NotSupported (PKI-ALGORITHM).
     Raises BadParameter (PKI-CA-TYPE) and what `Signer.generate` raises."""
     if ca_type not in TYPES:
         raise BadParameter("PKI-CA-TYPE", type=ca_type[:40], known=", ".join(TYPES))
     plan = TYPES[ca_type]
-    for algorithm in (plan.jwt, plan.tls):
-        if algorithm and (algorithm == RSA_2048 or plan.jwt):
-            raise NotSupported("PKI-ALGORITHM", algorithm=algorithm, purpose=f"the {ca_type} authority")
+    if RSA_2048 in plan:
+        raise NotSupported("PKI-ALGORITHM", algorithm=RSA_2048, purpose=f"the {ca_type} authority")
+    jwt: tuple[JwtKey, ...] = ()
     ssh: tuple[SshKey, ...] = ()
     tls: tuple[TlsKey, ...] = ()
     if plan.ssh:
@@ -71,9 +71,13 @@ async def create(signer: Signer, ca_type: CaType, cluster: str, *, now: dt.datet
         handle = await signer.generate(plan.tls, "x509")
         certificate = await x509.self_sign(signer, handle, cluster, now=now, lifetime=LIFETIME, entropy=entropy)
         tls = (TlsKey(cert=x509.pem(certificate), key_id=handle.key_id, algorithm=handle.algorithm),)
+    if plan.jwt:
+        handle = await signer.generate(plan.jwt, "jwt")
+        pem = keys.public_pem(keys.load_spki(handle.spki))
+        jwt = (JwtKey(public_key=pem, key_id=handle.key_id, algorithm=handle.algorithm),)
     made = CertAuthority(
         version="v2", sub_kind=ca_type, metadata=Metadata(name=cluster),
-        spec=CertAuthoritySpec(type=ca_type, cluster_name=cluster, active_keys=KeySet(ssh=ssh, tls=tls)),
+        spec=CertAuthoritySpec(type=ca_type, cluster_name=cluster, active_keys=KeySet(ssh=ssh, tls=tls, jwt=jwt)),
     )  # fmt: skip
     made.check()
     return made

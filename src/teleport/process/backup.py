@@ -217,6 +217,17 @@ def _keys_of(authority: CertAuthority) -> Iterator[tuple[str, bytes]]:
                     tls.key_id,
                     x509.parse(certificate).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
                 )
+        for jwt in pair.jwt:
+            if jwt.key_id:
+                yield jwt.key_id, _der(jwt.public_key)
+
+
+def _der(pem: str) -> bytes:
+    """Return what stands between the lines of a PEM block; of garbage nothing, which is no key's."""
+    try:
+        return base64.b64decode("".join(line for line in pem.splitlines() if not line.startswith("-----")))
+    except ValueError:
+        return b""
 
 
 def heads_of(store: SqliteCopy) -> tuple[Head, ...]:

@@ -12,6 +12,7 @@ from teleport.api import pb, rpc
 from teleport.api.caller import ADMIN, EVERYONE, NOBODY, PROXY, Caller
 from teleport.base import errors
 from teleport.base.errors import TeleportError
+from teleport.store.backend import Delete
 from tests.support.auth_cluster import CLUSTER, Cluster, run
 
 FILES = tuple(
@@ -128,6 +129,7 @@ def test_a_second_start_changes_nothing() -> None:
         before = [(item.key, item.value) async for item in cluster.backend.scan("/")]
         assert {key for key, _ in before} == {
             "/cluster_name/cluster-name", f"/authorities/host/{CLUSTER}", f"/authorities/user/{CLUSTER}",
+            f"/authorities/jwt/{CLUSTER}",
             "/roles/access", "/roles/auditor", "/roles/editor",
         }  # fmt: skip
         again = cluster.build()
@@ -138,12 +140,30 @@ def test_a_second_start_changes_nothing() -> None:
     run(story)
 
 
+def test_a_cluster_of_an_earlier_version_gets_the_authorities_it_does_not_have() -> None:
+    async def story(cluster: Cluster) -> None:
+        kept = {item.key: item.value async for item in cluster.backend.scan("/") if "/jwt/" not in item.key}
+        await cluster.backend.commit(Delete(f"/authorities/jwt/{CLUSTER}"))
+        again = cluster.build()
+        await again.start()
+        await again.close()
+        after = {item.key: item.value async for item in cluster.backend.scan("/")}
+        assert after.keys() - kept.keys() == {f"/authorities/jwt/{CLUSTER}"}
+        assert after | kept == after
+        (jwt,) = [ca async for ca in cluster.admin.list("cert_authority") if ca.sub_kind == "jwt"]
+        event = (await cluster.events("resource.change"))[-1]
+        assert (event["action"], event["sub_kind"], event["user"]) == ("create", "jwt", "system")
+        assert [(key.algorithm, len(key.key_id)) for key in jwt.spec.active_keys.jwt] == [("ecdsa-p256", 32)]
+
+    run(story)
+
+
 def test_two_first_starts_at_once_make_one_cluster() -> None:
     async def body() -> None:
         cluster = Cluster()
         second = cluster.build()
         await asyncio.gather(cluster.service.start(), second.start())
-        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == ["host", "user"]
+        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == ["host", "jwt", "user"]
         await second.close()
         await cluster.close()
 
@@ -168,7 +188,7 @@ def test_status_and_ping_tell_the_facts() -> None:
         status = await cluster.client(cluster.user("bob", "access")).status()
         assert (status.cluster, status.version) == (name, version) == (CLUSTER, version)
         assert [(a.type, a.state, a.last_rotated) for a in status.authorities] == [
-            ("host", "standby", ""), ("user", "standby", ""),
+            (kind, "standby", "") for kind in ("host", "user", "jwt")
         ]  # fmt: skip
         assert [pin[:7] for pin in status.ca_pins] == ["sha256:"]
 

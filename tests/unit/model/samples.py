@@ -14,6 +14,7 @@ from teleport.model.kinds.token import SERVED_ROLES
 from teleport.model.naming import label_problem, name_problem
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f host"
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n"
 CERT = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-----\n"
 UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
 
@@ -98,7 +99,8 @@ _hosts = st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{1,4})?", fullmatch=True)
 _addresses = st.one_of(_hosts, st.builds("{}:{}".format, _hosts, st.integers(0, 65535)), st.just("[::1]:22"))
 _keys = st.fixed_dictionaries(
     {"ssh": st.lists(st.fixed_dictionaries({"public_key": st.just(SSH_KEY), "key_id": names}), max_size=2),
-     "tls": st.lists(st.fixed_dictionaries({"cert": st.just(CERT), "key_id": names}), max_size=2)}
+     "tls": st.lists(st.fixed_dictionaries({"cert": st.just(CERT), "key_id": names}), max_size=2),
+     "jwt": st.lists(st.fixed_dictionaries({"public_key": st.just(PUBLIC_KEY), "key_id": names}), max_size=2)}
 )  # fmt: skip
 
 

@@ -48,12 +48,14 @@ def test_other_types_have_what_their_row_says() -> None:
     openssh, awsra = create("openssh").spec.active_keys, create("awsra").spec.active_keys
     assert (len(openssh.ssh), len(openssh.tls)) == (1, 0)
     assert (len(awsra.ssh), len(awsra.tls)) == (0, 1)
+    (token,) = create("jwt").spec.active_keys.jwt
+    assert (token.algorithm, token.public_key.splitlines()[0]) == ("ecdsa-p256", "-----BEGIN PUBLIC KEY-----")
+    spiffe = create("spiffe").spec.active_keys
+    assert (len(spiffe.ssh), len(spiffe.tls), len(spiffe.jwt)) == (0, 1, 1)
 
 
-@pytest.mark.parametrize(
-    "ca_type", ["db", "db_client", "jwt", "saml_idp", "oidc_idp", "spiffe", "okta", "bound_keypair"]
-)
-def test_types_with_rsa_or_token_keys_are_refused(ca_type: CaType) -> None:
+@pytest.mark.parametrize("ca_type", ["db", "db_client", "saml_idp", "oidc_idp"])
+def test_types_with_rsa_keys_are_refused(ca_type: CaType) -> None:
     with pytest.raises(NotSupported) as caught:
         create(ca_type)
     assert caught.value.code == "PKI-ALGORITHM"

@@ -24,8 +24,8 @@ CaType = Literal[
 """Types of authorities, in the order in which tools list them."""
 
 CA_TYPES: tuple[CaType, ...] = get_args(CaType)
-SERVED_TYPES: tuple[CaType, ...] = ("host", "user")
-"""Authorities that this build creates and uses."""
+SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "jwt")
+"""Authorities that every cluster has from its first start on."""
 
 _BLOB_LIMIT = 16384
 
@@ -50,12 +50,22 @@ class TlsKey(Struct, frozen=True, kw_only=True):
     algorithm: str = ""
 
 
+class JwtKey(Struct, frozen=True, kw_only=True):
+    """An authority's key for tokens (RFC 7519)."""
+
+    public_key: str
+    """SubjectPublicKeyInfo, PEM."""
+    key_id: str = ""
+    """Name of the private key at the signer; empty for a key that only others sign with."""
+    algorithm: str = ""
+
+
 class KeySet(Struct, frozen=True, kw_only=True):
     """Keys by protocol."""
 
     ssh: tuple[SshKey, ...] = ()
     tls: tuple[TlsKey, ...] = ()
-    jwt: Unacted = None
+    jwt: tuple[JwtKey, ...] = ()
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
@@ -140,7 +150,7 @@ def fingerprint(public_key: str) -> str:
 
 
 def _check_keys(keys: KeySet) -> None:
-    every_key: tuple[SshKey | TlsKey, ...] = (*keys.ssh, *keys.tls)
+    every_key: tuple[SshKey | TlsKey | JwtKey, ...] = (*keys.ssh, *keys.tls, *keys.jwt)
     for key in every_key:
         if key.key_id:
             check_name("key id", key.key_id)
@@ -148,12 +158,16 @@ def _check_keys(keys: KeySet) -> None:
     for ssh in keys.ssh:
         _blob(ssh.public_key)
     for tls in keys.tls:
-        if not _is_one_certificate(tls.cert):
+        if not _is_one(tls.cert, "CERTIFICATE"):
             raise BadParameter("KIND-CA-KEY", problem="`cert` is not one certificate in PEM")
 
+    for jwt in keys.jwt:
+        if not _is_one(jwt.public_key, "PUBLIC KEY"):
+            raise BadParameter("KIND-CA-KEY", problem="`public_key` of a token key is not one public key in PEM")
 
-def _is_one_certificate(pem: str) -> bool:
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+def _is_one(pem: str, label: str) -> bool:
+    begin, end = f"-----BEGIN {label}-----", f"-----END {label}-----"
     body = pem.strip()
     return body.startswith(begin) and body.endswith(end) and body.count("-----BEGIN") == 1
 

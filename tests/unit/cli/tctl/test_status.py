@@ -15,6 +15,7 @@ def test_block(host):
         f"Version  {re.escape(VERSION)}\n"
         "Host CA  never updated\n"
         "User CA  never updated\n"
+        "Jwt CA   never updated\n"
         "CA pin   sha256:[0-9a-f]{64}\n",
         host.tctl("status").out,
     )
@@ -46,5 +47,7 @@ def test_for_programs(host):
     for output_format, read in (("json", json.loads), ("yaml", yaml.safe_load)):
         found = read(host.tctl("status", "--format", output_format).out)
         assert (found["cluster"], found["version"]) == ("example.com", VERSION)
-        assert [(a["type"], a["state"]) for a in found["authorities"]] == [("host", "standby"), ("user", "standby")]
+        assert [(a["type"], a["state"]) for a in found["authorities"]] == [
+            (kind, "standby") for kind in ("host", "user", "jwt")
+        ]
         assert len(found["ca_pins"]) == 1

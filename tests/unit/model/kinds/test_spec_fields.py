@@ -8,7 +8,7 @@ import pytest
 
 from teleport.base.errors import NotSupported
 from teleport.model import resource as kinds
-from tests.unit.model.samples import CERT, SSH_KEY, sample
+from tests.unit.model.samples import CERT, PUBLIC_KEY, SSH_KEY, sample
 
 T = "2026-01-01T00:00:00Z"
 
@@ -23,6 +23,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     ("lock", "message", "m"), ("lock", "expires", T), ("lock", "created_at", T), ("lock", "created_by", "a"),
     ("cert_authority", "active_keys", {"ssh": [{"public_key": SSH_KEY}]}),
     ("cert_authority", "additional_trusted_keys", {"tls": [{"cert": CERT}]}),
+    ("cert_authority", "active_keys", {"jwt": [{"public_key": PUBLIC_KEY}]}),
     ("cert_authority", "rotation", {"state": "in_progress", "phase": "init", "mode": "manual", "current_id": "a",
                                     "started": T, "grace_period": "30h", "last_rotated": T,
                                     "schedule": {"update_clients": T, "update_servers": T, "standby": T}}),
@@ -41,7 +42,6 @@ REFUSED: list[tuple[str, str, Any]] = [
     *[("lock", "target", {name: "x"}) for name in (
         "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
     ("lock", "target", {"user": "a", "device": "x"}),
-    ("cert_authority", "active_keys", {"jwt": [{}]}), ("cert_authority", "additional_trusted_keys", {"jwt": [{}]}),
     ("cert_authority", "role_map", [{"remote": "a"}]), ("cert_authority", "signing_alg", 3),
 ]  # fmt: skip
 
