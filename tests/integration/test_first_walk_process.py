@@ -141,7 +141,7 @@ def test_without_the_spawner(cluster: Cluster, alice: User) -> None:
 
 
 def test_log_levels_at_the_start(alice: User) -> None:
-    """S0-05, S0-12, S0-13, S0-14, S0-46: `-d` and `teleport.log.severity` (in any case) set the level, each
+    """S0-05, S0-12, S0-13, S0-14, S0-21, S0-46: without being asked nothing verbose is written; `-d` and `teleport.log.severity` (in any case) set the level, each
     line goes to stderr and ends with its file and line, stdout stays empty."""
     cluster = alice.cluster
     first = len(cluster.log)
@@ -160,6 +160,12 @@ def test_log_levels_at_the_start(alice: User) -> None:
     finally:
         cluster.settings["teleport"] = ""
         cluster.write_configs()
+    third = len(cluster.log)
+    with cluster.running():
+        alice.ssh("true")
+    assert "Z DEBU" in by_flag
+    assert "Z DEBU" in cluster.log[second:third]
+    assert "Z DEBU" not in cluster.log[third:]
     assert cluster.output == ""
     for text in (cluster.log[:first], by_flag, cluster.log[second:]):
         lines = text.splitlines()
