@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import jinja2
 from aiohttp import web
 
 from teleport.api.messages import Page, Selection, WebSession
 from teleport.base.entropy import Entropy
-from teleport.web import prose, security
+from teleport.web import pages, security
 from teleport.web.guesses import Guesses
 
 MAX_BODY = 64 * 1024
@@ -104,7 +103,6 @@ class Site:
     settings: Mapping[str, Any]
     """Body of `/webapi/find`; `/webapi/ping` adds `auth`."""
     auth_settings: Mapping[str, Any]
-    pages: jinja2.Environment
     guesses: Guesses
     """Failed sign-ins by source."""
 
@@ -128,10 +126,6 @@ def build(
         middlewares=[security.add_headers, security.refuse_doubtful, security.explain_errors, security.take_body],
         client_max_size=MAX_BODY,
     )
-    pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("teleport.web"), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    pages.filters["sentence"] = prose.sentence
     app[SITE] = Site(
         accounts=accounts,
         entropy=entropy,
@@ -139,7 +133,6 @@ def build(
         public_address=public_address,
         settings=settings,
         auth_settings=auth_settings,
-        pages=pages,
         guesses=Guesses(),
     )
     app.add_routes([web.get("/", front), *(web.get(f"/static/{name}", drawn) for name in ASSETS)])
@@ -156,14 +149,11 @@ async def front(request: web.Request) -> web.Response:
 async def drawn(request: web.Request) -> web.Response:
     """The one style sheet and the one picture: all that a browser may keep."""
     name = request.path.rpartition("/")[2]
-    source = request.app[SITE].pages.loader
-    assert source is not None  # noqa: S101 - set in build()
-    text, _, _ = source.get_source(request.app[SITE].pages, name)
-    return web.Response(text=text, content_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
+    return web.Response(text=pages.asset(name), content_type=ASSETS[name], headers={"Cache-Control": "max-age=300"})
 
 
 def render(request: web.Request, page: str, *, status: int = 200, **values: object) -> web.Response:
     """Return a page with the values every page has."""
     site = request.app[SITE]
-    text = site.pages.get_template(page).render(cluster=site.cluster, public_address=site.public_address, **values)
+    text = pages.page(page, {"cluster": site.cluster, "public_address": site.public_address, **values})
     return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
