@@ -22,10 +22,9 @@ import sys
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import setproctitle
-
 from teleport.base.entropy import SystemEntropy
 from teleport.base.errors import TeleportError
+from teleport.base.process_name import set_name
 from teleport.pki.custody import Custody, FolderShelf
 
 GENERATE, SIGN, RETIRE = 1, 2, 3
@@ -41,7 +40,7 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 def harden() -> None:
     """Make this process unreadable to others and deaf to the signals of its terminal."""
-    setproctitle.setproctitle("teleport-signer")
+    set_name("teleport-signer", ())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):

@@ -14,11 +14,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import setproctitle
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import BadParameter
-from teleport.pki import key_check
+from teleport.pki import key_check, signer_process
 from teleport.pki.custody import Custody, FolderShelf
 
 
@@ -83,7 +82,7 @@ def process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(ctypes, "CDLL", lambda *args, **kwargs: Libc())
     monkeypatch.setattr(resource, "setrlimit", lambda *args: hardened.append("core"))
     monkeypatch.setattr(signal, "signal", lambda *args: None)
-    monkeypatch.setattr(setproctitle, "setproctitle", lambda *args: None)
+    monkeypatch.setattr(signer_process, "set_name", lambda *args: None)
     return hardened
 
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import setproctitle
 
+from teleport.base import process_name
 from teleport.base.entropy import SeededEntropy
 from teleport.pki import keys
 from teleport.pki import signer_process as child
@@ -139,7 +139,8 @@ def test_main_hardens_itself_then_serves(as_program: bool, tmp_path: Path, monke
 
     monkeypatch.setattr(ctypes, "CDLL", Library)
     monkeypatch.setattr(resource, "setrlimit", lambda which, limits: done.update({"core": (which, limits)}))
-    monkeypatch.setattr(setproctitle, "setproctitle", lambda title: done.update(title=title))
+    for module in (process_name, child):  # as a program it imports the name anew
+        monkeypatch.setattr(module, "set_name", lambda title, words: done.update(title=title))
     monkeypatch.setattr(signal, "signal", lambda number, action: done.update({number.name: action}))
     ours, theirs = socket.socketpair()
     ours.close()
