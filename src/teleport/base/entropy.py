@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-import secrets
-import uuid
+import os
 from typing import Protocol
 
 
@@ -20,14 +18,16 @@ class SystemEntropy:
     """The operating system's generator."""
 
     def token(self, size: int) -> bytes:
-        return secrets.token_bytes(size)
+        return os.urandom(size)
 
 
 class SeededEntropy:
     """Repeatable bytes for simulations. Never used where a secret matters."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+        from random import Random  # what runs for real, in processes of every sort, does without
+
+        self._random = Random(seed)  # noqa: S311 - repeatable on purpose
 
     def token(self, size: int) -> bytes:
         return self._random.randbytes(size)
@@ -35,7 +35,11 @@ class SeededEntropy:
 
 def new_uuid(entropy: Entropy) -> str:
     """Return a random UUID (RFC 9562, version 4) in its 36-character form."""
-    return str(uuid.UUID(bytes=entropy.token(16), version=4))
+    number = int.from_bytes(entropy.token(16), "big")
+    number = number & ~(0xF << 76) | 4 << 76  # the version
+    number = number & ~(3 << 62) | 2 << 62  # the variant
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def new_id(entropy: Entropy) -> str:

@@ -93,7 +93,7 @@ class SignerProcess:
     def __init__(self, data_dir: Path) -> None:
         """Start the child; keys lie in `<data_dir>/keys`."""
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        command = [sys.executable, "-I", "-m", "teleport.pki.signer_process"]
+        command = [sys.executable, "-I", "-c", "from teleport.pki.signer_process import main; main()"]
         with theirs:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), str(data_dir.absolute() / "keys")],

@@ -31,3 +31,9 @@ def test_fraction_is_below_one():
             return b"\xff" * size
 
     assert 0.999 < fraction(Ones()) < 1
+
+
+def test_uuids_are_those_of_the_standard_library():
+    for seed in range(50):
+        data = SeededEntropy(seed).token(16)
+        assert new_uuid(SeededEntropy(seed)) == str(uuid.UUID(bytes=data, version=4))

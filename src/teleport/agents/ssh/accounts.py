@@ -9,8 +9,8 @@ from __future__ import annotations
 import datetime as dt
 import os
 import pwd
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from teleport.base.errors import AccessDenied, NotFound, Unavailable
 
@@ -21,8 +21,7 @@ DEFAULT_ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 _EPOCH = dt.date(1970, 1, 1)
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """A user of the operating system."""
 
     login: str
@@ -32,8 +31,7 @@ class Account:
     shell: str
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """Where the system keeps what passwd(5) does not say."""
 
     shadow: Path = Path("/etc/shadow")

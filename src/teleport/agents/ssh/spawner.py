@@ -73,7 +73,8 @@ class Spawner:
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # -I: neither the working directory nor PYTHON* variables may choose what a root process imports
-        python = [sys.executable, "-I", "-m", "teleport.agents.ssh.spawner_process", str(theirs.fileno())]
+        program = "import sys; from teleport.agents.ssh.spawner_process import main; main(sys.argv[1:])"
+        python = [sys.executable, "-I", "-c", program, str(theirs.fileno())]
         try:
             process = subprocess.Popen(
                 [*wrapper, *python],

@@ -1,17 +1,19 @@
 """What the SSH service and its spawner say to each other: one bounded message a datagram.
 
-Both ends import this file, so it knows neither sockets nor the event loop. The pipe ends of a command
-travel beside `Start` as file descriptors: standard input, output and error, in this order.
+Both ends import this file, so it knows neither sockets nor the event loop, and little else: the spawner lives as
+long as the service and should cost next to nothing. The pipe ends of a command travel beside `Start` as file
+descriptors: standard input, output and error, in this order.
+
+A message is a JSON object whose `kind` is the name of one of the classes below, and whose other fields are theirs. The
+command, which may be any bytes but NUL, follows the object of `Start` after a NUL.
 """
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
-
-import msgspec
+import json
+from typing import Any, Literal, NamedTuple, get_args
 
 from teleport.base.errors import BadParameter
-from teleport.base.struct import Struct
 
 MESSAGE_BYTES = 192 * 1024
 """Largest message either way. A datagram of this size fits the default buffer of a socket."""
@@ -27,7 +29,7 @@ SignalName = Literal[
 """Signals that a client may send to its command (RFC 4254 §6.10)."""
 
 
-class Start(Struct, frozen=True, kw_only=True, tag=True):
+class Start(NamedTuple):
     """Start `command` with the login's shell, as that login."""
 
     id: int
@@ -38,45 +40,45 @@ class Start(Struct, frozen=True, kw_only=True, tag=True):
     """Facts of the session, names `SSH_*` only; the rest of the environment is the spawner's own."""
 
 
-class Signal(Struct, frozen=True, kw_only=True, tag=True):
+class Signal(NamedTuple):
     """Send a signal to the command's process group."""
 
     id: int
     name: SignalName
 
 
-class HangUp(Struct, frozen=True, kw_only=True, tag=True):
+class HangUp(NamedTuple):
     """The client is gone before the session was over: SIGHUP to the process group now, SIGKILL when the grace
     is over. The last message about a command."""
 
     id: int
 
 
-class Release(Struct, frozen=True, kw_only=True, tag=True):
+class Release(NamedTuple):
     """The session is over: the command has ended and what it left running is on its own. The last message
     about a command."""
 
     id: int
 
 
-class Started(Struct, frozen=True, kw_only=True, tag=True):
+class Started(NamedTuple):
     """The shell is running."""
 
     id: int
     pid: int
 
 
-class Refused(Struct, frozen=True, kw_only=True, tag=True):
+class Refused(NamedTuple):
     """The command was not started: an error of the catalogue, as data."""
 
     id: int
     status: int
     """Status of the error's class (`base.errors.Kind.grpc`)."""
     code: str
-    fields: dict[str, str] = {}
+    fields: dict[str, str]
 
 
-class Exited(Struct, frozen=True, kw_only=True, tag=True):
+class Exited(NamedTuple):
     """The shell ended: with a status, or by a signal."""
 
     id: int
@@ -89,15 +91,21 @@ class Exited(Struct, frozen=True, kw_only=True, tag=True):
 Request = Start | Signal | HangUp | Release
 Reply = Started | Refused | Exited
 
-T = TypeVar("T")
-_encoder = msgspec.msgpack.Encoder()
-_requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
-_replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_REQUESTS: tuple[type[Any], ...] = get_args(Request)
+_REPLIES: tuple[type[Any], ...] = get_args(Reply)
+_TEXTS = frozenset({"environment", "fields"})
+"""Fields that are tables of texts; of all others the type is a simple one."""
+_TYPES = {"login": str, "name": str, "code": str, "core_dumped": bool}
+"""Types of fields that are not numbers."""
 
 
 def encode(message: Request | Reply) -> bytes:
     """Write a message. Raises BadParameter (SSH-SPAWN-MESSAGE) when it is larger than one may be."""
-    data = _encoder.encode(message)
+    fields = message._asdict()
+    command = fields.pop("command", None)
+    data = json.dumps({"kind": type(message).__name__, **fields}).encode()
+    if command is not None:
+        data += b"\0" + command
     if len(data) > MESSAGE_BYTES:
         raise BadParameter("SSH-SPAWN-MESSAGE", problem=f"{len(data)} bytes, at most {MESSAGE_BYTES}")
     return data
@@ -105,16 +113,45 @@ def encode(message: Request | Reply) -> bytes:
 
 def decode_request(data: bytes) -> Request:
     """Read what the service sent. Raises BadParameter (SSH-SPAWN-MESSAGE)."""
-    return _decode(data, _requests)
+    found: Request = _decode(data, _REQUESTS)
+    return found
 
 
 def decode_reply(data: bytes) -> Reply:
     """Read what the spawner sent. Raises BadParameter (SSH-SPAWN-MESSAGE)."""
-    return _decode(data, _replies)
+    found: Reply = _decode(data, _REPLIES)
+    return found
 
 
-def _decode(data: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
+def _decode(data: bytes, known: tuple[type[Any], ...]) -> Any:
+    head, mark, command = data.partition(b"\0")
     try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BadParameter("SSH-SPAWN-MESSAGE", problem=str(error)[:200]) from None
+        fields = json.loads(head)
+    except (ValueError, RecursionError) as error:
+        raise _bad(f"it is not JSON: {error}") from None
+    kind = fields.pop("kind", None) if isinstance(fields, dict) else None
+    shape = next((each for each in known if each.__name__ == kind), None)
+    if shape is None:
+        raise _bad(f"no message of the kind {ascii(kind)[:40]} is known here")
+    if mark:
+        fields["command"] = command
+    wanted = set(shape._fields)
+    if not wanted - set(shape._field_defaults) <= fields.keys() <= wanted:
+        raise _bad(f"its fields are not those of {kind}")
+    for name, value in fields.items():
+        if not _fits(name, value):
+            raise _bad(f"{name} has another type")
+    return shape(**fields)
+
+
+def _fits(name: str, value: object) -> bool:
+    """Say whether a field has its type, exactly: JSON's `true` is no number here."""
+    if name in _TEXTS:
+        return isinstance(value, dict) and all(type(text) is str for text in value.values())
+    if name == "command":
+        return type(value) is bytes
+    return type(value) is _TYPES.get(name, int) and (name != "name" or value in get_args(SignalName))
+
+
+def _bad(problem: str) -> BadParameter:
+    return BadParameter("SSH-SPAWN-MESSAGE", problem=problem[:200])

@@ -16,7 +16,6 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from teleport.agents.ssh import accounts, command
 from teleport.agents.ssh import spawner_messages as messages
@@ -32,22 +31,22 @@ LANG = "C.UTF-8"
 _NAME = re.compile(r"SSH_[A-Z][A-Z0-9_]{0,60}")
 
 
-@dataclass
 class Running:
     """A command between its fork and its last message."""
 
-    id: int
-    pid: int
-    exit: int
-    """Descriptor that becomes readable when the process ends (pidfd). -1: it has."""
-    report: int
-    """Pipe on which the child says why it could not execute; closed by a successful execve. -1: done."""
-    released: bool = False
-    """Whether the service has no more to say about it, so that its number may be given up."""
-    killed: bool = False
-    """Whether the last signal was sent, after which nothing is to be said either."""
-    kill_at: float = field(default=float("inf"))
-    """When to send SIGKILL, in monotonic seconds."""
+    def __init__(self, id: int, pid: int, *, exit: int, report: int) -> None:
+        self.id = id
+        self.pid = pid
+        self.exit = exit
+        """Descriptor that becomes readable when the process ends (pidfd). -1: it has."""
+        self.report = report
+        """Pipe on which the child says why it could not execute; closed by a successful execve. -1: done."""
+        self.released = False
+        """Whether the service has no more to say about it, so that its number may be given up."""
+        self.killed = False
+        """Whether the last signal was sent, after which nothing is to be said either."""
+        self.kill_at = float("inf")
+        """When to send SIGKILL, in monotonic seconds."""
 
 
 class Spawner:
@@ -161,7 +160,7 @@ class Spawner:
         if pid == 0:
             command.become(account, request.command, environment, descriptors, written)
         os.close(written)
-        return Running(id=request.id, pid=pid, exit=os.pidfd_open(pid), report=report)
+        return Running(request.id, pid, exit=os.pidfd_open(pid), report=report)
 
     def _settle(self, running: Running) -> None:
         """The report pipe closed: empty means that the shell is running."""

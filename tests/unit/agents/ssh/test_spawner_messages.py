@@ -32,16 +32,36 @@ REPLIES: list[Reply] = [
 
 @pytest.mark.parametrize("message", REQUESTS, ids=lambda m: type(m).__name__)
 def test_requests_survive(message: Request) -> None:
-    assert messages.decode_request(messages.encode(message)) == message
+    found = messages.decode_request(messages.encode(message))
+    assert (type(found), found) == (type(message), message)
 
 
 @pytest.mark.parametrize("message", REPLIES, ids=lambda m: type(m).__name__)
 def test_replies_survive(message: Reply) -> None:
-    assert messages.decode_reply(messages.encode(message)) == message
+    found = messages.decode_reply(messages.encode(message))
+    assert (type(found), found) == (type(message), message)
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xc1", b"\x80", messages.encode(REPLIES[0]), messages.encode(REQUESTS[1]).replace(b"TERM", b"KONT")]
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x80",
+        b"[]",
+        b"7",
+        b"[" * 100_000,
+        b'{"kind": 7}',
+        b'{"kind": "Start", "id": 1}',
+        messages.encode(REPLIES[0]),
+        messages.encode(REQUESTS[1]).replace(b"TERM", b"KONT"),
+        messages.encode(REQUESTS[0]).replace(b"1", b"true"),
+        messages.encode(REQUESTS[0]).replace(b'"alice"', b"5"),
+        messages.encode(REQUESTS[0]).replace(b'"b"', b"5"),
+        messages.encode(REQUESTS[2]) + b"\0tail",
+        messages.encode(REQUESTS[2]).replace(b"}", b', "more": 1}'),
+        messages.encode(REQUESTS[0]).partition(b"\0")[0],
+    ],
 )
 def test_what_is_no_request(data: bytes) -> None:
     with pytest.raises(BadParameter) as caught:
