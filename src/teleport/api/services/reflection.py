@@ -2,19 +2,19 @@
 
 Standard gRPC server reflection (grpc.reflection.v1 and v1alpha, whose messages are alike), so that tools like
 grpcurl need no files. It shows what `proto/` in the source shows, and nothing else that this program has loaded.
+
+Its own messages are loaded with the first question: few servers are ever asked one.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpclib.const import Status
-from grpclib.reflection.v1 import reflection_pb2 as v1
-from grpclib.reflection.v1alpha import reflection_pb2 as v1alpha
 
 from teleport.api.caller import EVERYONE, Caller
 from teleport.api.rpc import Call, Method
@@ -26,10 +26,29 @@ def methods(served: Iterable[Method]) -> tuple[Method, ...]:
     """Return the methods that describe `served`."""
     names = sorted({_service_of(method.call) for method in served})
     files = dict(_with_imports(_POOL.FindServiceByName(name).file for name in names))
-    return tuple(_method(messages, package, names, files) for messages, package in _VERSIONS)
+    return tuple(_method(_Late(version), names, files) for version in ("v1", "v1alpha"))
 
 
-_VERSIONS: tuple[tuple[Any, str], ...] = ((v1, "grpc.reflection.v1"), (v1alpha, "grpc.reflection.v1alpha"))
+class _Late:
+    """The method of one version, as a `Call` whose messages are there when somebody looks."""
+
+    streams = two_way = True
+
+    def __init__(self, version: str) -> None:
+        self.path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"
+        self._module = f"grpclib.reflection.{version}.reflection_pb2"
+
+    @property
+    def messages(self) -> Any:
+        return importlib.import_module(self._module)
+
+    @property
+    def request(self) -> Any:
+        return self.messages.ServerReflectionRequest
+
+    @property
+    def reply(self) -> Any:
+        return self.messages.ServerReflectionResponse
 
 
 def _service_of(call: Call[Any, Any]) -> str:
@@ -42,15 +61,13 @@ def _with_imports(files: Iterable[FileDescriptor]) -> Iterator[tuple[str, FileDe
         yield from _with_imports(file.dependencies)
 
 
-def _method(messages: Any, package: str, names: list[str], files: Mapping[str, FileDescriptor]) -> Method:
+def _method(call: _Late, names: list[str], files: Mapping[str, FileDescriptor]) -> Method:
     async def answer(caller: Caller, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for request in requests:
-            reply = _reply(messages, request, names, files)
-            yield messages.ServerReflectionResponse(valid_host=request.host, original_request=request, **reply)
+            reply = _reply(call.messages, request, names, files)
+            yield call.reply(valid_host=request.host, original_request=request, **reply)
 
-    path = f"/{package}.ServerReflection/ServerReflectionInfo"
-    shapes = messages.ServerReflectionRequest, messages.ServerReflectionResponse
-    return Method(Call(path, *shapes, streams=True, two_way=True), EVERYONE, answer)
+    return Method(cast(Call[Any, Any], call), EVERYONE, answer)
 
 
 def _reply(messages: Any, request: Any, names: list[str], files: Mapping[str, FileDescriptor]) -> dict[str, Any]:
@@ -67,9 +84,7 @@ def _reply(messages: Any, request: Any, names: list[str], files: Mapping[str, Fi
     if file is None:
         status = Status.INVALID_ARGUMENT if asked is None else Status.NOT_FOUND
         return {"error_response": messages.ErrorResponse(error_code=status.value, error_message="not found")}
-    proto = FileDescriptorProto()
-    file.CopyToProto(proto)
-    data = [proto.SerializeToString()]
+    data = [file.serialized_pb]
     return {"file_descriptor_response": messages.FileDescriptorResponse(file_descriptor_proto=data)}
 
 
