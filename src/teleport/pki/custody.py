@@ -7,11 +7,11 @@ is not what the key is for (`pki.purpose`), and checks each signature before it 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from teleport.base.entropy import Entropy
@@ -77,13 +77,13 @@ class MemoryShelf:
 class FolderShelf:
     """One file a key, mode 0600, in a folder of mode 0700. Raises BadParameter (PKI-KEY-STORE)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = os.fspath(folder)
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
         self._demand_private(os.stat(folder, follow_symlinks=False), stat.S_ISDIR)
 
     def put(self, key_id: str, data: bytes) -> None:
-        target, draft = self._folder / key_id, self._folder / f".{key_id}.new"
+        target, draft = self._path(key_id), self._path(f".{key_id}.new")
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             os.write(fd, data)
@@ -95,7 +95,7 @@ class FolderShelf:
 
     def get(self, key_id: str) -> bytes | None:
         try:
-            fd = os.open(self._folder / key_id, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            fd = os.open(self._path(key_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -107,8 +107,12 @@ class FolderShelf:
             os.close(fd)
 
     def drop(self, key_id: str) -> None:
-        (self._folder / key_id).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(key_id))
         self._sync()
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self._folder, name)
 
     def _sync(self) -> None:
         """Make renames and removals in the folder durable."""

@@ -19,7 +19,6 @@ import resource
 import signal
 import socket
 import sys
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from teleport.base.entropy import SystemEntropy
@@ -90,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the signer: the number of its socket, and the folder of the keys."""
     number, folder = sys.argv[1:] if arguments is None else arguments
     harden()
-    serve(socket.socket(fileno=int(number)), Custody(FolderShelf(Path(folder)), SystemEntropy()))
+    serve(socket.socket(fileno=int(number)), Custody(FolderShelf(folder), SystemEntropy()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import pwd
-from pathlib import Path
 from typing import NamedTuple
 
 from teleport.base.errors import AccessDenied, NotFound, Unavailable
@@ -18,6 +17,7 @@ NO_LOGIN_SHELLS = frozenset({"nologin", "false"})
 """Shells that exist to say no; a command would only end with their message."""
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"
 DEFAULT_ROOT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+FilePath = str | os.PathLike[str]
 _EPOCH = dt.date(1970, 1, 1)
 
 
@@ -34,9 +34,9 @@ class Account(NamedTuple):
 class Files(NamedTuple):
     """Where the system keeps what passwd(5) does not say."""
 
-    shadow: Path = Path("/etc/shadow")
-    login_defs: Path = Path("/etc/login.defs")
-    nologin: tuple[Path, ...] = (Path("/etc/nologin"), Path("/run/nologin"))
+    shadow: FilePath = "/etc/shadow"
+    login_defs: FilePath = "/etc/login.defs"
+    nologin: tuple[FilePath, ...] = ("/etc/nologin", "/run/nologin")
 
 
 def find(login: str, *, files: Files, today: dt.date, euid: int) -> Account:
@@ -79,19 +79,20 @@ def _check_open(uid: int, files: Files) -> None:
     if uid == 0:
         return
     for path in files.nologin:
-        if path.exists():
+        if os.path.exists(path):
             message = " ".join(_lines(path))[:200]
             raise AccessDenied("SSH-NOLOGIN", path=path, message=message or "the file is empty")
 
 
-def _check_expiry(login: str, shadow: Path, today: dt.date) -> None:
+def _check_expiry(login: str, shadow: FilePath, today: dt.date) -> None:
     """Field 8 of shadow(5) is the day after which the account is of no use, counted from 1970-01-01.
 
     Accounts without a line (of other name services) have no such day. A shadow file that root cannot
     read is a failure, not a permission.
     """
     try:
-        lines = shadow.read_text(errors="surrogateescape").splitlines()
+        with open(shadow, errors="surrogateescape") as file:
+            lines = file.read().splitlines()
     except FileNotFoundError:
         return
     except OSError as error:
@@ -104,9 +105,9 @@ def _check_expiry(login: str, shadow: Path, today: dt.date) -> None:
                 raise AccessDenied("SSH-ACCOUNT-EXPIRED", login=login, day=_EPOCH + dt.timedelta(days=day))
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: FilePath) -> list[str]:
     try:
-        with path.open(errors="replace") as file:
+        with open(path, errors="replace") as file:
             return file.read(64 * 1024).splitlines()
     except OSError:
         return []
