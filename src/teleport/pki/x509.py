@@ -11,6 +11,7 @@ import datetime as dt
 import functools
 import hashlib
 import ipaddress
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,7 @@ from typing import Literal
 from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from teleport.base.entropy import Entropy
@@ -71,9 +73,13 @@ def parse(data: bytes) -> x509.Certificate:
     try:
         raw = _unwrap(data) if data.lstrip().startswith(b"-----BEGIN") else data
         _check_frame(raw)
-        certificate = x509.load_der_x509_certificate(raw)
-        _ = certificate.extensions, certificate.public_key()
-        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            certificate = x509.load_der_x509_certificate(raw)
+            _ = certificate.extensions, certificate.public_key()
+            _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except CryptographyDeprecationWarning:  # for example a negative serial number inside of an extension
+        raise _bad("it holds what is only read for the sake of old certificates") from None
     except Malformed as error:
         raise _bad(str(error)) from None
     except (ValueError, TypeError, OverflowError) as error:

@@ -205,3 +205,10 @@ def test_a_subject_with_several_values_in_one_part_is_refused() -> None:
     parsed = builder.sign(KEY, hashes.SHA256())
     with pytest.raises(BadParameter, match="several values"):
         x509.subject_of(parsed)
+
+
+def test_what_the_library_only_warns_of_is_refused() -> None:
+    """A serial number that is not positive, inside of an extension, where only the library looks."""
+    data = (Path(__file__).parents[2] / "fuzz/corpus/pki.x509/76abf830cd3cce79").read_bytes()
+    with pytest.raises(BadParameter, match="old certificates"):
+        x509.parse(data)
