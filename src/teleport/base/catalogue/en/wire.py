@@ -18,6 +18,11 @@ PAGES = {
         why="the protocol gives this field a fixed size",
         fix="send a smaller value, or split the message",
     ),
+    "WIRE-RECORDING": Page(
+        what="not a part of a session recording: {problem}",
+        why="the bytes were changed, cut, or are of another kind of file",
+        fix="fetch the recording again: tsh recordings download ID; if it says the same, the stored copy is damaged",
+    ),
     "WIRE-TLS-HELLO": Page(
         what="not a TLS ClientHello: {problem}",
         why="the first bytes of the connection break RFC 8446 (or its extensions)",
