@@ -1,9 +1,9 @@
 """Envelopes of session recordings: a data key for each recording, wrapped to the cluster's recording key.
 
 The key is wrapped with HPKE (RFC 9180, base mode: X25519, HKDF-SHA256, AES-256-GCM), chunks are sealed with
-AES-256-GCM. Who makes a recording holds its data key while it runs and forgets it then: what a node has written it cannot read
-again. The private key is in the signer process alone (`pki.custody`), which unwraps data keys and does nothing else
-with it.
+AES-256-GCM. Who makes a recording holds its data key while it runs and forgets it then: what a node has written
+it cannot read again. The private key is in the signer process alone (`pki.custody`), which unwraps data keys and
+does nothing else with it.
 
 The nonce is the number of the chunk: a data key is made anew for each recording and seals each number once. The
 associated data are head and key part of the chunk, so that no sealed payload passes for another's.
