@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import ssl
+import zlib
 from collections.abc import Iterator
 
-from teleport.wire import proxy_header, tls_hello
+from teleport.wire import proxy_header, recording_chunk, tls_hello
 from teleport.wire.buffer import NeedMore, ProtocolError, Reader, Writer
 from tests.fuzz.engine import Run, Target, plain, register
 from tests.support.tls import authority
@@ -169,3 +171,28 @@ def _buffers() -> list[bytes]:
 
 
 register(Target("wire.buffer", plain(_buffer), _buffers, _REFUSES, widths=(1, 2, 3, 4)))
+
+
+def _chunk(data: bytes) -> object:
+    """What is mutated is all but the digest: with a wrong one nothing else would be looked at."""
+    whole = data + hashlib.sha256(data).digest()
+    chunk = recording_chunk.parse(whole)
+    assert chunk.size == len(whole)
+    assert recording_chunk.build(chunk.head, chunk.key, chunk.payload) == whole
+    assert recording_chunk.parse(whole + b"more") == chunk
+    assert len(list(recording_chunk.scan(whole * 2))) == (chunk.head.number == 0)
+    recording_chunk.unpack(chunk.payload, compressed=chunk.head.compressed)
+    return chunk.head.final, chunk.head.compressed, chunk.head.key_size
+
+
+def _chunks() -> list[bytes]:
+    session, load = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0ff", zlib.compress(b"frames")
+    first = recording_chunk.Head(session, 0, 0, 9, False, True, 3, len(load), recording_chunk.START)
+    later = recording_chunk.Head(session, 7, 9, 9, True, False, 0, 4, b"d" * 32)
+    made = [recording_chunk.build(first, b"key", load), recording_chunk.build(later, b"", b"load")]
+    return [chunk[: -recording_chunk.DIGEST] for chunk in made]
+
+
+register(
+    Target("wire.recording_chunk", plain(_chunk), _chunks, _REFUSES, widths=(2, 4), dictionary=(recording_chunk.MAGIC,))
+)

@@ -64,6 +64,11 @@ class AuthClient:
     def __init__(self, connect: Connect) -> None:
         self._channel = Channel(connect)
 
+    @property
+    def channel(self) -> Channel:
+        """The connection, for calls that have a module of their own (`api.*_calls`)."""
+        return self._channel
+
     async def __aenter__(self) -> AuthClient:
         return self
 

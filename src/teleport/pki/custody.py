@@ -2,7 +2,8 @@
 
 `Custody` runs in the signer process (`pki.signer_process`) over a folder, and inside simulations over
 memory. It decides nothing about who may have something signed; it does refuse to sign anything that
-is not what the key is for (`pki.purpose`), and checks each signature before it leaves.
+is not what the key is for (`pki.purpose`), and checks each signature before it leaves. A key for recordings signs
+nothing: it unwraps data keys (`pki.envelope`).
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported
 from teleport.pki import keys
-from teleport.pki.purpose import PURPOSES, check
+from teleport.pki.purpose import PURPOSES, RECORDING, check
 from teleport.pki.ssh_wire import Malformed
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
 _FILE_LIMIT = 4096
 _HEAD = "purpose: "
+X25519 = "x25519"
 _MAKERS: dict[str, Callable[[Entropy], keys.PrivateKey]] = {
     keys.ED25519: keys.make_ed25519,
     keys.ECDSA_P256: keys.make_p256,
@@ -35,9 +40,9 @@ class KeyHandle(NamedTuple):
     key_id: str
     """32 hexadecimal digits, random."""
     algorithm: str
-    """`ed25519` or `ecdsa-p256`."""
+    """`ed25519`, `ecdsa-p256` or `x25519`."""
     purpose: str
-    """`ssh`, `x509` or `jwt`: what it may sign."""
+    """`ssh`, `x509` or `jwt`: what it may sign; `recording`: it unwraps data keys."""
     spki: bytes
     """Public key, SubjectPublicKeyInfo in DER."""
 
@@ -147,9 +152,12 @@ class Custody:
         self._shelf = shelf
         self._entropy = entropy
         self._loaded: dict[str, _Key] = {}
+        self._openers: dict[str, X25519PrivateKey] = {}
 
     def generate(self, algorithm: str, purpose: str) -> KeyHandle:
         """Make a key for one purpose and keep it. Raises NotSupported (PKI-ALGORITHM)."""
+        if (algorithm, purpose) == (X25519, RECORDING):
+            return self._generate_recording()
         if algorithm not in _MAKERS or purpose not in PURPOSES:
             raise NotSupported("PKI-ALGORITHM", algorithm=algorithm[:40], purpose=purpose[:40])
         private = _MAKERS[algorithm](self._entropy)
@@ -158,6 +166,29 @@ class Custody:
         public = private.public_key()
         self._loaded[key_id] = _Key(purpose, private, public)
         return KeyHandle(key_id, algorithm, purpose, keys.spki(public))
+
+    def _generate_recording(self) -> KeyHandle:
+        from teleport.pki import envelope  # a signer that opens no recording does without
+
+        private, key_id = envelope.make_key(self._entropy), self._entropy.token(16).hex()
+        self._shelf.put(key_id, f"{_HEAD}{RECORDING}\n".encode() + envelope.private_pem(private))
+        self._openers[key_id] = private
+        return KeyHandle(key_id, X25519, RECORDING, envelope.spki(private))
+
+    def decipher(self, key_id: str, wrapped: bytes) -> bytes:
+        """Unwrap the data key of a recording: 32 bytes.
+
+        Raises NotFound (PKI-NO-KEY), AccessDenied (PKI-SIGN-REFUSED), BadParameter (PKI-RECORDING).
+        """
+        from teleport.pki import envelope
+
+        private = self._openers.get(key_id)
+        if private is None:
+            purpose, pem = self._read(key_id)
+            if purpose != RECORDING:
+                raise AccessDenied("PKI-SIGN-REFUSED", key_id=key_id, problem="the key opens no recordings")
+            private = self._openers[key_id] = envelope.load_private(pem)
+        return envelope.unwrap(wrapped, private)
 
     def sign(self, key_id: str, tbs: bytes) -> bytes:
         """Sign a document of the key's kind: 64 bytes for Ed25519, DER for ECDSA P-256 with SHA-256.
@@ -178,16 +209,24 @@ class Custody:
         """Destroy a key. Retiring one that is not there is allowed."""
         if _KEY_ID.fullmatch(key_id):
             self._loaded.pop(key_id, None)
+            self._openers.pop(key_id, None)
             self._shelf.drop(key_id)
 
     def _load(self, key_id: str) -> _Key:
+        purpose, pem = self._read(key_id)
+        if purpose == RECORDING:
+            raise AccessDenied("PKI-SIGN-REFUSED", key_id=key_id, problem="a key for recordings signs nothing")
+        private = keys.load_private(pem)
+        self._loaded[key_id] = key = _Key(purpose, private, private.public_key())
+        return key
+
+    def _read(self, key_id: str) -> tuple[str, bytes]:
+        """Return purpose and PEM of a key on the shelf."""
         data = self._shelf.get(key_id) if _KEY_ID.fullmatch(key_id) else None
         if data is None:
             raise NotFound("PKI-NO-KEY", key_id=key_id[:40])
         head, _, pem = data.partition(b"\n")
         wanted = head.decode(errors="replace").removeprefix(_HEAD)
-        if wanted not in PURPOSES:
+        if wanted not in (*PURPOSES, RECORDING):
             raise BadParameter("PKI-KEY", thing=f"key {key_id} of the signer", problem="it does not say its purpose")
-        private = keys.load_private(pem)
-        self._loaded[key_id] = key = _Key(wanted, private, private.public_key())
-        return key
+        return wanted, pem

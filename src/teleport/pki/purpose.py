@@ -72,4 +72,6 @@ _CHECKS: dict[str, Callable[[keys.PublicKey, bytes], None]] = {
 }
 
 PURPOSES = tuple(_CHECKS)
-"""Names of purposes, given when a key is made."""
+"""Names of purposes of keys that sign, given when a key is made."""
+RECORDING = "recording"
+"""Purpose of a key that signs nothing: recordings are sealed to it."""

@@ -21,7 +21,7 @@ from teleport.base import tasks
 from teleport.base.entropy import Entropy
 from teleport.base.errors import LimitExceeded, TeleportError, Unavailable, from_grpc
 from teleport.pki.custody import Custody, KeyHandle, MemoryShelf
-from teleport.pki.signer_process import DONE, GENERATE, HEAD, MAX_FRAME, RETIRE, SIGN
+from teleport.pki.signer_process import DECIPHER, DONE, GENERATE, HEAD, MAX_FRAME, RETIRE, SIGN
 
 __all__ = ["KeyHandle", "MemorySigner", "Signer", "SignerProcess"]
 
@@ -35,7 +35,8 @@ class Signer(Protocol):
     """Keeper of the authorities' private keys."""
 
     async def generate(self, algorithm: str, purpose: str) -> KeyHandle:
-        """Make a key (`ed25519` or `ecdsa-p256`) that signs one kind of document (`ssh`, `x509`, `jwt`).
+        """Make a key (`ed25519` or `ecdsa-p256`) that signs one kind of document (`ssh`, `x509`, `jwt`), or one
+        (`x25519`) to which recordings are sealed (`recording`).
 
         Raises NotSupported (PKI-ALGORITHM), Unavailable (PKI-SIGNER-GONE)."""
         ...
@@ -45,6 +46,13 @@ class Signer(Protocol):
 
         Raises NotFound (PKI-NO-KEY), AccessDenied (PKI-SIGN-REFUSED), LimitExceeded (PKI-SIGNER-SIZE),
         Unavailable (PKI-SIGNER-GONE), Internal (PKI-SIGN-FAULT)."""
+        ...
+
+    async def decipher(self, key_id: str, wrapped: bytes) -> bytes:
+        """Unwrap the data key of a recording with a key made for `recording`.
+
+        Raises NotFound (PKI-NO-KEY), AccessDenied (PKI-SIGN-REFUSED), BadParameter (PKI-RECORDING), LimitExceeded
+        (PKI-SIGNER-SIZE), Unavailable (PKI-SIGNER-GONE)."""
         ...
 
     async def retire(self, key_id: str) -> None:
@@ -69,6 +77,10 @@ class MemorySigner:
     async def sign(self, key_id: str, tbs: bytes) -> bytes:
         _check_size(tbs)
         return self._open().sign(key_id, tbs)
+
+    async def decipher(self, key_id: str, wrapped: bytes) -> bytes:
+        _check_size(wrapped)
+        return self._open().decipher(key_id, wrapped)
 
     async def retire(self, key_id: str) -> None:
         self._open().retire(key_id)
@@ -122,6 +134,10 @@ class SignerProcess:
     async def sign(self, key_id: str, tbs: bytes) -> bytes:
         _check_size(tbs)
         return await self._call(SIGN, _raw(key_id) + tbs)
+
+    async def decipher(self, key_id: str, wrapped: bytes) -> bytes:
+        _check_size(wrapped)
+        return await self._call(DECIPHER, _raw(key_id) + wrapped)
 
     async def retire(self, key_id: str) -> None:
         await self._call(RETIRE, _raw(key_id))

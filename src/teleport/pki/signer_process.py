@@ -6,7 +6,8 @@ nothing else, and makes itself opaque to debuggers and core dumps.
 
 Frames, both ways: length (4 bytes, big endian, of what follows), request number (4), operation or
 status (1), payload. Payloads of `generate`: JSON in, JSON out; of `sign`: 16 bytes of key id and the
-document in, the signature out; of `retire`: the key id in, nothing out. Status 0 is success; 1 carries
+document in, the signature out; of `decipher`: the key id and a wrapped data key in, the data key out; of `retire`:
+the key id in, nothing out. Status 0 is success; 1 carries
 an error as JSON (`grpc`, `code`, `fields`).
 """
 
@@ -26,7 +27,7 @@ from teleport.base.errors import TeleportError
 from teleport.base.process_name import set_name
 from teleport.pki.custody import Custody, FolderShelf
 
-GENERATE, SIGN, RETIRE = 1, 2, 3
+GENERATE, SIGN, RETIRE, DECIPHER = 1, 2, 3, 4
 DONE, FAILED = 0, 1
 
 MAX_FRAME = 262144
@@ -71,6 +72,8 @@ def _answer(custody: Custody, operation: int, payload: bytes) -> tuple[int, byte
     try:
         if operation == SIGN:
             return DONE, custody.sign(payload[:16].hex(), payload[16:])
+        if operation == DECIPHER:
+            return DONE, custody.decipher(payload[:16].hex(), payload[16:])
         if operation == RETIRE:
             custody.retire(payload.hex())
             return DONE, b""

@@ -10,7 +10,7 @@ import pytest
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported
-from teleport.pki import keys
+from teleport.pki import envelope, keys
 from teleport.pki.custody import Custody, FolderShelf, MemoryShelf
 from tests.unit.pki.test_purpose import ssh_tbs
 
@@ -111,3 +111,29 @@ def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest
     tmp_path.chmod(0o700)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     _refused(tmp_path, "another user")
+
+
+def test_a_key_for_recordings_unwraps_and_signs_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    custody = Custody(FolderShelf(folder), SeededEntropy(1))
+    handle, other = custody.generate("x25519", "recording"), custody.generate("ed25519", "ssh")
+    assert (handle.algorithm, handle.purpose) == ("x25519", "recording")
+    wrapped = envelope.wrap(b"d" * 32, envelope.load_public(handle.spki))
+    for keeper in (custody, Custody(FolderShelf(folder), SeededEntropy(2))):
+        for _ in range(2):  # read from the folder, then from memory
+            assert keeper.decipher(handle.key_id, wrapped) == b"d" * 32
+        with pytest.raises(AccessDenied, match="signs nothing"):
+            keeper.sign(handle.key_id, ssh_tbs())
+        with pytest.raises(AccessDenied, match="opens no recordings"):
+            keeper.decipher(other.key_id, wrapped)
+        with pytest.raises(BadParameter, match="cannot be opened"):
+            keeper.decipher(handle.key_id, wrapped[:-1] + b"?")
+    custody.retire(handle.key_id)
+    with pytest.raises(NotFound):
+        custody.decipher(handle.key_id, wrapped)
+
+
+@pytest.mark.parametrize(("algorithm", "purpose"), [("x25519", "ssh"), ("ed25519", "recording")])
+def test_keys_for_recordings_and_for_signing_are_told_apart(algorithm: str, purpose: str) -> None:
+    with pytest.raises(NotSupported, match=algorithm):
+        Custody(MemoryShelf(), SeededEntropy(1)).generate(algorithm, purpose)

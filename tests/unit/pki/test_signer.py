@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from teleport.base.entropy import SeededEntropy
-from teleport.base.errors import AccessDenied, LimitExceeded, NotFound, NotSupported, Unavailable
-from teleport.pki import keys
+from teleport.base.errors import AccessDenied, BadParameter, LimitExceeded, NotFound, NotSupported, Unavailable
+from teleport.pki import envelope, keys
 from teleport.pki import signer as module
 from teleport.pki.signer import KeyHandle, MemorySigner, Signer, SignerProcess
 from tests.unit.pki.test_purpose import ssh_tbs, x509_tbs
@@ -256,3 +256,21 @@ def test_the_scan_finds_keys_that_are_in_this_process(tmp_path: Path) -> None:
     assert {"ed:raw"} <= set(found)
     assert {"p256:little", "p256:big"} & set(found)
     assert held
+
+
+@both
+def test_data_keys_of_recordings_are_unwrapped(make: Callable[[Path], Signer], tmp_path: Path) -> None:
+    async def story() -> None:
+        async with closing(make(tmp_path)) as signer:
+            handle = await signer.generate("x25519", "recording")
+            wrapped = envelope.wrap(b"d" * 32, envelope.load_public(handle.spki))
+            assert await signer.decipher(handle.key_id, wrapped) == b"d" * 32
+            for wrong in (b"", wrapped[1:]):
+                with pytest.raises(BadParameter, match="cannot be opened"):
+                    await signer.decipher(handle.key_id, wrong)
+            with pytest.raises(LimitExceeded):
+                await signer.decipher(handle.key_id, bytes(1 << 20))
+            with pytest.raises(AccessDenied):
+                await signer.sign(handle.key_id, b"anything")
+
+    asyncio.run(story())

@@ -18,7 +18,7 @@ import pytest
 
 from teleport.base import process_name
 from teleport.base.entropy import SeededEntropy
-from teleport.pki import keys
+from teleport.pki import envelope, keys
 from teleport.pki import signer_process as child
 from teleport.pki.custody import Custody, MemoryShelf
 from tests.unit.pki.test_purpose import ssh_tbs
@@ -160,3 +160,14 @@ def test_main_hardens_itself_then_serves(as_program: bool, tmp_path: Path, monke
         "SIGUSR1",
         "SIGUSR2",
     }
+
+
+def test_a_data_key_is_unwrapped(line: Line) -> None:
+    line.send(1, child.GENERATE, b'{"algorithm": "x25519", "purpose": "recording"}')
+    made = json.loads(line.receive()[2])
+    wrapped = envelope.wrap(b"d" * 32, envelope.load_public(base64.b64decode(made["spki"])))
+    line.send(2, child.DECIPHER, bytes.fromhex(made["key_id"]) + wrapped)
+    assert line.receive() == (2, child.DONE, b"d" * 32)
+    line.send(3, child.DECIPHER, b"short")
+    number, status, payload = line.receive()
+    assert (number, status, json.loads(payload)["code"]) == (3, child.FAILED, "PKI-NO-KEY")

@@ -14,7 +14,7 @@ PAGES = {
     ),
     "PKI-ALGORITHM": Page(
         what="keys of algorithm {algorithm!r} cannot be made for {purpose!r}",
-        why="authorities of this build use ed25519 and ecdsa-p256",
+        why="authorities of this build use ed25519 and ecdsa-p256, recordings x25519",
         fix="choose one of these algorithms for this authority",
     ),
     "PKI-SSH-CERT": Page(
@@ -72,6 +72,11 @@ PAGES = {
         what="the key folder {path} cannot be used: {problem}",
         why="private keys are kept only where nobody else can read them",
         fix="run `chmod 700` on the folder and `chmod 600` on its files, owned by the user of the auth service",
+    ),
+    "PKI-RECORDING": Page(
+        what="the session recording cannot be opened: {problem}",
+        why="a recording is sealed to a key of the cluster, and every byte of it is authenticated",
+        fix="restore `keys` and `log/records` of the data directory from one backup; keep the log and report it",
     ),
     # Why a certificate was not accepted
     "PKI-NOT-A-CERTIFICATE": Page(

@@ -23,6 +23,11 @@ PAGES = {
         why="the bytes were changed, cut, or are of another kind of file",
         fix="fetch the recording again: tsh recordings download ID; if it says the same, the stored copy is damaged",
     ),
+    "WIRE-CHUNK": Page(
+        what="not a chunk of a session recording: {problem}",
+        why="the bytes were changed, cut, or are of another kind of file",
+        fix="compare the file with the one that the node stored; a file that was set aside keeps all it had",
+    ),
     "WIRE-TLS-HELLO": Page(
         what="not a TLS ClientHello: {problem}",
         why="the first bytes of the connection break RFC 8446 (or its extensions)",
