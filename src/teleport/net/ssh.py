@@ -39,7 +39,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.net.bridge import as_transport
 from teleport.net.socket_stream import SocketStream
-from teleport.net.ssh_channel import Session, SessionChannel
+from teleport.net.ssh_channel import ENVIRONMENT_BYTES, ENVIRONMENT_ENTRIES, Session, SessionChannel
 from teleport.net.ssh_settings import SIGNATURES, ServerOptions
 from teleport.net.ssh_stream import DirectChannel, StreamSession
 from teleport.net.stream import Stream
@@ -130,10 +130,12 @@ async def serve(
 
 @dataclass
 class _Counters:
-    """Requests to authenticate so far."""
+    """Requests so far."""
 
     signed: int = 0
     all: int = 0
+    variables: int = 0
+    variable_bytes: int = 0
 
 
 class ServerConnection(SSHServerConnection):
@@ -267,6 +269,14 @@ class ServerConnection(SSHServerConnection):
         else:
             return self._decline_channel(number, _refusal(kind, packet))
         return None
+
+    def take_variable(self, name: bytes, value: bytes) -> bool:
+        """Count an environment variable; say whether the connection may have it."""
+        self._counters.variables += 1
+        self._counters.variable_bytes += len(name) + len(value)
+        return (
+            self._counters.variables <= ENVIRONMENT_ENTRIES and self._counters.variable_bytes <= ENVIRONMENT_BYTES
+        )  # fmt: skip
 
     def _start_channel(
         self, cls: type[SessionChannel], number: int, window: int, size: int, opened: Callable[[], Awaitable[Session]]

@@ -17,6 +17,9 @@ from asyncssh.constants import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST
 from asyncssh.misc import ProtocolError
 from asyncssh.packet import SSHPacket
 
+from teleport.wire.buffer import ProtocolError as Malformed
+from teleport.wire.terminal import Size, Terminal, read_size, read_terminal
+
 if TYPE_CHECKING:
     from teleport.net.ssh import ServerConnection
 
@@ -27,6 +30,7 @@ PACKET = 32 * 1024
 REFUSED = 255
 """Exit status of a channel whose purpose was refused: what `ssh` uses for its own failures."""
 ENVIRONMENT_ENTRIES = 256
+"""Variables that a client may set on all channels of a connection, and their size together."""
 ENVIRONMENT_BYTES = 32 * 1024
 QUEUED_REQUESTS = ENVIRONMENT_ENTRIES + 16
 """Requests on one channel that may wait while an earlier one is being decided."""
@@ -40,9 +44,20 @@ class Session(SSHServerSession[bytes]):
     `data_received(data, _)`, `eof_received()`, `connection_lost(error)`, `signal_received(name)`.
     """
 
-    async def run(self, command: bytes) -> bool:
-        """Start `command` and say whether the request succeeded. A failure is told on standard error."""
+    async def run(self, command: bytes | None) -> bool:
+        """Start `command`, or a shell, and say whether the request succeeded. A failure is told on standard error."""
         raise AssertionError("a session runs something")  # pragma: no cover
+
+    def terminal_wanted(self, terminal: Terminal) -> bool:
+        """What runs is to have a terminal; say whether it will. Asked at most once, and before `run`."""
+        return False
+
+    def resized(self, size: Size) -> None:
+        """The client's terminal has another size."""
+
+    def variable_wanted(self, name: str, value: str) -> bool:
+        """The client asks for an environment variable before `run`; say whether it is taken."""
+        return False
 
     async def declined(self, request: str, detail: str) -> None:
         """A request of the client is not accepted: `request` as in RFC 4254, `detail` what it asked for."""
@@ -70,7 +85,8 @@ class Session(SSHServerSession[bytes]):
 
 
 class SessionChannel(SSHServerChannel[bytes]):
-    """A channel that accepts `exec`, `signal` and subsystems of its session, which hears of everything declined."""
+    """A channel that accepts terminals, commands, shells, signals and subsystems of its session, which hears of
+    everything declined."""
 
     def __init__(self, connection: ServerConnection) -> None:
         """Raises asyncssh.ChannelOpenError when the connection has as many channels as it may."""
@@ -78,9 +94,9 @@ class SessionChannel(SSHServerChannel[bytes]):
             connection, asyncio.get_running_loop(), allow_pty=False, line_editor=False, line_echo=False,
             line_history=0, max_line_length=1024, encoding=None, errors="strict", window=WINDOW, max_pktsize=PACKET,
         )  # fmt: skip
+        self._owner = connection
         self._used = False
-        self._environment_entries = 0
-        self._environment_bytes = 0
+        self._has_terminal = False
 
     def process_open(self, send_chan: int, send_window: int, send_pktsize: int, session: Any) -> None:
         """Bound what the client says it can take: neither number may decide how much we hold."""
@@ -138,6 +154,13 @@ class SessionChannel(SSHServerChannel[bytes]):
     def _answer_exec(self, packet: SSHPacket) -> bool | None:
         command = packet.get_string()
         packet.check_end()
+        return self._run(command)
+
+    def _answer_shell(self, packet: SSHPacket) -> bool | None:
+        packet.check_end()
+        return self._run(None)
+
+    def _run(self, command: bytes | None) -> bool | None:
         session = self._session
         if self._used or not isinstance(session, Session):
             return False
@@ -145,15 +168,39 @@ class SessionChannel(SSHServerChannel[bytes]):
         self._answer_later(session.run(command))
         return None
 
+    def _answer_terminal(self, packet: SSHPacket) -> bool | None:
+        """A second terminal, or one for what runs already, is refused without a word: no honest client asks."""
+        session = self._session
+        if self._used or self._has_terminal or not isinstance(session, Session):
+            return False
+        try:
+            wanted = read_terminal(packet.get_remaining_payload())
+        except Malformed:
+            return False
+        if not session.terminal_wanted(wanted):
+            self._answer_later(self._decline("pty-req", wanted.name))
+            return None
+        self._has_terminal = True
+        return True
+
+    def _answer_size(self, packet: SSHPacket) -> bool | None:
+        try:
+            size = read_size(packet.get_remaining_payload())
+        except Malformed:
+            return False
+        if self._has_terminal and isinstance(self._session, Session):
+            self._session.resized(size)
+        return self._has_terminal
+
     def _answer_environment(self, packet: SSHPacket) -> bool | None:
-        """Nothing from the client reaches a process. The bound ends a client that only wants our memory."""
+        """A connection may set as much as a process could be given; more is refused like an unwanted name."""
         name, value = packet.get_string(), packet.get_string()
         packet.check_end()
-        self._environment_entries += 1
-        self._environment_bytes += len(name) + len(value)
-        if self._environment_entries > ENVIRONMENT_ENTRIES or self._environment_bytes > ENVIRONMENT_BYTES:
-            raise ProtocolError("too large an environment")
-        self._answer_later(self._decline("env", name.decode(errors="replace")))
+        text, session = name.decode(errors="replace"), self._session
+        if not self._used and isinstance(session, Session) and self._owner.take_variable(name, value):
+            if session.variable_wanted(text, value.decode(errors="replace")):
+                return True
+        self._answer_later(self._decline("env", text))
         return None
 
     def _answer_signal(self, packet: SSHPacket) -> bool | None:
@@ -181,10 +228,12 @@ class SessionChannel(SSHServerChannel[bytes]):
 
     _known_requests: ClassVar[dict[str, Callable[[SessionChannel, SSHPacket], bool | None]]] = {
         "exec": _answer_exec,
+        "shell": _answer_shell,
+        "pty-req": _answer_terminal,
+        "window-change": _answer_size,
         "env": _answer_environment,
         "signal": _answer_signal,
         "subsystem": _answer_subsystem,
-        "window-change": _answer_nothing,
         "keepalive@openssh.com": _answer_nothing,
         "eow@openssh.com": _answer_nothing,
     }

@@ -208,8 +208,8 @@ class Subsystem(StreamSession):
             return False
         return True
 
-    async def run(self, command: bytes) -> bool:
-        self._tell(NotSupported("PROXY-NO-SESSION", thing="a command"))
+    async def run(self, command: bytes | None) -> bool:
+        self._tell(NotSupported("PROXY-NO-SESSION", thing="shell" if command is None else "a command"))
         if self._channel is not None:
             self._channel.exit(REFUSED)
         return True

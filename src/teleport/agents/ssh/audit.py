@@ -5,6 +5,7 @@ Pure: from facts to events. Writing them is `Authority.emit`.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,19 @@ from teleport.agents.ssh.spawner_messages import Exited
 from teleport.base.errors import TeleportError
 from teleport.model.events.access import AuthAttempt
 from teleport.model.events.base import Event, caller_fields
-from teleport.model.events.session import Exec, PortForward, SessionRejected, Subsystem, X11Forward
+from teleport.model.events.session import (
+    Exec,
+    PortForward,
+    Resize,
+    SessionEnd,
+    SessionRejected,
+    SessionStart,
+    Subsystem,
+    X11Forward,
+)
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import Node
+from teleport.wire.terminal import Size
 
 COMMAND_CHARACTERS = 16 * 1024
 """Longest part of a command that an event carries."""
@@ -85,6 +96,44 @@ def command_ended(context: Context, command: bytes, outcome: Exited | TeleportEr
         return Exec(command=text, exit_code="255", exit_error=str(outcome), **context.fields())
     status = 128 + outcome.signal if outcome.signal else outcome.status
     return Exec(command=text, exit_code=str(status), **context.fields())
+
+
+@dataclass(frozen=True)
+class Story:
+    """What both ends of a session's record say."""
+
+    context: Context
+    since: dt.datetime
+    command: bytes
+    """Empty for a shell."""
+    size: Size | None
+    """None without a terminal."""
+    recorded: bool
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that both events have."""
+        text = self.command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
+        return {
+            **self.context.fields(), "size": str(self.size or ""), "initial_command": (text,) if text else (),
+            "session_recording": "node" if self.recorded else "off", "participants": (self.context.identity.name,),
+        }  # fmt: skip
+
+
+def session_started(story: Story) -> Event:
+    """A session is about to run."""
+    return SessionStart(**story.fields())
+
+
+def session_ended(story: Story, now: dt.datetime) -> Event:
+    """A session has ended, and its recording is closed."""
+    return SessionEnd(
+        session_start=story.since, session_stop=now, interactive=story.size is not None, ei=1, **story.fields()
+    )  # fmt: skip
+
+
+def resized(context: Context, size: Size) -> Event:
+    """The terminal of a session has another size."""
+    return Resize(size=str(size), **context.fields())
 
 
 def declined(context: Context, error: TeleportError, kind: str, detail: str) -> Event:

@@ -6,9 +6,12 @@ in `_exit`. The order matters and is the point of this file.
 
 from __future__ import annotations
 
+import fcntl
+import grp
 import os
 import resource
 import signal
+import termios
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
@@ -20,24 +23,48 @@ FAILED = 127
 
 
 def become(
-    account: Account, command: bytes, environment: Mapping[str, str], descriptors: Sequence[int], report: int
-) -> NoReturn:
+    account: Account, command: bytes, environment: Mapping[str, str], descriptors: Sequence[int], report: int, *,
+    terminal: bool = False,
+) -> NoReturn:  # fmt: skip
     """Turn this forked child into the shell of `account` running `command`; write a failure to `report`.
 
-    `descriptors` become standard input, output and error. `report` closes by itself when the shell runs.
+    `descriptors` become standard input, output and error; with `terminal` the only one becomes all three, the
+    user's, and the terminal that controls the session. `report` closes by itself when the shell runs.
     """
+    variables = dict(environment)
     try:
-        _detach(descriptors, report)
+        _detach([*descriptors] * 3 if terminal else descriptors, report)
+        if terminal:
+            variables["SSH_TTY"] = os.ttyname(0)
+            _own_terminal(account)
         _reset()
         _drop(account)
         _go_home(account.home)
         shell = os.fsencode(account.shell)
-        os.execve(shell, [os.path.basename(shell), b"-c", command], dict(environment))  # noqa: S606 - this is the shell
+        os.execve(shell, _arguments(os.path.basename(shell), command), variables)  # noqa: S606 - this is the shell
     except BaseException as error:
         problem = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
         os.write(report, problem.encode(errors="replace")[:500])
     finally:
         os._exit(FAILED)
+
+
+def _arguments(name: bytes, command: bytes) -> list[bytes]:
+    """A shell whose name begins with a hyphen is one of a login (bash(1), Invocation)."""
+    return [name, b"-c", command] if command else [b"-" + name]
+
+
+def _own_terminal(account: Account) -> None:
+    """Give the terminal on standard input to the user, closed to others but for write(1), as login(1) does, and
+    make it the one that controls this session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    try:
+        group, mode = grp.getgrnam("tty").gr_gid, 0o620
+    except KeyError:
+        group, mode = account.gid, 0o600
+    if os.geteuid() == 0:
+        os.fchown(0, account.uid, group)
+    os.fchmod(0, mode)
 
 
 def _detach(descriptors: Sequence[int], report: int) -> None:

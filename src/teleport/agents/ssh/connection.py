@@ -18,9 +18,10 @@ from teleport.access.denial import Denial
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.ends import Ends, Watch
-from teleport.agents.ssh.session import CommandSession
+from teleport.agents.ssh.recorder import Recorder
+from teleport.agents.ssh.session import Launch, ProcessSession
+from teleport.agents.ssh.session_host import Keeping, SessionHost
 from teleport.agents.ssh.spawner import Process, Spawner
-from teleport.agents.ssh.spawner_messages import Exited
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -55,6 +56,9 @@ class World:
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
     ends: Ends
+    recorder: Recorder
+    web_address: str = ""
+    """Where the cluster's web application is, `host:port`; empty: not known here."""
 
 
 class ClientConnection:
@@ -64,6 +68,7 @@ class ClientConnection:
         self._world = world
         self._ssh = ssh
         self._refusals = 0
+        self._sessions: dict[str, ProcessSession] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._watch = Watch(world.ends, world.clock, self._end, self.failed)
 
@@ -123,7 +128,10 @@ class ClientConnection:
             node = self._world.authority.node()
             id = await self._world.authority.record_denial(decision, identity, self._ssh.client)
             raise explain.user_error(decision, id, asked=node.spec.hostname)
-        return CommandSession(SessionHost(self, decision, new_uuid(self._world.entropy)))
+        id = new_uuid(self._world.entropy)
+        keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster)
+        self._sessions[id] = ProcessSession(SessionHost(self, keeping, decision, id))
+        return self._sessions[id]
 
     async def _decide(self, identity: Identity, login: str) -> Grant | Denial:
         authority = self._world.authority
@@ -185,15 +193,19 @@ class ClientConnection:
         lines, self._ssh.notices = self._ssh.notices, []
         return lines
 
-    async def start(self, grant: Grant, session_id: str, command: bytes) -> Process:
-        """Start a command under the grant of its session."""
-        identity, login = self.who()
+    def left(self, session_id: str) -> None:
+        """The channel of a session is gone."""
+        self._sessions.pop(session_id, None)
+
+    async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process:
+        """Start a command or shell under the grant of its session."""
         return await self._world.spawner.start(
-            grant, login=login, command=command, environment=self._environment(identity, session_id)
+            grant, login=self._ssh.login, command=launch.command, environment=environment, terminal=launch.terminal
         )
 
-    def _environment(self, identity: Identity, session_id: str) -> dict[str, str]:
+    def environment(self, session_id: str) -> dict[str, str]:
         """Facts of the session for the command: nothing of it comes from the client but its address."""
+        identity, _ = self.who()
         host, _, port = self._ssh.client.rpartition(":")
         own_host, _, own_port = self._ssh.local.rpartition(":")
         host, own_host = host.strip("[]"), own_host.strip("[]")
@@ -203,6 +215,8 @@ class ClientConnection:
             "SSH_TELEPORT_CLUSTER_NAME": self._world.cluster,
             "SSH_SESSION_ID": session_id,
         }
+        if self._world.web_address:
+            found["SSH_SESSION_WEBPROXY_ADDR"] = self._world.web_address
         if host and own_host:
             found["SSH_CLIENT"] = f"{host} {port} {own_port}"
             found["SSH_CONNECTION"] = f"{host} {port} {own_host} {own_port}"
@@ -221,38 +235,3 @@ class ClientConnection:
         if self._ssh.identity is None:
             raise Internal("SSH-INTERNAL")
         return self._ssh.identity, self._ssh.login
-
-
-class SessionHost:
-    """What one session may do: start under its own grant, and have recorded what happens."""
-
-    def __init__(self, owner: ClientConnection, grant: Grant, session_id: str) -> None:
-        self._owner = owner
-        self._grant = grant
-        self._id = session_id
-        self._variables_told = False
-
-    async def start(self, command: bytes) -> Process:
-        return await self._owner.start(self._grant, self._id, command)
-
-    async def ended(self, command: bytes, outcome: Exited | TeleportError) -> None:
-        await self._owner.emit(audit.command_ended(self._owner.context(self._id), command, outcome))
-
-    async def declined_request(self, request: str, detail: str) -> TeleportError | None:
-        """Record it. Variables are told of once, and to the log alone: clients send them unasked."""
-        is_variable = request == "env"
-        if is_variable and (self._variables_told or audit.is_locale(detail)):
-            return None
-        self._variables_told |= is_variable
-        error = NotSupported("SSH-NOT-SUPPORTED", thing=audit.thing(request, detail))
-        await self._owner.record_refusal(audit.declined(self._owner.context(self._id), error, request, detail))
-        return None if is_variable else error
-
-    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._owner.background(work)
-
-    def used(self) -> None:
-        self._owner.used()
-
-    def notices(self) -> list[str]:
-        return self._owner.notices()

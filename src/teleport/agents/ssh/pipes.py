@@ -1,4 +1,4 @@
-"""The pipes of a command in the event loop: its output to a channel, a channel's input to it.
+"""The pipes or terminal of a command in the event loop: its output to a channel, a channel's input to it.
 
 Both have back-pressure: output is not read while it is held, and input beyond a mark pauses the channel.
 """
@@ -9,6 +9,8 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
+
+from teleport.agents.ssh import terminals
 
 CHUNK = 64 * 1024
 """Bytes read at once: what a pipe holds."""
@@ -25,6 +27,11 @@ class OutputPipe:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._reading = False
+
+    @property
+    def descriptor(self) -> int:
+        """The descriptor that is read; -1 when it is closed."""
+        return self._descriptor
 
     @property
     def open(self) -> bool:
@@ -137,3 +144,24 @@ class InputPipe:
         if self._full:
             self._full = False
             self._crowded(False)
+
+
+class TerminalInput(InputPipe):
+    """Input of a terminal. Our side of it is not closed at the end of input: that would hang up the output too."""
+
+    def __init__(self, descriptor: int, *, crowded: Callable[[bool], None]) -> None:
+        super().__init__(descriptor, crowded=crowded)
+        self._last = b"\n"
+        self._over = False
+
+    def write(self, data: bytes) -> None:
+        if data and not self._over:
+            self._last = data[-1:]
+            super().write(data)
+
+    def end(self) -> None:
+        """Type the key that ends input; twice behind an unfinished line, of which the first only hands it over."""
+        if self._descriptor >= 0 and not self._over:
+            key = terminals.end_of_input(self._descriptor)
+            self.write(key if self._last in (b"\n", b"\r") else key * 2)
+            self._over = True

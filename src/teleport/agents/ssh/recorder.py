@@ -84,3 +84,29 @@ class Recorder(Protocol):
         """Begin a recording; returns when it is certain that it can be kept, or that the session goes
         unrecorded by policy. Raises Unavailable (REC-*): the session must not start."""
         ...
+
+
+class NoTape:
+    """What stands for the recording of a session that is not recorded."""
+
+    notice = ""
+
+    def output(self, data: bytes, *, error: bool = False) -> None:
+        """Forget it."""
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Forget it."""
+
+    def mark(self, text: str) -> None:
+        """Forget it."""
+
+    async def close(self, outcome: dict[str, str | int | bool]) -> None:
+        """Nothing is to be kept."""
+
+
+class NoRecorder:
+    """The recorder of a service that records nothing."""
+
+    async def begin(self, facts: Facts, watcher: Watcher) -> Tape:
+        """Return a tape that keeps nothing."""
+        return NoTape()

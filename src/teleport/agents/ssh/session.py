@@ -1,8 +1,8 @@
-"""One command of one client: from the request to the exit status.
+"""One command or shell of one client: from the request to the exit status.
 
-Between the channel (`net.ssh_channel`) and the process (`spawner`). What may run and what is recorded is
+Between the channel (`net.ssh_channel`) and the process (`spawner`). What may run, and what is recorded, is
 decided by the service through `Host`; here bytes move and ends are told apart: the client's end of input,
-the command's end of output, its exit, and the loss of the client.
+the command's end of output, its exit, the loss of the client, and the end that the server itself makes.
 """
 
 from __future__ import annotations
@@ -10,33 +10,72 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, get_args
 
-from teleport.agents.ssh.pipes import InputPipe, OutputPipe
+from teleport.agents.ssh import terminals
+from teleport.agents.ssh.pipes import InputPipe, OutputPipe, TerminalInput
+from teleport.agents.ssh.recorder import Tape, Watcher
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import Exited, SignalName
 from teleport.base.errors import TeleportError
 from teleport.net.ssh import one_line
 from teleport.net.ssh_channel import Session, SessionChannel
+from teleport.wire.terminal import Size, Terminal
 
 NOT_STARTED = 255
-"""Exit status when no command ran: what `ssh` itself uses for its own failures."""
+"""Exit status when no command ran or the server ended it: what `ssh` itself uses for its own failures."""
+SEALING = 10.0
+"""Seconds that a client waits at most for its exit status because the recording is not durable yet."""
 _SIGNALS = frozenset(get_args(SignalName))
+_KEYS = {"INT": signal.SIGINT, "QUIT": signal.SIGQUIT}
+"""Signals that a terminal sends to whatever is in its foreground."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a client asks to run."""
+
+    command: bytes | None = None
+    """None: a shell, as at a login."""
+    terminal: Terminal | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> bytes:
+        """The command; empty for a shell."""
+        return self.command or b""
 
 
 class Host(Protocol):
     """What a session needs from the connection that it belongs to."""
 
-    async def start(self, command: bytes) -> Process:
+    async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
+        """Make the session known and begin its recording, or raise TeleportError: it must not start."""
+        ...
+
+    async def start(self, launch: Launch) -> Process:
         """Start the command, or raise TeleportError."""
         ...
 
-    async def ended(self, command: bytes, outcome: Exited | TeleportError) -> None:
+    async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
         """Record how the command ended, or why it did not start."""
+        ...
+
+    async def over(self) -> None:
+        """Record that the session has ended, whatever it left running."""
+        ...
+
+    async def resized(self, size: Size) -> None:
+        """Record another size of the terminal."""
         ...
 
     async def declined_request(self, request: str, detail: str) -> TeleportError | None:
         """Record a request that was not accepted; return what to tell the client, if anything."""
+        ...
+
+    def variable_wanted(self, name: str) -> bool:
+        """Say whether a client may set this variable."""
         ...
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -47,24 +86,33 @@ class Host(Protocol):
         """Note that data went by."""
         ...
 
+    def left(self) -> None:
+        """Note that the channel is gone."""
+        ...
+
     def notices(self) -> list[str]:
         """Return lines to show before the command's own output, once."""
         ...
 
 
-class CommandSession(Session):
-    """A session that runs one command without a terminal."""
+class ProcessSession(Session):
+    """A session that runs one command or shell, with a terminal or without."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._channel: SessionChannel | None = None
-        self._command = b""
+        self._launch = Launch()
+        self._tape: Tape | None = None
         self._process: Process | None = None
         self._failure: TeleportError | None = None
         self._exit: Exited | None = None
+        self._cut = False
+        self._ready = False
+        self._begun = False
         self._holds: set[str] = set()
         self._input: InputPipe | None = None
         self._outputs: list[OutputPipe] = []
+        self._drained = asyncio.Event()
 
     # -- from the channel ---------------------------------------------------------------------------------
 
@@ -72,40 +120,64 @@ class CommandSession(Session):
         self._channel = chan
         super().connection_made(chan)
 
-    async def run(self, command: bytes) -> bool:
-        self._command = command
-        await asyncio.wait([self._host.background(self._start(command))])
+    def terminal_wanted(self, terminal: Terminal) -> bool:
+        self._launch = replace(self._launch, terminal=terminal)
         return True
 
-    async def _start(self, command: bytes) -> None:
+    def variable_wanted(self, name: str, value: str) -> bool:
+        taken = value.isprintable() and self._host.variable_wanted(name)
+        if taken:
+            self._launch.variables[name] = value
+        return taken
+
+    async def run(self, command: bytes | None) -> bool:
+        self._launch = replace(self._launch, command=command)
+        await asyncio.wait([self._host.background(self._start())])
+        return True
+
+    async def _start(self) -> None:
         for line in self._host.notices():
             self._tell(line)
         try:
-            self._process = await self._host.start(command)
+            self._tape = await self._host.begin(self._launch, Watcher(self._recording_holds, self.end_for))
+            if self._tape.notice:
+                self._tell(self._tape.notice)
+            if not self._cut:
+                self._process = await self._host.start(self._launch)
         except TeleportError as error:
             self._failure = error
             self._tell(one_line(error))
+        self._ready = True
         if self._channel is None:  # the client has left meanwhile: nobody will say that the session started
             self.session_started()
 
     def session_started(self) -> None:
         """The client has its answer: from here on bytes may flow."""
-        if self._failure is not None:
-            self._host.background(self._host.ended(self._command, self._failure))
-            if self._channel is not None:
-                self._channel.exit(NOT_STARTED)
-        elif self._process is not None:
+        if self._begun:
+            return
+        self._begun = True
+        if self._process is not None:
             self._attach(self._process)
+        else:
+            self._host.background(self._not_started())
+
+    async def _not_started(self) -> None:
+        if self._failure is not None:
+            await self._host.ended(self._launch, self._failure)
+        await self._conclude({"exit_code": NOT_STARTED})
 
     def _attach(self, process: Process) -> None:
-        channel = self._channel
-        self._input = InputPipe(process.stdin, crowded=self._input_crowded)
-        self._outputs = [
-            OutputPipe(process.stdout, deliver=lambda data: self._deliver(data, None), ended=self._output_ended),
-            OutputPipe(process.stderr, deliver=lambda data: self._deliver(data, 1), ended=self._output_ended),
-        ]
+        if self._launch.terminal is None:
+            self._input = InputPipe(process.stdin, crowded=self._input_crowded)
+        else:
+            self._input = TerminalInput(process.stdin, crowded=self._input_crowded)
+        self._outputs = [OutputPipe(process.stdout, deliver=self._output, ended=self._output_ended)]
+        if process.stderr >= 0:
+            self._outputs.append(OutputPipe(process.stderr, deliver=self._error_output, ended=self._output_ended))
         self._host.background(self._watch(process))
-        if channel is None:
+        if self._cut:
+            self._report()
+        if self._channel is None or self._cut:
             self._abandon()
         else:
             self._flow()
@@ -128,13 +200,31 @@ class CommandSession(Session):
 
     def signal_received(self, signal: str) -> None:
         process = self._process
-        if process is not None and self._exit is None and signal in _SIGNALS:
+        if process is None or self._exit is not None or signal not in _SIGNALS:
+            return
+        if self._launch.terminal is not None and signal in _KEYS and self._outputs[0].open:
+            terminals.interrupt(self._outputs[0].descriptor, _KEYS[signal])
+        else:
             self._host.background(self._safely(process.signal(signal)))  # type: ignore[arg-type]
+
+    def resized(self, size: Size) -> None:
+        terminal = self._launch.terminal
+        if terminal is None or terminal.size == size:
+            return
+        self._launch = replace(self._launch, terminal=terminal._replace(size=size))
+        if self._outputs and self._outputs[0].open:
+            terminals.resize(self._outputs[0].descriptor, size)
+        if self._tape is not None:
+            self._tape.resize(*size)
+            self._host.background(self._host.resized(size))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._channel = None
+        self._host.left()
         if self._outputs:
             self._abandon()
+        elif self._ready:
+            self.session_started()
 
     # -- flow ---------------------------------------------------------------------------------------------
 
@@ -146,6 +236,9 @@ class CommandSession(Session):
         self._holds.discard(reason)
         self._flow()
 
+    def _recording_holds(self, held: bool) -> None:
+        (self.hold if held else self.release)("recording")
+
     def _flow(self) -> None:
         for output in self._outputs:
             output.flow(not self._holds)
@@ -154,24 +247,51 @@ class CommandSession(Session):
         if self._channel is not None:
             (self._channel.pause_reading if crowded else self._channel.resume_reading)()
 
+    def _output(self, data: bytes) -> None:
+        if self._tape is not None:
+            self._tape.output(data)
+        self._deliver(data, None)
+
+    def _error_output(self, data: bytes) -> None:
+        if self._tape is not None:
+            self._tape.output(data, error=True)
+        self._deliver(data, 1)
+
     def _deliver(self, data: bytes, kind: int | None) -> None:
         self._host.used()
         if self._channel is not None and not self._channel.is_closing():
             self._channel.write(data, kind)
 
     def _tell(self, line: str) -> None:
-        self._deliver(line.encode(errors="replace") + b"\r\n", 1)
+        """Say something to the user: at a terminal there, otherwise on standard error."""
+        if self._tape is not None:
+            self._tape.mark(line)
+        at_terminal = self._launch.terminal is not None
+        text = f"\r\n{line}\r\n" if at_terminal and self._outputs else f"{line}\r\n"
+        self._deliver(text.encode(errors="replace"), None if at_terminal else 1)
 
     # -- ends ---------------------------------------------------------------------------------------------
 
-    def _output_ended(self) -> None:
-        if any(output.open for output in self._outputs):
+    def end(self, text: str) -> None:
+        """The server ends the session: say why, hang up what runs, and close with a status that is none of it."""
+        if self._cut or self._drained.is_set():
             return
-        if self._exit is not None:
-            self._finish(self._exit)  # and not before: a client may close at the end of output, and miss the status
+        self._cut = True
+        self._tell(text)
+        if self._outputs:
+            self._report()
+            self._abandon()
+
+    def end_for(self, error: TeleportError) -> None:
+        """End the session because of an error."""
+        self.end(one_line(error))
+
+    def _output_ended(self) -> None:
+        if not any(output.open for output in self._outputs):
+            self._drained.set()
 
     async def _watch(self, process: Process) -> None:
-        """Wait for the end of the command, tell the client and record it."""
+        """Wait for the end of the command and of its output, and record both."""
         outcome: Exited | TeleportError
         try:
             outcome = self._exit = await process.exited
@@ -179,27 +299,36 @@ class CommandSession(Session):
             outcome = error
             self._tell(one_line(error))
             self._close_pipes()
-            if self._channel is not None:
-                self._channel.exit(NOT_STARTED)
-        else:
-            if not any(output.open for output in self._outputs):
-                self._finish(outcome)
-        await self._host.ended(self._command, outcome)
-
-    def _finish(self, outcome: Exited) -> None:
-        """Everything was read and the command has ended: the client hears how."""
+        await self._host.ended(self._launch, outcome)
+        await self._drained.wait()  # and no status before: a client may close at the end of output, and miss it
         self._close_pipes()
-        if self._process is not None:
-            self._host.background(self._safely(self._process.release()))
-        if self._channel is None:
+        await self._safely(process.release())
+        await self._conclude(facts_of(outcome))
+
+    async def _conclude(self, outcome: dict[str, str | int | bool]) -> None:
+        """Everything was read: the recording is closed, then the client hears how it ended."""
+        self._drained.set()
+        tape, self._tape = self._tape, None
+        if tape is not None:
+            closing = self._host.background(tape.close({**outcome, "ended_by_server": self._cut}))
+            await asyncio.wait([closing], timeout=SEALING)
+        self._report()
+        if tape is not None:
+            await self._host.over()
+
+    def _report(self) -> None:
+        channel, outcome = self._channel, self._exit
+        if channel is None or channel.is_closing():
             return
-        if outcome.signal:
-            self._channel.exit_with_signal(signal_name(outcome.signal), outcome.core_dumped)
+        if self._cut or outcome is None:
+            channel.exit(NOT_STARTED)
+        elif outcome.signal:
+            channel.exit_with_signal(signal_name(outcome.signal), outcome.core_dumped)
         else:
-            self._channel.exit(outcome.status)
+            channel.exit(outcome.status)
 
     def _abandon(self) -> None:
-        """The client is gone: so is the reason for the command to run."""
+        """The client is gone, or may not go on: so is the reason for the command to run."""
         self._close_pipes()
         if self._process is not None:
             self._host.background(self._safely(self._process.hang_up()))
@@ -209,12 +338,22 @@ class CommandSession(Session):
             self._input.close()
         for output in self._outputs:
             output.close()
+        self._drained.set()
 
     async def _safely(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except TeleportError:
             pass  # a spawner that is gone has ended the command already
+
+
+def facts_of(outcome: Exited | TeleportError) -> dict[str, str | int | bool]:
+    """Return what a recording says of the end of its session."""
+    if isinstance(outcome, TeleportError):
+        return {"exit_code": NOT_STARTED, "error": outcome.code}
+    if outcome.signal:
+        return {"exit_code": 128 + outcome.signal, "signal": signal_name(outcome.signal)}
+    return {"exit_code": outcome.status}
 
 
 def signal_name(number: int) -> str:

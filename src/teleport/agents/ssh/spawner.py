@@ -17,18 +17,22 @@ from dataclasses import dataclass
 from teleport.access.action import Connect
 from teleport.access.checker import Grant
 from teleport.agents.ssh import spawner_messages as messages
+from teleport.agents.ssh import terminals
 from teleport.base import errors
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
+from teleport.wire.terminal import Terminal
 
 
 @dataclass
 class Process:
-    """A running command and our ends of its pipes; whoever takes a pipe closes it."""
+    """A running command and our ends of its pipes; whoever takes a pipe closes it. Of a command at a terminal
+    `stdin` and `stdout` are both our side of it."""
 
     pid: int
     stdin: int
     stdout: int
     stderr: int
+    """-1 at a terminal: it has one output."""
     exited: asyncio.Future[messages.Exited]
     """How it ended. Fails with Unavailable (SSH-SPAWNER-GONE)."""
     _spawner: Spawner
@@ -115,9 +119,10 @@ class Spawner:
         self._process.wait()
 
     async def start(
-        self, grant: Grant, *, login: str, command: bytes, environment: Mapping[str, str]
+        self, grant: Grant, *, login: str, command: bytes | None, environment: Mapping[str, str],
+        terminal: Terminal | None = None,
     ) -> Process:  # fmt: skip
-        """Start `command` as `login` and return when its shell runs.
+        """Start `command` as `login` and return when its shell runs; None starts the shell itself, as at a login.
 
         `grant` is the proof that the caller may: nothing here starts a command without one, and it must
         be for this login. Raises the spawner's refusal: NotFound (SSH-UNKNOWN-USER, SSH-SHELL),
@@ -126,7 +131,7 @@ class Spawner:
         """
         if not isinstance(grant, Grant) or grant.action != Connect(login):
             raise Internal("SSH-INTERNAL")
-        if not command or len(command) > messages.COMMAND_BYTES or b"\0" in command:
+        if command is not None and not 0 < len(command) <= messages.COMMAND_BYTES or b"\0" in (command or b""):
             raise BadParameter("SSH-COMMAND", limit=messages.COMMAND_BYTES)
         if self._gone or self._loop is None:
             raise Unavailable("SSH-SPAWNER-GONE", problem="it is not connected")
@@ -134,8 +139,10 @@ class Spawner:
         started: asyncio.Future[int] = self._loop.create_future()
         exited: asyncio.Future[messages.Exited] = self._loop.create_future()
         exited.add_done_callback(_take_error)  # whoever awaits it still sees the failure
-        request = messages.Start(id=id, login=login, command=command, environment=dict(environment))
-        ours, theirs = _pipes()
+        request = messages.Start(
+            id=id, login=login, command=command or b"", environment=dict(environment), terminal=terminal is not None
+        )
+        ours, theirs = _pipes() if terminal is None else _terminal(terminal)
         self._starting[id], self._running[id] = started, exited
         try:
             await self._send(request, theirs)
@@ -148,8 +155,9 @@ class Spawner:
         finally:
             _close(theirs)
         self._held.add(id)
+        stdin, stdout, stderr = ours if terminal is None else (*ours, -1)
         return Process(
-            pid=pid, stdin=ours[0], stdout=ours[1], stderr=ours[2], exited=exited, _spawner=self, _id=id
+            pid=pid, stdin=stdin, stdout=stdout, stderr=stderr, exited=exited, _spawner=self, _id=id
         )  # fmt: skip
 
     async def _give_up(self, id: int) -> None:
@@ -237,7 +245,20 @@ class Spawner:
                 future.set_exception(Unavailable("SSH-SPAWNER-GONE", problem=problem))
 
 
-def _pipes() -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def _terminal(wanted: Terminal) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return our side of a new terminal twice (to write and to read), and the command's."""
+    try:
+        master, slave = terminals.open_pair(wanted)
+    except OSError as error:
+        raise Unavailable("SSH-SPAWN", login="", problem=error.strerror or str(error)) from None
+    try:
+        return (os.dup(master), master), (slave,)
+    except OSError as error:
+        _close((master, slave))
+        raise Unavailable("SSH-SPAWN", login="", problem=error.strerror or str(error)) from None
+
+
+def _pipes() -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return our ends (write, read, read; non-blocking) and the command's ends of three pipes."""
     opened: list[tuple[int, int]] = []
     try:

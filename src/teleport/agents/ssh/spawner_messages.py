@@ -1,8 +1,8 @@
 """What the SSH service and its spawner say to each other: one bounded message a datagram.
 
 Both ends import this file, so it knows neither sockets nor the event loop, and little else: the spawner lives as
-long as the service and should cost next to nothing. The pipe ends of a command travel beside `Start` as file
-descriptors: standard input, output and error, in this order.
+long as the service and should cost next to nothing. Beside `Start` travel file descriptors: standard input, output
+and error of the command, in this order, or the one terminal that is all of them.
 
 A message is a JSON object whose `kind` is the name of one of the classes below, and whose other fields are theirs. The
 command, which may be any bytes but NUL, follows the object of `Start` after a NUL.
@@ -11,6 +11,7 @@ command, which may be any bytes but NUL, follows the object of `Start` after a N
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, Literal, NamedTuple, get_args
 
 from teleport.base.errors import BadParameter
@@ -22,6 +23,8 @@ COMMAND_BYTES = 128 * 1024 - 1
 ENVIRONMENT_BYTES = 32 * 1024
 ENVIRONMENT_ENTRIES = 256
 DESCRIPTORS = 3
+VARIABLE = re.compile(r"SSH_[A-Z][A-Z0-9_]{0,60}|TERM|LANG|LC_[A-Z]{1,40}|TELEPORT_[A-Z_]{1,60}")
+"""Names of variables that may come with a command: nothing that tells a program what to load or to run."""
 
 SignalName = Literal[
     "ABRT", "ALRM", "FPE", "HUP", "ILL", "INT", "KILL", "PIPE", "QUIT", "SEGV", "TERM", "USR1", "USR2"
@@ -30,14 +33,16 @@ SignalName = Literal[
 
 
 class Start(NamedTuple):
-    """Start `command` with the login's shell, as that login."""
+    """Start `command` with the login's shell, as that login; an empty one starts the shell itself, as at a login."""
 
     id: int
     """Chosen by the service; later messages about the command carry it."""
     login: str
     command: bytes
     environment: dict[str, str]
-    """Facts of the session, names `SSH_*` only; the rest of the environment is the spawner's own."""
+    """Facts of the session and what the client may say, names of VARIABLE only; the rest is the spawner's own."""
+    terminal: bool = False
+    """Whether the one descriptor is the slave side of a terminal, which becomes the user's."""
 
 
 class Signal(NamedTuple):
@@ -95,7 +100,7 @@ _REQUESTS: tuple[type[Any], ...] = get_args(Request)
 _REPLIES: tuple[type[Any], ...] = get_args(Reply)
 _TEXTS = frozenset({"environment", "fields"})
 """Fields that are tables of texts; of all others the type is a simple one."""
-_TYPES = {"login": str, "name": str, "code": str, "core_dumped": bool}
+_TYPES = {"login": str, "name": str, "code": str, "core_dumped": bool, "terminal": bool}
 """Types of fields that are not numbers."""
 
 

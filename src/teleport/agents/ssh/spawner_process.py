@@ -9,10 +9,10 @@ parser of network bytes is imported here (a test looks at `sys.modules`). Run as
 from __future__ import annotations
 
 import os
-import re
 import selectors
 import signal
 import socket
+import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -28,7 +28,8 @@ GRACE = 5.0
 LOOK = 0.1
 """Seconds between looks at a group that is to end and has no leader any more."""
 LANG = "C.UTF-8"
-_NAME = re.compile(r"SSH_[A-Z][A-Z0-9_]{0,60}")
+TERMINALS = range(136, 144)
+"""Major numbers of the slave sides of terminals (Linux, admin-guide/devices)."""
 
 
 class Running:
@@ -158,7 +159,7 @@ class Spawner:
         report, written = os.pipe()
         pid = os.fork()
         if pid == 0:
-            command.become(account, request.command, environment, descriptors, written)
+            command.become(account, request.command, environment, descriptors, written, terminal=request.terminal)
         os.close(written)
         return Running(request.id, pid, exit=os.pidfd_open(pid), report=report)
 
@@ -234,16 +235,24 @@ def check(request: messages.Start, descriptors: Sequence[int]) -> None:
     environment = request.environment
     size = sum(len(name) + len(value) for name, value in environment.items())
     problem = ""
-    if len(descriptors) != messages.DESCRIPTORS:
+    if len(descriptors) != (1 if request.terminal else messages.DESCRIPTORS):
         problem = f"{len(descriptors)} descriptors"
-    elif not request.command or len(request.command) > messages.COMMAND_BYTES or b"\0" in request.command:
-        problem = "the command is empty, too long or has a NUL"
+    elif request.terminal and not is_terminal(descriptors[0]):
+        problem = "the descriptor is no terminal"
+    elif len(request.command) > messages.COMMAND_BYTES or b"\0" in request.command:
+        problem = "the command is too long or has a NUL"
     elif len(environment) > messages.ENVIRONMENT_ENTRIES or size > messages.ENVIRONMENT_BYTES:
         problem = "the environment is too large"
-    elif any(not _NAME.fullmatch(name) or not value.isprintable() for name, value in environment.items()):
+    elif any(not messages.VARIABLE.fullmatch(name) or not value.isprintable() for name, value in environment.items()):
         problem = "the environment has a name or value that may not be there"
     if problem:
         raise BadParameter("SSH-SPAWN-MESSAGE", problem=problem)
+
+
+def is_terminal(descriptor: int) -> bool:
+    """Whether a descriptor is the slave side of a terminal, and nothing else that could be given away."""
+    found = os.fstat(descriptor)
+    return stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) in TERMINALS
 
 
 def kill_group(leader: int, number: signal.Signals) -> None:

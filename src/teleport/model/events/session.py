@@ -44,6 +44,17 @@ class SessionEnd(ServerEvent, frozen=True, kw_only=True, tag="session.end"):
     interactive: Annotated[bool, Level.PUBLIC]
     enhanced_recording: Annotated[bool, Level.PUBLIC] = False
     participants: Annotated[tuple[str, ...], Level.SENSITIVE] = ()
+    size: Public = ""
+    """Columns and rows at the beginning; empty without a terminal."""
+    initial_command: Annotated[tuple[str, ...], Level.SENSITIVE] = ()
+    session_recording: Public = ""
+
+
+@event("T2002I")
+class Resize(ServerEvent, frozen=True, kw_only=True, tag="resize"):
+    """The terminal of a session has another size."""
+
+    size: Public
 
 
 @event("T1006W")

@@ -1,0 +1,149 @@
+"""What one session may do and has recorded: it starts under its own grant, is announced before it runs, and
+leaves a record of its beginning and end.
+
+What is here: the order of recording, tracker and audit around a session. What is not: its bytes (`session`),
+and who may have one (`connection`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from teleport.access.checker import Grant
+from teleport.agents.ssh import audit
+from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
+from teleport.agents.ssh.session import Launch
+from teleport.agents.ssh.spawner import Process
+from teleport.agents.ssh.spawner_messages import VARIABLE, Exited
+from teleport.agents.ssh.throttle import Throttle
+from teleport.base.clock import Clock
+from teleport.base.errors import NotSupported, TeleportError
+from teleport.model.events.base import Event
+from teleport.wire.terminal import Size
+
+RESIZES = 10
+"""Changes of size that one session records in the audit log a minute; its recording has every one."""
+_OWN = ("SSH_", "TERM")
+"""Names that the client cannot set, though the spawner would take them."""
+
+
+class Owner(Protocol):
+    """The connection of a session."""
+
+    def context(self, session_id: str = "") -> audit.Context: ...
+
+    def environment(self, session_id: str) -> dict[str, str]: ...
+
+    async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process: ...
+
+    async def emit(self, event: Event) -> None: ...
+
+    async def record_refusal(self, event: Event) -> None: ...
+
+    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
+
+    def used(self) -> None: ...
+
+    def left(self, session_id: str) -> None: ...
+
+    def notices(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where what is known of a session goes."""
+
+    clock: Clock
+    recorder: Recorder
+    cluster: str
+
+
+class SessionHost:
+    """What a session needs of its connection (`session.Host`)."""
+
+    def __init__(self, owner: Owner, keeping: Keeping, grant: Grant, session_id: str) -> None:
+        self._owner = owner
+        self._keeping = keeping
+        self._grant = grant
+        self._id = session_id
+        self._story: audit.Story | None = None
+        self._variables_told = False
+        self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
+
+    async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
+        """Begin the recording, and tell of the session in the audit log. Raises what `Recorder.begin` raises."""
+        keeping, context = self._keeping, self._owner.context(self._id)
+        tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
+        self._story = audit.Story(
+            context=context, since=keeping.clock.now(), command=launch.text,
+            size=launch.terminal.size if launch.terminal else None, recorded=not isinstance(tape, NoTape),
+        )  # fmt: skip
+        await self._owner.emit(audit.session_started(self._story))
+        return tape
+
+    def _facts(self, context: audit.Context, launch: Launch) -> Facts:
+        node, identity = context.node, context.identity
+        size = launch.terminal.size if launch.terminal else Size()
+        return Facts(
+            session_id=self._id, user=identity.name, login=context.login, server_id=node.name,
+            hostname=node.spec.hostname, cluster=self._keeping.cluster, client=context.client,
+            command=launch.text.decode(errors="backslashreplace")[: audit.COMMAND_CHARACTERS], columns=size.columns,
+            rows=size.rows, interactive=launch.terminal is not None, participants=(identity.name,),
+            labels=dict(node.labels_now()),
+        )  # fmt: skip
+
+    async def start(self, launch: Launch) -> Process:
+        """Start the command under the grant. Raises what `Spawner.start` raises."""
+        environment = {**launch.variables, **self._owner.environment(self._id)}
+        if launch.terminal is not None:
+            environment["TERM"] = launch.terminal.name
+        return await self._owner.start(self._grant, launch, environment)
+
+    async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
+        """Record the end of a command. A shell has none of its own: its session's end says it."""
+        if launch.command is not None or isinstance(outcome, TeleportError):
+            await self._owner.emit(audit.command_ended(self._owner.context(self._id), launch.text, outcome))
+
+    async def over(self) -> None:
+        """Record the end of the session."""
+        if self._story is not None:
+            await self._owner.emit(audit.session_ended(self._story, self._keeping.clock.now()))
+
+    async def resized(self, size: Size) -> None:
+        """Record another size, unless there were many lately."""
+        if self._resizes.admit():
+            await self._owner.emit(audit.resized(self._owner.context(self._id), size))
+
+    async def declined_request(self, request: str, detail: str) -> TeleportError | None:
+        """Record it. Variables are told of once, and to the log alone: clients send them unasked."""
+        is_variable = request == "env"
+        if is_variable and (self._variables_told or audit.is_locale(detail)):
+            return None
+        self._variables_told |= is_variable
+        error = NotSupported("SSH-NOT-SUPPORTED", thing=audit.thing(request, detail))
+        await self._owner.record_refusal(audit.declined(self._owner.context(self._id), error, request, detail))
+        return None if is_variable else error
+
+    def variable_wanted(self, name: str) -> bool:
+        """Say whether a client may set this variable: its language, and what Teleport's own clients say."""
+        return VARIABLE.fullmatch(name) is not None and not name.startswith(_OWN)
+
+    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` to its end even if the client leaves."""
+        return self._owner.background(work)
+
+    def used(self) -> None:
+        """A session has moved data."""
+        self._owner.used()
+
+    def left(self) -> None:
+        """The channel is gone."""
+        self._owner.left(self._id)
+
+    def notices(self) -> list[str]:
+        """Take the lines that wait for a session to show them."""
+        return self._owner.notices()
