@@ -19,8 +19,10 @@ from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.errors import NotFound, TeleportError, Unavailable
 from teleport.store import expiry, feed, sqlite_schema
-from teleport.store.backend import Item, Op, Record, Revision
+from teleport.store.audit.probe import Found, Probe
+from teleport.store.backend import Append, Item, Op, Record, Revision
 from teleport.store.conditions import check_ops, end_of
+from teleport.store.sqlite_audit import AuditIndex
 from teleport.store.sqlite_writer import SWEEP, Request, Result, Sweep, Writer
 
 PENDING = 4096
@@ -41,6 +43,9 @@ _LOGS = """SELECT h.name, CAST(h.sequence AS INTEGER), CAST(coalesce(r.data, x''
   LEFT JOIN log_records r ON r.log = h.id AND r.sequence = h.sequence ORDER BY h.name"""
 
 
+_LENGTHS = "SELECT CAST(sequence AS INTEGER) FROM log_heads"
+
+
 class SqliteBackend:
     """Items and logs in a SQLite file. Made by `open`, in the event loop that will use it."""
 
@@ -53,6 +58,7 @@ class SqliteBackend:
         self._room = asyncio.Semaphore(PENDING)
         self._writer = Writer(sqlite_schema.connect(directory, writer=True), directory, self._ended)
         self._feed = feed.Feed(self._writer.revision, bound=bound)
+        self.index = AuditIndex(directory)
         self._sweeper: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -79,6 +85,7 @@ class SqliteBackend:
             os.close(held)
             raise
         backend._writer.start()
+        backend.index.appended(sum(row[0] for row in reader.execute(_LENGTHS)))
         backend._sweeper = expiry.start_sweeping(backend.sweep, sweep_every, wanted=lambda: backend._closing is None)
         return backend
 
@@ -135,6 +142,7 @@ class SqliteBackend:
         for result in results:
             if result.error is None:
                 self._feed.publish(result.revision, result.events)
+                self.index.appended(sum(isinstance(op, Append) for op in result.request.ops))
         for result in results:
             self._room.release()
             if result.request.done.done():
@@ -167,6 +175,11 @@ class SqliteBackend:
         """Return the last record of every log, in order of name."""
         return [Record(*row) for row in self._read(_LOGS, ())]
 
+    async def find(self, log: str, probe: Probe, position: int, *, backward: bool) -> Found | None:
+        """See `store.audit.probe.Finder.find`."""
+        self._check_open()
+        return await self.index.find(log, probe, position, backward=backward)
+
     async def close(self) -> None:
         """Finish what was accepted, end watches, fold the WAL into the file and give up the lock."""
         if self._closing is None:
@@ -176,6 +189,7 @@ class SqliteBackend:
     async def _shut(self) -> None:
         if self._sweeper is not None:
             await tasks.cancel(self._sweeper)
+        await asyncio.to_thread(self.index.close)
         self._reader.close()  # first, so that the writer's connection is the last one and folds the WAL in
         await asyncio.to_thread(self._writer.stop)
         self._feed.close()

@@ -1,7 +1,8 @@
 """Searching audit logs: filters, the merge of several writers by time, and continuation.
 
 The filters look at raw records, because most of them are passed over; what a record means is decided by
-`model.events`. There is no index: a search reads backwards or forwards until it has enough.
+`model.events`. A backend with an index (`probe.Finder`) offers the records that may agree; what it cannot answer,
+and a search without filters, reads the log backwards or forwards. Both ways give the same answer.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ import asyncio
 import base64
 import binascii
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
 from teleport.base.errors import BadParameter
+from teleport.store.audit.probe import LONG_AGO, Finder, Probe, folded, glance, needle_of
 from teleport.store.backend import Backend, Record
 
 _CHUNK = 500
 _Position = Annotated[int, msgspec.Meta(ge=0)]
-_LONGEST_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Query:
     limit: int = 100
     continuation: str = ""
     """From the page before, with the same filters."""
+    where: Callable[[bytes], bool] | None = None
+    """A further filter over the record."""
+    steps: int = 0
+    """Reads of the log or the index after which the page ends, however few hits it has; 0: none. A page that ended
+    so has a continuation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,47 +57,54 @@ class Hit:
     record: Record
 
 
-class _Glance(msgspec.Struct):
-    """The fields of an event that filters look at."""
-
-    event: str = ""
-    time: dt.datetime = _LONGEST_AGO
-    user: str = ""
-
-
 class _Filter:
+    """The filters of a query, and how many reads it may still cost."""
+
     def __init__(self, query: Query) -> None:
         self._query = query
-        # As the text stands in JSON: with its quotes and backslashes escaped.
-        self._needle = msgspec.json.encode(query.text).decode()[1:-1].lower()
+        needle = needle_of(query.text)
+        self.probe = Probe(query.since, query.until, tuple(sorted(query.types)), query.user, needle)
+        self._left = query.steps
 
     def admit(self, record: Record) -> Hit | None:
-        query = self._query
-        try:
-            glance = msgspec.json.decode(record.data, type=_Glance)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            glance = _Glance()  # shown when nothing is asked of it: a damaged record must not hide
-        time = glance.time if glance.time.tzinfo else glance.time.replace(tzinfo=dt.UTC)
+        query, needle = self._query, self.probe.needle
+        seen = glance(record.data)  # shown when nothing is asked of it: a damaged record must not hide
         refused = (
-            (query.types and glance.event not in query.types)
-            or (query.user and glance.user != query.user)
-            or (query.since is not None and time < query.since)
-            or (query.until is not None and time >= query.until)
-            or (self._needle and self._needle not in record.data.decode(errors="replace").lower())
+            (query.types and seen.event not in query.types)
+            or (query.user and seen.user != query.user)
+            or (query.since is not None and seen.time < query.since)
+            or (query.until is not None and seen.time >= query.until)
+            or (needle and needle not in folded(record.data))
+            or (query.where is not None and not query.where(record.data))
         )
-        return None if refused else Hit(time, record)
+        return None if refused else Hit(seen.time, record)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the page has to end."""
+        return self._left < 0
+
+    def pay(self) -> None:
+        """Count one read."""
+        if self._query.steps:
+            self._left -= 1
 
 
 class _Cursor:
     """Walks one log and stops before the next hit. `position` is what is left: above it going forward,
     up to it going backward."""
 
-    def __init__(self, backend: Backend, log: str, position: int, newest_first: bool, filter_: _Filter) -> None:
+    def __init__(
+        self, backend: Backend, log: str, position: int, last: int, newest_first: bool, filter_: _Filter
+    ) -> None:
         self._backend = backend
         self._log = log
         self._backward = newest_first
         self._filter = filter_
         self._chunk: list[Record] = []
+        self._after: int | None = None
+        self._begun = False
+        self._end = last
         self.position = position
         self.hit: Hit | None = None
 
@@ -109,19 +122,55 @@ class _Cursor:
 
     def _pass(self, record: Record) -> None:
         self.position = record.sequence - 1 if self._backward else record.sequence
+        if not self._chunk:
+            self._leap()
 
     async def _fill(self) -> bool:
-        await asyncio.sleep(0)
+        """Get records to look at, in the order of the walk with the next one last; False at the end."""
+        while not self._chunk and self._ahead():
+            if self._begun:
+                self._filter.pay()
+            self._begun = True  # the first read is free, so that every page gets on in every log
+            if self._filter.exhausted:
+                return False
+            await asyncio.sleep(0)
+            if not await self._ask():
+                await self._read()
+        return bool(self._chunk)
+
+    def _ahead(self) -> bool:
+        return self.position > 0 if self._backward else self.position < self._end
+
+    async def _ask(self) -> bool:
+        """Ask the index, if there is one that helps. What it passed over is passed once its records are."""
+        if not (self._filter.probe.indexed and isinstance(self._backend, Finder)):
+            return False
+        found = await self._backend.find(self._log, self._filter.probe, self.position, backward=self._backward)
+        if found is None:
+            return False
+        self._chunk = list(reversed(found.records))
+        self._after = found.position
+        if not self._chunk:
+            self._leap()
+        return True
+
+    async def _read(self) -> None:
         if not self._backward:
             self._chunk = list(reversed(await self._backend.read_log(self._log, after=self.position, limit=_CHUNK)))
-            return bool(self._chunk)
-        while self.position > 0 and not self._chunk:  # a gap is no end: records may have been removed
-            start = max(self.position - _CHUNK, 0)
-            records = await self._backend.read_log(self._log, after=start, limit=self.position - start)
-            self._chunk = [record for record in records if record.sequence <= self.position]
             if not self._chunk:
-                self.position = start
-        return bool(self._chunk)
+                self.position = self._end
+            return
+        start = max(self.position - _CHUNK, 0)
+        records = await self._backend.read_log(self._log, after=start, limit=self.position - start)
+        self._chunk = [record for record in records if record.sequence <= self.position]
+        self._after = start  # a gap is no end: records may have been removed
+        if not self._chunk:
+            self._leap()
+
+    def _leap(self) -> None:
+        if self._after is not None:
+            self.position = min(self.position, self._after) if self._backward else max(self.position, self._after)
+        self._after = None
 
 
 async def search(backend: Backend, heads: Mapping[str, int], query: Query) -> tuple[list[Hit], str]:
@@ -132,22 +181,23 @@ async def search(backend: Backend, heads: Mapping[str, int], query: Query) -> tu
     """
     starts = _starts(heads, query)
     sieve = _Filter(query)
-    cursors = {log: _Cursor(backend, log, at, query.newest_first, sieve) for log, at in starts.items()}
+    cursors = {log: _Cursor(backend, log, at, heads[log], query.newest_first, sieve) for log, at in starts.items()}
     for cursor in cursors.values():
         await cursor.advance()
     hits: list[Hit] = []
-    while len(hits) < query.limit and (waiting := [c for c in cursors.values() if c.hit is not None]):
+    # A log that was left unfinished may have the next hit, so the others wait for the next page as well.
+    while len(hits) < query.limit and not sieve.exhausted and (waiting := [c for c in cursors.values() if c.hit is not None]):
         chosen = (max if query.newest_first else min)(waiting, key=_time_of)
         if chosen.hit is not None:
             hits.append(chosen.hit)
         await chosen.advance()
-    if all(cursor.hit is None for cursor in cursors.values()):
+    if not sieve.exhausted and all(cursor.hit is None for cursor in cursors.values()):
         return hits, ""
     return hits, _pack({log: cursor.position for log, cursor in cursors.items()})
 
 
 def _time_of(cursor: _Cursor) -> dt.datetime:
-    return cursor.hit.time if cursor.hit is not None else _LONGEST_AGO
+    return cursor.hit.time if cursor.hit is not None else LONG_AGO
 
 
 def _starts(heads: Mapping[str, int], query: Query) -> dict[str, int]:
