@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from teleport.base.disk import map_errors
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported
 from teleport.pki import keys
@@ -80,7 +81,10 @@ class MemoryShelf:
 
 
 class FolderShelf:
-    """One file a key, mode 0600, in a folder of mode 0700. Raises BadParameter (PKI-KEY-STORE)."""
+    """One file a key, mode 0600, in a folder of mode 0700.
+
+    Raises BadParameter (PKI-KEY-STORE) and, when something is to be kept or dropped, Unavailable (DISK-FULL, DISK-IO).
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self._folder = os.fspath(folder)
@@ -89,14 +93,15 @@ class FolderShelf:
 
     def put(self, key_id: str, data: bytes) -> None:
         target, draft = self._path(key_id), self._path(f".{key_id}.new")
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            os.write(fd, data)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(draft, target)
-        self._sync()
+        with map_errors(target):
+            try:
+                self._write(draft, data)
+                os.rename(draft, target)
+            except BaseException:
+                with contextlib.suppress(OSError):  # a part of a private key has no business here
+                    os.unlink(draft)
+                raise
+            self._sync()
 
     def get(self, key_id: str) -> bytes | None:
         try:
@@ -112,12 +117,23 @@ class FolderShelf:
             os.close(fd)
 
     def drop(self, key_id: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path(key_id))
-        self._sync()
+        with map_errors(self._path(key_id)):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path(key_id))
+            self._sync()
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
+
+    @staticmethod
+    def _write(path: str, data: bytes) -> None:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            while data:  # write(2) may take a part, for example what is left of a quota
+                data = data[os.write(fd, data) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
     def _sync(self) -> None:
         """Make renames and removals in the folder durable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from teleport.base.entropy import SeededEntropy
-from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported
+from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, NotSupported, Unavailable
 from teleport.pki import envelope, keys
 from teleport.pki.custody import Custody, FolderShelf, MemoryShelf
 from tests.unit.pki.test_purpose import ssh_tbs
@@ -137,3 +138,24 @@ def test_a_key_for_recordings_unwraps_and_signs_nothing(tmp_path: Path) -> None:
 def test_keys_for_recordings_and_for_signing_are_told_apart(algorithm: str, purpose: str) -> None:
     with pytest.raises(NotSupported, match=algorithm):
         Custody(MemoryShelf(), SeededEntropy(1)).generate(algorithm, purpose)
+
+
+def test_a_key_is_written_whole_where_writes_take_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
+    FolderShelf(tmp_path).put(UNKNOWN, b"a key, and a long one")
+    assert FolderShelf(tmp_path).get(UNKNOWN) == b"a key, and a long one"
+
+
+def test_a_full_disk_is_told_and_leaves_no_part_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(Unavailable) as caught:
+        FolderShelf(tmp_path).put(UNKNOWN, b"a key")
+    assert caught.value.code == "DISK-FULL"
+    assert caught.value.fields["path"] == str(tmp_path / UNKNOWN)
+    assert os.listdir(tmp_path) == []

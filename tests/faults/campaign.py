@@ -1,0 +1,64 @@
+"""Many trials of one subject, and the table of what came of them."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.faults import trial
+from tests.faults.points import FAULTS, Point, choose
+from tests.faults.trial import Outcome, Subject
+
+_ROW = "{:<10} {:<12} {:>7} {:>7} {:>13} {:>7} {:>7} {:>8}"
+
+
+class Campaign:
+    """Trials of one subject, in a folder of its own below `folder`."""
+
+    def __init__(self, subject: Subject, folder: Path) -> None:
+        self._subject = subject
+        self._template = folder / f"{subject.name}-template"
+        self._place = folder / f"{subject.name}-trial"
+        self._template.mkdir(mode=0o700)
+        self._place.mkdir(mode=0o700)
+        # The template is made in the place of the trials, in a child: making it may leave threads behind.
+        report = trial._forked(lambda _: {"made": subject.prepare(self._template) is None})
+        if not report.end:
+            raise SystemExit(f"{subject.name}: what exists before the trials could not be made")
+        trial.warm()
+
+    def strike(self, point: Point) -> Outcome:
+        """Do one trial."""
+        return trial.attempt(self._subject, point, self._template, self._place)
+
+    def run(self, number: int, chance: random.Random) -> list[Outcome]:
+        """Do `number` trials at chosen points, and tell of those that fail on standard error."""
+        calls = trial.count(self._subject, self._template, self._place, chance.getrandbits(31))
+        outcomes = []
+        for point in choose(self._subject.name, calls, number, chance):
+            outcome = self.strike(point)
+            outcomes.append(outcome)
+            if outcome.problems:
+                problems = "\n  ".join(outcome.problems[:5])
+                sys.stderr.write(f"faults: FAILED: python -m tests.faults run {point}\n  {problems[:3000]}\n")
+        return outcomes
+
+
+def table(subject: Subject, outcomes: Sequence[Outcome]) -> str:
+    """Return rows by class: trials, faults that struck, what was acknowledged, and what was wrong."""
+    rows = [_ROW.format("subject", "class", "trials", "struck", subject.acknowledges, "lost", "refused", "other")]
+    for name in FAULTS:
+        mine = [outcome for outcome in outcomes if outcome.point.fault.name == name]
+        if not mine:
+            continue
+        problems = [problem for outcome in mine for problem in outcome.problems]
+        lost = sum(problem.startswith("lost") for problem in problems)
+        refused = sum(problem.startswith("refused") for problem in problems)
+        acknowledged = sum(outcome.acknowledged for outcome in mine)
+        other = len(problems) - lost - refused
+        fired = sum(outcome.fired for outcome in mine)
+        rows.append(_ROW.format(subject.name, name, len(mine), fired, acknowledged, lost, refused, other))
+    took = sum(outcome.milliseconds for outcome in outcomes) / max(1, len(outcomes))
+    return "\n".join([*rows, f"{subject.name}: {took:.0f} ms a trial"])

@@ -1,0 +1,222 @@
+"""One trial: a child works until the fault strikes, and another one looks at what is left.
+
+Children are forked from a process that has everything imported and no threads. What a child acknowledges it writes
+to a pipe before it goes on, so that the acknowledgement outlives it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from teleport.base.errors import TeleportError
+from tests.faults import library
+from tests.faults.points import Point
+from tests.faults.power import Platter, cut_power
+
+PATIENCE = 60.0
+"""Seconds after which a child counts as hanging."""
+_AGAIN = 0.25
+"""Share of the trials in which what was left meets a second fault, so that recovery is interrupted, too."""
+
+Acknowledge = Callable[[str], None]
+
+
+class Task(Protocol):
+    """What a child is told of its work."""
+
+    root: Path
+    seed: int
+    round: int
+    acknowledge: Acknowledge
+
+
+@dataclass(frozen=True)
+class Work:
+    """The work of one child."""
+
+    root: Path
+    seed: int
+    round: int
+    """0, then 1 for a second child that works on what the first one left."""
+    acknowledge: Acknowledge
+    """Called with one line when the subject has promised that this is kept."""
+
+
+class Subject(Protocol):
+    """Something that keeps what it has acknowledged."""
+
+    name: str
+    acknowledges: str
+    """What one acknowledgement is, for the table."""
+
+    def prepare(self, root: Path) -> None:
+        """Make what exists before every trial; done once."""
+        ...
+
+    def work(self, work: Work) -> None:
+        """Change things below `work.root` and acknowledge. A TeleportError may end it."""
+        ...
+
+    def examine(self, root: Path, acknowledged: list[str]) -> list[str]:
+        """Open what is left; return a line for everything that is lost or half there, best `lost: ...`."""
+        ...
+
+
+@dataclass
+class Outcome:
+    """What came of a trial."""
+
+    point: Point
+    fired: bool = False
+    acknowledged: int = 0
+    problems: list[str] = field(default_factory=list)
+    milliseconds: float = 0.0
+
+
+@dataclass
+class _Report:
+    lines: list[str]
+    end: dict[str, Any]
+    """What the child said in the end; empty when it was killed."""
+    status: int
+
+
+def attempt(subject: Subject, point: Point, template: Path, folder: Path) -> Outcome:
+    """Do one trial in `folder`, which is emptied afterwards."""
+    began, outcome, chance = time.monotonic(), Outcome(point), random.Random(point.seed)
+    root = folder / "root"
+    shutil.copytree(template, root)
+    lines: list[str] = []
+    try:
+        for number in range(2 if chance.random() < _AGAIN else 1):
+            at = point.at if number == 0 else chance.randint(1, max(1, min(point.at, 40)))
+            lines += _strike(subject, point, root, folder, at, number, outcome, chance)
+        outcome.acknowledged = len(lines)
+        outcome.problems += _examined(subject, root, lines)
+    finally:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    outcome.milliseconds = 1000 * (time.monotonic() - began)
+    return outcome
+
+
+def _strike(  # noqa: PLR0913
+    subject: Subject, point: Point, root: Path, folder: Path, at: int, number: int, outcome: Outcome, chance: random.Random
+) -> list[str]:
+    fault, trace = point.fault, folder / f"trace-{number}"
+    before = Platter(root) if fault.power else None
+    action, seed = chance.choice(fault.actions), point.seed + number
+
+    def child(say: Acknowledge) -> dict[str, Any]:
+        noted = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if before else -1
+        library.arm(root, fault.kinds, at, action, fault.number, fault.stays, seed, noted)
+        problem = _worked(subject, Work(root, seed, number, say))
+        return {"fired": library.fired(), "problem": problem}
+
+    report = _forked(child)
+    if report.end:
+        outcome.fired |= bool(report.end["fired"])
+        outcome.problems += [report.end["problem"]] if report.end["problem"] else []
+    elif report.status == -signal.SIGKILL and action.startswith(("kill", "torn")):
+        outcome.fired = True
+    else:
+        outcome.problems.append(f"the child ended with {report.status}")
+    if before:
+        cut_power(root, before, trace.read_bytes(), seed)
+    return report.lines
+
+
+def _worked(subject: Subject, work: Work) -> str:
+    try:
+        subject.work(work)
+    except TeleportError:
+        return ""
+    except BaseException:
+        return f"another error than ours: {traceback.format_exc()}"
+    return ""
+
+
+def _examined(subject: Subject, root: Path, lines: list[str]) -> list[str]:
+    def child(_: Acknowledge) -> dict[str, Any]:
+        try:
+            return {"problems": subject.examine(root, lines)}
+        except BaseException:
+            return {"problems": [f"refused to open: {traceback.format_exc()}"]}
+
+    report = _forked(child)
+    return report.end["problems"] if report.end else [f"refused to open: the child ended with {report.status}"]
+
+
+def count(subject: Subject, template: Path, folder: Path, seed: int) -> dict[str, int]:
+    """Return how many calls of each kind the work makes without a fault. Raises SystemExit when it fails."""
+    root = folder / "root"
+    shutil.copytree(template, root)
+
+    def child(say: Acknowledge) -> dict[str, Any]:
+        library.arm(root, 0, 0, "nothing", 0, False, seed, -1)
+        problem = _worked(subject, Work(root, seed, 0, say))
+        return {"counted": library.counted(), "problem": problem}
+
+    report = _forked(child)
+    problems = [report.end.get("problem", f"the child ended with {report.status}"), *_examined(subject, root, report.lines)]
+    shutil.rmtree(root)
+    if any(problems) or not report.lines:
+        raise SystemExit(f"{subject.name} fails without a fault: {problems}, {len(report.lines)} acknowledged")
+    return dict(report.end["counted"])
+
+
+def _forked(body: Callable[[Acknowledge], dict[str, Any]]) -> _Report:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reading)
+            warnings.simplefilter("ignore", ResourceWarning)
+            end = body(lambda line: _say(writing, f" {line}"))
+            _say(writing, json.dumps(end))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    said, hangs = _all_of(reading, pid)
+    os.close(reading)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    whole = said.decode().split("\n")[:-1]
+    lines = [line[1:] for line in whole if line.startswith(" ")]
+    ends = [json.loads(line) for line in whole if not line.startswith(" ")]
+    return _Report(lines, {} if hangs else ends[-1] if ends else {}, -signal.SIGALRM if hangs else status)
+
+
+def _say(pipe: int, line: str) -> None:
+    data = f"{line}\n".encode()
+    while data:
+        data = data[os.write(pipe, data) :]
+
+
+def _all_of(pipe: int, pid: int) -> tuple[bytes, bool]:
+    said, deadline = bytearray(), time.monotonic() + PATIENCE
+    while True:
+        if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            os.kill(pid, signal.SIGKILL)
+            return bytes(said), True
+        if not (more := os.read(pipe, 65536)):
+            return bytes(said), False
+        said += more
+
+
+def warm() -> None:
+    """Make forks cheap: nothing that is loaded now is looked at by the collector of the children."""
+    gc.collect()
+    gc.freeze()
