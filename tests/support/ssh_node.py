@@ -46,7 +46,9 @@ class World:
     cluster: Cluster
     clock: Clock
     roles: list[Role] = field(default_factory=list)
-    held: tuple[Lock, ...] = ()
+    locked: tuple[Lock, ...] = ()
+    as_of: dt.datetime | None = None
+    revision: int = 0
     resource: Node = field(default_factory=lambda: policy.node("node-uuid-1", "node-1", env="prod"))
     events: list[Event] = field(default_factory=list)
     denials: dict[str, Denial] = field(default_factory=dict)
@@ -57,11 +59,25 @@ class World:
     async def role_set(self, identity: Identity) -> RoleSet:
         return RoleSet.build([role for role in self.roles if role.name in identity.roles], identity.traits)
 
+    @property
+    def held(self) -> tuple[Lock, ...]:
+        return self.locked
+
+    @held.setter
+    def held(self, locks: tuple[Lock, ...]) -> None:
+        self.locked = locks
+        self.revision += 1
+
     def locks(self) -> tuple[Lock, ...]:
-        return self.held
+        return self.locked
 
     def locks_as_of(self) -> dt.datetime | None:
-        return None
+        return self.as_of
+
+    async def changed(self, seen: int) -> int:
+        while self.revision == seen:
+            await asyncio.sleep(0.01)
+        return self.revision
 
     def node(self) -> Node:
         return self.resource

@@ -38,6 +38,11 @@ class Authority(Protocol):
         """Return when the list of locks was last known to be complete; None: it is complete now."""
         ...
 
+    async def changed(self, seen: int) -> int:
+        """Return the number of the present state, once it is not `seen`: a lock may have come or gone, or the
+        list begun to age."""
+        ...
+
     def node(self) -> Node:
         """Return this node's own resource with its current labels."""
         ...

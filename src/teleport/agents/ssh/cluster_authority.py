@@ -85,6 +85,10 @@ class ClusterAuthority:
         age = self._view.age
         return self._clock.now() - dt.timedelta(seconds=age) if age else None
 
+    async def changed(self, seen: int) -> int:
+        """See ClusterView.changed."""
+        return await self._view.changed(seen)
+
     def node(self) -> Node:
         """Return this node with its labels as they are now."""
         return Node(

@@ -94,6 +94,7 @@ class SessionHost:
             command=launch.text.decode(errors="backslashreplace")[: audit.COMMAND_CHARACTERS], columns=size.columns,
             rows=size.rows, interactive=launch.terminal is not None, participants=(identity.name,),
             labels=dict(node.labels_now()),
+            on_failure="deny" if self._grant.options.strict_recording else "best_effort",
         )  # fmt: skip
 
     async def start(self, launch: Launch) -> Process:
