@@ -28,6 +28,7 @@ from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
+from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.net.network import SystemNetwork
 from teleport.net.ssh_settings import HostKey
 from teleport.pki import issue, keys, ssh
@@ -52,6 +53,7 @@ class World:
     resource: Node = field(default_factory=lambda: policy.node("node-uuid-1", "node-1", env="prod"))
     events: list[Event] = field(default_factory=list)
     denials: dict[str, Denial] = field(default_factory=dict)
+    trackers: dict[str, SessionTracker] = field(default_factory=dict)
 
     def authorities(self) -> Sequence[CertAuthority]:
         return self.cluster.both
@@ -75,7 +77,7 @@ class World:
         return self.as_of
 
     async def changed(self, seen: int) -> int:
-        while self.revision == seen:
+        while self.revision == seen:  # noqa: ASYNC110 - tests change it from any place
             await asyncio.sleep(0.01)
         return self.revision
 
@@ -86,6 +88,12 @@ class World:
         id = new_id(SystemEntropy())
         self.denials[id] = denial
         return id
+
+    async def track(self, tracker: SessionTracker) -> None:
+        self.trackers[tracker.name] = tracker
+
+    async def untrack(self, session_id: str) -> None:
+        self.trackers.pop(session_id, None)
 
     async def emit(self, event: Event) -> None:
         self.events.append(event)

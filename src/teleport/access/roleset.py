@@ -45,6 +45,11 @@ IMPLICIT = Role(
                     verbs=("readnosecrets",),
                     where="equals(resource.metadata.name, user.metadata.name)",
                 ),
+                Rule(
+                    resources=("session_tracker",),
+                    verbs=("list", "read"),
+                    where="equals(resource.spec.host_user, user.metadata.name)",
+                ),
                 Rule(resources=("role",), verbs=("read",), where="contains(user.spec.roles, resource.metadata.name)"),
             )
         ),

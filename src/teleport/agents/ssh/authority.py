@@ -17,6 +17,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.session_tracker import SessionTracker
 
 
 class Authority(Protocol):
@@ -49,6 +50,14 @@ class Authority(Protocol):
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal and return its id. Alike refusals are counted under one id. Raises Unavailable."""
+        ...
+
+    async def track(self, tracker: SessionTracker) -> None:
+        """Write the tracker of a session, new or again. Raises TeleportError."""
+        ...
+
+    async def untrack(self, session_id: str) -> None:
+        """Take the tracker of a session away. Raises TeleportError."""
         ...
 
     async def emit(self, event: Event) -> None:

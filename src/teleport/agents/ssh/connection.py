@@ -171,7 +171,7 @@ class ClientConnection:
             raise explain.user_error(decision, id, asked=node.spec.hostname)
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
-        keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster)
+        keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
         self._sessions[id] = ProcessSession(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
