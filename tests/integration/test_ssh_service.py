@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime as dt
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncssh
@@ -24,37 +24,6 @@ from tests.support.until import until
 
 Scene = Callable[[SSHService], Awaitable[None]]
 Play = Callable[[Scene], None]
-
-
-@pytest.fixture
-def spawner() -> Iterator[Spawner]:
-    running = Spawner.launch()
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def world() -> World:
-    return ssh_node.world()
-
-
-@pytest.fixture
-def client(world: World, tmp_path: Path) -> Client:
-    return ssh_node.client(world, tmp_path / "client")
-
-
-@pytest.fixture
-def play(world: World, spawner: Spawner) -> Play:
-    host = ssh_node.host_key(world)
-
-    def run(scene: Scene) -> None:
-        async def main() -> None:
-            async with ssh_node.serving(world, spawner, host) as node:
-                await scene(node)
-
-        asyncio.run(main())
-
-    return run
 
 
 class Listener(asyncssh.SSHClient):

@@ -28,6 +28,7 @@ from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
+from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.net.network import SystemNetwork
 from teleport.net.ssh_settings import HostKey
 from teleport.pki import issue, keys, ssh
@@ -46,10 +47,13 @@ class World:
     cluster: Cluster
     clock: Clock
     roles: list[Role] = field(default_factory=list)
-    held: tuple[Lock, ...] = ()
+    locked: tuple[Lock, ...] = ()
+    as_of: dt.datetime | None = None
+    revision: int = 0
     resource: Node = field(default_factory=lambda: policy.node("node-uuid-1", "node-1", env="prod"))
     events: list[Event] = field(default_factory=list)
     denials: dict[str, Denial] = field(default_factory=dict)
+    trackers: dict[str, SessionTracker] = field(default_factory=dict)
 
     def authorities(self) -> Sequence[CertAuthority]:
         return self.cluster.both
@@ -57,11 +61,25 @@ class World:
     async def role_set(self, identity: Identity) -> RoleSet:
         return RoleSet.build([role for role in self.roles if role.name in identity.roles], identity.traits)
 
+    @property
+    def held(self) -> tuple[Lock, ...]:
+        return self.locked
+
+    @held.setter
+    def held(self, locks: tuple[Lock, ...]) -> None:
+        self.locked = locks
+        self.revision += 1
+
     def locks(self) -> tuple[Lock, ...]:
-        return self.held
+        return self.locked
 
     def locks_as_of(self) -> dt.datetime | None:
-        return None
+        return self.as_of
+
+    async def changed(self, seen: int) -> int:
+        while self.revision == seen:  # noqa: ASYNC110 - tests change it from any place
+            await asyncio.sleep(0.01)
+        return self.revision
 
     def node(self) -> Node:
         return self.resource
@@ -70,6 +88,12 @@ class World:
         id = new_id(SystemEntropy())
         self.denials[id] = denial
         return id
+
+    async def track(self, tracker: SessionTracker) -> None:
+        self.trackers[tracker.name] = tracker
+
+    async def untrack(self, session_id: str) -> None:
+        self.trackers.pop(session_id, None)
 
     async def emit(self, event: Event) -> None:
         self.events.append(event)

@@ -1,10 +1,14 @@
-"""A person at a terminal: a command with a terminal of its own, whose questions are waited for and answered."""
+"""A person at a terminal: a command with a terminal of its own, which is read, typed at and resized."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import signal
+import struct
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -14,10 +18,17 @@ LIMIT = 30.0
 
 
 class Terminal:
-    """A running command. Leaving the context checks that it has ended with status 0."""
+    """A running command. Leaving the context checks that it has ended with the expected status."""
 
-    def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: Sequence[str], environment: Mapping[str, str], *, status: int = 0,
+        size: tuple[int, int] = (80, 24),
+    ) -> None:  # fmt: skip
+        self._status = status
+        self._seen = 0
         self._master, slave = os.openpty()
+        self.resize(*size)
+        self.modes = termios.tcgetattr(self._master)
         try:
             self._process = subprocess.Popen(
                 argv, env=dict(environment), preexec_fn=lambda: os.login_tty(slave)
@@ -35,7 +46,9 @@ class Terminal:
     ) -> None:
         try:
             if kind is None:
-                assert self._process.wait(max(0.1, self._deadline - time.monotonic())) == 0, self._shown
+                while self._more():  # whoever cannot write does not end
+                    pass
+                assert self._process.wait(max(0.1, self._deadline - time.monotonic())) == self._status, self._shown
         finally:
             self._process.kill()
             self._process.wait()
@@ -46,6 +59,28 @@ class Terminal:
         while not self._shown.endswith(question):
             assert self._more(), f"{question!r} was not asked, but: {self._shown}"
         os.write(self._master, f"{line}\n".encode())
+
+    def see(self, text: str) -> None:
+        """Wait until the text is shown, behind what was seen before."""
+        while (at := self._shown.find(text, self._seen)) < 0:
+            assert self._more(), f"{text!r} was not shown, but: {self._shown}"
+        self._seen = at + len(text)
+
+    def type(self, text: str) -> None:
+        """Press keys."""
+        os.write(self._master, text.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the window."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def modes_now(self) -> list[object]:
+        """Return the modes of the terminal; `modes` are those before the command began."""
+        return termios.tcgetattr(self._master)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the command a signal from outside."""
+        self._process.send_signal(number)
 
     def rest(self) -> str:
         """Return everything that was shown, when the command has closed its terminal."""

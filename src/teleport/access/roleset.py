@@ -45,6 +45,11 @@ IMPLICIT = Role(
                     verbs=("readnosecrets",),
                     where="equals(resource.metadata.name, user.metadata.name)",
                 ),
+                Rule(
+                    resources=("session_tracker",),
+                    verbs=("list", "read"),
+                    where="equals(resource.spec.host_user, user.metadata.name)",
+                ),
                 Rule(resources=("role",), verbs=("read",), where="contains(user.spec.roles, resource.metadata.name)"),
             )
         ),
@@ -64,6 +69,13 @@ class Options(Struct, frozen=True, kw_only=True):
     pin_source_ip: bool = False
     strict_locks: bool = False
     """Whether a decision needs a fresh list of locks."""
+    client_idle_timeout: Duration = Duration(0)
+    """The shortest of all roles; 0: none sets one."""
+    disconnect_expired_cert: bool = False
+    max_sessions: int = 0
+    """Sessions on one connection: the fewest of all roles; 0: none sets a limit."""
+    strict_recording: bool = False
+    """Whether an SSH session that cannot be recorded must not run."""
 
 
 def merge(options: Iterable[RoleOptions]) -> Options:
@@ -77,7 +89,17 @@ def merge(options: Iterable[RoleOptions]) -> Options:
         permit_x11_forwarding=any(each.permit_x11_forwarding for each in every),
         pin_source_ip=any(each.pin_source_ip for each in every),
         strict_locks=any(each.lock == "strict" for each in every),
+        client_idle_timeout=min((t for each in every if (t := each.client_idle_timeout) > 0), default=Duration(0)),
+        disconnect_expired_cert=any(each.disconnect_expired_cert for each in every),
+        max_sessions=min((most for each in every if (most := each.max_sessions) > 0), default=0),
+        strict_recording=any(_records_strictly(each) for each in every),
     )
+
+
+def _records_strictly(options: RoleOptions) -> bool:
+    """What a role says of SSH sessions counts before its default for all."""
+    record = options.record_session
+    return record is not None and (record.ssh or record.default) == "strict"
 
 
 class NodeSide:

@@ -13,12 +13,13 @@ from teleport.access.action import Target, kind_of, name_of
 from teleport.access.roleset import RoleSet
 from teleport.model.identity import Identity
 from teleport.model.kinds.role import Role
+from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import Metadata
 from teleport.model.role_spec import RoleConditions, RoleSpec, Rule
 
 
 class Right(NamedTuple):
-    """Verbs on a kind; on `own` objects only: those named like the service's host."""
+    """Verbs on a kind; on `own` objects only: those of the service's host."""
 
     kind: str
     verbs: frozenset[str]
@@ -36,6 +37,7 @@ SYSTEM: Mapping[str, tuple[Right, ...]] = {
         Right("role", _LOOK),
         Right("lock", _LOOK),
         Right("node", frozenset({"read", "readnosecrets", "create", "update"}), own=True),
+        Right("session_tracker", frozenset({"create", "update", "delete"}), own=True),
         Right("event", frozenset({"create"})),
     ),
     "Proxy": (
@@ -81,9 +83,14 @@ def permitting(caller: Identity, verb: str, target: Target) -> str:
         for right in SYSTEM.get(role, ()):
             if right.kind != kind_of(target) or verb not in right.verbs:
                 continue
-            if not right.own or isinstance(target, str) or name_of(target) == host_id(caller):
+            if not right.own or isinstance(target, str) or _host_of(target) == host_id(caller):
                 return role
     return ""
+
+
+def _host_of(target: Target) -> str:
+    """Return the host whose object it is: the one a session tracker names, otherwise the object's own name."""
+    return target.spec.server_id if isinstance(target, SessionTracker) else name_of(target)
 
 
 def rights_text(roles: Iterable[str]) -> str:

@@ -43,6 +43,7 @@ class ClusterView:
         self._held: dict[_Key, Resource[Any]] = {}
         self._connected = False
         self._changed = asyncio.Event()
+        self._revision = 0
         self._last_contact = clock.now()
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -90,8 +91,16 @@ class ClusterView:
 
     def _tell(self) -> None:
         """Wake whoever waits for a change."""
+        self._revision += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    async def changed(self, seen: int) -> int:
+        """Return the number of the present state, once it is another than `seen`. States are numbered from 0; the
+        loss of the connection makes a new one too."""
+        while self._revision == seen:
+            await self._changed.wait()
+        return self._revision
 
     def all(self, cls: type[R]) -> list[R]:
         """Return every resource of a kind that has not expired."""

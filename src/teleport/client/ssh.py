@@ -1,4 +1,4 @@
-"""tsh's own SSH client: one command on one node, through the proxy.
+"""tsh's own SSH client: one command or shell on one node, through the proxy.
 
 asyncssh speaks the protocol over a connection that `reach` opens. The node proves itself with a certificate of
 the cluster's host authority for the name that was typed; there is no other way to be trusted, and nothing is
@@ -20,12 +20,14 @@ from teleport.base import tasks
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.client.reach import context_of
+from teleport.client.terminal import Terminal
 from teleport.net import tls
 from teleport.net.bridge import as_transport
 from teleport.net.network import Network
 from teleport.net.peek import PeekStream, peek, take
 from teleport.net.stream import Stream
 from teleport.pki import tls_settings
+from teleport.wire import terminal as terminal_wire
 from teleport.wire.reach import ALPN, Request, read_answer, write_request
 
 FAILED = 255
@@ -66,11 +68,12 @@ async def reach(home: Home, profile: Profile, network: Network, request: Request
 
 
 async def run(
-    home: Home, profile: Profile, network: Network, request: Request, *, host: str, command: str | None, ends: Ends
-) -> int:
+    home: Home, profile: Profile, network: Network, request: Request, *, host: str, command: str | None, ends: Ends,
+    terminal: Terminal | None = None,
+) -> int:  # fmt: skip
     """Run a command on a node and return its exit status; `host` is the name that its certificate must have.
 
-    Without a command the node's shell is asked for. Raises what `reach` raises, NotAuthenticated
+    Without a command the node's shell is asked for, with `terminal` at one of its own. Raises what `reach` raises, NotAuthenticated
     (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), AccessDenied (CLIENT-NODE-REFUSED), Unavailable (CLIENT-SSH).
     """
     stream = await reach(home, profile, network, request)
@@ -83,7 +86,7 @@ async def run(
             preferred_auth="publickey", keepalive_interval=60, encoding=None,
         )  # fmt: skip
         try:
-            return await _command(connection, command, ends)
+            return await _command(connection, command, ends, terminal)
         finally:
             connection.close()
             await connection.wait_closed()
@@ -113,19 +116,27 @@ class _Carrier:
         return as_transport(self._stream, factory)
 
 
-async def _command(connection: asyncssh.SSHClientConnection, command: str | None, ends: Ends) -> int:
+async def _command(
+    connection: asyncssh.SSHClientConnection, command: str | None, ends: Ends, terminal: Terminal | None
+) -> int:
     session = _Session(ends)
+    asked = _asked(terminal.wanted()) if terminal is not None else {}
     try:
-        await connection.create_session(lambda: session, command, encoding=None)
+        await connection.create_session(lambda: session, command, encoding=None, **asked)
     except asyncssh.ChannelOpenError:
         if not session.status.done():
             raise
         return session.status.result()  # the node has opened the channel and said on it why it runs nothing
-    reading = tasks.spawn(session.pump(), name="tsh ssh: input", on_error=session.failed)
-    try:
-        return await session.status
-    finally:
-        await tasks.cancel(reading)
+    with terminal.used(session.resize, session.interrupted) if terminal is not None else contextlib.nullcontext():
+        reading = tasks.spawn(session.pump(), name="tsh ssh: input", on_error=session.failed)
+        try:
+            return await session.status
+        finally:
+            await tasks.cancel(reading)
+
+
+def _asked(wanted: terminal_wire.Terminal) -> dict[str, Any]:
+    return {"term_type": wanted.name, "term_size": (*wanted.size, 0, 0), "term_modes": dict(wanted.modes)}
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):
@@ -176,6 +187,16 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         """Our own input or output is broken."""
         if not self.status.done():
             self.status.set_exception(error)
+
+    def resize(self, size: terminal_wire.Size) -> None:
+        """Our terminal has another size."""
+        if self._channel is not None and not self._channel.is_closing():
+            self._channel.change_terminal_size(*size)
+
+    def interrupted(self, number: int) -> None:
+        """A signal ends us."""
+        if not self.status.done():
+            self.status.set_result(128 + number)
 
     async def pump(self) -> None:
         """Send standard input until it ends."""

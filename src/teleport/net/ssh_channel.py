@@ -197,9 +197,13 @@ class SessionChannel(SSHServerChannel[bytes]):
         name, value = packet.get_string(), packet.get_string()
         packet.check_end()
         text, session = name.decode(errors="replace"), self._session
-        if not self._used and isinstance(session, Session) and self._owner.take_variable(name, value):
-            if session.variable_wanted(text, value.decode(errors="replace")):
-                return True
+        if (
+            not self._used
+            and isinstance(session, Session)
+            and self._owner.take_variable(name, value)
+            and session.variable_wanted(text, value.decode(errors="replace"))
+        ):
+            return True
         self._answer_later(self._decline("env", text))
         return None
 

@@ -178,6 +178,7 @@ class Node:
                 idle=float(settings.auth.client_idle_timeout),
                 idle_message=settings.auth.client_idle_timeout_message,
             ),
+            web_address=settings.public_address if settings.proxy.enabled else "",
         )
         async with AsyncExitStack() as stack:
             await commands.start()

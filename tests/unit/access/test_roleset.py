@@ -30,6 +30,16 @@ def options(*each):
         ([{"pin_source_ip": True}, {}], "pin_source_ip", True),
         ([{"lock": "best_effort"}, {"lock": "strict"}], "strict_locks", True),
         ([{}], "strict_locks", False),
+        ([{"client_idle_timeout": "5m"}, {"client_idle_timeout": "2m"}, {}], "client_idle_timeout", 120),
+        ([{}], "client_idle_timeout", 0),
+        ([{"disconnect_expired_cert": True}, {}], "disconnect_expired_cert", True),
+        ([{}], "disconnect_expired_cert", False),
+        ([{"max_sessions": 4}, {"max_sessions": 2}, {"max_sessions": 0}], "max_sessions", 2),
+        ([{}], "max_sessions", 0),
+        ([{"record_session": {"ssh": "strict"}}, {"record_session": {"ssh": "best_effort"}}], "strict_recording", True),
+        ([{"record_session": {"default": "strict"}}, {}], "strict_recording", True),
+        ([{"record_session": {"default": "strict", "ssh": "best_effort"}}], "strict_recording", False),
+        ([{}, {"record_session": {}}], "strict_recording", False),
     ],
 )
 def test_options_merge(each, field, expected):

@@ -3,9 +3,15 @@
 import pytest
 
 from teleport.access.system import SYSTEM, host_id, permitting, rights_text, system_roles
+from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerSpec
+from teleport.model.resource import Metadata
 from tests.support.policy import CLUSTER, caller, node
 
 NODE = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Node", "Instance"))
+
+
+def tracker(server_id):
+    return SessionTracker(metadata=Metadata(name="session-1"), spec=SessionTrackerSpec(server_id=server_id))
 
 
 @pytest.mark.parametrize(
@@ -26,6 +32,10 @@ NODE = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("
         ("update", node("uuid-8"), ""),
         ("delete", node("uuid-7"), ""),
         ("list", "node", ""),
+        ("create", tracker("uuid-7"), "Node"),
+        ("delete", tracker("uuid-7"), "Node"),
+        ("update", tracker("uuid-8"), ""),
+        ("list", "session_tracker", ""),
         ("*", "role", ""),
     ],
 )

@@ -60,6 +60,15 @@ SAMPLES: dict[str, dict[str, Any]] = {
             "deny": {"logins": ["root"]},
         },
     },
+    "session_tracker": {
+        "kind": "session_tracker", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {
+            "session_id": UUID, "kind": "ssh", "state": "running", "created": "2026-01-02T02:34:05Z", "server_id": UUID,
+            "host_user": "alice", "login": "root", "hostname": "node-1", "address": "10.0.0.1:3022",
+            "cluster": "example.com", "command": "uptime", "interactive": True,
+            "participants": [{"id": UUID, "user": "alice", "mode": "peer", "last_active": "2026-01-02T02:34:05Z"}],
+        },
+    },
     "token": {
         "kind": "token", "version": "v2", "metadata": {"name": "0123456789abcdef0123456789abcdef",
                                                        "expires": "2026-01-02T03:04:05Z", "labels": {"a": "b"}},
@@ -128,6 +137,10 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             )
         },
         optional={"message": _text, "expires": _times, "created_at": _times, "created_by": _text},
+    ),
+    "session_tracker": st.fixed_dictionaries(
+        {"host_user": names, "server_id": names, "hostname": names, "created": _times, "login": _text,
+         "state": st.sampled_from(["pending", "running", "terminated"]), "interactive": st.booleans()}
     ),
     "node": st.fixed_dictionaries(
         {},

@@ -17,6 +17,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.session_tracker import SessionTracker
 
 
 class Authority(Protocol):
@@ -38,12 +39,25 @@ class Authority(Protocol):
         """Return when the list of locks was last known to be complete; None: it is complete now."""
         ...
 
+    async def changed(self, seen: int) -> int:
+        """Return the number of the present state, once it is not `seen`: a lock may have come or gone, or the
+        list begun to age."""
+        ...
+
     def node(self) -> Node:
         """Return this node's own resource with its current labels."""
         ...
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal and return its id. Alike refusals are counted under one id. Raises Unavailable."""
+        ...
+
+    async def track(self, tracker: SessionTracker) -> None:
+        """Write the tracker of a session, new or again. Raises TeleportError."""
+        ...
+
+    async def untrack(self, session_id: str) -> None:
+        """Take the tracker of a session away. Raises TeleportError."""
         ...
 
     async def emit(self, event: Event) -> None:

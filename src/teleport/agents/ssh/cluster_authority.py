@@ -20,7 +20,7 @@ from teleport.api.client import AuthClient
 from teleport.api.cluster_view import ClusterView
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, fraction
-from teleport.base.errors import TeleportError
+from teleport.base.errors import NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
 from teleport.base.struct import plain
@@ -29,6 +29,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node, NodeSpec
+from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import Metadata
 from teleport.version import VERSION
 
@@ -85,6 +86,10 @@ class ClusterAuthority:
         age = self._view.age
         return self._clock.now() - dt.timedelta(seconds=age) if age else None
 
+    async def changed(self, seen: int) -> int:
+        """See ClusterView.changed."""
+        return await self._view.changed(seen)
+
     def node(self) -> Node:
         """Return this node with its labels as they are now."""
         return Node(
@@ -96,6 +101,17 @@ class ClusterAuthority:
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal at the auth service and return its id."""
         return await self._client.record_denial(explain.to_record(denial), client_address=client)
+
+    async def track(self, tracker: SessionTracker) -> None:
+        """Write the tracker of a session."""
+        await self._client.upsert(tracker)
+
+    async def untrack(self, session_id: str) -> None:
+        """Take the tracker of a session away; one that has gone by itself is fine."""
+        try:
+            await self._client.delete("session_tracker", session_id)
+        except NotFound:
+            pass
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; returns when it is durable."""

@@ -15,8 +15,10 @@ from teleport.access import explain
 from teleport.access.action import Conditions, Connect
 from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial
+from teleport.access.roleset import RoleSet
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.cuts import Cuts, Standing
 from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.recorder import Recorder
 from teleport.agents.ssh.session import Launch, ProcessSession
@@ -26,10 +28,10 @@ from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_id, new_uuid
-from teleport.base.errors import AccessDenied, Internal, NotSupported, TeleportError
+from teleport.base.errors import AccessDenied, Internal, LimitExceeded, NotSupported, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.model.events.base import Event
-from teleport.model.events.session import ClientDisconnect
+from teleport.model.events.session import ClientDisconnect, SessionRejected
 from teleport.model.identity import Identity
 from teleport.model.login import is_login
 from teleport.net.ssh import Refusal, ServerConnection
@@ -39,6 +41,8 @@ from teleport.pki.ssh import SSHCertificate
 
 log = logger("NODE")
 
+LINGER = 2.0
+"""Seconds that the client of a connection that is cut has to close its sessions."""
 RECORDED_REFUSALS = 64
 """Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
 _LOGIN = "PKI-LOGIN-NOT-IN-PRINCIPALS"
@@ -56,6 +60,7 @@ class World:
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
     ends: Ends
+    cuts: Cuts
     recorder: Recorder
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
@@ -70,7 +75,10 @@ class ClientConnection:
         self._refusals = 0
         self._sessions: dict[str, ProcessSession] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._watch = Watch(world.ends, world.clock, self._end, self.failed)
+        self._roles: RoleSet | None = None
+        self._ended = ""
+        self._emptied = asyncio.Event()
+        self._watch = Watch(world.ends, world.clock, self.cut, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -80,12 +88,43 @@ class ClientConnection:
         if not is_login(login):
             raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
         await self._watch.begin(identity.expires)
+        await self._hold_to(await self._world.authority.role_set(identity))
+        self._world.cuts.join(self)
 
-    async def _end(self, reason: str, text: str) -> None:
-        """Record and do what the watch found due."""
-        if self._ssh.identity is not None:
-            await self.emit(ClientDisconnect(reason=reason, **self.context().fields()))
-            self._ssh.end(text)
+    async def _hold_to(self, roles: RoleSet) -> None:
+        """Remember the roles of the last decision: they say when the connection ends, and whom locks meet."""
+        held = frozenset(self._ssh.identity.roles) if self._ssh.identity else frozenset()
+        if self._roles is None or held <= roles.names:  # with one missing, locks on it would meet nobody
+            self._roles = roles
+        await self._watch.change(self._world.ends.with_roles(roles.options))
+
+    def standing(self) -> Standing | None:
+        """Return whose connection it is; None before somebody is let in, and once it is being ended."""
+        if self._ssh.identity is None or self._roles is None or self._ended:
+            return None
+        ssh = self._ssh
+        return Standing(self._ssh.identity, self._roles, ssh.login, ssh.client, ssh.client_ip)
+
+    def cut(self, reason: str, text: str) -> None:
+        """End the connection with a word: in each session, or as its last message where there is none."""
+        if self._ended or self._ssh.identity is None:
+            return
+        self._ended = reason
+        for session in list(self._sessions.values()):
+            session.end(text)
+        self.background(self._part(reason, text))
+
+    async def _part(self, reason: str, text: str) -> None:
+        """Record the end, and give the client a moment to take what its sessions were told."""
+        self.background(self.emit(ClientDisconnect(reason=reason, **self.context().fields())))
+        try:
+            async with asyncio.timeout(LINGER):
+                while self._sessions:
+                    self._emptied.clear()
+                    await self._emptied.wait()
+        except TimeoutError:
+            pass
+        self._ssh.end(text)
 
     async def refused(self, error: TeleportError, certificate: SSHCertificate, login: str) -> TeleportError:
         """Record a refusal in authentication; the id of the decision is the one to show."""
@@ -123,23 +162,36 @@ class ClientConnection:
     async def open_session(self) -> Session:
         """Decide, with what holds now, whether the client may have a session."""
         identity, login = self.who()
+        if self._ended:
+            raise Unavailable("SSH-ENDED", reason=self._ended)
         decision = await self._decide(identity, login)
         if isinstance(decision, Denial):
             node = self._world.authority.node()
             id = await self._world.authority.record_denial(decision, identity, self._ssh.client)
             raise explain.user_error(decision, id, asked=node.spec.hostname)
+        await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
-        keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster)
+        keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
         self._sessions[id] = ProcessSession(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
+    async def _check_room(self, most: int) -> None:
+        """Raise LimitExceeded (SSH-LIMIT-SESSIONS) when as many sessions are open as the roles allow."""
+        if 0 < most <= len(self._sessions):
+            event = SessionRejected(reason="max_sessions", max=most, **self.context().fields())
+            await self.record_refusal(event)
+            raise LimitExceeded("SSH-LIMIT-SESSIONS", limit=most)
+
     async def _decide(self, identity: Identity, login: str) -> Grant | Denial:
         authority = self._world.authority
+        roles = await authority.role_set(identity)
+        if self._ssh.identity is not None:
+            await self._hold_to(roles)
         conditions = Conditions(
             now=self._world.clock.now(), cluster=self._world.cluster, locks=authority.locks(),
             locks_as_of=authority.locks_as_of(), client_ip=self._ssh.client_ip,
         )  # fmt: skip
-        return decide(identity, await authority.role_set(identity), Connect(login), authority.node(), conditions)
+        return decide(identity, roles, Connect(login), authority.node(), conditions)
 
     async def declined(self, refusal: Refusal) -> TeleportError:
         """Channels of other types and requests of the whole connection: none is there in this build."""
@@ -178,6 +230,7 @@ class ClientConnection:
 
     async def settle(self) -> None:
         """Return when everything that was begun has been ended and recorded."""
+        self._world.cuts.leave(self)
         await self._watch.stop()
         while self._background:
             await asyncio.wait(self._background)
@@ -196,6 +249,7 @@ class ClientConnection:
     def left(self, session_id: str) -> None:
         """The channel of a session is gone."""
         self._sessions.pop(session_id, None)
+        self._emptied.set()
 
     async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process:
         """Start a command or shell under the grant of its session."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+from teleport.access.roleset import Options
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.struct import Duration
@@ -29,12 +30,21 @@ class Ends:
     idle_message: str = ""
     """What the client is told then; empty: a text that names the time."""
 
+    def with_roles(self, options: Options) -> Ends:
+        """Return what holds for somebody whose roles say more: the shorter time, and either's word on certificates."""
+        times = [time for time in (self.idle, float(options.client_idle_timeout)) if time > 0]
+        return replace(
+            self,
+            with_certificate=self.with_certificate or options.disconnect_expired_cert,
+            idle=min(times, default=0.0),
+        )
+
 
 class Watch:
     """Watches one connection."""
 
     def __init__(
-        self, ends: Ends, clock: Clock, end: Callable[[str, str], Awaitable[None]],
+        self, ends: Ends, clock: Clock, end: Callable[[str, str], None],
         failed: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         """`end` is called once, with the reason for the record and the text for the client."""
@@ -43,6 +53,7 @@ class Watch:
         self._end = end
         self._failed = failed
         self._used = 0.0
+        self._expires: dt.datetime | None = None
         self._task: asyncio.Task[None] | None = None
 
     def used(self) -> None:
@@ -51,10 +62,20 @@ class Watch:
 
     async def begin(self, expires: dt.datetime) -> None:
         """Watch for the end of a certificate, and from now on for use."""
-        await self.stop()
+        self._expires = expires
         self.used()
-        if self._ends.with_certificate or self._ends.idle:
-            self._task = tasks.spawn(self._run(expires), name="ssh-end", on_error=self._failed)
+        await self._watch_anew()
+
+    async def change(self, ends: Ends) -> None:
+        """Other ends hold from now on; what counts as use so far still does."""
+        if ends != self._ends:
+            self._ends = ends
+            await self._watch_anew()
+
+    async def _watch_anew(self) -> None:
+        await self.stop()
+        if self._expires is not None and (self._ends.with_certificate or self._ends.idle):
+            self._task = tasks.spawn(self._run(self._expires), name="ssh-end", on_error=self._failed)
 
     async def stop(self) -> None:
         """Watch no more."""
@@ -70,12 +91,12 @@ class Watch:
                 left = (expires - self._clock.now()).total_seconds()
                 if left <= 0:
                     reason = "client certificate expired"
-                    return await self._end(reason, f"{reason}: sign in again with tsh login")
+                    return self._end(reason, f"{reason}: sign in again with tsh login")
                 waits.append(min(left, LOOK))
             if ends.idle:
                 left = self._used + ends.idle - loop.time()
                 if left <= 0:
                     reason = f"client exceeded idle timeout of {Duration(ends.idle)}"
-                    return await self._end(reason, ends.idle_message or reason)
+                    return self._end(reason, ends.idle_message or f"{reason}; connect again to go on")
                 waits.append(left)
             await asyncio.sleep(min(waits))

@@ -10,7 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 
-from teleport.agents.ssh import terminals
+from teleport.net import terminal as terminal_device
 
 CHUNK = 64 * 1024
 """Bytes read at once: what a pipe holds."""
@@ -162,6 +162,6 @@ class TerminalInput(InputPipe):
     def end(self) -> None:
         """Type the key that ends input; twice behind an unfinished line, of which the first only hands it over."""
         if self._descriptor >= 0 and not self._over:
-            key = terminals.end_of_input(self._descriptor)
+            key = terminal_device.end_of_input(self._descriptor)
             self.write(key if self._last in (b"\n", b"\r") else key * 2)
             self._over = True

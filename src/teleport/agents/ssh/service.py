@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
+from teleport.agents.ssh.cuts import Cuts
 from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.throttle import Throttle
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
@@ -54,10 +56,11 @@ class SSHService:
         self._login_timeout, self._keep_alive = login_timeout, keep_alive
         self._settings: tuple[Sequence[ssh_settings.HostKey], ssh_settings.ServerOptions] | None = None
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
+        self._cuts = Cuts(authority, clock, entropy, cluster)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
-            recorder=recorder or NoRecorder(), web_address=web_address,
+            cuts=self._cuts, recorder=recorder or NoRecorder(), web_address=web_address,
         )  # fmt: skip
         self.address = ""
         """Where the service listens, once it is ready."""
@@ -66,6 +69,7 @@ class SSHService:
         """Serve until cancelled. Raises what listening raises, and BadParameter (SSH-HOST-KEY)."""
         self._current_settings()
         self._spawner.connect()
+        cutting = tasks.spawn(self._cuts.run(), name="ssh-cuts", on_error=self._failed)
         try:
             listener = await self._network.listen(self._address, self.serve, limits=self._limits)
             try:
@@ -76,7 +80,11 @@ class SSHService:
             finally:
                 await listener.close(0.0)
         finally:
+            await tasks.cancel(cutting)
             self._spawner.disconnect()
+
+    def _failed(self, error: BaseException) -> None:
+        log.error("Locks no longer end what runs", error=error)
 
     async def serve(self, stream: Stream) -> None:
         """Serve one accepted connection to its end."""

@@ -13,12 +13,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, get_args
 
-from teleport.agents.ssh import terminals
 from teleport.agents.ssh.pipes import InputPipe, OutputPipe, TerminalInput
 from teleport.agents.ssh.recorder import Tape, Watcher
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import Exited, SignalName
 from teleport.base.errors import TeleportError
+from teleport.net import terminal as terminal_device
 from teleport.net.ssh import one_line
 from teleport.net.ssh_channel import Session, SessionChannel
 from teleport.wire.terminal import Size, Terminal
@@ -203,7 +203,7 @@ class ProcessSession(Session):
         if process is None or self._exit is not None or signal not in _SIGNALS:
             return
         if self._launch.terminal is not None and signal in _KEYS and self._outputs[0].open:
-            terminals.interrupt(self._outputs[0].descriptor, _KEYS[signal])
+            terminal_device.interrupt(self._outputs[0].descriptor, _KEYS[signal])
         else:
             self._host.background(self._safely(process.signal(signal)))  # type: ignore[arg-type]
 
@@ -213,7 +213,7 @@ class ProcessSession(Session):
             return
         self._launch = replace(self._launch, terminal=terminal._replace(size=size))
         if self._outputs and self._outputs[0].open:
-            terminals.resize(self._outputs[0].descriptor, size)
+            terminal_device.resize(self._outputs[0].descriptor, size)
         if self._tape is not None:
             self._tape.resize(*size)
             self._host.background(self._host.resized(size))

@@ -15,18 +15,26 @@ from typing import Any, Protocol
 
 from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
+from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
 from teleport.agents.ssh.session import Launch
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import VARIABLE, Exited
 from teleport.agents.ssh.throttle import Throttle
+from teleport.agents.ssh.tracking import Tracking
 from teleport.base.clock import Clock
 from teleport.base.errors import NotSupported, TeleportError
 from teleport.model.events.base import Event
+from teleport.model.kinds.session_tracker import Participant, SessionTracker, SessionTrackerSpec
+from teleport.model.resource import Metadata
 from teleport.wire.terminal import Size
 
 RESIZES = 10
 """Changes of size that one session records in the audit log a minute; its recording has every one."""
+PATIENCE = 5.0
+"""Seconds that a session waits at most for its announcement; the auth service may be away."""
+COMMAND_CHARACTERS = 200
+"""Longest part of a command that a tracker shows."""
 _OWN = ("SSH_", "TERM")
 """Names that the client cannot set, though the spawner would take them."""
 
@@ -60,6 +68,7 @@ class Keeping:
     clock: Clock
     recorder: Recorder
     cluster: str
+    authority: Authority
 
 
 class SessionHost:
@@ -71,6 +80,8 @@ class SessionHost:
         self._grant = grant
         self._id = session_id
         self._story: audit.Story | None = None
+        self._tracking: Tracking | None = None
+        self._announced: list[asyncio.Task[None]] = []
         self._variables_told = False
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
@@ -82,8 +93,28 @@ class SessionHost:
             context=context, since=keeping.clock.now(), command=launch.text,
             size=launch.terminal.size if launch.terminal else None, recorded=not isinstance(tape, NoTape),
         )  # fmt: skip
-        await self._owner.emit(audit.session_started(self._story))
+        self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
+        self._announced = [
+            self.background(self._owner.emit(audit.session_started(self._story))),
+            self.background(self._tracking.begin()),
+        ]
+        await asyncio.wait(self._announced, timeout=PATIENCE)
         return tape
+
+    def _tracker(self, story: audit.Story) -> SessionTracker:
+        context, text = story.context, " ".join(story.command.decode(errors="replace").split())
+        return SessionTracker(
+            version="v1", metadata=Metadata(name=self._id),
+            spec=SessionTrackerSpec(
+                session_id=self._id, state="running", created=story.since, server_id=context.node.name,
+                host_user=context.identity.name, login=context.login, hostname=context.node.spec.hostname,
+                address=context.node.spec.addr, cluster=self._keeping.cluster, interactive=story.size is not None,
+                command="".join(letter for letter in text if letter.isprintable())[:COMMAND_CHARACTERS],
+                participants=(
+                    Participant(id=self._id, user=context.identity.name, mode="peer", last_active=story.since),
+                ),
+            ),
+        )  # fmt: skip
 
     def _facts(self, context: audit.Context, launch: Launch) -> Facts:
         node, identity = context.node, context.identity
@@ -94,6 +125,7 @@ class SessionHost:
             command=launch.text.decode(errors="backslashreplace")[: audit.COMMAND_CHARACTERS], columns=size.columns,
             rows=size.rows, interactive=launch.terminal is not None, participants=(identity.name,),
             labels=dict(node.labels_now()),
+            on_failure="deny" if self._grant.options.strict_recording else "best_effort",
         )  # fmt: skip
 
     async def start(self, launch: Launch) -> Process:
@@ -110,8 +142,12 @@ class SessionHost:
 
     async def over(self) -> None:
         """Record the end of the session."""
-        if self._story is not None:
-            await self._owner.emit(audit.session_ended(self._story, self._keeping.clock.now()))
+        if self._story is not None and self._tracking is not None:
+            await asyncio.wait(self._announced)
+            await asyncio.gather(
+                self._tracking.end(),
+                self._owner.emit(audit.session_ended(self._story, self._keeping.clock.now())),
+            )
 
     async def resized(self, size: Size) -> None:
         """Record another size, unless there were many lately."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from teleport.access.action import Connect
 from teleport.access.checker import Grant
 from teleport.agents.ssh import spawner_messages as messages
-from teleport.agents.ssh import terminals
 from teleport.base import errors
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
+from teleport.net import terminal as terminal_device
 from teleport.wire.terminal import Terminal
 
 
@@ -248,7 +248,7 @@ class Spawner:
 def _terminal(wanted: Terminal) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return our side of a new terminal twice (to write and to read), and the command's."""
     try:
-        master, slave = terminals.open_pair(wanted)
+        master, slave = terminal_device.open_pair(wanted)
     except OSError as error:
         raise Unavailable("SSH-SPAWN", login="", problem=error.strerror or str(error)) from None
     try:

@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "lock": f"{_HERE}.lock:lock",
     "nodes ls": f"{_HERE}.nodes:ls",
     "rm": f"{_HERE}.resources:rm",
+    "sessions ls": f"{_HERE}.sessions:ls",
     "status": f"{_HERE}.status:status",
     "tokens add": f"{_HERE}.tokens:add",
     "tokens del": f"{_HERE}.tokens:rm",

@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "ls": f"{_HERE}.ls:ls",
     "proxy ssh": f"{_HERE}.ssh:proxy_ssh",
     "resolve": f"{_HERE}.resolve:resolve",
+    "sessions ls": f"{_HERE}.sessions:ls",
     "ssh": f"{_HERE}.ssh:ssh",
     "status": f"{_HERE}.login:status",
 }
@@ -27,7 +28,8 @@ GLOBALS: dict[str, bool] = {
 EXAMPLES = (
     "tsh login --proxy=teleport.example.com --user=alice",
     "tsh ls env=dev",
-    "tsh ssh alice@node-1 uptime",
+    "tsh ssh alice@node-1",
+    "tsh sessions ls",
     "ssh -F <(tsh config) alice@node-1.example.com",
     "tsh help POL-NO-LOGIN",
 )

@@ -1,4 +1,4 @@
-"""tsh ssh, tsh proxy ssh: a command on a node, and the way there for stock OpenSSH."""
+"""tsh ssh, tsh proxy ssh: a shell or a command on a node, and the way there for stock OpenSSH."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ _OFF = frozenset(
 @click.option("-p", "--port", type=click.IntRange(1, 65535), default=None, help="Port of the node's SSH Service.")
 @click.option("-o", "--option", "options", multiple=True, help="An option of OpenSSH: User, Port, HostName.")
 @click.option("-c", "--cluster", default="", help="Cluster of the node.")
+@click.option("-t", "--tty", "with_terminal", count=True, help="Give the command a terminal.")
+@click.option("-T", "--no-tty", "without_terminal", is_flag=True, help="Give it none, not even to a shell.")
 @who_options
 @click.argument("target", metavar="[LOGIN@]HOST[:PORT]")
 @click.argument("command", nargs=-1)
@@ -32,16 +34,20 @@ def ssh(
     port: int | None,
     options: tuple[str, ...],
     cluster: str,
+    with_terminal: int,
+    without_terminal: bool,
     who: Wanted,
     target: str,
     command: tuple[str, ...],
 ) -> int:
-    """Run a command on a node.
+    """Open a shell on a node, or run a command there.
 
     \b
+    tsh ssh alice@node-1
     tsh ssh alice@node-1 uptime
+    tsh ssh -t alice@node-1 top
     tsh ssh -l alice node-1 'tar c /etc' > etc.tar
-    The exit status is the command's. Without a command the node's shell is asked for.
+    The exit status is that of the shell or command.
     """
     given = _options(options)
     named, host = parse_target(target)
@@ -53,6 +59,7 @@ def ssh(
     import asyncio
 
     from teleport.client import ssh as client
+    from teleport.client.terminal import Terminal
     from teleport.model import node_lookup
     from teleport.net.network import SystemNetwork
     from teleport.wire.reach import Request
@@ -61,8 +68,10 @@ def ssh(
     where = node_lookup.join(wanted.host, number or wanted.port)
     line = " ".join(command) or None
     request = Request(where, cluster or chosen_cluster(os.environ), login)
+    at_terminal = not without_terminal and (with_terminal > 0 or (line is None and os.isatty(0)))
     work = client.run(
-        chosen.home, chosen.profile, SystemNetwork(), request, host=wanted.host, command=line, ends=client.Ends()
+        chosen.home, chosen.profile, SystemNetwork(), request, host=wanted.host, command=line, ends=client.Ends(),
+        terminal=Terminal(0, os.environ) if at_terminal else None,
     )  # fmt: skip
     with chosen.in_use():
         return asyncio.run(work)

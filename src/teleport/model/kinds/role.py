@@ -37,7 +37,8 @@ VERBS = frozenset({
 
 ENFORCED = frozenset({
     "options.max_session_ttl", "options.forward_agent", "options.port_forwarding", "options.permit_x11_forwarding",
-    "options.pin_source_ip", "options.lock",
+    "options.pin_source_ip", "options.lock", "options.client_idle_timeout", "options.disconnect_expired_cert",
+    "options.max_sessions", "options.record_session",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
 })  # fmt: skip
 """Fields that code of this build acts on. Without a prefix: a field of both `allow` and `deny`."""
@@ -61,14 +62,8 @@ _ZERO = Refusal(lambda value: value == 0, "0")
 REFUSED: Mapping[str, Refusal] = {
     "options.ssh_port_forwarding": _EMPTY,
     "options.ssh_file_copy": Refusal(bool, "yes"),
-    "options.client_idle_timeout": _ZERO,
-    "options.disconnect_expired_cert": _OFF,
     "options.max_connections": _ZERO,
-    "options.max_sessions": _ZERO,
     "options.enhanced_recording": Refusal(lambda value: {*value} <= {"command", "network"}, "[command, network]"),
-    "options.record_session": Refusal(
-        lambda value: value is None or "strict" not in (value.default, value.ssh), "best_effort"
-    ),
     "options.create_host_user": _OFF,
     "options.create_host_user_mode": Refusal(_only("", "off"), "off"),
     "options.create_host_user_default_shell": _EMPTY,
@@ -162,6 +157,17 @@ class Role(Resource[RoleSpec], frozen=True, kw_only=True, tag="role"):
 
     spec: RoleSpec = RoleSpec()
 
+    @classmethod
+    def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:
+        """Write `options.on_record_failure` as what it means for SSH sessions. Raises BadParameter (POL-OPTION)."""
+        spec = document.get("spec")
+        options = spec.get("options") if isinstance(spec, Mapping) else None
+        if not isinstance(spec, Mapping) or not isinstance(options, Mapping) or _ALIAS not in options:
+            return document
+        rest = {name: value for name, value in options.items() if name != _ALIAS}
+        rest["record_session"] = _with_failure(rest.get("record_session"), options[_ALIAS])
+        return {**document, "spec": {**spec, "options": rest}}
+
     def check(self) -> None:
         """Raise BadParameter (POL-*) for values without meaning, NotSupported for those not enforced yet."""
         if self.name in RESERVED:
@@ -190,6 +196,20 @@ class Role(Resource[RoleSpec], frozen=True, kw_only=True, tag="role"):
         if self.version == "v3" and allow.logins and not allow.node_labels and not allow.node_labels_expression:
             return {"*": "*"}
         return allow.node_labels
+
+
+_ALIAS = "on_record_failure"
+_ON_FAILURE: Mapping[object, str] = {"deny": "strict", "best_effort": "best_effort"}
+
+
+def _with_failure(record: object, value: object) -> dict[str, Any]:
+    """Return `record_session` with what the other name of its part for SSH says. Both may agree, not differ."""
+    known = value if isinstance(value, str) and value in _ON_FAILURE else None
+    given = dict(record) if isinstance(record, Mapping) else {}
+    if known is None or given.get("ssh") not in (None, "", _ON_FAILURE[known]):
+        shown = ascii(value)[:40] if known is None else f"{known} beside record_session.ssh"
+        raise BadParameter("POL-OPTION", option=_ALIAS, value=shown, known="best_effort, deny")
+    return {**given, "ssh": _ON_FAILURE[known]}
 
 
 def warnings(role: Role) -> list[str]:
@@ -241,8 +261,9 @@ def _check_options(role: Role) -> None:
             )
     if options.create_host_user_mode not in _HOST_USER_MODES:
         raise BadParameter("POL-HOST-USER-MODE", value=options.create_host_user_mode[:40])
-    if options.max_session_ttl < 0:
-        raise BadParameter("POL-OPTION", option="max_session_ttl", value=options.max_session_ttl, known="0 and more")
+    for option in ("max_session_ttl", "client_idle_timeout", "max_sessions"):
+        if getattr(options, option) < 0:
+            raise BadParameter("POL-OPTION", option=option, value=getattr(options, option), known="0 and more")
 
 
 def _check_conditions(side: Side, conditions: RoleConditions) -> None:

@@ -25,7 +25,7 @@ def run(ends, story):
     async def body():
         told, failures, clock = [], [], LoopClock()
 
-        async def end(reason, text):
+        def end(reason, text):
             told.append((reason, text, asyncio.get_running_loop().time()))
 
         watch = Watch(ends, clock, end, failures.append)

@@ -24,7 +24,7 @@ PUBLISHED = {
     "user.password_change": ("T1005I",), "reset_password_token.create": ("T6000I",),
     "cert.create": ("TC000I",), "role.created": ("T9000I",), "role.deleted": ("T9001I",), "role.updated": ("T9002I",),
     "lock.created": ("TLK00I",), "lock.deleted": ("TLK01I",), "join_token.create": ("TJT00I",),
-    "session.start": ("T2000I",), "session.end": ("T2004I",), "session.rejected": ("T1006W",),
+    "session.start": ("T2000I",), "resize": ("T2002I",), "session.end": ("T2004I",), "session.rejected": ("T1006W",),
     "exec": ("T3002I", "T3002E"), "subsystem": ("T3001I", "T3001E"), "port": ("T3003I", "T3003E", "T3003S"),
     "x11-forward": ("T3008I", "T3008W"), "client.disconnect": ("T3006I",), "auth": ("T3007W",),
     "access.denied": ("TAD00W",), "resource.change": ("TRC00I",), "unknown": ("TCC00E",),

@@ -146,12 +146,8 @@ def test_reserved_names():
     [
         ({"options": {"ssh_port_forwarding": {"local": {"enabled": False}}}}, "options.ssh_port_forwarding"),
         ({"options": {"ssh_file_copy": False}}, "options.ssh_file_copy"),
-        ({"options": {"client_idle_timeout": "5m"}}, "options.client_idle_timeout"),
-        ({"options": {"disconnect_expired_cert": "yes"}}, "options.disconnect_expired_cert"),
         ({"options": {"max_connections": 1}}, "options.max_connections"),
-        ({"options": {"max_sessions": 1}}, "options.max_sessions"),
         ({"options": {"enhanced_recording": ["disk"]}}, "options.enhanced_recording"),
-        ({"options": {"record_session": {"ssh": "strict"}}}, "options.record_session"),
         ({"options": {"create_host_user": True}}, "options.create_host_user"),
         ({"options": {"create_host_user_mode": "keep"}}, "options.create_host_user_mode"),
         ({"options": {"create_host_user_default_shell": "/bin/sh"}}, "options.create_host_user_default_shell"),
@@ -173,6 +169,35 @@ def test_restrictions_that_nothing_enforces_are_refused(spec, field):
     assert error.value.code == "KIND-FIELD-NOT-SUPPORTED"
     assert error.value.fields["field"] == field
     assert error.value.fields["kind"] == "role"
+
+
+@pytest.mark.parametrize(
+    ("options", "ssh"),
+    [
+        ({"on_record_failure": "deny"}, "strict"),
+        ({"on_record_failure": "best_effort", "record_session": {"desktop": False}}, "best_effort"),
+        ({"on_record_failure": "deny", "record_session": {"ssh": "strict"}}, "strict"),
+        ({"record_session": {"ssh": "strict"}}, "strict"),
+    ],
+)
+def test_the_other_name_of_what_a_failed_recording_does(options, ssh):
+    made = make({"options": options})
+    assert made.spec.options.record_session.ssh == ssh
+    assert made.spec.options.record_session.desktop == options.get("record_session", {}).get("desktop", True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"on_record_failure": "ignore"},
+        {"on_record_failure": ["deny"]},
+        {"on_record_failure": "deny", "record_session": {"ssh": "best_effort"}},
+        {"max_sessions": -1},
+        {"client_idle_timeout": "-5m"},
+    ],
+)
+def test_options_without_meaning_are_refused(options):
+    assert refused({"options": options}).code in ("POL-OPTION", "KIND-DURATION", "KIND-FIELD")
 
 
 def test_every_refused_field_has_a_refused_value():

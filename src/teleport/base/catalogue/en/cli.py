@@ -17,6 +17,11 @@ PAGES = {
         what="{program} has no command {wanted!r}{hint}",
         fix="run `{program} help` for the list of commands",
     ),
+    "CLI-SESSION-KIND": Page(
+        what="there is no kind of session {kind!r}",
+        why="the kinds are: {known}",
+        fix="name one of them: --kind ssh",
+    ),
     "CLI-GROUP": Page(
         what="{group!r} needs another word",
         why="the commands are: {known}",

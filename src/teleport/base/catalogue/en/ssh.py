@@ -10,13 +10,23 @@ PAGES = {
     ),
     "SSH-NOT-SUPPORTED": Page(
         what="{thing} is not supported by this node",
-        why="this node runs single commands and nothing else",
-        fix="run a command: `ssh <login>@<host> <command>`",
+        why="this node runs commands and shells, and nothing else yet",
+        fix="run a command or a shell: `ssh <login>@<host> [<command>]`",
     ),
     "SSH-LIMIT-CHANNELS": Page(
         what="no more channels on this connection",
         why="{limit} channels are open, which is as many as one connection may have",
         fix="wait until some have ended, or open another connection",
+    ),
+    "SSH-LIMIT-SESSIONS": Page(
+        what="no more sessions on this connection",
+        why="your roles allow {limit} at one time (max_sessions)",
+        fix="wait until some have ended, or open another connection",
+    ),
+    "SSH-ENDED": Page(
+        what="the node is ending this connection: {reason}",
+        why="the service has cut it, and nothing new starts on it",
+        fix="connect again, when the reason is gone",
     ),
     "SSH-COMMAND": Page(
         what="the command cannot be run",

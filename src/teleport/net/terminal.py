@@ -1,7 +1,7 @@
-"""Terminals of sessions, as the kernel has them: a pair of devices, their modes and size.
+"""Terminals as the kernel has them: a pair of devices, their modes and size, and both as SSH writes them.
 
-The service holds the master side; the slave side goes to the command through the spawner, which makes it
-the user's. Nothing here needs a right.
+Of a pair that a service opens it holds the master side; the slave side goes to the command, through a process that
+makes it the user's. A client reads its own terminal. Nothing here needs a right.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import termios
 from collections.abc import Mapping
 from typing import Any
 
-from teleport.wire.terminal import Size, Terminal
+from teleport.wire.terminal import Size, Terminal, size_of
 
 _INPUT, _OUTPUT, _CONTROL, _LOCAL, _CHARACTERS = 0, 1, 2, 3, 6
 """Places in the list of `termios.tcgetattr`."""
@@ -66,9 +66,35 @@ def with_modes(attributes: list[Any], modes: Mapping[int, int]) -> list[Any]:
                 characters[index] = bytes([0 if argument == NO_CHARACTER else argument])
         elif opcode in _FLAG_NAMES:
             place, name = _FLAG_NAMES[opcode]
-            bit = _IUTF8 if name == "IUTF8" else getattr(termios, name, 0)
+            bit = _bit(name)
             changed[place] = changed[place] | bit if argument else changed[place] & ~bit
     return changed
+
+
+def modes_of(attributes: list[Any]) -> dict[int, int]:
+    """Return the attributes of a terminal as modes for a server (RFC 4254 §8)."""
+    found: dict[int, int] = {}
+    for opcode, name in _CHARACTER_NAMES.items():
+        index = getattr(termios, name, None)
+        character = attributes[_CHARACTERS][index] if index is not None else b""
+        if isinstance(character, bytes) and character:
+            found[opcode] = character[0] or NO_CHARACTER
+    for opcode, (place, name) in _FLAG_NAMES.items():
+        found[opcode] = int(bool(attributes[place] & _bit(name)))
+    return found
+
+
+def _bit(name: str) -> int:
+    return _IUTF8 if name == "IUTF8" else int(getattr(termios, name, 0))
+
+
+def size(descriptor: int) -> Size:
+    """Return the size of a terminal; the default of one that does not know, or is none."""
+    try:
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, b"\0" * 8))
+    except OSError:
+        return Size()
+    return size_of(columns, rows)
 
 
 def resize(master: int, size: Size) -> None:
