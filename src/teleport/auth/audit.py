@@ -40,7 +40,7 @@ class Audit:
         """Store what a service saw, in its own name: it cannot speak for another, nor of the Auth Service's acts."""
         await self._authorizer.require(caller, "create", EVENT)
         server = host_id(caller.known())
-        found = [_of_service(read_event(msgspec.json.encode(event)), server) for event in events]
+        found = [of_service(read_event(msgspec.json.encode(event)), server) for event in events]
         await self._backend.commit(*(self._log.op(event) for event in found))
 
     async def search(self, caller: Caller, query: EventQuery) -> EventPage:
@@ -68,7 +68,9 @@ class Audit:
         )
 
 
-def _of_service(event: Event, server: str) -> ServerEvent:
+def of_service(event: Event, server: str) -> ServerEvent:
+    """Return an event in the name of the service's host. Raises AccessDenied (AUTH-ESCALATION) for others than services'
+    own."""
     if not isinstance(event, ServerEvent) or isinstance(event, DeniedEvent):
         raise AccessDenied("AUTH-ESCALATION", event=event.event_name)
     return msgspec.structs.replace(event, server_id=server, uid="", cluster_name="")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from teleport.api import rpc
 from teleport.api.caller import Caller
 from teleport.api.services import audit as audit_api
+from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
 from teleport.api.services import login as login_api
@@ -23,6 +24,8 @@ from teleport.api.services import web_sessions as web_sessions_api
 from teleport.auth import bootstrap, hooks
 from teleport.auth.attempts import Attempts
 from teleport.auth.audit import Audit
+from teleport.auth.audit_delivery import Delivery
+from teleport.auth.audit_query import AuditQueries
 from teleport.auth.authorities import Authorities
 from teleport.auth.authorize import Authorizer
 from teleport.auth.decisions import Decisions
@@ -120,6 +123,9 @@ class AuthService:
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
             *audit_api.methods(Audit(backend, trail, authorizer)),
+            *audit_query_api.methods(
+                AuditQueries(trail, authorizer, clock), Delivery(backend, trail, authorizer, clock)
+            ),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
             *status_api.methods(Status(authorizer, self.authorities, cluster)),
         )

@@ -25,13 +25,18 @@ LAG = 4096
 """Records that are read without an index before bringing it up to date is worth it."""
 
 
-class AuditIndex:
-    """Belongs to one open store. `share`: part of the time that building may take."""
+SHARE, BUSY_SHARE = 0.5, 0.1
+"""Part of the time that building takes when nothing is written, and when much is."""
+_MUCH = 50
 
-    def __init__(self, directory: Path, *, share: float = 0.5) -> None:
+
+class AuditIndex:
+    """Belongs to one open store. Its methods are called in the event loop unless they say otherwise."""
+
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._share = share
         self._new = 0
+        self._seen = 0
         self._ready = False
         self._closed = False
         self._damaged = False
@@ -54,14 +59,19 @@ class AuditIndex:
         if self._damaged:
             sqlite_index.remove(self._directory)
             self._damaged = False
-        self._new = 0
-        self._builder = sqlite_index.Builder(self._directory, self._checked, share=self._share)
+        self._new = self._seen = 0
+        self._builder = sqlite_index.Builder(self._directory, self._checked, self._pace)
         self._builder.start()
 
     @property
     def building(self) -> bool:
         """Whether the index is being brought up to date."""
         return self._builder is not None and self._builder.running
+
+    def _pace(self) -> float:
+        """Called in the thread of the builder after each batch."""
+        arrived, self._seen = self._new - self._seen, self._new
+        return BUSY_SHARE if arrived > _MUCH else SHARE
 
     def _checked(self, sound: bool) -> None:
         self._ready = sound

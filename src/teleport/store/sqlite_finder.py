@@ -17,13 +17,14 @@ from teleport.store.audit.probe import SHORTEST, Found, Probe, micros
 from teleport.store.backend import Record
 from teleport.store.sqlite_index import BLOCK, SHIFT
 
-WINDOW = 128 * BLOCK
-"""Records that one question covers at most."""
+WINDOW = 1024 * BLOCK
+"""Records that one question covers at most: a list of trigrams is read from its end, so few questions cost less."""
+NARROW = 128 * BLOCK
+"""The same where every record with the text has to be looked up by its row."""
 _OFFER = 200
 """Records that one answer has at most."""
 _FEW = 2000
-_TRIGRAMS = 24
-"""Trigrams of a long text that are asked for; the record itself decides about the rest."""
+_LONG = 24
 
 _RECORDS = """SELECT CAST(r.sequence AS INTEGER), CAST(r.data AS BLOB), CAST(r.digest AS BLOB) FROM log_records r
   WHERE r.log = (SELECT id FROM log_heads WHERE name = ?) AND r.sequence IN ({marks}) ORDER BY r.sequence"""
@@ -56,7 +57,8 @@ class Index:
         number, indexed = int(row[0]), int(row[1])
         if (position > indexed) if backward else (position >= indexed):
             return None
-        low, high = _window(position, indexed, backward)
+        joined = len(probe.needle) >= SHORTEST and bool(probe.user or probe.types)
+        low, high = _window(position, indexed, NARROW if joined else WINDOW, backward)
         end = low - 1 if backward else high
         sequences: list[int] = []
         for first, last in self._spans(number, low, high, probe, backward):
@@ -161,10 +163,10 @@ class Index:
         return records[::-1] if backward else records
 
 
-def _window(position: int, indexed: int, backward: bool) -> tuple[int, int]:
+def _window(position: int, indexed: int, width: int, backward: bool) -> tuple[int, int]:
     if backward:
-        return max(1, position - WINDOW + 1), position
-    return position + 1, min(indexed, position + WINDOW)
+        return max(1, position - width + 1), position
+    return position + 1, min(indexed, position + width)
 
 
 def _bounds(probe: Probe) -> tuple[int, int]:
@@ -176,7 +178,9 @@ def _bounds(probe: Probe) -> tuple[int, int]:
 
 
 def _match(needle: str) -> str:
-    """Write a query of FTS5: all trigrams, or a spread of them; each is quoted, so that none is a word of FTS5."""
-    trigrams = list(dict.fromkeys(needle[at : at + 3] for at in range(len(needle) - 2)))
-    step = -(-len(trigrams) // _TRIGRAMS)
-    return " AND ".join('"{}"'.format(trigram.replace('"', '""')) for trigram in trigrams[::step])
+    """Write a query of FTS5 in which every character of the text stands; each trigram is quoted, so that none is a word
+    of FTS5. Overlapping ones would say little more and cost as much; the record itself decides."""
+    step = 2 if len(needle) <= _LONG else 3
+    starts = [*range(0, len(needle) - 3, step), len(needle) - 3]
+    trigrams = dict.fromkeys(needle[at : at + 3] for at in starts)
+    return " AND ".join('"{}"'.format(trigram.replace('"', '""')) for trigram in trigrams)

@@ -35,6 +35,8 @@ BLOCK = 1024
 SHIFT = 40
 """A row's id is `log << SHIFT | sequence`."""
 _BATCH = 500
+_COST = 1e-4
+"""Seconds that a record takes, about."""
 _VERSION = 1
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -118,14 +120,14 @@ def remove(directory: Path) -> None:
 class Builder:
     """Brings the index up to date, once, in a thread of its own.
 
-    `checked` is called when what the index says can be relied on, which is before it is complete. `share` is the
-    part of the time that it may work; the rest belongs to others.
+    `checked` is called when what the index says can be relied on, which is before it is complete. `share` tells which
+    part of the time it may work; the rest belongs to others.
     """
 
-    def __init__(self, directory: Path, checked: Callable[[bool], None], *, share: float = 0.5) -> None:
+    def __init__(self, directory: Path, checked: Callable[[bool], None], share: Callable[[], float]) -> None:
         self._directory = directory
         self._checked = checked
-        self._rest = (1.0 - share) / share
+        self._share = share
         self._stopping = threading.Event()
         self._names: dict[str, int] = {}
         self._thread = threading.Thread(target=self._run, name="audit-index", daemon=True)
@@ -189,7 +191,8 @@ class Builder:
                     index.execute("ROLLBACK")
                 raise
             position = records[-1][0]
-            self._stopping.wait(self._rest * len(records) * 1e-4)  # a record costs about 100 microseconds
+            share = self._share()
+            self._stopping.wait((1.0 - share) / share * len(records) * _COST)
 
     def _add(self, index: sqlite3.Connection, log: int, records: Sequence[tuple[int, bytes, bytes]]) -> None:
         rows, spans, base = [], dict[int, tuple[int, int]](), log << SHIFT

@@ -7,6 +7,7 @@ COMMANDS: dict[str, str] = {
     "access explain": f"{_HERE}.access:explain",
     "api-resources": f"{_HERE}.resources:api_resources",
     "audit ls": f"{_HERE}.audit:ls",
+    "audit query": f"{_HERE}.audit_query:query",
     "audit search": f"{_HERE}.audit:search",
     "audit verify": f"{_HERE}.audit:verify",
     "auth export": f"{_HERE}.export:export",

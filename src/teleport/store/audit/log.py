@@ -70,9 +70,13 @@ class AuditLog:
 
     async def search(self, query: Query) -> Page:
         """Return the events that `query` asks for. Raises BadParameter (STORE-AUDIT-CONTINUE)."""
-        heads = {head.log: head.sequence for head in await self.heads()}
-        hits, continuation = await search.search(self._backend, heads, query)
+        hits, continuation = await self.find(query)
         return Page(tuple(_entry(hit.record) for hit in hits), continuation)
+
+    async def find(self, query: Query) -> tuple[list[search.Hit], str]:
+        """Return the records that `query` asks for, not read any further, and the continuation."""
+        heads = {head.log: head.sequence for head in await self.heads()}
+        return await search.search(self._backend, heads, query)
 
     async def verify(self) -> verify.Report:
         """Check the chain of every writer, up to its present head.

@@ -8,6 +8,16 @@ PAGES = {
         why="the user name, the password, or both are wrong, or the user has not set a password yet",
         fix="check both; an administrator can make a new link with `tctl users reset <name>`",
     ),
+    "AUTH-AUDIT-GAP": Page(
+        what="events of {host} are missing: number {expected} was expected, {first} came",
+        why="a service sends its events in order; some were lost on its disk, or this server was restored from a backup",
+        fix="nothing: the service goes on with a note of what is missing; see the log of both",
+    ),
+    "AUTH-AUDIT-WRITER": Page(
+        what="{writer!r} with this number cannot name a run of a service",
+        why="a name has 1 to 64 letters, digits, dots, dashes and underscores, and numbers begin with 1",
+        fix="this is a defect of the program that sent it; please report it",
+    ),
     "AUTH-LOGIN-MFA": Page(
         what="invalid username, password or second factor",
         why="one of them is wrong, the code was used before, or the user has not signed up yet",

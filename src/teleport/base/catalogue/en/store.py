@@ -52,6 +52,12 @@ PAGES = {
         why="an older build would lose what it does not know",
         fix="start the newer version again, or restore the backup made before the update",
     ),
+    "STORE-JOURNAL-FULL": Page(
+        what="the spool of audit events is full ({limit} bytes)",
+        why="the Auth Service could not be reached for so long that no more events can be kept, and nothing is done "
+        "that cannot be recorded",
+        fix="bring the connection to the Auth Service back (`tctl status` there); events are then sent by themselves",
+    ),
     "STORE-CLOSED": Page(
         what="the storage is closed",
         why="the process is stopping",

@@ -1,0 +1,291 @@
+"""EventOutbox: the events of a service on their way to the Auth Service, through its absence and our own end.
+
+Theory of operation. An event gets the time at which it occurred and waits in a queue. Whoever comes first sends all
+that wait as one call, numbered on from the last one; `emit` returns when the Auth Service has stored it. When that
+cannot be, the events are written to a journal on the disk and `emit` returns once they are synced. While anything
+is in the journal, new events go behind it, so that order is kept; `run` sends the journal and empties it.
+
+Numbers count within a writer, a random name of this run. What was sent but not answered keeps its number, here and in
+the journal, so the Auth Service sees that it has it already. When a number may have been used up and its event is
+not kept, a new writer begins: no number ever stands for two events. An event that the Auth Service will never take
+(it is no event of a service) is its caller's error, or, from the journal, left out with a line in the log.
+
+Not here: the journal (`store.journal`), what the Auth Service does with numbers (`auth.audit_delivery`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Any, Protocol
+
+import msgspec
+
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.errors import BadParameter, CompareFailed, TeleportError, TimedOut
+from teleport.base.log import logger
+from teleport.base.retry import Backoff
+from teleport.model.events.base import Event, document
+from teleport.store.journal import Journal
+
+log = logger("AUDIT")
+
+PATIENCE = 5.0
+"""Seconds that a call may take before its events go to the journal."""
+BATCH = 100
+"""Events in one call at most."""
+BATCH_BYTES = 1024 * 1024
+LARGEST = 2 * 1024 * 1024
+"""Bytes of one event: it has to fit into a call."""
+_BACKOFF = Backoff(first=0.5, most=30.0)
+_NEVER = ("AUTH-ESCALATION",)
+"""Refusals, beside those of what was sent, that no later try changes."""
+
+
+class Deliver(Protocol):
+    """`AuditQueryCalls.deliver`."""
+
+    async def __call__(
+        self, writer: str, first: int, events: Sequence[dict[str, Any]], *, after_gap: bool = False
+    ) -> None: ...
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    """An event in the journal."""
+
+    writer: str
+    number: int
+    event: dict[str, Any]
+
+
+class _Waiting:
+    def __init__(self, event: dict[str, Any], done: asyncio.Future[None]) -> None:
+        self.event = event
+        self.size = _size(event)
+        self.done = done
+
+
+class EventOutbox:
+    """Takes events of one service. `run` has to run beside it; `close` comes after it."""
+
+    def __init__(self, deliver: Deliver, journal: Journal, *, clock: Clock, entropy: Entropy) -> None:
+        self._deliver = deliver
+        self._journal = journal
+        self._clock = clock
+        self._entropy = entropy
+        self._queue: list[_Waiting] = []
+        self._sending = asyncio.Lock()
+        self._work = asyncio.Event()
+        self._behind: bool | None = None
+        self._writer, self._next = "", 1
+        self._begin()
+
+    @property
+    def behind(self) -> bool:
+        """Whether events wait on the disk."""
+        return bool(self._behind)
+
+    async def emit(self, event: Event) -> None:
+        """Return when `event` is stored by the Auth Service or synced to the journal.
+
+        Raises Unavailable (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) when it is neither, and what the Auth Service
+        answers to an event that it does not take (AccessDenied AUTH-ESCALATION, BadParameter).
+        """
+        now = self._clock.now()
+        timed = event if event.time else event.stamped(time=now, uid=event.uid, cluster_name=event.cluster_name)
+        entry = _Waiting(document(timed), asyncio.get_running_loop().create_future())
+        if entry.size > LARGEST:
+            raise BadParameter("EVENT-TOO-LARGE", event=event.event_name, size=entry.size, limit=LARGEST)
+        self._queue.append(entry)
+        while not entry.done.done():
+            async with self._sending:
+                if not entry.done.done():
+                    await self._flush()
+        entry.done.result()
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Send what is in the journal, again and again until cancelled."""
+        ready()
+        waits = _BACKOFF.waits(self._entropy)
+        self._work.set()
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            try:
+                await self._drain()
+                waits = _BACKOFF.waits(self._entropy)
+            except (TeleportError, TimeoutError) as error:
+                wait = next(waits)
+                log.warn("Audit events wait on the disk", error=error, again_in=f"{wait:.1f}s")
+                self._work.set()
+                await asyncio.sleep(wait)
+
+    async def close(self) -> None:
+        """Keep what nobody waits for any more, and release the journal."""
+        async with self._sending:
+            while self._queue:
+                await self._keep(self._batch())
+        await asyncio.to_thread(self._journal.close)
+
+    # -- one call at a time: called with `_sending` held -------------------------------------------------------
+
+    async def _flush(self, most: int = BATCH) -> None:
+        """Get rid of the first events of the queue, one way or the other. Being cancelled leaves them there."""
+        batch = self._batch(most)
+        if self._behind is None:
+            self._behind = not await self._journal_empty()
+        if self._behind:
+            await self._keep(batch)
+            return
+        try:
+            await self._send(self._writer, self._next, [entry.event for entry in batch])
+        except (TeleportError, TimeoutError) as error:
+            if not _final(error):
+                await self._keep(batch)
+            elif len(batch) > 1:
+                for _ in batch:  # the refusal was for all, so none of their numbers is used
+                    await self._flush(1)
+            else:
+                self._settle(batch, error)
+            return
+        self._next += len(batch)
+        self._settle(batch)
+
+    async def _journal_empty(self) -> bool:
+        try:
+            return await asyncio.to_thread(self._journal.empty)
+        except TeleportError:
+            return False  # writing to it will say what is wrong
+
+    async def _keep(self, batch: list[_Waiting]) -> None:
+        entries = [_Entry(self._writer, number, entry.event) for number, entry in enumerate(batch, start=self._next)]
+        try:
+            await asyncio.to_thread(self._journal.append, [msgspec.json.encode(entry) for entry in entries])
+        except asyncio.CancelledError:
+            self._behind = True  # the thread goes on: the same events under the same numbers, once more, harm nothing
+            self._work.set()
+            raise
+        except TeleportError as error:
+            log.error("Audit events cannot be kept", error=error, events=len(batch))
+            self._begin()  # the Auth Service may have them under these numbers
+            self._settle(batch, error)
+            return
+        if not self._behind:
+            log.warn("Audit events are kept on the disk until the Auth Service takes them")
+        self._behind = True
+        self._next += len(batch)
+        self._settle(batch)
+        self._work.set()
+
+    def _batch(self, most: int = BATCH) -> list[_Waiting]:
+        size, count = 0, 0
+        for entry in self._queue[:most]:
+            size += entry.size
+            if count and size > BATCH_BYTES:
+                break
+            count += 1
+        return self._queue[:count]
+
+    def _settle(self, batch: list[_Waiting], error: BaseException | None = None) -> None:
+        del self._queue[: len(batch)]
+        for entry in batch:
+            if entry.done.done():
+                continue
+            if error is None:
+                entry.done.set_result(None)
+            else:
+                entry.done.set_exception(error)
+                entry.done.exception()  # its caller may be gone
+
+    def _begin(self) -> None:
+        self._writer, self._next = self._entropy.token(12).hex(), 1
+
+    # -- the journal -------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Send the journal, oldest first; returns when it is empty."""
+        sent = 0
+        while True:
+            async with self._sending:  # so that nothing is added between the look and the conclusion
+                segment = await asyncio.to_thread(self._journal.oldest)
+                if segment is None:
+                    self._behind = False
+                    break
+            self._behind = True
+            name, records = segment
+            entries = [entry for record in records if (entry := _read(record)) is not None]
+            for writer, run in groupby(entries, key=lambda entry: entry.writer):
+                await self._resend(writer, list(run))
+            await asyncio.to_thread(self._journal.drop, name)
+            sent += len(entries)
+        if sent:
+            log.info("Audit events that waited on the disk were sent", events=sent)
+
+    async def _resend(self, writer: str, entries: list[_Entry]) -> None:
+        at = 0
+        while at < len(entries):
+            batch = _next_batch(entries, at)
+            try:
+                await self._resend_batch(writer, batch)
+            except (TeleportError, TimeoutError) as error:
+                if not _final(error):
+                    raise
+                for entry in batch:
+                    await self._resend_one(writer, entry)
+            at += len(batch)
+
+    async def _resend_one(self, writer: str, entry: _Entry) -> None:
+        try:
+            await self._resend_batch(writer, [entry])
+        except (TeleportError, TimeoutError) as error:
+            if not _final(error):
+                raise
+            log.error("An audit event was refused and is left out", error=error, event=entry.event.get("event"))
+
+    async def _resend_batch(self, writer: str, batch: list[_Entry]) -> None:
+        events = [entry.event for entry in batch]
+        try:
+            await self._send(writer, batch[0].number, events)
+        except CompareFailed as error:
+            if error.code != "AUTH-AUDIT-GAP":
+                raise
+            log.error("Audit events before this one are lost", error=error)
+            await self._send(writer, batch[0].number, events, after_gap=True)
+
+    async def _send(self, writer: str, first: int, events: list[dict[str, Any]], *, after_gap: bool = False) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._deliver(writer, first, events, after_gap=after_gap)
+        except TimeoutError:
+            raise TimedOut("API-DEADLINE", method="AuditQuery.Deliver", seconds=f"{PATIENCE:g}") from None
+
+
+def _final(error: BaseException) -> bool:
+    """Say whether the event itself is what is wrong."""
+    return isinstance(error, BadParameter) or getattr(error, "code", "") in _NEVER
+
+
+def _next_batch(entries: list[_Entry], at: int) -> list[_Entry]:
+    """Return entries from `at` on whose numbers follow on each other, no more than a call takes."""
+    batch, size = [entries[at]], _size(entries[at].event)
+    for entry in entries[at + 1 : at + BATCH]:
+        size += _size(entry.event)
+        if entry.number != batch[-1].number + 1 or size > BATCH_BYTES:
+            break
+        batch.append(entry)
+    return batch
+
+
+def _size(event: dict[str, Any]) -> int:
+    return len(msgspec.json.encode(event))
+
+
+def _read(record: bytes) -> _Entry | None:
+    try:
+        return msgspec.json.decode(record, type=_Entry)
+    except msgspec.MsgspecError:
+        return None  # sound by its checksum and yet not ours: of another build
+
+
