@@ -59,9 +59,8 @@ def _soak(asked: argparse.Namespace, folder: Path) -> int:
         _say(table(SUBJECTS[name], outcomes))
         every += outcomes
     struck, failed = (sum(map(bool, column)) for column in zip(*((o.fired, o.problems) for o in every), strict=True))
-    _say(
-        f"faults: {len(every)} points, {struck} struck, {sum(o.acknowledged for o in every)} acknowledged, {failed} failed"
-    )
+    kept = sum(outcome.acknowledged for outcome in every)
+    _say(f"faults: {len(every)} points, {struck} struck, {kept} acknowledged, {failed} failed")
     return bool(failed)
 
 

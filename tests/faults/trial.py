@@ -225,7 +225,12 @@ def _all_of(pipe: int, pid: int) -> tuple[bytes, bool]:
 
 def prepare(subject: Subject, template: Path) -> None:
     """Let the subject make what exists before its trials. Raises SystemExit when it cannot."""
-    report = _forked(lambda _: {"made": subject.prepare(template) is None})  # in a child: it may leave threads behind
+
+    def child(_: Acknowledge) -> dict[str, Any]:
+        subject.prepare(template)
+        return {"made": True}
+
+    report = _forked(child)  # it may leave threads behind
     if not report.end:
         raise SystemExit(f"{subject.name}: what exists before the trials could not be made")
     gc.collect()
