@@ -16,6 +16,7 @@ missing=() # the demo needs ssh; the rest are peers of the tests
 command -v ssh >/dev/null || missing+=(openssh-client)
 command -v curl >/dev/null || missing+=(curl)
 PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
+command -v cc >/dev/null || missing+=(gcc libc6-dev) # for the faults of the kill tests
 [ -x /usr/bin/chromium ] || missing+=(chromium)
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "setup: installing ${missing[*]}"

@@ -7,6 +7,8 @@ story() { local began=$SECONDS; echo "soak: $1"; "${@:2}" || { echo "soak: $1 FA
 story "kill -9 during 200 concurrent writes, 100 times" "$bin/python" tests/integration/test_kill_nine.py 100
 story "kill -9 during backup and during restore, 100 times each" \
   env TELEPORT_SOAK=1 "$bin/pytest" -q -s --timeout=1800 -k killed tests/unit/process/test_restore.py
+story "10,000 fault points: kill, power cut, torn and short writes, disk full, I/O errors" \
+  "$bin/python" -m tests.faults soak --points 10000
 story "every parser fuzzed for 20 s" "$bin/python" -m tests.fuzz.fuzz --seconds 20
 story "10,000 half-open peers, slow readers, floods, guesses" \
   env TELEPORT_SOAK=1 "$bin/pytest" -q --timeout=1800 -p no:randomly tests/integration/test_bad_peers.py

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults import trial
-from tests.faults.points import FAULTS, Point, choose
+from tests.faults.points import FAULTS, Fault, Point, choose
 from tests.faults.trial import Outcome, Subject
 
 _ROW = "{:<10} {:<12} {:>7} {:>7} {:>13} {:>7} {:>7} {:>8}"
@@ -23,27 +23,31 @@ class Campaign:
         self._place = folder / f"{subject.name}-trial"
         self._template.mkdir(mode=0o700)
         self._place.mkdir(mode=0o700)
-        # The template is made in the place of the trials, in a child: making it may leave threads behind.
-        report = trial._forked(lambda _: {"made": subject.prepare(self._template) is None})
-        if not report.end:
-            raise SystemExit(f"{subject.name}: what exists before the trials could not be made")
-        trial.warm()
+        trial.prepare(subject, self._template)
 
     def strike(self, point: Point) -> Outcome:
         """Do one trial."""
         return trial.attempt(self._subject, point, self._template, self._place)
 
+    def points(self, number: int, chance: random.Random, faults: Sequence[Fault]) -> list[Point]:
+        """Count the calls of a run without faults, and choose among them."""
+        calls = trial.count(self._subject, self._template, self._place, chance.getrandbits(31))
+        return choose(self._subject.name, calls, number, chance, faults)
+
     def run(self, number: int, chance: random.Random) -> list[Outcome]:
         """Do `number` trials at chosen points, and tell of those that fail on standard error."""
-        calls = trial.count(self._subject, self._template, self._place, chance.getrandbits(31))
         outcomes = []
-        for point in choose(self._subject.name, calls, number, chance):
+        for point in self.points(number, chance, list(FAULTS.values())):
             outcome = self.strike(point)
             outcomes.append(outcome)
             if outcome.problems:
                 problems = "\n  ".join(outcome.problems[:5])
                 sys.stderr.write(f"faults: FAILED: python -m tests.faults run {point}\n  {problems[:3000]}\n")
         return outcomes
+
+    def caught(self, fault: Fault, most: int, chance: random.Random) -> Point | None:
+        """Strike with this class until something is found; return where, or None when nothing was in `most` trials."""
+        return next((point for point in self.points(most, chance, [fault]) if self.strike(point).problems), None)
 
 
 def table(subject: Subject, outcomes: Sequence[Outcome]) -> str:

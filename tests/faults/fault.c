@@ -3,10 +3,8 @@
  * Calls that change files below one folder are counted; at the n-th of the chosen kinds the process is killed, the
  * call fails, or a write is cut short. Nothing is synced for real: what a sync would have kept is written to a trace,
  * from which tests/faults/power.py makes what a power cut leaves. Calls by paths must name absolute ones.
- *
- * Armed in two ways: fault_arm() by ctypes in a forked child (the kinds of fault below), or for whole programs by
- * the environment: below FAULT_ROOT everything works until the file FAULT_CONTROL (two ints: an errno, a mask of
- * kinds) says otherwise, so that a disk can be full for a while.
+ * Armed by fault_arm() in a forked child; or for whole programs by the environment: below FAULT_ROOT all works until
+ * the file FAULT_CONTROL (two ints: an errno, a mask of kinds) says otherwise, so that a disk is full for a while.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -80,7 +78,6 @@ static size_t prefix_of(size_t n) {
     return n ? chance % n : 0;
 }
 static void die(void) { for (;;) syscall(SYS_kill, getpid(), SIGKILL); }
-
 /* Say what happens to this call. Taken with the turn, which the caller gives back: calls happen one by one. */
 static int meet(int kind) {
     counted[kind]++;
@@ -111,7 +108,6 @@ static long ended(int what, long result) {
     return result;
 }
 static long refused(void) { errno = error_number; return -1; }
-
 static ssize_t written(int fd, const void *data, size_t n, off_t offset, int positioned, const char *path) {
     pthread_mutex_lock(&turn);
     int what = meet(WRITE);

@@ -60,7 +60,7 @@ def is_loaded() -> bool:
     return hasattr(ctypes.CDLL(None), "fault_arm")
 
 
-def arm(root: Path, kinds: int, at: int, action: str, number: int, stays: bool, seed: int, trace: int) -> None:  # noqa: PLR0913
+def arm(root: Path, kinds: int, at: int, action: str, number: int, stays: bool, seed: int, trace: int) -> None:
     """Let `action` happen at the call number `at` of `kinds` below `root` in this process; 0: only count.
 
     `number`: the errno of "fail"; `stays`: whether all later calls fail too; `trace`: descriptor for the trace, or -1.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,10 +66,12 @@ class Point:
         return f"--subject {self.subject} --class {self.fault.name} --at {self.at} --seed {self.seed}"
 
 
-def choose(subject: str, calls: Mapping[str, int], number: int, chance: random.Random) -> list[Point]:
+def choose(
+    subject: str, calls: Mapping[str, int], number: int, chance: random.Random, faults: Sequence[Fault]
+) -> list[Point]:
     """Return `number` points, spread over the classes; `calls`: how many of each kind were counted."""
     able = []
-    for fault in FAULTS.values():
+    for fault in faults:
         places = sum(calls[kind] for bit, kind in enumerate(KINDS) if fault.kinds >> bit & 1)
         if places:
             able.append((fault, places))

@@ -151,7 +151,7 @@ def _change_of_names(step: Step) -> Callable[[_Names], None]:
         made = None if step.offset else _File()
         return lambda names: names.__setitem__(step.first, made)
     if step.kind == "unlink":
-        return lambda names: names.pop(step.first, None) and None
+        return lambda names: names.__delitem__(step.first) if step.first in names else None
     if step.kind == "link":
         return lambda names: names.__setitem__(step.second, names.get(step.first))
     return lambda names: _rename(names, step.first, step.second, exchange=step.offset == _EXCHANGE)

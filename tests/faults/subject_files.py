@@ -91,7 +91,7 @@ class Keys:
             try:
                 key = custody.generate("ed25519", "jwt")
                 work.acknowledge(f"{key.key_id} is {key.spki.hex()}")
-                if number % 3 == 2:  # noqa: PLR2004
+                if number % 3 == 2:
                     work.acknowledge(f"{key.key_id} may go")
                     custody.retire(key.key_id)
                     work.acknowledge(f"{key.key_id} is gone")

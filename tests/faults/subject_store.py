@@ -39,8 +39,8 @@ class Store:
     async def _work(self, work: Work) -> None:
         chance = random.Random(work.seed)
         # Large values, so that the log of the database is folded in while commits go on.
-        size = 400_000 if chance.random() < 0.1 else chance.choice((10, 3000))  # noqa: PLR2004
-        place = "fresh" if chance.random() < 0.2 else "store"  # noqa: PLR2004 - a store that is only being made
+        size = 400_000 if chance.random() < 0.1 else chance.choice((10, 3000))
+        place = "fresh" if chance.random() < 0.2 else "store"
         backend = await SqliteBackend.open(work.root / place, SystemClock())
         try:
             jobs = [_commit(backend, work, place, f"{work.round}.{task}", size) for task in range(_TASKS)]

@@ -34,15 +34,6 @@ _AGAIN = 0.25
 Acknowledge = Callable[[str], None]
 
 
-class Task(Protocol):
-    """What a child is told of its work."""
-
-    root: Path
-    seed: int
-    round: int
-    acknowledge: Acknowledge
-
-
 @dataclass(frozen=True)
 class Work:
     """The work of one child."""
@@ -58,9 +49,15 @@ class Work:
 class Subject(Protocol):
     """Something that keeps what it has acknowledged."""
 
-    name: str
-    acknowledges: str
-    """What one acknowledgement is, for the table."""
+    @property
+    def name(self) -> str:
+        """The word for it."""
+        ...
+
+    @property
+    def acknowledges(self) -> str:
+        """What one acknowledgement is, for the table."""
+        ...
 
     def prepare(self, root: Path) -> None:
         """Make what exists before every trial; done once."""
@@ -113,8 +110,15 @@ def attempt(subject: Subject, point: Point, template: Path, folder: Path) -> Out
     return outcome
 
 
-def _strike(  # noqa: PLR0913
-    subject: Subject, point: Point, root: Path, folder: Path, at: int, number: int, outcome: Outcome, chance: random.Random
+def _strike(
+    subject: Subject,
+    point: Point,
+    root: Path,
+    folder: Path,
+    at: int,
+    number: int,
+    outcome: Outcome,
+    chance: random.Random,
 ) -> list[str]:
     fault, trace = point.fault, folder / f"trace-{number}"
     before = Platter(root) if fault.power else None
@@ -171,7 +175,10 @@ def count(subject: Subject, template: Path, folder: Path, seed: int) -> dict[str
         return {"counted": library.counted(), "problem": problem}
 
     report = _forked(child)
-    problems = [report.end.get("problem", f"the child ended with {report.status}"), *_examined(subject, root, report.lines)]
+    problems = [
+        report.end.get("problem", f"the child ended with {report.status}"),
+        *_examined(subject, root, report.lines),
+    ]
     shutil.rmtree(root)
     if any(problems) or not report.lines:
         raise SystemExit(f"{subject.name} fails without a fault: {problems}, {len(report.lines)} acknowledged")
@@ -216,7 +223,15 @@ def _all_of(pipe: int, pid: int) -> tuple[bytes, bool]:
         said += more
 
 
-def warm() -> None:
-    """Make forks cheap: nothing that is loaded now is looked at by the collector of the children."""
+def prepare(subject: Subject, template: Path) -> None:
+    """Let the subject make what exists before its trials. Raises SystemExit when it cannot."""
+
+    def child(_: Acknowledge) -> dict[str, Any]:
+        subject.prepare(template)
+        return {"made": True}
+
+    report = _forked(child)  # it may leave threads behind
+    if not report.end:
+        raise SystemExit(f"{subject.name}: what exists before the trials could not be made")
     gc.collect()
-    gc.freeze()
+    gc.freeze()  # makes forks cheap: the collector of a child does not touch what is loaded now
