@@ -37,7 +37,7 @@ class KeyHandle(NamedTuple):
     algorithm: str
     """`ed25519` or `ecdsa-p256`."""
     purpose: str
-    """`ssh`, `x509` or `jwt`: what it may sign."""
+    """`ssh`, `x509`, `jwt` or `audit`: what it may sign."""
     spki: bytes
     """Public key, SubjectPublicKeyInfo in DER."""
 

@@ -35,7 +35,7 @@ class Signer(Protocol):
     """Keeper of the authorities' private keys."""
 
     async def generate(self, algorithm: str, purpose: str) -> KeyHandle:
-        """Make a key (`ed25519` or `ecdsa-p256`) that signs one kind of document (`ssh`, `x509`, `jwt`).
+        """Make a key (`ed25519` or `ecdsa-p256`) that signs one kind of document (`ssh`, `x509`, `jwt`, `audit`).
 
         Raises NotSupported (PKI-ALGORITHM), Unavailable (PKI-SIGNER-GONE)."""
         ...

@@ -217,9 +217,9 @@ def _keys_of(authority: CertAuthority) -> Iterator[tuple[str, bytes]]:
                     tls.key_id,
                     x509.parse(certificate).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
                 )
-        for jwt in pair.jwt:
-            if jwt.key_id:
-                yield jwt.key_id, _der(jwt.public_key)
+        for plain in (*pair.jwt, *pair.audit):
+            if plain.key_id:
+                yield plain.key_id, _der(plain.public_key)
 
 
 def _der(pem: str) -> bytes:
