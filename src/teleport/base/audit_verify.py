@@ -62,7 +62,7 @@ def _event(data: bytes) -> dict[str, str]:
         return {}
 
 
-class _Walk:
+class Walk:
     """Goes along one log from what was pruned (`base`), past every point at which a checkpoint saw it."""
 
     def __init__(self, report: Report, log: str, base: Head, points: Iterable[tuple[int, bytes, int]]) -> None:
@@ -153,7 +153,7 @@ class _Check:
     def _log(self, name: str, head: Head, base: Head, look: Callable[[Row], None] | None) -> None:
         stored, found = _POINT.iter_unpack(self._points.get(name, b"")), len(self.report.findings)
         points = ((sequence, digest, number) for sequence, digest, number in stored)
-        walk = _Walk(self.report, name, base, heapq.merge(points, sorted(self._outside.get(name, ()))))
+        walk = Walk(self.report, name, base, heapq.merge(points, sorted(self._outside.get(name, ()))))
         for page in self._source.pages(name):
             if self._over() or len(self.report.findings) - found >= MOST:
                 return
@@ -220,7 +220,8 @@ class _Check:
 
 
 def verify(source: Any, outside: Sequence[dict[str, Any]] = (), over: Callable[[], bool] = bool) -> Report:
-    """Check everything. `source` has the methods of `Export` below; `outside` is what `copies` read; the check ends early when `over()`."""
+    """Check everything. `source` has the methods of `Export` below;
+    `outside` is what `copies` read; the check ends early when `over()`."""
     check = _Check(source, outside, over)
     check.run()
     return check.report

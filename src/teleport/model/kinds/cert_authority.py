@@ -175,7 +175,8 @@ def _check_keys(keys: KeySet) -> None:
     for tls in keys.tls:
         if not _is_one(tls.cert, "CERTIFICATE"):
             raise BadParameter("KIND-CA-KEY", problem="`cert` is not one certificate in PEM")
-    for plain in (*keys.jwt, *keys.audit):
+    tokens: tuple[JwtKey | AuditKey, ...] = (*keys.jwt, *keys.audit)
+    for plain in tokens:
         if not _is_one(plain.public_key, "PUBLIC KEY"):
             raise BadParameter(
                 "KIND-CA-KEY", problem="`public_key` of a token or audit key is not one public key in PEM"
