@@ -17,6 +17,7 @@ import msgspec
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.empty_pb2 import Empty
 
+from teleport.api.audit_proof_calls import AuditProofCalls
 from teleport.api.messages import (
     AuthorityStatus,
     Change,
@@ -63,6 +64,7 @@ class AuthClient:
 
     def __init__(self, connect: Connect) -> None:
         self._channel = Channel(connect)
+        self.audit_proof = AuditProofCalls(self._channel)
 
     @property
     def channel(self) -> Channel:

@@ -239,6 +239,34 @@ class EventPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditHead:
+    """The newest checkpoint of the audit log."""
+
+    copy: Mapping[str, Any]
+    """number, time, digest, key, signature, checkpoint; empty before the first."""
+    public_key: bytes
+    """Ed25519, 32 bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedLog:
+    """First and last record that were removed from a log."""
+
+    log: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What a pruning removed."""
+
+    logs: tuple[PrunedLog, ...]
+    checkpoint: int
+    """Number of the checkpoint that was the limit; 0 when there is none so old."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogReport:
     """The outcome of checking one hash chain."""
 

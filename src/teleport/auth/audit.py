@@ -12,6 +12,7 @@ from teleport.api.caller import Caller
 from teleport.api.messages import EventPage, EventQuery, LogReport
 from teleport.api.rpc import LARGEST_MESSAGE
 from teleport.auth.authorize import Authorizer
+from teleport.base.audit_verify import CHECKPOINTS
 from teleport.base.errors import AccessDenied
 from teleport.model.events.access import AccessDenied as DeniedEvent
 from teleport.model.events.base import Event, document
@@ -62,9 +63,11 @@ class Audit:
     async def verify(self, caller: Caller) -> tuple[LogReport, ...]:
         await self._authorizer.require(caller, "read", EVENT)
         report = await self._log.verify()
+        wrong = {found["log"]: f"record {found['sequence']}: {found['what']}" for found in reversed(report.findings)}
+        logs = {log["log"]: (int(log["records"]), bytes.fromhex(log["digest"])) for log in report.logs}
         return tuple(
-            LogReport(log.log, log.records, log.digest, "" if log.intact else f"record {log.broken_at}: {log.reason}")
-            for log in report.logs
+            LogReport(name, *logs.get(name, (0, b"")), wrong.get(name, ""))
+            for name in sorted({*logs, *wrong} - {CHECKPOINTS} | ({CHECKPOINTS} & {*wrong}))
         )
 
 

@@ -6,12 +6,14 @@ found for it, so the admin socket, the memory network and TLS are the same to it
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 
 from teleport.api import rpc
 from teleport.api.caller import Caller
 from teleport.api.services import audit as audit_api
+from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
@@ -25,6 +27,7 @@ from teleport.auth import bootstrap, hooks
 from teleport.auth.attempts import Attempts
 from teleport.auth.audit import Audit
 from teleport.auth.audit_delivery import Delivery
+from teleport.auth.audit_proof import AuditProof
 from teleport.auth.audit_query import AuditQueries
 from teleport.auth.authorities import Authorities
 from teleport.auth.authorize import Authorizer
@@ -102,6 +105,7 @@ class AuthService:
         store, trail, signer, passwords = self.store, self.audit_log, self._signer, self._passwords
         invites, attempts = Invites(backend, clock, entropy), Attempts(backend, store, clock)
         authorizer = Authorizer(store, self._denials, clock, cluster)
+        self.proof = AuditProof(backend, trail, authorizer, self.authorities, signer, clock, cluster)
         certificates = UserCertificates(authorizer, self.authorities, signer, clock, entropy, cluster)
         devices = Devices(backend, entropy)
         factors = SecondFactor(devices, trail, clock, cluster, self._second_factor)
@@ -126,6 +130,7 @@ class AuthService:
             *audit_query_api.methods(
                 AuditQueries(trail, authorizer, clock), Delivery(backend, trail, authorizer, clock)
             ),
+            *audit_proof_api.methods(self.proof),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
             *status_api.methods(Status(authorizer, self.authorities, cluster)),
         )
@@ -144,7 +149,9 @@ class AuthService:
 
     async def run(self) -> None:
         """Do what has to be done regularly, until cancelled."""
-        await tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY))
+            group.create_task(self.proof.run())
 
     async def _count(self) -> None:
         try:
@@ -180,6 +187,7 @@ class AuthService:
         await self._server.close()
         await self._denials.close_windows(all=True)
         await self._refusals.close_windows(all=True)
+        await self.proof.note()
         self._passwords.close()
 
 

@@ -48,7 +48,28 @@ MOST = 1_000_000
 
 _DIGITS = 18
 _KEYWORDS = frozenset(
-    "SELECT FROM WHERE GROUP ORDER BY LIMIT AND OR NOT IN LIKE BETWEEN IS NULL ASC DESC COUNT TRUE FALSE".split()
+    [
+        "SELECT",
+        "FROM",
+        "WHERE",
+        "GROUP",
+        "ORDER",
+        "BY",
+        "LIMIT",
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "LIKE",
+        "BETWEEN",
+        "IS",
+        "NULL",
+        "ASC",
+        "DESC",
+        "COUNT",
+        "TRUE",
+        "FALSE",
+    ]
 )
 _MOMENTS = frozenset({TIME, "session_start", "session_stop"})
 """Fields that a text is compared with as a moment."""

@@ -13,7 +13,16 @@ from typing import NamedTuple
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, NotFound, NotSupported
-from teleport.model.kinds.cert_authority import CaType, CertAuthority, CertAuthoritySpec, JwtKey, KeySet, SshKey, TlsKey
+from teleport.model.kinds.cert_authority import (
+    AuditKey,
+    CaType,
+    CertAuthority,
+    CertAuthoritySpec,
+    JwtKey,
+    KeySet,
+    SshKey,
+    TlsKey,
+)
 from teleport.model.resource import Metadata
 from teleport.pki import keys, x509
 from teleport.pki.keys import ECDSA_P256, ED25519
@@ -26,6 +35,7 @@ class KeyPlan(NamedTuple):
     ssh: str = ""
     tls: str = ""
     jwt: str = ""
+    audit: str = ""
 
 
 RSA_2048 = "rsa-2048"
@@ -43,6 +53,7 @@ TYPES: dict[CaType, KeyPlan] = {
     "okta": KeyPlan(jwt=ECDSA_P256),
     "awsra": KeyPlan(tls=ECDSA_P256),
     "bound_keypair": KeyPlan(jwt=ED25519),
+    "audit": KeyPlan(audit=ED25519),
 }
 """Every type of authority, in the order of listings, with the algorithms of a new cluster."""
 
@@ -61,6 +72,7 @@ async def create(signer: Signer, ca_type: CaType, cluster: str, *, now: dt.datet
     if RSA_2048 in plan:
         raise NotSupported("PKI-ALGORITHM", algorithm=RSA_2048, purpose=f"the {ca_type} authority")
     jwt: tuple[JwtKey, ...] = ()
+    audit: tuple[AuditKey, ...] = ()
     ssh: tuple[SshKey, ...] = ()
     tls: tuple[TlsKey, ...] = ()
     if plan.ssh:
@@ -75,9 +87,15 @@ async def create(signer: Signer, ca_type: CaType, cluster: str, *, now: dt.datet
         handle = await signer.generate(plan.jwt, "jwt")
         pem = keys.public_pem(keys.load_spki(handle.spki))
         jwt = (JwtKey(public_key=pem, key_id=handle.key_id, algorithm=handle.algorithm),)
+    if plan.audit:
+        handle = await signer.generate(plan.audit, "audit")
+        pem = keys.public_pem(keys.load_spki(handle.spki))
+        audit = (AuditKey(public_key=pem, key_id=handle.key_id, algorithm=handle.algorithm),)
     made = CertAuthority(
         version="v2", sub_kind=ca_type, metadata=Metadata(name=cluster),
-        spec=CertAuthoritySpec(type=ca_type, cluster_name=cluster, active_keys=KeySet(ssh=ssh, tls=tls, jwt=jwt)),
+        spec=CertAuthoritySpec(
+            type=ca_type, cluster_name=cluster, active_keys=KeySet(ssh=ssh, tls=tls, jwt=jwt, audit=audit)
+        ),
     )  # fmt: skip
     made.check()
     return made
@@ -129,6 +147,26 @@ def tls_issuer(authority: CertAuthority) -> x509.Issuer:
         if pair.key_id:
             return x509.Issuer(x509.encode(x509.parse_authority(pair.cert.encode())), pair.key_id)
     raise _no_key(authority, "TLS")
+
+
+class AuditSigner(NamedTuple):
+    """The key that signs checkpoints now: its name at the signer, and its 32 bytes."""
+
+    key_id: str
+    public: bytes
+
+
+def audit_signer(authority: CertAuthority) -> AuditSigner:
+    """Return the key that signs checkpoints of the audit log now. Raises NotFound (PKI-NO-SIGNING-KEY)."""
+    for pair in authority.spec.active_keys.audit:
+        if pair.key_id:
+            return AuditSigner(pair.key_id, keys.raw_ed25519(pair.public_key))
+    raise _no_key(authority, "audit")
+
+
+def audit_keys(authority: CertAuthority) -> tuple[bytes, ...]:
+    """Return every key (32 bytes) whose checkpoints hold, also those that sign no more; the one that signs first."""
+    return tuple(keys.raw_ed25519(key.public_key) for key in authority.trusted_audit())
 
 
 def _no_key(authority: CertAuthority, form: str) -> NotFound:

@@ -43,7 +43,7 @@ class KeyHandle(NamedTuple):
     algorithm: str
     """`ed25519`, `ecdsa-p256` or `x25519`."""
     purpose: str
-    """`ssh`, `x509` or `jwt`: what it may sign; `recording`: it unwraps data keys."""
+    """`ssh`, `x509`, `jwt` or `audit`: what it may sign; `recording`: it unwraps data keys."""
     spki: bytes
     """Public key, SubjectPublicKeyInfo in DER."""
 

@@ -74,6 +74,17 @@ def load_spki(data: bytes) -> PublicKey:
     return _closed(key)
 
 
+def raw_ed25519(pem: str) -> bytes:
+    """Return the 32 bytes of an Ed25519 public key that stands in PEM. Raises BadParameter (PKI-KEY)."""
+    try:
+        key: object = serialization.load_pem_public_key(pem.encode())
+    except (ValueError, UnsupportedAlgorithm, InternalError):
+        key = None
+    if not isinstance(key, ed25519.Ed25519PublicKey):
+        raise _bad("the public key", "it is not Ed25519 in PEM")
+    return key.public_bytes_raw()
+
+
 def ssh_blob(key: PublicKey) -> bytes:
     """Return the public key as OpenSSH writes it (RFC 4253 section 6.6, RFC 5656, RFC 8709)."""
     if isinstance(key, ed25519.Ed25519PublicKey):

@@ -11,13 +11,18 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from typing import Annotated
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from teleport.base.audit_verify import canonical
 from teleport.base.errors import BadParameter
 from teleport.pki import der, keys, ssh
 from teleport.pki.ssh_wire import Malformed
+
+_Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 def check(purpose: str, public: keys.PublicKey, tbs: bytes) -> None:
@@ -65,10 +70,34 @@ def _check_jwt(public: keys.PublicKey, tbs: bytes) -> None:
         raise Malformed(f"the token's algorithm is not {wanted}")
 
 
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    sequence: Annotated[int, msgspec.Meta(ge=1)]
+    digest: _Digest
+
+
+class _Checkpoint(msgspec.Struct, forbid_unknown_fields=True):
+    cluster: str
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    time: str
+    previous: _Digest
+    logs: dict[str, _Head]
+
+
+def _check_audit(public: keys.PublicKey, tbs: bytes) -> None:
+    """A checkpoint of the audit log (`base.audit_verify`), in its canonical form."""
+    try:
+        msgspec.json.decode(tbs, type=_Checkpoint)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Malformed("not a checkpoint of the audit log") from None
+    if canonical(json.loads(tbs)) != tbs:
+        raise Malformed("the checkpoint is not in canonical form")
+
+
 _CHECKS: dict[str, Callable[[keys.PublicKey, bytes], None]] = {
     "ssh": _check_ssh,
     "x509": _check_x509,
     "jwt": _check_jwt,
+    "audit": _check_audit,
 }
 
 PURPOSES = tuple(_CHECKS)

@@ -35,8 +35,8 @@ class Signer(Protocol):
     """Keeper of the authorities' private keys."""
 
     async def generate(self, algorithm: str, purpose: str) -> KeyHandle:
-        """Make a key (`ed25519` or `ecdsa-p256`) that signs one kind of document (`ssh`, `x509`, `jwt`), or one
-        (`x25519`) to which recordings are sealed (`recording`).
+        """Make a key (`ed25519` or `ecdsa-p256`) that signs one kind of document (`ssh`, `x509`, `jwt`, `audit`), or
+        one (`x25519`) to which recordings are sealed (`recording`).
 
         Raises NotSupported (PKI-ALGORITHM), Unavailable (PKI-SIGNER-GONE)."""
         ...

@@ -29,7 +29,7 @@ from teleport.base.disk import map_errors
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AlreadyExists, BadParameter, NotFound, TeleportError, Unavailable, from_grpc
 from teleport.base.struct import Struct, decode, encode
-from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.cert_authority import AuditKey, CertAuthority, JwtKey
 from teleport.pki import keys, x509
 from teleport.process import archive, staging
 from teleport.store import sqlite_schema
@@ -217,9 +217,10 @@ def _keys_of(authority: CertAuthority) -> Iterator[tuple[str, bytes]]:
                     tls.key_id,
                     x509.parse(certificate).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
                 )
-        for jwt in pair.jwt:
-            if jwt.key_id:
-                yield jwt.key_id, _der(jwt.public_key)
+        plain_keys: tuple[JwtKey | AuditKey, ...] = (*pair.jwt, *pair.audit)
+        for plain in plain_keys:
+            if plain.key_id:
+                yield plain.key_id, _der(plain.public_key)
 
 
 def _der(pem: str) -> bytes:

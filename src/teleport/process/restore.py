@@ -37,7 +37,7 @@ from teleport.process.backup import (
 )
 from teleport.process.preflight import UNFINISHED
 from teleport.store import sqlite_schema
-from teleport.store.audit.verify import verify_log
+from teleport.store.audit import verify
 from teleport.store.sqlite_copy import SqliteCopy
 
 _EXCHANGE = 2  # RENAME_EXCHANGE of linux/fs.h
@@ -180,11 +180,9 @@ async def _check_content(target: Path, manifest: Manifest, backup: Path) -> None
             raise BadParameter("BACKUP-DAMAGED", path=backup, problem=problem)
         if heads_of(store) != manifest.logs:
             raise BadParameter("BACKUP-DAMAGED", path=backup, problem="an audit log does not end where it ended")
-        for head in await store.logs():
-            report = await verify_log(store, head)
-            if not report.intact:
-                problem = f"the chain of {head.log} is broken at {report.broken_at}: {report.reason}"
-                raise BadParameter("BACKUP-DAMAGED", path=backup, problem=problem)
+        for found in verify.check(store.reader()).findings:
+            problem = f"the chain of {found['log']} is broken at {found['sequence']}: {found['what']}"
+            raise BadParameter("BACKUP-DAMAGED", path=backup, problem=problem)
 
 
 def _give_to_owner(new: Path, data_dir: Path) -> None:

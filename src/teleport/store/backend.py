@@ -8,10 +8,12 @@ one commit. All drivers pass `tests/unit/store/test_backend.py`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 Revision = int
 """Grows with every commit; items written together share one."""
@@ -81,7 +83,16 @@ class Append:
     data: bytes
 
 
-Op = Put | Delete | Check | Append
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Remove the records of `log` with numbers up to `through`; the last record of a log always stays. Numbers and
+    digests of the others do not change."""
+
+    log: str
+    through: int
+
+
+Op = Put | Delete | Check | Append | Prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,22 @@ class Watch(Protocol):
     async def __anext__(self) -> Event: ...
 
 
+class LogReader(Protocol):
+    """The logs as they are at one moment, for work that reads many records. It blocks."""
+
+    def heads(self) -> Sequence[tuple[str, int, bytes]]:
+        """Return name, last number and last digest of every log."""
+        ...
+
+    def pages(self, log: str, after: int = 0) -> Iterator[Sequence[tuple[int, bytes, bytes]]]:
+        """Yield number, data and digest of the records above `after`, some thousands at a time, in order."""
+        ...
+
+    def items(self, prefix: str) -> Sequence[tuple[str, bytes]]:
+        """Return keys and values under a prefix, expired ones too."""
+        ...
+
+
 class Backend(Protocol):
     """Bytes at rest. Methods raise NotFound (STORE-NOT-FOUND), CompareFailed (STORE-COMPARE),
     AlreadyExists (STORE-EXISTS) and Unavailable (STORE-UNAVAILABLE, STORE-DISK-FULL)."""
@@ -159,6 +186,10 @@ class Backend(Protocol):
 
     async def logs(self) -> Sequence[Record]:
         """Return the last record of every log, in order of name."""
+        ...
+
+    async def inspect(self, work: Callable[[LogReader], T]) -> T:
+        """Run `work` over the state of this moment, where it holds up nobody else."""
         ...
 
     async def close(self) -> None:

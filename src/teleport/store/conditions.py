@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from teleport.base.errors import AlreadyExists, BadParameter, CompareFailed, NotFound
-from teleport.store.backend import Absent, Append, At, Condition, Op, Put, Revision
+from teleport.store.backend import Absent, Append, At, Condition, Op, Prune, Put, Revision
 
 _CONTROL = re.compile("[\x00-\x1f]")
 _LAST = 0x10FFFF
@@ -20,7 +20,7 @@ _BEFORE_SURROGATES, _AFTER_SURROGATES = 0xD7FF, 0xE000
 def check_ops(ops: Sequence[Op]) -> None:
     """Raise BadParameter (STORE-KEY, STORE-VALUE) for what no driver can keep."""
     for op in ops:
-        if isinstance(op, Append):
+        if isinstance(op, Append | Prune):
             _check_text(op.log)
             continue
         _check_text(op.key)

@@ -10,14 +10,29 @@ import asyncio
 import bisect
 import datetime as dt
 import heapq
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TypeVar
 
 from teleport.base import chain, tasks
 from teleport.base.clock import Clock
 from teleport.base.errors import NotFound, Unavailable
 from teleport.store import expiry, feed
-from teleport.store.backend import Append, Changed, Delete, Item, Op, Put, Record, Removed, Revision
+from teleport.store.backend import (
+    Append,
+    Changed,
+    Delete,
+    Item,
+    LogReader,
+    Op,
+    Prune,
+    Put,
+    Record,
+    Removed,
+    Revision,
+)
 from teleport.store.conditions import check_ops, expired, judge
+
+T = TypeVar("T")
 
 _PAGE = 1000
 
@@ -80,7 +95,7 @@ class MemoryBackend:
         check_ops(ops)
         now = self._clock.now()
         for op in ops:
-            if not isinstance(op, Append):
+            if not isinstance(op, Append | Prune):
                 found = self._visible(op.key, now)
                 judge(op.key, op.when, None if found is None else found.revision)
         revision = self._revision = self._revision + 1
@@ -95,9 +110,11 @@ class MemoryBackend:
             return self._remove(op.key, revision)
         if isinstance(op, Append):
             records = self._logs.setdefault(op.log, [])
-            previous, sequence = (records[-1].digest if records else chain.START), len(records) + 1
+            previous, sequence = (records[-1].digest, records[-1].sequence + 1) if records else (chain.START, 1)
             data = bytes(op.data)
             records.append(Record(op.log, sequence, data, chain.link(previous, sequence, data)))
+        if isinstance(op, Prune) and (records := self._logs.get(op.log, [])):
+            del records[: _place(records[:-1], op.through)]
         return []
 
     def _put(self, item: Item) -> Changed:
@@ -136,13 +153,19 @@ class MemoryBackend:
     async def read_log(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Record]:
         """Return at most `limit` records of `log` with sequence numbers above `after`."""
         self._check_open()
-        after = max(after, 0)
-        return self._logs.get(log, [])[after : after + max(limit, 0)]
+        records = self._logs.get(log, [])
+        start = _place(records, after)
+        return records[start : start + max(limit, 0)]
 
     async def logs(self) -> Sequence[Record]:
         """Return the last record of every log, in order of name."""
         self._check_open()
         return [self._logs[name][-1] for name in sorted(self._logs)]
+
+    async def inspect(self, work: Callable[[LogReader], T]) -> T:
+        """Run `work` over the state of this moment."""
+        self._check_open()
+        return work(_Reader(self._logs, self._items))
 
     async def close(self) -> None:
         """End watches and refuse whatever comes after."""
@@ -156,3 +179,26 @@ class MemoryBackend:
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("STORE-CLOSED")
+
+
+class _Reader:
+    """The logs and items of a MemoryBackend. Nothing else runs while somebody looks through it."""
+
+    def __init__(self, logs: dict[str, list[Record]], items: dict[str, Item]) -> None:
+        self._logs, self._items = logs, items
+
+    def heads(self) -> Sequence[tuple[str, int, bytes]]:
+        return [(name, log[-1].sequence, log[-1].digest) for name, log in sorted(self._logs.items())]
+
+    def pages(self, log: str, after: int = 0) -> Iterator[Sequence[tuple[int, bytes, bytes]]]:
+        records = self._logs.get(log, [])
+        for start in range(_place(records, after), len(records), _PAGE):
+            yield [(found.sequence, found.data, found.digest) for found in records[start : start + _PAGE]]
+
+    def items(self, prefix: str) -> Sequence[tuple[str, bytes]]:
+        return [(key, item.value) for key, item in sorted(self._items.items()) if key.startswith(prefix)]
+
+
+def _place(records: Sequence[Record], after: int) -> int:
+    """Return the index of the first record with a number above `after`."""
+    return bisect.bisect_right(records, after, key=lambda record: record.sequence)

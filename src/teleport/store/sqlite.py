@@ -11,19 +11,22 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.errors import NotFound, TeleportError, Unavailable
 from teleport.store import expiry, feed, sqlite_schema
 from teleport.store.audit.probe import Found, Probe
-from teleport.store.backend import Append, Item, Op, Record, Revision
+from teleport.store.backend import Append, Item, LogReader, Op, Record, Revision
 from teleport.store.conditions import check_ops, end_of
 from teleport.store.sqlite_audit import AuditIndex
+from teleport.store.sqlite_reader import inspect
 from teleport.store.sqlite_writer import SWEEP, Request, Result, Sweep, Writer
+
+T = TypeVar("T")
 
 PENDING = 4096
 """Commits that may wait for the writer; those that come on top wait for their turn in the loop."""
@@ -179,6 +182,11 @@ class SqliteBackend:
         """See `store.audit.probe.Finder.find`."""
         self._check_open()
         return await self.index.find(log, probe, position, backward=backward)
+
+    async def inspect(self, work: Callable[[LogReader], T]) -> T:
+        """Run `work` in a thread over the state of this moment. The WAL cannot shrink meanwhile."""
+        self._check_open()
+        return await asyncio.to_thread(inspect, self._directory, work)
 
     async def close(self) -> None:
         """Finish what was accepted, end watches, fold the WAL into the file and give up the lock."""

@@ -17,6 +17,7 @@ from teleport.base.errors import NotFound, NotSupported, Unavailable
 from teleport.store import sqlite_schema
 from teleport.store.backend import Record
 from teleport.store.conditions import end_of
+from teleport.store.sqlite_reader import SqliteReader
 
 _ITEMS = "SELECT key, CAST(value AS BLOB) FROM items WHERE key >= ? AND key < ? ORDER BY key"
 _READ_LOG = """SELECT CAST(r.sequence AS INTEGER), CAST(r.data AS BLOB), CAST(r.digest AS BLOB) FROM log_records r
@@ -85,6 +86,10 @@ class SqliteCopy:
     def heads(self) -> list[tuple[str, int, bytes]]:
         """Return name, last number and last digest of every log."""
         return [(name, sequence, digest) for name, sequence, _, digest in self._read(_LOGS, ())]
+
+    def reader(self) -> SqliteReader:
+        """Return what reads whole logs. It raises sqlite3 errors, which `check` has ruled out."""
+        return SqliteReader(self._connection)
 
     async def read_log(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Record]:
         """See Backend.read_log."""

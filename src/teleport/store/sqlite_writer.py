@@ -26,7 +26,19 @@ from pathlib import Path
 from teleport.base import chain
 from teleport.base.errors import BadParameter, Internal, TeleportError
 from teleport.store import expiry, sqlite_schema
-from teleport.store.backend import Append, Changed, Check, Condition, Delete, Item, Op, Put, Removed, Revision
+from teleport.store.backend import (
+    Append,
+    Changed,
+    Check,
+    Condition,
+    Delete,
+    Item,
+    Op,
+    Prune,
+    Put,
+    Removed,
+    Revision,
+)
 from teleport.store.conditions import judge
 
 GROUP = 1024
@@ -39,6 +51,8 @@ _PUT = """INSERT INTO items (key, value, revision, expires) VALUES (?, ?, ?, ?)
 _FIND = "SELECT revision FROM items WHERE key = ? AND (expires IS NULL OR expires > ?)"
 _EXPIRED = "SELECT key FROM items WHERE expires <= ? ORDER BY expires LIMIT ?"
 _HEAD = "SELECT id, CAST(sequence AS INTEGER), CAST(digest AS BLOB) FROM log_heads WHERE name = ?"
+_PRUNE = """DELETE FROM log_records WHERE log = (SELECT id FROM log_heads WHERE name = ?) AND sequence <= ?
+  AND sequence < (SELECT sequence FROM log_heads WHERE name = ?)"""
 _LAST_RECORD = """SELECT CAST(sequence AS INTEGER), CAST(digest AS BLOB) FROM log_records
   WHERE log = ? ORDER BY sequence DESC LIMIT 1"""
 
@@ -210,6 +224,8 @@ class Writer:
                 result.events.append(Removed(op.key, result.revision))
         elif isinstance(op, Append):
             self._append(op, heads)
+        elif isinstance(op, Prune):
+            self._connection.execute(_PRUNE, (op.log, op.through, op.log))
         elif isinstance(op, Sweep):
             gone = self._connection.execute(_EXPIRED, (now, SWEEP)).fetchall()
             self._connection.executemany("DELETE FROM items WHERE key = ?", gone)

@@ -29,7 +29,18 @@ from tests.support.until import until
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 USERS = ("alice", "bob", 'ca"rol', "\u0130stanbul", "", "straße")
 TYPES = ("user.login", "exec", "session.start", "rare.event")
-WORDS = ("nginx", "NGINX", "\u212a elvin", "tab\there", "nul\0nul", 'quo"te', "back\\slash", "a", "zz top", "\U0001f600x")
+WORDS = (
+    "nginx",
+    "NGINX",
+    "\u212a elvin",
+    "tab\there",
+    "nul\0nul",
+    'quo"te',
+    "back\\slash",
+    "a",
+    "zz top",
+    "\U0001f600x",
+)
 
 
 def record(random: Random, minute: int) -> bytes:

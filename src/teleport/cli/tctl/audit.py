@@ -1,4 +1,4 @@
-"""tctl audit: what happened, and whether the record of it is whole."""
+"""tctl audit ls, search: what happened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import click
 
 from teleport.api.messages import EventQuery
 from teleport.base.clock import SystemClock
-from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration
 from teleport.base.text import table, terminal_width
 from teleport.cli.common import format_option, show
@@ -88,31 +87,3 @@ def _details(event: dict[str, Any]) -> str:
         text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), sort_keys=True)
         parts.append(f"{name}:{text if len(text) <= 60 else text[:57] + '...'}")
     return " ".join(parts)
-
-
-@click.command("audit verify")
-@format_option
-@where_options
-def verify(output_format: str, where: Where) -> None:
-    """Check the hash chain of every audit log; exit status 1 if one is broken."""
-    reports = call(where, lambda client: client.verify_audit())
-    if output_format == "text":
-        for report in reports:
-            state = f"BROKEN: {report.problem}" if report.problem else "whole"
-            click.echo(f"{report.log}: {report.records} records, {state}, head sha256:{report.digest.hex()}")
-    else:
-        show(
-            [
-                {
-                    "log": report.log,
-                    "records": report.records,
-                    "digest": report.digest.hex(),
-                    "problem": report.problem,
-                }
-                for report in reports
-            ],
-            output_format,
-        )
-    broken = [report.log for report in reports if report.problem]
-    if broken:
-        raise BadParameter("CLI-AUDIT-BROKEN", logs=", ".join(broken))

@@ -20,7 +20,7 @@ class Export(NamedTuple):
 
     authority: str
     form: str
-    """ssh-user, ssh-host, pem or der."""
+    """ssh-user, ssh-host, pem, der or key."""
 
 
 EXPORTS = {
@@ -37,6 +37,7 @@ EXPORTS = {
     "db-client-der": Export("db_client", "der"),
     "openssh": Export("openssh", "ssh-user"),
     "saml-idp": Export("saml_idp", "pem"),
+    "audit": Export("audit", "key"),
 }
 """The values of --type."""
 _BOTH = ("host", "user")
@@ -83,7 +84,9 @@ def _chosen(wanted: Export, authorities: Sequence[CertAuthority], fingerprint: s
     for entry in authorities:
         if entry.spec.type != wanted.authority:
             continue
-        if wanted.form.startswith("ssh"):
+        if wanted.form == "key":
+            found += [key.public_key for key in entry.trusted_audit()]
+        elif wanted.form.startswith("ssh"):
             found += [
                 f"{_ssh_line(wanted, entry.name, key.public_key)}\n"
                 for key in entry.trusted_ssh()

@@ -19,12 +19,12 @@ from teleport.model.resource import Column, Resource, Time, kind
 
 CaType = Literal[
     "host", "user", "db", "db_client", "openssh", "jwt", "saml_idp", "oidc_idp", "spiffe", "okta", "awsra",
-    "bound_keypair",
+    "bound_keypair", "audit",
 ]  # fmt: skip
 """Types of authorities, in the order in which tools list them."""
 
 CA_TYPES: tuple[CaType, ...] = get_args(CaType)
-SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "jwt")
+SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "jwt", "audit")
 """Authorities that every cluster has from its first start on."""
 
 _BLOB_LIMIT = 16384
@@ -60,12 +60,23 @@ class JwtKey(Struct, frozen=True, kw_only=True):
     algorithm: str = ""
 
 
+class AuditKey(Struct, frozen=True, kw_only=True):
+    """An authority's key for checkpoints of the audit log. One that signed is never dropped: what it signed stays."""
+
+    public_key: str
+    """SubjectPublicKeyInfo, PEM."""
+    key_id: str = ""
+    """Name of the private key at the signer; empty for a key that signs no more."""
+    algorithm: str = ""
+
+
 class KeySet(Struct, frozen=True, kw_only=True):
     """Keys by protocol."""
 
     ssh: tuple[SshKey, ...] = ()
     tls: tuple[TlsKey, ...] = ()
     jwt: tuple[JwtKey, ...] = ()
+    audit: tuple[AuditKey, ...] = ()
 
 
 class Schedule(Struct, frozen=True, kw_only=True):
@@ -142,6 +153,10 @@ class CertAuthority(Resource[CertAuthoritySpec], frozen=True, kw_only=True, tag=
         """Every key whose X.509 certificates are valid."""
         return (*self.spec.active_keys.tls, *self.spec.additional_trusted_keys.tls)
 
+    def trusted_audit(self) -> tuple[AuditKey, ...]:
+        """Every key whose checkpoints of the audit log are valid."""
+        return (*self.spec.active_keys.audit, *self.spec.additional_trusted_keys.audit)
+
 
 def fingerprint(public_key: str) -> str:
     """Return `SHA256:...` of a line of authorized_keys, as `ssh-keygen -l` shows it."""
@@ -150,7 +165,7 @@ def fingerprint(public_key: str) -> str:
 
 
 def _check_keys(keys: KeySet) -> None:
-    every_key: tuple[SshKey | TlsKey | JwtKey, ...] = (*keys.ssh, *keys.tls, *keys.jwt)
+    every_key: tuple[SshKey | TlsKey | JwtKey | AuditKey, ...] = (*keys.ssh, *keys.tls, *keys.jwt, *keys.audit)
     for key in every_key:
         if key.key_id:
             check_name("key id", key.key_id)
@@ -160,10 +175,12 @@ def _check_keys(keys: KeySet) -> None:
     for tls in keys.tls:
         if not _is_one(tls.cert, "CERTIFICATE"):
             raise BadParameter("KIND-CA-KEY", problem="`cert` is not one certificate in PEM")
-
-    for jwt in keys.jwt:
-        if not _is_one(jwt.public_key, "PUBLIC KEY"):
-            raise BadParameter("KIND-CA-KEY", problem="`public_key` of a token key is not one public key in PEM")
+    tokens: tuple[JwtKey | AuditKey, ...] = (*keys.jwt, *keys.audit)
+    for plain in tokens:
+        if not _is_one(plain.public_key, "PUBLIC KEY"):
+            raise BadParameter(
+                "KIND-CA-KEY", problem="`public_key` of a token or audit key is not one public key in PEM"
+            )
 
 
 def _is_one(pem: str, label: str) -> bool:

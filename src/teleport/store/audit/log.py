@@ -4,13 +4,13 @@ Every writer (an auth server) has its own log, `audit/<writer>`, with its own ha
 logs of all writers. An event about a change is committed with the change: take `op(event)` into the
 commit. `record(event)` is for what changes nothing.
 
-Not here: which events exist (`model.events`), who may read them (`auth`), checkpoints kept elsewhere.
+Not here: which events exist (`model.events`), who may read them (`auth`), checkpoints (`store.audit.checkpoint`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from teleport.base.clock import Clock
@@ -18,7 +18,7 @@ from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import BadParameter
 from teleport.model.events.base import Event, Unknown, decode, encode
 from teleport.store.audit import search, verify
-from teleport.store.audit.search import Query
+from teleport.store.audit.search import Hit, Query
 from teleport.store.backend import Append, Backend, Record
 
 PREFIX = "audit/"
@@ -54,9 +54,12 @@ class AuditLog:
         self._clock = clock
         self._entropy = entropy
         self._cluster = cluster
+        self.appended: Callable[[], None] = _nobody
+        """Told of every event that is to be appended."""
 
     def op(self, event: Event) -> Append:
         """Return the operation that appends `event`, with time, uid and cluster filled in where they are empty."""
+        self.appended()
         complete = event.stamped(
             time=event.time or self._clock.now(),
             uid=event.uid or new_uuid(self._entropy),
@@ -73,23 +76,22 @@ class AuditLog:
         hits, continuation = await self.find(query)
         return Page(tuple(_entry(hit.record) for hit in hits), continuation)
 
-    async def find(self, query: Query) -> tuple[list[search.Hit], str]:
+    async def find(self, query: Query) -> tuple[list[Hit], str]:
         """Return the records that `query` asks for, not read any further, and the continuation."""
         heads = {head.log: head.sequence for head in await self.heads()}
         return await search.search(self._backend, heads, query)
 
     async def verify(self) -> verify.Report:
-        """Check the chain of every writer, up to its present head.
-
-        Finds records that were edited, removed, reordered or inserted. Whoever can write the file can also
-        cut off the newest records together with the head, or compute the chain anew from some record on:
-        that is found by comparing the reported digests with checkpoints kept outside of this store.
-        """
-        return verify.Report(tuple([await verify.verify_log(self._backend, head) for head in await self.heads()]))
+        """Check the logs of all writers, and the checkpoints that were made of them."""
+        return await self._backend.inspect(verify.check)
 
     async def heads(self) -> Sequence[Record]:
         """Return the last record of every writer's log: what an external checkpoint has to keep."""
         return [record for record in await self._backend.logs() if record.log.startswith(PREFIX)]
+
+
+def _nobody() -> None:
+    pass
 
 
 def _entry(record: Record) -> Entry:

@@ -1,25 +1,110 @@
-"""Checking the hash chain of a log, record by record, against the digests that were stored with it.
+"""Checking the logs of a store: hash chains, signed checkpoints, and copies of checkpoints that were kept elsewhere.
 
-What it finds: a record that was edited, removed, inserted or moved. What it cannot find by itself: that
-the newest records were cut off together with the stored head, or that everything from one record on was
-computed anew. Both show when the heads are compared with copies kept elsewhere (checkpoints).
+What is looked for, and how, is `base.audit_verify`, which an auditor runs over an export; here is where it finds
+things in a store, and why each problem matters.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from teleport.base import chain
-from teleport.store.backend import Record
+import msgspec
 
+from teleport.base import audit_verify
+from teleport.base.audit_verify import CHECKPOINTS as CHECKPOINTS
+from teleport.base.audit_verify import Report as Report
+from teleport.base.errors import TeleportError
+from teleport.base.struct import decode
+from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.pki.authority import audit_keys
+from teleport.store.backend import LogReader, Record
+
+PRUNED = "/audit_proof/pruned"
+"""Key of the item that says up to where each log was pruned."""
+_KEYS = "/authorities/audit/"
 _CHUNK = 1000
+
+REASONS = {
+    "changed": ("content and digest do not fit: it was edited, replaced or moved",
+                "compare the record with a backup; find out who could write the database since its time"),
+    "missing": ("numbers have no gaps: what stood there was removed", "look for the records in a backup"),
+    "misplaced": ("its number was used before: it was inserted, doubled or moved",
+                  "compare the records around it with a backup"),
+    "head": ("the stored end of the log is not its last record: one of the two was written by hand",
+             "compare the last records with a backup"),
+    "truncated": ("a signed checkpoint saw these records: they were cut off later", "look for them in a backup"),
+    "rewritten": ("the chain is not the one that a signed checkpoint saw: it was computed anew from some record on",
+                  "treat the whole range as unproven and compare it with a backup"),
+    "prune": ("a signed checkpoint and an event audit.prune must say that what is gone was pruned",
+              "look for the records in a backup"),
+    "checkpoint": ("this is not what the audit key signed, or its place in the chain is another",
+                   "compare it with the line of the server's log at that time"),
+    "backward": ("an earlier checkpoint saw more of this log: records were cut off in between",
+                 "look for them in a backup"),
+    "outside": ("a copy that was kept elsewhere says otherwise: the store is forged, or was restored from a backup",
+                "unless a backup was restored on purpose, trust nothing after the last checkpoint that agrees"),
+    "copy": ("the copy is damaged, or was not signed by this cluster", "use another copy, of this cluster"),
+}  # fmt: skip
+"""By problem: why it matters, and what to do."""
+
+
+class StoreSource:
+    """What `base.audit_verify` asks of its source, out of a store."""
+
+    def __init__(self, reader: LogReader) -> None:
+        self._reader = reader
+        self._pruned = pruned_of(reader)
+
+    def heads(self) -> Sequence[tuple[str, int, bytes]]:
+        return self._reader.heads()
+
+    def pages(self, log: str) -> Iterator[Sequence[tuple[int, bytes, bytes]]]:
+        return self._reader.pages(log, self._pruned.get(log, (0, b""))[0])
+
+    def pruned(self) -> dict[str, tuple[int, bytes]]:
+        return self._pruned
+
+    def public_keys(self) -> list[bytes]:
+        return keys_of(self._reader)
+
+
+def pruned_of(reader: LogReader) -> dict[str, tuple[int, bytes]]:
+    """Return number and digest of the last record that was pruned, by log; of what cannot be read, nothing."""
+    for key, value in reader.items(PRUNED):
+        if key == PRUNED:
+            try:
+                told = msgspec.json.decode(value, type=dict[str, tuple[int, str]])
+                return {log: (sequence, bytes.fromhex(digest)) for log, (sequence, digest) in told.items()}
+            except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+                break
+    return {}
+
+
+def keys_of(reader: LogReader) -> list[bytes]:
+    """Return the public audit keys of a store, 32 bytes each; of what cannot be read, nothing."""
+    found: list[bytes] = []
+    for _, value in reader.items(_KEYS):
+        try:
+            found += audit_keys(decode(value, CertAuthority))
+        except (msgspec.MsgspecError, TeleportError, UnicodeDecodeError):
+            continue
+    return found
+
+
+def check(reader: LogReader, copies: Sequence[dict[str, Any]] = (), over: Callable[[], bool] = bool) -> Report:
+    """Check every log; `copies` of checkpoints are as `base.audit_verify.copies` reads them. Blocks; ends early,
+    with a report of no worth, when `over()`."""
+    report = audit_verify.verify(StoreSource(reader), copies, over)
+    for found in report.findings:
+        found["why"], found["fix"] = REASONS[found["problem"]]
+    return report
 
 
 class Logs(Protocol):
-    """What a check needs of a store: every `Backend` has it, and so has a copy of one."""
+    """What a check of one log needs of a store: every `Backend` has it, and so has a copy of one."""
 
     async def read_log(self, log: str, *, after: int = 0, limit: int = 1000) -> Sequence[Record]:
         """See Backend.read_log."""
@@ -49,59 +134,25 @@ class LogReport:
         return self.broken_at == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What was found in all logs, in order of name."""
-
-    logs: tuple[LogReport, ...]
-
-    @property
-    def intact(self) -> bool:
-        """Whether every chain holds."""
-        return all(log.intact for log in self.logs)
-
-    @property
-    def records(self) -> int:
-        """Sound records in all logs together."""
-        return sum(log.records for log in self.logs)
-
-
 async def verify_log(backend: Logs, head: Record) -> LogReport:
-    """Check a log up to `head`, its last record as `Backend.logs` gave it. Later records are not looked at."""
-    digest, sound = chain.START, 0
-    while sound < head.sequence:
-        records = await backend.read_log(head.log, after=sound, limit=min(_CHUNK, head.sequence - sound))
+    """Check the chain of one log up to `head`, its last record as `Backend.logs` gave it, while others write."""
+    report = Report()
+    walk = audit_verify.Walk(report, head.log, (0, audit_verify.START), ())
+    read, last = 0, b""
+    while not report.findings and read < head.sequence:
+        records = await backend.read_log(head.log, after=read, limit=min(_CHUNK, head.sequence - read))
+        walk.feed([(record.sequence, record.data, record.digest) for record in records])
         if not records:
-            reason = "the record is missing, and so is every later one"
-            return LogReport(head.log, sound, digest, sound + 1, reason)
-        digest, checked, reason = _check(digest, sound, records)
-        sound += checked
-        if reason:
-            return LogReport(head.log, sound, digest, sound + 1, reason)
-        await asyncio.sleep(0)
-    if digest != head.digest:
-        return LogReport(head.log, sound, digest, sound, "the stored head has another digest than the last record")
-    if await _lies_beyond(backend, head):
-        return LogReport(head.log, sound, digest, sound + 1, "a record was added behind the stored head")
-    return LogReport(head.log, sound, digest)
-
-
-def _check(digest: bytes, sound: int, records: Sequence[Record]) -> tuple[bytes, int, str]:
-    """Return the digest of the last sound record, how many are sound, and what is wrong with the next one."""
-    for checked, record in enumerate(records):
-        expected = sound + checked + 1
-        if record.sequence != expected:
-            return digest, checked, f"the record is missing; the next one has the number {record.sequence}"
-        following = chain.link(digest, expected, record.data)
-        if following != record.digest:
-            return digest, checked, "the content does not match the digest: this record was changed or replaced"
-        digest = following
-    return digest, len(records), ""
-
-
-async def _lies_beyond(backend: Logs, head: Record) -> bool:
-    beyond = await backend.read_log(head.log, after=head.sequence, limit=1)
-    if not beyond:
-        return False
-    heads = {record.log: record.sequence for record in await backend.logs()}  # it may have been appended just now
-    return heads.get(head.log, 0) < beyond[0].sequence
+            break
+        read, last = records[-1].sequence, records[-1].digest
+    if not report.findings:
+        walk.end((head.sequence, head.digest), whole=True)
+    if not report.findings and (beyond := await backend.read_log(head.log, after=head.sequence, limit=1)):
+        heads = {record.log: record.sequence for record in await backend.logs()}  # it may have been appended just now
+        if heads.get(head.log, 0) < beyond[0].sequence:
+            report.add(head.log, head.sequence + 1, "head", "a record stands behind the stored head")
+    await asyncio.sleep(0)
+    if report.findings:
+        found = report.findings[0]
+        return LogReport(head.log, found["sequence"] - 1, last, found["sequence"], found["what"])
+    return LogReport(head.log, head.sequence, head.digest)

@@ -47,6 +47,16 @@ PAGES = {
         why="it is there while the Auth Service runs, and only for its user and root",
         fix="start the Auth Service, or run the command as its user; elsewhere sign in with `tsh login`",
     ),
+    "CLI-AUDIT-COPIES": Page(
+        what="{file} has no checkpoint that can be read: {problem}",
+        why="a copy is what `tctl audit head --format=json` prints, or an `Audit checkpoint` line of the server's log",
+        fix="give the file as it was written; - reads standard input",
+    ),
+    "CLI-AUDIT-FOLDER": Page(
+        what="the audit log is not exported to {path}: {problem}",
+        why="files of another export beside these would be taken for a part of it",
+        fix="name a folder that does not exist yet, or an empty one",
+    ),
     "CLI-AUDIT-BROKEN": Page(
         what="the chain of the audit log is broken: {logs}",
         why="a record was changed, removed or put in after it was written, or the disk lost some",

@@ -101,6 +101,16 @@ PAGES = {
         why="the name becomes part of the log's name: letters, digits, dot, dash and underscore, at most 128",
         fix="use the host's id",
     ),
+    "STORE-AUDIT-BUSY": Page(
+        what="no checkpoint of the audit log could be made in {attempts} attempts",
+        why="each time another process made one in between",
+        fix="nothing is lost: the next one is made within a minute",
+    ),
+    "STORE-AUDIT-PRUNED": Page(
+        what="the audit log was pruned while it was exported",
+        why="the files would lack records that the list of logs promises",
+        fix="remove the files and export again",
+    ),
     "STORE-AUDIT-CONTINUE": Page(
         what="this search cannot be continued from {continuation!r}",
         why="the continuation did not come from a search of this cluster",
