@@ -139,8 +139,15 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         optional={"message": _text, "expires": _times, "created_at": _times, "created_by": _text},
     ),
     "session_tracker": st.fixed_dictionaries(
-        {"host_user": names, "server_id": names, "hostname": names, "created": _times, "login": _text,
-         "state": st.sampled_from(["pending", "running", "terminated"]), "interactive": st.booleans()}
+        {
+            "host_user": names,
+            "server_id": names,
+            "hostname": names,
+            "created": _times,
+            "login": _text,
+            "state": st.sampled_from(["pending", "running", "terminated"]),
+            "interactive": st.booleans(),
+        }
     ),
     "node": st.fixed_dictionaries(
         {},
