@@ -76,8 +76,8 @@ def test_the_host_shows_a_certificate(play: Play, client: Client) -> None:
 
 
 def test_each_channel_is_decided_anew(play: Play, client: Client, world: World) -> None:
-    """A lock, a changed role and the end of the certificate count at once, for new channels on open
-    connections; running commands end by themselves."""
+    """A changed role and the end of the certificate count at once, for new channels on open connections; running
+    commands end by themselves. A lock ends both."""
 
     async def scene(node: SSHService) -> None:
         async with await connect(client, node) as connected:
@@ -93,9 +93,6 @@ def test_each_channel_is_decided_anew(play: Play, client: Client, world: World) 
                 return caught.value.reason.split(":")[0]
 
             assert (await connected.run("echo yes")).stdout == "yes\n"
-            world.held = (policy.lock("lock-1", "out", login=LOGIN),)
-            assert await refusal() == "POL-LOCKED"
-            world.held = ()
             roles, world.roles = world.roles, []
             assert await refusal() == "POL-ROLE-MISSING"
             world.roles = roles
@@ -104,6 +101,12 @@ def test_each_channel_is_decided_anew(play: Play, client: Client, world: World) 
             running.stdin.write("still here")
             running.stdin.write_eof()
             assert (await running.wait()).stdout == "still here"
+        world.clock.advance(dt.timedelta(hours=-2))  # type: ignore[attr-defined]
+        async with await connect(client, node) as connected:
+            world.locked = (policy.lock("lock-1", "out", login=LOGIN),)  # and the service does not look by itself
+            with pytest.raises(asyncssh.ChannelOpenError) as caught:
+                await connected.run("true")
+            assert caught.value.reason.startswith("POL-LOCKED")
 
     play(scene)
 

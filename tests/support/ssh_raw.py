@@ -45,6 +45,7 @@ from teleport.net.ssh_settings import HostKey, options
 from teleport.net.stream import Peer, Stream
 from teleport.pki import keys
 from teleport.pki.ssh import SSHCertificate
+from teleport.wire.terminal import Size, Terminal
 
 PK_OK = 60
 _WANTED = (
@@ -202,7 +203,11 @@ class NoSession(Session):
     """A session that says yes to a command and does nothing."""
 
     def __init__(self) -> None:
-        self.commands: list[bytes] = []
+        self.commands: list[bytes | None] = []
+        self.wants_terminal = False
+        self.terminal: Terminal | None = None
+        self.sizes: list[Size] = []
+        self.variables: dict[str, str] | None = None
         self.refused: list[tuple[str, str]] = []
         self.signals: list[str] = []
         self.holds: list[str] = []
@@ -212,7 +217,20 @@ class NoSession(Session):
         self.channel = chan
         super().connection_made(chan)
 
-    async def run(self, command: bytes) -> bool:
+    def terminal_wanted(self, terminal: Terminal) -> bool:
+        self.terminal = terminal if self.wants_terminal else None
+        return self.wants_terminal
+
+    def resized(self, size: Size) -> None:
+        self.sizes.append(size)
+
+    def variable_wanted(self, name: str, value: str) -> bool:
+        if self.variables is None:
+            return False
+        self.variables[name] = value
+        return True
+
+    async def run(self, command: bytes | None) -> bool:
         self.commands.append(command)
         return True
 

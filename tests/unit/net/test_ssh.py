@@ -36,10 +36,13 @@ from teleport.net.ssh_settings import HostKey, options
 from teleport.net.stream import Stream
 from teleport.pki import keys
 from teleport.pki.ssh import SSHCertificate
+from teleport.wire.terminal import Size, Terminal
 from tests.support.authorities import NOW, Cluster, cluster
 from tests.support.ssh_raw import PK_OK, NoSession, RawClient, Recorder, connect, serve, text_of
 
 Scene = Callable[[RawClient, Recorder], Awaitable[None]]
+TERMINAL = String(b"xterm") + UInt32(80) + UInt32(24) + UInt32(0) + UInt32(0) + String(b"\0")
+"""Body of a request for a terminal."""
 
 
 @dataclasses.dataclass
@@ -513,7 +516,7 @@ def test_requests_that_are_refused(
     door.play(scene)
 
 
-@pytest.mark.parametrize("name", [b"window-change", b"keepalive@openssh.com", b"eow@openssh.com"])
+@pytest.mark.parametrize("name", [b"keepalive@openssh.com", b"eow@openssh.com"])
 def test_requests_that_ask_for_nothing(door: Door, name: bytes) -> None:
     enter = let_in(door)
 
@@ -527,7 +530,7 @@ def test_requests_that_ask_for_nothing(door: Door, name: bytes) -> None:
     door.play(scene)
 
 
-@pytest.mark.parametrize(("name", "part"), [(b"shell", b""), (b"pty-req", b""), (b"subsystem", String(b"sftp"))])
+@pytest.mark.parametrize(("name", "part"), [(b"pty-req", TERMINAL), (b"subsystem", String(b"sftp"))])
 def test_a_channel_whose_purpose_is_refused_is_closed(door: Door, name: bytes, part: bytes) -> None:
     enter = let_in(door)
 
@@ -544,18 +547,68 @@ def test_a_channel_whose_purpose_is_refused_is_closed(door: Door, name: bytes, p
     door.play(scene)
 
 
-@pytest.mark.parametrize(
-    ("count", "size"), [(ENVIRONMENT_ENTRIES + 1, 1), (2, ENVIRONMENT_BYTES // 2 + 1), (QUEUED_REQUESTS + 20, 1)]
-)
-def test_environment_is_bounded(door: Door, count: int, size: int) -> None:
+@pytest.mark.parametrize(("count", "size"), [(ENVIRONMENT_ENTRIES, 1), (1, ENVIRONMENT_BYTES - 2)])
+def test_environment_of_a_connection_is_bounded(door: Door, count: int, size: int) -> None:
+    """What goes beyond it is refused, and nothing else."""
     enter = let_in(door)
 
     async def scene(client: RawClient, recorder: Recorder) -> None:
         await enter(client)
         await open_one(client)
+        session(recorder).variables = {}
         for number in range(count):
-            client.channel_request(0, b"env", String(f"N{number}"), String(b"v" * size), reply=False)
+            client.channel_request(0, b"env", String(f"N{number % 9}"), String(b"v" * size), reply=number == count - 1)
+        assert (await client.reply())[0] == MSG_CHANNEL_SUCCESS
+        client.channel_request(0, b"env", String(b"MORE"), String(b"v"))
+        assert (await client.reply())[0] == MSG_CHANNEL_FAILURE
+        assert session(recorder).refused == [("env", "MORE")]
+        client.channel_request(0, b"exec", String(b"true"))
+        assert (await client.reply())[0] == MSG_CHANNEL_SUCCESS
+        client.channel_request(0, b"env", String(b"LATE"), String(b"v"))
+        assert (await client.reply())[0] == MSG_CHANNEL_FAILURE
+
+    door.play(scene)
+
+
+def test_requests_that_wait_are_bounded(door: Door) -> None:
+    enter = let_in(door)
+
+    async def scene(client: RawClient, recorder: Recorder) -> None:
+        await enter(client)
+        await open_one(client)
+        for number in range(QUEUED_REQUESTS + 20):
+            client.channel_request(0, b"env", String(f"N{number}"), String(b"v"), reply=False)
         assert (await client.reply())[0] == MSG_DISCONNECT
+
+    door.play(scene)
+
+
+def test_a_terminal_its_sizes_and_a_shell(door: Door) -> None:
+    enter = let_in(door)
+
+    async def scene(client: RawClient, recorder: Recorder) -> None:
+        await enter(client)
+        await open_one(client)
+        found = session(recorder)
+        found.wants_terminal = True
+        size = UInt32(132) + UInt32(43) + UInt32(0) + UInt32(0)
+        for name, part, answer in (
+            (b"window-change", size, MSG_CHANNEL_FAILURE),  # there is no terminal yet
+            (b"pty-req", TERMINAL[:-1], MSG_CHANNEL_FAILURE),
+            (b"pty-req", TERMINAL, MSG_CHANNEL_SUCCESS),
+            (b"pty-req", TERMINAL, MSG_CHANNEL_FAILURE),
+            (b"window-change", size, MSG_CHANNEL_SUCCESS),
+            (b"window-change", size + b"x", MSG_CHANNEL_FAILURE),
+            (b"shell", b"", MSG_CHANNEL_SUCCESS),
+            (b"shell", b"", MSG_CHANNEL_FAILURE),
+            (b"pty-req", TERMINAL, MSG_CHANNEL_FAILURE),
+            (b"window-change", size, MSG_CHANNEL_SUCCESS),
+        ):
+            client.channel_request(0, name, part)
+            assert (await client.reply())[0] == answer, (name, part)
+        assert (found.terminal, found.commands) == (Terminal("xterm", Size(80, 24), {}), [None])
+        assert found.sizes == [Size(132, 43)] * 2
+        assert found.refused == []
 
     door.play(scene)
 

@@ -107,6 +107,7 @@ class ProcessSession(Session):
         self._failure: TeleportError | None = None
         self._exit: Exited | None = None
         self._cut = False
+        self._hung_up = False
         self._ready = False
         self._begun = False
         self._holds: set[str] = set()
@@ -302,7 +303,8 @@ class ProcessSession(Session):
         await self._host.ended(self._launch, outcome)
         await self._drained.wait()  # and no status before: a client may close at the end of output, and miss it
         self._close_pipes()
-        await self._safely(process.release())
+        if not self._hung_up:  # otherwise what it left running is to end with it
+            await self._safely(process.release())
         await self._conclude(facts_of(outcome))
 
     async def _conclude(self, outcome: dict[str, str | int | bool]) -> None:
@@ -331,6 +333,7 @@ class ProcessSession(Session):
         """The client is gone, or may not go on: so is the reason for the command to run."""
         self._close_pipes()
         if self._process is not None:
+            self._hung_up = True
             self._host.background(self._safely(self._process.hang_up()))
 
     def _close_pipes(self) -> None:

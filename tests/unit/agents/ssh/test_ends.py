@@ -3,7 +3,9 @@
 import asyncio
 import datetime as dt
 
+from teleport.access.roleset import Options
 from teleport.agents.ssh.ends import LOOK, Ends, Watch
+from teleport.base.struct import Duration
 from tests.support import virtual_loop
 
 START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -66,9 +68,33 @@ def test_only_use_puts_the_end_off():
             watch.used()
         await asyncio.sleep(1000)
 
-    assert run(Ends(idle=60), story) == [("client exceeded idle timeout of 1m0s",) * 2 + (310.0,)]
+    said = "client exceeded idle timeout of 1m0s"
+    assert run(Ends(idle=60), story) == [(said, f"{said}; connect again to go on", 310.0)]
     ((reason, text, _),) = run(Ends(idle=60, idle_message="Good night"), story)
     assert (reason, text) == ("client exceeded idle timeout of 1m0s", "Good night")
+
+
+def test_roles_shorten_and_add():
+    ends = Ends(idle=60, idle_message="Good night")
+    assert ends.with_roles(Options()) == ends
+    assert ends.with_roles(Options(client_idle_timeout=Duration(30))).idle == 30
+    assert ends.with_roles(Options(client_idle_timeout=Duration(90))).idle == 60
+    assert Ends().with_roles(Options(client_idle_timeout=Duration(90))) == Ends(idle=90)
+    assert Ends().with_roles(Options(disconnect_expired_cert=True)).with_certificate
+    assert Ends(with_certificate=True).with_roles(Options()).with_certificate
+
+
+def test_other_ends_hold_from_then_on_and_use_still_counts():
+    async def story(watch, clock):
+        await watch.change(Ends(idle=100))
+        await watch.begin(START + dt.timedelta(hours=1))
+        await asyncio.sleep(50)
+        await watch.change(Ends(idle=60))
+        await watch.change(Ends(idle=60))
+        await asyncio.sleep(1000)
+
+    ((_, _, at),) = run(Ends(), story)
+    assert at == 60
 
 
 def test_whichever_comes_first_and_once():
