@@ -287,5 +287,3 @@ def _read(record: bytes) -> _Entry | None:
         return msgspec.json.decode(record, type=_Entry)
     except msgspec.MsgspecError:
         return None  # sound by its checksum and yet not ours: of another build
-
-

@@ -18,7 +18,7 @@ from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import BadParameter
 from teleport.model.events.base import Event, Unknown, decode, encode
 from teleport.store.audit import search, verify
-from teleport.store.audit.search import Query
+from teleport.store.audit.search import Hit, Query
 from teleport.store.backend import Append, Backend, Record
 
 PREFIX = "audit/"
@@ -73,7 +73,7 @@ class AuditLog:
         hits, continuation = await self.find(query)
         return Page(tuple(_entry(hit.record) for hit in hits), continuation)
 
-    async def find(self, query: Query) -> tuple[list[search.Hit], str]:
+    async def find(self, query: Query) -> tuple[list[Hit], str]:
         """Return the records that `query` asks for, not read any further, and the continuation."""
         heads = {head.log: head.sequence for head in await self.heads()}
         return await search.search(self._backend, heads, query)

@@ -186,7 +186,11 @@ async def search(backend: Backend, heads: Mapping[str, int], query: Query) -> tu
         await cursor.advance()
     hits: list[Hit] = []
     # A log that was left unfinished may have the next hit, so the others wait for the next page as well.
-    while len(hits) < query.limit and not sieve.exhausted and (waiting := [c for c in cursors.values() if c.hit is not None]):
+    while (
+        len(hits) < query.limit
+        and not sieve.exhausted
+        and (waiting := [c for c in cursors.values() if c.hit is not None])
+    ):
         chosen = (max if query.newest_first else min)(waiting, key=_time_of)
         if chosen.hit is not None:
             hits.append(chosen.hit)
