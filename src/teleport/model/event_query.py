@@ -219,7 +219,7 @@ def bounds(query: EventQuery, now: dt.datetime) -> Bounds:
     until = [high for part in parts if (high := _span(part, now)[1]) is not None]
     types = [found for part in parts if (found := _texts(part, "event"))]
     users = [next(iter(found)) for part in parts if len(found := _texts(part, "user")) == 1]
-    texts = [found for part in parts if (found := _fragment(part))]
+    texts = [fragment for part in parts if (fragment := _fragment(part))]
     return Bounds(
         since=max(since, default=None),
         until=min(until, default=None),

@@ -17,6 +17,7 @@ from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
+from teleport.api.event_outbox import EventOutbox
 from teleport.api.messages import HostRequest
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -30,6 +31,7 @@ from teleport.net.ssh_settings import HostKey, KeepAlive
 from teleport.pki import keys
 from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane
+from teleport.process.event_spool import event_spool
 from teleport.process.node_access import node_access
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
@@ -144,6 +146,13 @@ class Node:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
+        world = self._world
+        async with event_spool(
+            self._client, self._settings.data_dir, "node", clock=world.clock, entropy=world.entropy
+        ) as outbox:  # fmt: skip
+            await self._serve(ready, outbox)
+
+    async def _serve(self, ready: Callable[[], None], outbox: EventOutbox) -> None:
         settings, world = self._settings, self._world
         commands = CommandLabels(
             {
@@ -159,6 +168,7 @@ class Node:
             labels=settings.ssh.labels,
             commands=commands,
             public_addresses=[str(address) for address in settings.ssh.public],
+            emit=outbox.emit,
             clock=world.clock,
             entropy=world.entropy,
         )

@@ -17,6 +17,7 @@ from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey
 from teleport.pki import authority, contexts, keys, x509
 from teleport.process import facts
+from teleport.process.event_spool import event_spool
 from teleport.process.settings import Settings
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
@@ -40,7 +41,17 @@ async def node_access(
     `client` acts as the proxy; `registrar` may have certificates made for this host. Keys stay in memory and live
     as long as the process.
     """
-    cluster = LiveCluster(client, clock=clock, entropy=entropy)
+    async with event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy) as outbox:
+        cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
+        async with _doors(settings, cluster, registrar, host_uuid, network, clock, entropy) as made:
+            yield made
+
+
+@asynccontextmanager
+async def _doors(
+    settings: Settings, cluster: LiveCluster, registrar: AuthClient, host_uuid: str, network: Network, clock: Clock,
+    entropy: Entropy,
+) -> AsyncIterator[tuple[Doors, Vouch]]:  # fmt: skip
     complete = asyncio.Event()
     following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from teleport.access.roleset import RoleSet
@@ -11,7 +11,6 @@ from teleport.api.client import AuthClient
 from teleport.api.cluster_view import ClusterView
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
-from teleport.base.struct import plain
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
@@ -56,8 +55,12 @@ class Cluster(Protocol):
 class LiveCluster:
     """A Cluster over the Auth Service's watch. A lost connection leaves the last known state in use."""
 
-    def __init__(self, client: AuthClient, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, client: AuthClient, *, emit: Callable[[Event], Awaitable[None]], clock: Clock, entropy: Entropy
+    ) -> None:
+        """`emit` takes audit events; it returns when they are durable."""
         self._client = client
+        self._emit = emit
         self._clock = clock
         self._view = ClusterView(client, KINDS, clock=clock, entropy=entropy)
 
@@ -92,4 +95,4 @@ class LiveCluster:
 
     async def emit(self, event: Event) -> None:
         """See Cluster.emit."""
-        await self._client.emit(plain(event))
+        await self._emit(event)

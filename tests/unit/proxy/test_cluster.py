@@ -9,6 +9,7 @@ from teleport.access.action import Connect
 from teleport.access.checker import decide
 from teleport.access.denial import Denial
 from teleport.model.events.access import AuthAttempt
+from teleport.model.events.base import document
 from teleport.proxy.cluster import LiveCluster
 from tests.support import auth_cluster, policy
 from tests.support.auth_cluster import Cluster, document_of, node, role, run
@@ -25,7 +26,10 @@ def test_the_copy_follows_the_cluster():
         uuid = "22222222-2222-4333-8444-555555555555"
         own = made.client(made.host("Node", uuid=uuid))
         await own.upsert(node(uuid, "node-1", env="prod"))
-        live = LiveCluster(made.proxy, clock=made.clock, entropy=made.entropy)
+        client = made.proxy
+        live = LiveCluster(
+            client, emit=lambda event: client.emit(document(event)), clock=made.clock, entropy=made.entropy
+        )
         ready = asyncio.Event()
         following = asyncio.get_running_loop().create_task(live.follow(ready.set))
         await asyncio.wait_for(ready.wait(), 10)

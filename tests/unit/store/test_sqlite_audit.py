@@ -29,6 +29,10 @@ from tests.support.until import until
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 USERS = ("alice", "bob", 'ca"rol', "\u0130stanbul", "", "straße")
 TYPES = ("user.login", "exec", "session.start", "rare.event")
+TEXTS = (
+    "", "", "ngi", "NGINX", 'quo"te', "back\\sl", "a", "zz", "i\u0307st", "k elvin", "nul\0nul", "STRASSE",
+    "\U0001f600x", "no such text", "alice",
+)  # fmt: skip
 WORDS = (
     "nginx",
     "NGINX",
@@ -89,7 +93,7 @@ queries = st.builds(
     until=st.none() | st.integers(-60, 300).map(lambda m: START + dt.timedelta(minutes=m)),
     types=st.frozensets(st.sampled_from((*TYPES, "unheard.of")), max_size=3),
     user=st.sampled_from(("", "", *USERS, "nobody")),
-    text=st.sampled_from(("", "", "ngi", "NGINX", "quo\"te", "back\\sl", "a", "zz", "i\u0307st", "k elvin", "nul\0nul", "STRASSE", "\U0001f600x", "no such text", "alice")),
+    text=st.sampled_from(TEXTS),
     newest_first=st.booleans(),
 )  # fmt: skip
 

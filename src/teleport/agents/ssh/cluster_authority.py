@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -23,7 +23,6 @@ from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
-from teleport.base.struct import plain
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
@@ -57,10 +56,13 @@ class ClusterAuthority:
         labels: Mapping[str, str],
         commands: CommandLabels,
         public_addresses: Sequence[str],
+        emit: Callable[[Event], Awaitable[None]],
         clock: Clock,
         entropy: Entropy,
     ) -> None:
+        """`emit` takes audit events; it returns when they are durable."""
         self._client = client
+        self._emit = emit
         self._clock = clock
         self._entropy = entropy
         self._view = ClusterView(client, KINDS, clock=clock, entropy=entropy)
@@ -115,7 +117,7 @@ class ClusterAuthority:
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; returns when it is durable."""
-        await self._client.emit(plain(event))
+        await self._emit(event)
 
     async def follow(self, ready: Callable[[], None]) -> None:
         """Keep the view live until cancelled."""

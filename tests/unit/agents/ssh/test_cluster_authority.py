@@ -13,6 +13,7 @@ from teleport.agents.ssh.labels import CommandLabels
 from teleport.base import tasks
 from teleport.base.errors import Unavailable
 from teleport.base.struct import Duration
+from teleport.model.events.base import document
 from teleport.model.events.session import Exec
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import CommandLabel, Node
@@ -34,12 +35,15 @@ class Made:
         self.client = self._inner
         self.authority = ClusterAuthority(
             self, host_uuid=HOST_UUID, hostname="node-1", address="10.0.0.5:3022", labels={"env": "dev"},
-            commands=self.commands, public_addresses=["node-1.example.com:3022"], clock=cluster.clock,
+            commands=self.commands, public_addresses=["node-1.example.com:3022"], emit=self._emit, clock=cluster.clock,
             entropy=cluster.entropy,
         )  # fmt: skip
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
+
+    async def _emit(self, event):
+        await self._inner.emit(document(event))
 
     async def upsert(self, resource):
         self.writes.append(asyncio.get_running_loop().time())

@@ -1,0 +1,132 @@
+"""Journal: order, bound, and what a crash, a full disk or a damaged file leaves."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teleport.base.append import SystemFolder
+from teleport.base.errors import TeleportError, Unavailable
+from teleport.store.journal import Journal
+
+
+def opened(path: Path, **bounds: int) -> Journal:
+    return Journal(SystemFolder(str(path / "spool")), **bounds)
+
+
+def taken(journal: Journal) -> list[bytes]:
+    """Everything that waits, oldest first; nothing waits afterwards."""
+    found: list[bytes] = []
+    while (segment := journal.oldest()) is not None:
+        found += segment[1]
+        journal.drop(segment[0])
+    assert journal.empty()
+    return found
+
+
+def test_records_are_taken_in_order_also_after_a_restart(tmp_path: Path) -> None:
+    journal = opened(tmp_path, segment=40)
+    assert journal.empty()
+    assert not (tmp_path / "spool").exists()
+    for number in range(10):
+        journal.append([b"record %d" % number, b""])
+    assert len(os.listdir(tmp_path / "spool")) > 2
+    assert journal.size() == sum(file.stat().st_size for file in (tmp_path / "spool").iterdir())
+    again = opened(tmp_path)
+    assert not again.empty()
+    assert taken(again) == [part for number in range(10) for part in (b"record %d" % number, b"")]
+    assert os.listdir(tmp_path / "spool") == []
+    assert (tmp_path / "spool").stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_added_while_somebody_takes_comes_behind(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append([b"1"])
+    segment = journal.oldest()
+    assert segment is not None
+    journal.append([b"2"])
+    assert journal.oldest() == segment
+    journal.drop(segment[0])
+    journal.append([b"3"])
+    assert taken(journal) == [b"2", b"3"]
+    journal.append([b"4"])
+    journal.close()
+    journal.append([b"5"])
+    assert taken(journal) == [b"4", b"5"]
+
+
+def test_a_full_journal_refuses_and_keeps_what_it_has(tmp_path: Path) -> None:
+    journal = opened(tmp_path, bound=100)
+    journal.append([b"x" * 60])
+    with pytest.raises(Unavailable) as caught:
+        journal.append([b"y" * 60])
+    assert caught.value.code == "STORE-JOURNAL-FULL"
+    journal.append([b"z"])
+    assert taken(journal) == [b"x" * 60, b"z"]
+    journal.append([b"y" * 60])
+    assert taken(journal) == [b"y" * 60]
+
+
+@settings(max_examples=60, deadline=None)
+@given(cut=st.integers(0, 200), flip=st.none() | st.integers(0, 199))
+def test_a_torn_or_damaged_end_costs_only_itself(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int | None
+) -> None:
+    path = tmp_path_factory.mktemp("torn")
+    records = [b"record %d" % number for number in range(8)]
+    journal = opened(path)
+    journal.append(records)
+    journal.close()
+    (file,) = (path / "spool").iterdir()
+    data = bytearray(file.read_bytes()[:cut])
+    if flip is not None and flip < len(data):
+        data[flip] ^= 0x10
+    file.write_bytes(data)
+    again = opened(path)
+    again.append([b"later"])
+    found = taken(again)
+    assert found[-1] == b"later"
+    assert found[:-1] == records[: len(found) - 1]
+    if flip is None or flip >= len(data):
+        assert len(found) - 1 == max((min(cut, 8 + 8 * 16) - 8) // 16, 0)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("place", ["write", "fsync"])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_failed_write_counts_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, place: str, later: bool
+) -> None:
+    journal = opened(tmp_path)
+    if later:
+        journal.append([b"before"])
+    whole = os.write
+
+    def broken(handle: int, *rest: Any) -> int:
+        if place == "write":
+            whole(handle, bytes(rest[0])[:5])
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, place, broken)
+        with pytest.raises(TeleportError) as caught:
+            journal.append([b"lost"])
+    assert caught.value.code == ("DISK-FULL" if number == errno.ENOSPC else "DISK-IO")
+    journal.append([b"after"])
+    assert taken(journal) == ([b"before"] if later else []) + [b"after"]
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "README").write_text("hello")
+    journal = opened(tmp_path)
+    assert journal.empty()
+    journal.append([b"1"])
+    assert taken(journal) == [b"1"]
+    assert os.listdir(tmp_path / "spool") == ["README"]
