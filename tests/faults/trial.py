@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from teleport.base.errors import TeleportError
 from tests.faults import library
-from tests.faults.points import Point
+from tests.faults.points import VARIANTS, Point
 from tests.faults.power import Platter, cut_power
 
 PATIENCE = 60.0
@@ -40,6 +40,7 @@ class Work:
 
     root: Path
     seed: int
+    """Which variant of the work: 0 to VARIANTS - 1."""
     round: int
     """0, then 1 for a second child that works on what the first one left."""
     acknowledge: Acknowledge
@@ -127,7 +128,7 @@ def _strike(
     def child(say: Acknowledge) -> dict[str, Any]:
         noted = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if before else -1
         library.arm(root, fault.kinds, at, action, fault.number, fault.stays, seed, noted)
-        problem = _worked(subject, Work(root, seed, number, say))
+        problem = _worked(subject, Work(root, point.seed % VARIANTS, number, say))
         return {"fired": library.fired(), "problem": problem}
 
     report = _forked(child)
@@ -164,14 +165,15 @@ def _examined(subject: Subject, root: Path, lines: list[str]) -> list[str]:
     return report.end["problems"] if report.end else [f"refused to open: the child ended with {report.status}"]
 
 
-def count(subject: Subject, template: Path, folder: Path, seed: int) -> dict[str, int]:
-    """Return how many calls of each kind the work makes without a fault. Raises SystemExit when it fails."""
+def count(subject: Subject, template: Path, folder: Path, variant: int) -> dict[str, int]:
+    """Return how many calls of each kind a variant of the work makes without a fault. Raises SystemExit when it
+    fails."""
     root = folder / "root"
     shutil.copytree(template, root)
 
     def child(say: Acknowledge) -> dict[str, Any]:
-        library.arm(root, 0, 0, "nothing", 0, False, seed, -1)
-        problem = _worked(subject, Work(root, seed, 0, say))
+        library.arm(root, 0, 0, "nothing", 0, False, variant, -1)
+        problem = _worked(subject, Work(root, variant, 0, say))
         return {"counted": library.counted(), "problem": problem}
 
     report = _forked(child)
