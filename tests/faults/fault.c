@@ -36,7 +36,6 @@ static int action, error_number, sticky, trace = -1, armed;
 static uint64_t chance;
 static volatile int *control;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-
 #define REAL(name) ({ static __typeof__(&name) f; if (!f) f = (__typeof__(&name))dlsym(RTLD_NEXT, #name); f; })
 
 /* Begin: below `folder`, let `what` happen at the `number`-th call of the kinds in `kinds`; 0: only count. */
