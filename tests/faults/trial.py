@@ -28,7 +28,7 @@ from tests.faults.power import Platter, cut_power
 
 PATIENCE = 60.0
 """Seconds after which a child counts as hanging."""
-_AGAIN = 0.25
+_AGAIN = 0.4
 """Share of the trials in which what was left meets a second fault, so that recovery is interrupted, too."""
 
 Acknowledge = Callable[[str], None]
@@ -94,16 +94,10 @@ class _Report:
 
 def attempt(subject: Subject, point: Point, template: Path, folder: Path) -> Outcome:
     """Do one trial in `folder`, which is emptied afterwards."""
-    began, outcome, chance = time.monotonic(), Outcome(point), random.Random(point.seed)
-    root = folder / "root"
-    shutil.copytree(template, root)
-    lines: list[str] = []
+    began = time.monotonic()
+    shutil.copytree(template, folder / "root")
     try:
-        for number in range(2 if chance.random() < _AGAIN else 1):
-            at = point.at if number == 0 else chance.randint(1, max(1, min(point.at, 40)))
-            lines += _strike(subject, point, root, folder, at, number, outcome, chance)
-        outcome.acknowledged = len(lines)
-        outcome.problems += _examined(subject, root, lines)
+        outcome = _Trial(subject, point, folder).outcome()
     finally:
         shutil.rmtree(folder)
         folder.mkdir()
@@ -111,37 +105,55 @@ def attempt(subject: Subject, point: Point, template: Path, folder: Path) -> Out
     return outcome
 
 
-def _strike(
-    subject: Subject,
-    point: Point,
-    root: Path,
-    folder: Path,
-    at: int,
-    number: int,
-    outcome: Outcome,
-    chance: random.Random,
-) -> list[str]:
-    fault, trace = point.fault, folder / f"trace-{number}"
-    before = Platter(root) if fault.power else None
-    action, seed = chance.choice(fault.actions), point.seed + number
+class _Trial:
+    def __init__(self, subject: Subject, point: Point, folder: Path) -> None:
+        self._subject = subject
+        self._point = point
+        self._root, self._trace = folder / "root", folder / "trace"
+        self._chance = random.Random(point.seed)
+        self._outcome = Outcome(point)
+        self._before: Platter | None = None
 
-    def child(say: Acknowledge) -> dict[str, Any]:
-        noted = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if before else -1
-        library.arm(root, fault.kinds, at, action, fault.number, fault.stays, seed, noted)
-        problem = _worked(subject, Work(root, point.seed % VARIANTS, number, say))
-        return {"fired": library.fired(), "problem": problem}
+    def outcome(self) -> Outcome:
+        rounds = 2 if self._chance.random() < _AGAIN else 1
+        lines = self._strike(self._point.at, 0)
+        if rounds == 2:
+            # The second child may find what was never synced: only the process has ended, and the power stays on.
+            if self._chance.random() < 0.5:
+                self._cut()
+            lines += self._strike(self._chance.randint(1, max(1, min(self._point.at, 40))), 1)
+        self._cut()
+        self._outcome.acknowledged = len(lines)
+        self._outcome.problems += _examined(self._subject, self._root, lines)
+        return self._outcome
 
-    report = _forked(child)
-    if report.end:
-        outcome.fired |= bool(report.end["fired"])
-        outcome.problems += [report.end["problem"]] if report.end["problem"] else []
-    elif report.status == -signal.SIGKILL and action.startswith(("kill", "torn")):
-        outcome.fired = True
-    else:
-        outcome.problems.append(f"the child ended with {report.status}")
-    if before:
-        cut_power(root, before, trace.read_bytes(), seed)
-    return report.lines
+    def _strike(self, at: int, number: int) -> list[str]:
+        fault, seed = self._point.fault, self._point.seed + number
+        action = self._chance.choice(fault.actions)
+        if fault.power and self._before is None:
+            self._before = Platter(self._root)
+
+        def child(say: Acknowledge) -> dict[str, Any]:
+            noted = os.open(self._trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if self._before else -1
+            library.arm(self._root, fault.kinds, at, action, fault.number, fault.stays, seed, noted)
+            problem = _worked(self._subject, Work(self._root, self._point.seed % VARIANTS, number, say))
+            return {"fired": library.fired(), "problem": problem}
+
+        report = _forked(child)
+        if report.end:
+            self._outcome.fired |= bool(report.end["fired"])
+            self._outcome.problems += [report.end["problem"]] if report.end["problem"] else []
+        elif report.status == -signal.SIGKILL and action.startswith(("kill", "torn")):
+            self._outcome.fired = True
+        else:
+            self._outcome.problems.append(f"the child ended with {report.status}")
+        return report.lines
+
+    def _cut(self) -> None:
+        if self._before:
+            cut_power(self._root, self._before, self._trace.read_bytes(), self._chance.getrandbits(31))
+            self._trace.unlink()
+            self._before = None
 
 
 def _worked(subject: Subject, work: Work) -> str:
