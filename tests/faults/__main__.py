@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import random
 import sys
@@ -33,6 +34,7 @@ def main(words: list[str]) -> int:
         environment = library.environment(library.compiled())
         os.execve(sys.executable, [sys.executable, "-m", "tests.faults", *words], environment)  # noqa: S606
     asked = _parser().parse_args(words)
+    logging.disable(logging.CRITICAL)  # what is logged of faults is not what is looked at
     with _folder() as folder:
         return int({"list": _list, "run": _run, "soak": _soak, "mutants": _mutants}[asked.verb](asked, folder))
 

@@ -23,6 +23,7 @@ class Campaign:
         self._place = folder / f"{subject.name}-trial"
         self._template.mkdir(mode=0o700)
         self._place.mkdir(mode=0o700)
+        self._counted: dict[int, dict[str, int]] = {}
         trial.prepare(subject, self._template)
 
     def strike(self, point: Point) -> Outcome:
@@ -30,9 +31,13 @@ class Campaign:
         return trial.attempt(self._subject, point, self._template, self._place)
 
     def points(self, number: int, chance: random.Random, faults: Sequence[Fault]) -> list[Point]:
-        """Count the calls of a run without faults, and choose among them."""
-        calls = trial.count(self._subject, self._template, self._place, chance.getrandbits(31))
-        return choose(self._subject.name, calls, number, chance, faults)
+        """Count the calls of runs without faults, and choose among them."""
+        return choose(self._subject.name, self._calls, number, chance, faults)
+
+    def _calls(self, variant: int) -> dict[str, int]:
+        if variant not in self._counted:
+            self._counted[variant] = trial.count(self._subject, self._template, self._place, variant)
+        return self._counted[variant]
 
     def run(self, number: int, chance: random.Random) -> list[Outcome]:
         """Do `number` trials at chosen points, and tell of those that fail on standard error."""

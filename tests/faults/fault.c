@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -35,11 +36,11 @@ static int action, error_number, sticky, trace = -1, armed;
 static uint64_t chance;
 static volatile int *control;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
-
 #define REAL(name) ({ static __typeof__(&name) f; if (!f) f = (__typeof__(&name))dlsym(RTLD_NEXT, #name); f; })
 
 /* Begin: below `folder`, let `what` happen at the `number`-th call of the kinds in `kinds`; 0: only count. */
-void fault_arm(const char *folder, unsigned kinds, long number, int what, int failure, int stays, uint64_t seed, int fd) {
+void fault_arm(const char *folder, unsigned kinds, long number, int what, int failure, int stays, uint64_t seed,
+               int fd) {
     snprintf(root, sizeof root, "%s", folder);
     root_length = strlen(root);
     mask = kinds, at = number, action = what, error_number = failure, sticky = stays, trace = fd;
@@ -48,7 +49,6 @@ void fault_arm(const char *folder, unsigned kinds, long number, int what, int fa
 }
 long fault_counted(int kind) { return counted[kind]; }
 long fault_fired(void) { return fired; }
-
 __attribute__((constructor)) static void from_environment(void) {
     const char *folder = getenv("FAULT_ROOT"), *file = getenv("FAULT_CONTROL");
     int fd = folder && file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
@@ -68,9 +68,7 @@ static int path_of(int fd, char *path) {
     if (!armed) return 0;
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, PATH_MAX - 1);
-    errno = kept;
-    if (n < 0) return 0;
-    path[n] = 0;
+    errno = kept, path[n < 0 ? 0 : n] = 0;
     return below(path);
 }
 static size_t prefix_of(size_t n) {
@@ -81,10 +79,7 @@ static void die(void) { for (;;) syscall(SYS_kill, getpid(), SIGKILL); }
 /* Say what happens to this call. Taken with the turn, which the caller gives back: calls happen one by one. */
 static int meet(int kind) {
     counted[kind]++;
-    if (control) {
-        error_number = control[0];
-        return error_number && (control[1] >> kind & 1) ? FAIL : NOTHING;
-    }
+    if (control) return (error_number = control[0]) && (control[1] >> kind & 1) ? FAIL : NOTHING;
     if (!(mask >> kind & 1)) return NOTHING;
     seen++;
     if (!at || (sticky ? seen < at : seen != at)) return NOTHING;
@@ -109,8 +104,7 @@ static long ended(int what, long result) {
 }
 static long refused(void) { errno = error_number; return -1; }
 static ssize_t written(int fd, const void *data, size_t n, off_t offset, int positioned, const char *path) {
-    pthread_mutex_lock(&turn);
-    int what = meet(WRITE);
+    int what = (pthread_mutex_lock(&turn), meet(WRITE));
     if (what == FAIL) return ended(0, refused());
     if (what == TORN) n = prefix_of(n);
     if (what == SHORT) n = n > 1 ? 1 + prefix_of(n - 1) : n;
@@ -124,12 +118,12 @@ static ssize_t written(int fd, const void *data, size_t n, off_t offset, int pos
     return ended(what, done);
 }
 ssize_t write(int fd, const void *data, size_t n) {
-    char path[PATH_MAX];
-    return path_of(fd, path) ? written(fd, data, n, 0, 0, path) : REAL(write)(fd, data, n);
+    char p[PATH_MAX];
+    return path_of(fd, p) ? written(fd, data, n, 0, 0, p) : REAL(write)(fd, data, n);
 }
 ssize_t pwrite64(int fd, const void *data, size_t n, off64_t offset) {
-    char path[PATH_MAX];
-    return path_of(fd, path) ? written(fd, data, n, offset, 1, path) : REAL(pwrite64)(fd, data, n, offset);
+    char p[PATH_MAX];
+    return path_of(fd, p) ? written(fd, data, n, offset, 1, p) : REAL(pwrite64)(fd, data, n, offset);
 }
 ssize_t pwrite(int fd, const void *data, size_t n, off_t offset) { return pwrite64(fd, data, n, offset); }
 ssize_t writev(int fd, const struct iovec *parts, int count) { /* a short write is one that is allowed */
@@ -138,22 +132,26 @@ ssize_t writev(int fd, const struct iovec *parts, int count) { /* a short write 
         if (parts[i].iov_len) return written(fd, parts[i].iov_base, parts[i].iov_len, 0, 0, path);
     return REAL(writev)(fd, parts, count);
 }
-static int synced(int fd, const char *path) {
-    struct stat facts;
-    pthread_mutex_lock(&turn);
-    int what = meet(SYNC);
-    note(SYNC, what == FAIL, path, "", 0, 0, !fstat(fd, &facts) && S_ISDIR(facts.st_mode));
+ssize_t sendfile64(int out, int in, off64_t *offset, size_t n) {
+    char path[PATH_MAX], data[65536];
+    if (!path_of(out, path) || !offset) return REAL(sendfile64)(out, in, offset, n);
+    ssize_t done = pread64(in, data, n < sizeof data ? n : sizeof data, *offset);
+    if (done > 0) done = written(out, data, done, 0, 0, path);
+    return done > 0 ? *offset += done, done : done;
+}
+ssize_t sendfile(int out, int in, off_t *offset, size_t n) { return sendfile64(out, in, offset, n); }
+static int synced(const char *path) {
+    int what = (pthread_mutex_lock(&turn), meet(SYNC));
+    note(SYNC, what == FAIL, path, "", 0, 0, 0);
     return ended(what, what == FAIL ? refused() : 0);
 }
-int fsync(int fd) { char p[PATH_MAX]; return path_of(fd, p) ? synced(fd, p) : REAL(fsync)(fd); }
-int fdatasync(int fd) { char p[PATH_MAX]; return path_of(fd, p) ? synced(fd, p) : REAL(fdatasync)(fd); }
+int fsync(int fd) { char p[PATH_MAX]; return path_of(fd, p) ? synced(p) : REAL(fsync)(fd); }
+int fdatasync(int fd) { char p[PATH_MAX]; return path_of(fd, p) ? synced(p) : REAL(fdatasync)(fd); }
 int ftruncate64(int fd, off64_t length) {
     char path[PATH_MAX];
     if (!path_of(fd, path)) return REAL(ftruncate64)(fd, length);
-    pthread_mutex_lock(&turn);
-    int what = meet(TRUNCATE);
-    if (what == FAIL) return ended(0, refused());
-    int done = REAL(ftruncate64)(fd, length);
+    int what = (pthread_mutex_lock(&turn), meet(TRUNCATE));
+    int done = what == FAIL ? refused() : REAL(ftruncate64)(fd, length);
     if (!done) note(TRUNCATE, 0, path, "", length, 0, 0);
     return ended(what, done);
 }
@@ -162,33 +160,35 @@ int ftruncate(int fd, off_t length) { return ftruncate64(fd, length); }
 /* A change of names: `call` is evaluated when it is let through. */
 #define NAMED(kind, first, second, offset, call) do { \
     pthread_mutex_lock(&turn); \
-    int what = meet(kind); \
-    if (what == FAIL) return ended(0, refused()); \
-    int done = call; \
+    int what = meet(kind), done = what == FAIL ? refused() : call; \
     if (done >= 0) note(kind, 0, first, second, offset, 0, 0); \
     return ended(what, done); } while (0)
 
-int rename(const char *a, const char *b) {
-    if (!below(a) && !below(b)) return REAL(rename)(a, b);
-    NAMED(RENAME, a, b, 0, REAL(rename)(a, b));
-}
 int renameat2(int x, const char *a, int y, const char *b, unsigned flags) { /* offset 2: the names change places */
     if (!below(a) && !below(b)) return REAL(renameat2)(x, a, y, b, flags);
     NAMED(RENAME, a, b, flags, REAL(renameat2)(x, a, y, b, flags));
 }
+int rename(const char *a, const char *b) { return renameat2(AT_FDCWD, a, AT_FDCWD, b, 0); }
 int link(const char *a, const char *b) {
     if (!below(b)) return REAL(link)(a, b);
     NAMED(LINK, a, b, 0, REAL(link)(a, b));
 }
-int unlink(const char *path) { if (!below(path)) return REAL(unlink)(path); NAMED(UNLINK, path, "", 0, REAL(unlink)(path)); }
-int rmdir(const char *path) { if (!below(path)) return REAL(rmdir)(path); NAMED(UNLINK, path, "", 0, REAL(rmdir)(path)); }
+int unlinkat(int folder, const char *name, int flags) {
+    char path[2 * PATH_MAX];
+    if (*name == '/') snprintf(path, sizeof path, "%s", name);
+    else if (path_of(folder, path)) strcat(strcat(path, "/"), name);
+    else return REAL(unlinkat)(folder, name, flags);
+    if (!below(path)) return REAL(unlinkat)(folder, name, flags);
+    NAMED(UNLINK, path, "", 0, REAL(unlinkat)(folder, name, flags));
+}
+int unlink(const char *path) { return *path == '/' ? unlinkat(AT_FDCWD, path, 0) : REAL(unlink)(path); }
+int rmdir(const char *path) { return *path == '/' ? unlinkat(AT_FDCWD, path, AT_REMOVEDIR) : REAL(rmdir)(path); }
 int mkdir(const char *path, mode_t mode) {
     if (!below(path)) return REAL(mkdir)(path, mode);
     NAMED(CREATE, path, "", 1, REAL(mkdir)(path, mode));
 }
 static int opened(int folder, const char *path, int flags, mode_t mode) {
-    struct stat facts;
-    int exists = !fstatat(folder, path, &facts, AT_SYMLINK_NOFOLLOW);
+    int exists = !faccessat(folder, path, F_OK, AT_SYMLINK_NOFOLLOW);
     if (!below(path) || !(exists ? flags & O_TRUNC : flags & O_CREAT)) return REAL(openat64)(folder, path, flags, mode);
     NAMED(exists ? TRUNCATE : CREATE, path, "", 0, REAL(openat64)(folder, path, flags, mode));
 }

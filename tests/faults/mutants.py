@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from teleport.base import disk, tasks
+from teleport.base import append, disk, tasks
 from teleport.model.events.base import Event
 from teleport.pki.custody import FolderShelf
 from teleport.store import sqlite_schema
@@ -113,6 +113,10 @@ def _files_are_written_in_place() -> None:
     _replace(disk.SystemDisk, "write", write)
 
 
+def _journals_are_not_synced() -> None:
+    _replace(append._File, "sync", lambda _: None)
+
+
 def _writes_count_as_whole() -> None:
     def write(path: str, data: bytes) -> None:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -134,6 +138,7 @@ MUTANTS: Final = {
         Mutant("folders-unsynced", "files", ("power",), _folders_are_not_synced),
         Mutant("syncs-passed-over", "files", ("sync-once",), _failed_syncs_are_passed_over),
         Mutant("written-in-place", "files", ("kill", "torn", "full-once"), _files_are_written_in_place),
+        Mutant("journal-unsynced", "outbox", ("power",), _journals_are_not_synced),
         Mutant("writes-as-whole", "keys", ("short",), _writes_count_as_whole),
     )
 }

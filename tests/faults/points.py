@@ -1,14 +1,15 @@
 """The list of fault points: classes of faults, and where in a subject's work they can strike.
 
 A fault point is a subject, a class, and the number of the call that it strikes. How many calls there are is
-counted in a run without faults. Everything else about a trial follows from its seed.
+counted in a run without faults, for each of a few variants of the work. Everything else about a trial follows from
+its seed.
 """
 
 from __future__ import annotations
 
 import errno
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +54,10 @@ FAULTS: Final = {
 }
 
 
+VARIANTS: Final = 16
+"""Different courses that the work of a subject can take; `seed % VARIANTS` says which."""
+
+
 @dataclass(frozen=True)
 class Point:
     """Where and what. `python -m tests.faults run` with these four repeats a trial."""
@@ -67,16 +72,16 @@ class Point:
 
 
 def choose(
-    subject: str, calls: Mapping[str, int], number: int, chance: random.Random, faults: Sequence[Fault]
+    subject: str, calls: Callable[[int], Mapping[str, int]], number: int, chance: random.Random, faults: Sequence[Fault]
 ) -> list[Point]:
-    """Return `number` points, spread over the classes; `calls`: how many of each kind were counted."""
-    able = []
-    for fault in faults:
-        places = sum(calls[kind] for bit, kind in enumerate(KINDS) if fault.kinds >> bit & 1)
-        if places:
-            able.append((fault, places))
+    """Return `number` points, spread over the classes; `calls` counts those of a variant, by their kind."""
     points = []
+    able = [fault for fault in faults if _places(fault, calls(0))]
     for turn in range(number):
-        fault, places = able[turn % len(able)]
-        points.append(Point(subject, fault, chance.randint(1, places), chance.getrandbits(31)))
+        fault, seed = able[turn % len(able)], chance.getrandbits(31)
+        points.append(Point(subject, fault, chance.randint(1, max(1, _places(fault, calls(seed % VARIANTS)))), seed))
     return points
+
+
+def _places(fault: Fault, calls: Mapping[str, int]) -> int:
+    return sum(calls[kind] for bit, kind in enumerate(KINDS) if fault.kinds >> bit & 1)

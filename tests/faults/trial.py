@@ -23,12 +23,12 @@ from typing import Any, Protocol
 
 from teleport.base.errors import TeleportError
 from tests.faults import library
-from tests.faults.points import Point
+from tests.faults.points import VARIANTS, Point
 from tests.faults.power import Platter, cut_power
 
 PATIENCE = 60.0
 """Seconds after which a child counts as hanging."""
-_AGAIN = 0.25
+_AGAIN = 0.4
 """Share of the trials in which what was left meets a second fault, so that recovery is interrupted, too."""
 
 Acknowledge = Callable[[str], None]
@@ -40,6 +40,7 @@ class Work:
 
     root: Path
     seed: int
+    """Which variant of the work: 0 to VARIANTS - 1."""
     round: int
     """0, then 1 for a second child that works on what the first one left."""
     acknowledge: Acknowledge
@@ -93,16 +94,10 @@ class _Report:
 
 def attempt(subject: Subject, point: Point, template: Path, folder: Path) -> Outcome:
     """Do one trial in `folder`, which is emptied afterwards."""
-    began, outcome, chance = time.monotonic(), Outcome(point), random.Random(point.seed)
-    root = folder / "root"
-    shutil.copytree(template, root)
-    lines: list[str] = []
+    began = time.monotonic()
+    shutil.copytree(template, folder / "root")
     try:
-        for number in range(2 if chance.random() < _AGAIN else 1):
-            at = point.at if number == 0 else chance.randint(1, max(1, min(point.at, 40)))
-            lines += _strike(subject, point, root, folder, at, number, outcome, chance)
-        outcome.acknowledged = len(lines)
-        outcome.problems += _examined(subject, root, lines)
+        outcome = _Trial(subject, point, folder).outcome()
     finally:
         shutil.rmtree(folder)
         folder.mkdir()
@@ -110,37 +105,55 @@ def attempt(subject: Subject, point: Point, template: Path, folder: Path) -> Out
     return outcome
 
 
-def _strike(
-    subject: Subject,
-    point: Point,
-    root: Path,
-    folder: Path,
-    at: int,
-    number: int,
-    outcome: Outcome,
-    chance: random.Random,
-) -> list[str]:
-    fault, trace = point.fault, folder / f"trace-{number}"
-    before = Platter(root) if fault.power else None
-    action, seed = chance.choice(fault.actions), point.seed + number
+class _Trial:
+    def __init__(self, subject: Subject, point: Point, folder: Path) -> None:
+        self._subject = subject
+        self._point = point
+        self._root, self._trace = folder / "root", folder / "trace"
+        self._chance = random.Random(point.seed)
+        self._outcome = Outcome(point)
+        self._before: Platter | None = None
 
-    def child(say: Acknowledge) -> dict[str, Any]:
-        noted = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if before else -1
-        library.arm(root, fault.kinds, at, action, fault.number, fault.stays, seed, noted)
-        problem = _worked(subject, Work(root, seed, number, say))
-        return {"fired": library.fired(), "problem": problem}
+    def outcome(self) -> Outcome:
+        rounds = 2 if self._chance.random() < _AGAIN else 1
+        lines = self._strike(self._point.at, 0)
+        if rounds == 2:
+            # The second child may find what was never synced: only the process has ended, and the power stays on.
+            if self._chance.random() < 0.5:
+                self._cut()
+            lines += self._strike(self._chance.randint(1, max(1, min(self._point.at, 40))), 1)
+        self._cut()
+        self._outcome.acknowledged = len(lines)
+        self._outcome.problems += _examined(self._subject, self._root, lines)
+        return self._outcome
 
-    report = _forked(child)
-    if report.end:
-        outcome.fired |= bool(report.end["fired"])
-        outcome.problems += [report.end["problem"]] if report.end["problem"] else []
-    elif report.status == -signal.SIGKILL and action.startswith(("kill", "torn")):
-        outcome.fired = True
-    else:
-        outcome.problems.append(f"the child ended with {report.status}")
-    if before:
-        cut_power(root, before, trace.read_bytes(), seed)
-    return report.lines
+    def _strike(self, at: int, number: int) -> list[str]:
+        fault, seed = self._point.fault, self._point.seed + number
+        action = self._chance.choice(fault.actions)
+        if fault.power and self._before is None:
+            self._before = Platter(self._root)
+
+        def child(say: Acknowledge) -> dict[str, Any]:
+            noted = os.open(self._trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if self._before else -1
+            library.arm(self._root, fault.kinds, at, action, fault.number, fault.stays, seed, noted)
+            problem = _worked(self._subject, Work(self._root, self._point.seed % VARIANTS, number, say))
+            return {"fired": library.fired(), "problem": problem}
+
+        report = _forked(child)
+        if report.end:
+            self._outcome.fired |= bool(report.end["fired"])
+            self._outcome.problems += [report.end["problem"]] if report.end["problem"] else []
+        elif report.status == -signal.SIGKILL and action.startswith(("kill", "torn")):
+            self._outcome.fired = True
+        else:
+            self._outcome.problems.append(f"the child ended with {report.status}")
+        return report.lines
+
+    def _cut(self) -> None:
+        if self._before:
+            cut_power(self._root, self._before, self._trace.read_bytes(), self._chance.getrandbits(31))
+            self._trace.unlink()
+            self._before = None
 
 
 def _worked(subject: Subject, work: Work) -> str:
@@ -164,14 +177,15 @@ def _examined(subject: Subject, root: Path, lines: list[str]) -> list[str]:
     return report.end["problems"] if report.end else [f"refused to open: the child ended with {report.status}"]
 
 
-def count(subject: Subject, template: Path, folder: Path, seed: int) -> dict[str, int]:
-    """Return how many calls of each kind the work makes without a fault. Raises SystemExit when it fails."""
+def count(subject: Subject, template: Path, folder: Path, variant: int) -> dict[str, int]:
+    """Return how many calls of each kind a variant of the work makes without a fault. Raises SystemExit when it
+    fails."""
     root = folder / "root"
     shutil.copytree(template, root)
 
     def child(say: Acknowledge) -> dict[str, Any]:
-        library.arm(root, 0, 0, "nothing", 0, False, seed, -1)
-        problem = _worked(subject, Work(root, seed, 0, say))
+        library.arm(root, 0, 0, "nothing", 0, False, variant, -1)
+        problem = _worked(subject, Work(root, variant, 0, say))
         return {"counted": library.counted(), "problem": problem}
 
     report = _forked(child)

@@ -113,7 +113,10 @@ def _is_mount(path: Path) -> bool:
 def _hold(data_dir: Path) -> int:
     """Keep processes away from the present store. Raises Unavailable (STORE-LOCKED) when one is there."""
     directory = (data_dir / STORE).parent
-    return sqlite_schema.lock(directory) if directory.is_dir() else -1
+    if not directory.is_dir():
+        return -1
+    with sqlite_schema.mapped(directory):
+        return sqlite_schema.lock(directory)
 
 
 # Unpacking

@@ -227,7 +227,13 @@ def _connect(directory: Path) -> sqlite3.Connection:
         sqlite_schema.migrate(migrating, directory)
     finally:
         migrating.close()
-    return sqlite_schema.connect(directory, writer=False)
+    reader = sqlite_schema.connect(directory, writer=False)
+    try:
+        sqlite_schema.sync_names(directory)
+    except BaseException:
+        reader.close()
+        raise
+    return reader
 
 
 def _item(row: tuple[str, bytes, int, int | None]) -> Item:

@@ -7,6 +7,7 @@ releases it when the process ends, however it ends. A process that forks without
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -48,7 +49,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 def failure(error: BaseException, directory: Path) -> TeleportError:
     """Turn what SQLite or the operating system reports into an error of the catalogue."""
     name = getattr(error, "sqlite_errorname", "") or ""
-    if name == "SQLITE_FULL" or (isinstance(error, sqlite3.OperationalError) and _no_space(directory)):
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or name == "SQLITE_FULL" or (isinstance(error, sqlite3.OperationalError) and _no_space(directory)):
         return Unavailable("STORE-DISK-FULL", path=directory)
     return Unavailable("STORE-UNAVAILABLE", problem=f"{error} ({name})" if name else str(error))
 
@@ -83,6 +85,15 @@ def prepare(directory: Path) -> None:
         os.fchmod(file, 0o600)
     finally:
         os.close(file)
+    sync_names(directory)
+
+
+def sync_names(directory: Path) -> None:
+    """Make the names of the files durable.
+
+    Done once more when the database is open: SQLite syncs the folder of a new `-wal` itself, but does not mind when
+    that fails, and an older `-wal` that comes back after a power cut is taken for newer than the database.
+    """
     folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

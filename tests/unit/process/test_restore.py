@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import errno
 import hashlib
 import io
 import json
@@ -129,6 +130,15 @@ def test_not_under_a_running_process(data, saved):
 
     error = asyncio.run(body())
     assert (error.code, error.fields["pid"]) == ("STORE-LOCKED", str(os.getpid()))
+
+
+def test_over_a_folder_whose_disk_is_full(data, saved, monkeypatch):
+    def full(*words):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("teleport.store.sqlite_schema.os.ftruncate", full)
+    error = refused(saved, data, force=True)
+    assert (error.code, error.fields["path"]) == ("STORE-DISK-FULL", str(data / "backend"))
 
 
 def test_a_file_system_that_cannot_exchange(data, saved, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import shutil
@@ -264,3 +265,21 @@ def test_a_write_that_the_system_refuses_is_reported_and_later_ones_work(tmp_pat
         assert use(tmp_path / "s", clock, body) in {"STORE-UNAVAILABLE", "STORE-DISK-FULL"}
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_folder_that_cannot_be_synced_is_no_store(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite passes over such a failure; after a power cut an older log of it would be taken for newer than the file."""
+    use(tmp_path / "s", clock, lambda backend: backend.commit(Put("/a", b"1")))
+    sync = os.fsync
+
+    def broken(handle: int) -> None:
+        if (tmp_path / "s" / "sqlite.db-wal").exists():
+            raise OSError(errno.EIO, "Input/output error")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    assert refusal(tmp_path / "s", clock).code == "STORE-UNAVAILABLE"
+    monkeypatch.undo()
+    assert use(tmp_path / "s", clock, lambda backend: backend.commit(Put("/b", b"2"))) == 2
