@@ -60,6 +60,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
             "deny": {"logins": ["root"]},
         },
     },
+    "session_recording_config": {
+        "kind": "session_recording_config", "version": "v2",
+        "metadata": {"name": "session-recording-config", "labels": {"teleport.dev/origin": "dynamic"}},
+        "spec": {"mode": "off"},
+        "status": {"keys": [{"id": "0" * 32, "public_key": "MCowBQYDK2VuAyEA", "created": "2026-01-01T03:04:05Z"}]},
+    },
     "session_tracker": {
         "kind": "session_tracker", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
         "spec": {
@@ -139,8 +145,15 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         optional={"message": _text, "expires": _times, "created_at": _times, "created_by": _text},
     ),
     "session_tracker": st.fixed_dictionaries(
-        {"host_user": names, "server_id": names, "hostname": names, "created": _times, "login": _text,
-         "state": st.sampled_from(["pending", "running", "terminated"]), "interactive": st.booleans()}
+        {
+            "host_user": names,
+            "server_id": names,
+            "hostname": names,
+            "created": _times,
+            "login": _text,
+            "state": st.sampled_from(["pending", "running", "terminated"]),
+            "interactive": st.booleans(),
+        }
     ),
     "node": st.fixed_dictionaries(
         {},
@@ -162,6 +175,14 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         optional={
             "allow": st.fixed_dictionaries({}, optional={"logins": _several(_logins), "node_labels": _selectors}),
             "deny": st.fixed_dictionaries({}, optional={"logins": _several(_logins)}),
+        },
+    ),
+    "session_recording_config": st.fixed_dictionaries(
+        {},
+        optional={
+            "mode": st.sampled_from(["node", "off", False]),
+            "encryption": st.fixed_dictionaries({}, optional={"enabled": st.sampled_from([True, "yes"])}),
+            "proxy_checks_host_keys": st.just(True),
         },
     ),
     "token": st.fixed_dictionaries(
@@ -194,8 +215,8 @@ def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     if kind == "cert_authority":
         document |= {"sub_kind": spec["type"]}
         about["name"] = spec["cluster_name"]
-    elif kind == "cluster_name":
-        about["name"] = "cluster-name"
+    elif kind in ("cluster_name", "session_recording_config"):
+        about["name"] = kind.replace("_", "-")
     elif kind == "role":
         about["name"] = "role " + about["name"]
     return document
