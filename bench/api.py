@@ -24,6 +24,7 @@ from teleport.api.client import AuthClient, over_stream
 from teleport.api.pb import login_pb2
 from teleport.auth.service import AuthService
 from teleport.base import tasks
+from teleport.base.append import MemoryFolder
 from teleport.base.clock import SystemClock
 from teleport.base.entropy import SystemEntropy
 from teleport.model.identity import Identity
@@ -54,7 +55,7 @@ class World:
         self.backend, self.signer = backend, signer
         self.service = AuthService(
             backend=backend, signer=signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER, host_id=HOST,
-            second_factor="off",
+            records=MemoryFolder(), second_factor="off",
         )  # fmt: skip
 
     def caller(self, name: str, kind: str, *roles: str) -> Caller:

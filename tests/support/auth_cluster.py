@@ -14,6 +14,7 @@ from teleport.api.client import AuthClient, over_stream
 from teleport.auth.passwords import Cost
 from teleport.auth.service import AuthService
 from teleport.base import tasks
+from teleport.base.append import MemoryFolder
 from teleport.base.clock import ManualClock
 from teleport.base.entropy import SeededEntropy
 from teleport.model.events.base import document
@@ -61,6 +62,7 @@ class Cluster:
         self.entropy = SeededEntropy(seed)
         self.backend = YieldingBackend(self.clock)
         self.signer = MemorySigner(self.entropy)
+        self.records = MemoryFolder()
         self.service = self.build()
         self._clients: list[AuthClient] = []
         self._serving: set[asyncio.Task[None]] = set()
@@ -70,7 +72,7 @@ class Cluster:
         """Make a service over the same backend and signer."""
         return AuthService(
             backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
-            host_id="auth-1", password_cost=CHEAP, second_factor=self.second_factor,
+            host_id="auth-1", records=self.records, password_cost=CHEAP, second_factor=self.second_factor,
         )  # fmt: skip
 
     def client(self, caller: Caller) -> AuthClient:

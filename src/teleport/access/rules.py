@@ -17,6 +17,7 @@ from teleport.access.predicate import WHERE, Predicate, Value, evaluate, parse
 from teleport.base.errors import BadParameter
 from teleport.base.struct import plain
 from teleport.model.identity import Identity, Traits
+from teleport.model.recorded_session import RecordedSession
 from teleport.model.resource import Resource
 from teleport.model.role_spec import Rule, Side
 
@@ -88,8 +89,10 @@ def user_data(caller: Identity, traits: Traits) -> dict[str, Value]:
 
 
 def rule_data(caller: Identity, traits: Traits, target: Resource[Any] | str) -> dict[str, Value]:
-    """Return the data for `where`. Secrets of the object are not part of it."""
+    """Return the data for `where`. Secrets of the object are not part of it; a recorded session is `session` too."""
     data: dict[str, Value] = {"user": user_data(caller, traits)}
     if not isinstance(target, str):
         data["resource"] = plain(target)
+        if isinstance(target, RecordedSession):
+            data["session"] = data["resource"]["spec"]
     return data

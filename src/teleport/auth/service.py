@@ -18,6 +18,7 @@ from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
 from teleport.api.services import login as login_api
+from teleport.api.services import recordings as recordings_api
 from teleport.api.services import reflection
 from teleport.api.services import resources as resources_api
 from teleport.api.services import status as status_api
@@ -39,6 +40,10 @@ from teleport.auth.invites import Invites
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
 from teleport.auth.passwords import Cost, Passwords
+from teleport.auth.recording_archive import Archive
+from teleport.auth.recording_keys import KIND as RECORDING_CONFIG
+from teleport.auth.recording_keys import ConfigHooks, RecordingKeys
+from teleport.auth.recordings import Recordings
 from teleport.auth.refusals import Refusals
 from teleport.auth.resources import Resources
 from teleport.auth.second_factor import Kind as FactorKind
@@ -50,6 +55,7 @@ from teleport.auth.user_signing import UserSigning
 from teleport.auth.users import Users
 from teleport.auth.web_sessions import IDLE, WebSessions
 from teleport.base import tasks
+from teleport.base.append import Folder
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
@@ -60,6 +66,8 @@ from teleport.pki import client_address
 from teleport.pki.signer import Signer
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Backend
+from teleport.store.recordings.catalogue import Catalogue
+from teleport.store.recordings.files import RecordingFiles
 from teleport.store.resources import Resources as Store
 from teleport.wire.proxy_header import ProxyHeader
 
@@ -81,12 +89,15 @@ class AuthService:
         entropy: Entropy,
         cluster: str,
         host_id: str,
+        records: Folder,
+        recording_mode: str = "",
         second_factor: FactorKind = "otp",
         web_idle: float = IDLE,
         password_cost: Cost | None = None,
     ) -> None:
-        """`host_id` names the audit log of this server. `web_idle`: seconds after which a browser's session that
-        is not used ends. `password_cost` is for tests."""
+        """`host_id` names the audit log of this server. `records` is the folder of session recordings,
+        `recording_mode` what the configuration file says of them, if anything. `web_idle`: seconds after which a
+        browser's session that is not used ends. `password_cost` is for tests."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -96,6 +107,12 @@ class AuthService:
         self._second_factor, self._web_idle = second_factor, web_idle
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
+        self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
+        self._recording_mode = recording_mode
+        self.archive = Archive(
+            RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
+        )  # fmt: skip
+        self._recording_keys = RecordingKeys(self.store, signer, self.audit_log, self._authorizer, clock)
         features = self._features()
         features = (*features, *reflection.methods(features))
         self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect)
@@ -104,7 +121,7 @@ class AuthService:
         backend, clock, entropy, cluster = self._backend, self._clock, self._entropy, self.cluster
         store, trail, signer, passwords = self.store, self.audit_log, self._signer, self._passwords
         invites, attempts = Invites(backend, clock, entropy), Attempts(backend, store, clock)
-        authorizer = Authorizer(store, self._denials, clock, cluster)
+        authorizer = self._authorizer
         self.proof = AuditProof(backend, trail, authorizer, self.authorities, signer, clock, cluster)
         certificates = UserCertificates(authorizer, self.authorities, signer, clock, entropy, cluster)
         devices = Devices(backend, entropy)
@@ -114,7 +131,7 @@ class AuthService:
             backend, trail, passwords, attempts, invites, factors, sign_in, certificates, self.authorities
         )  # fmt: skip
         kinds = hooks.table(store, clock, entropy, passwords, devices, attempts, invites, cluster)
-        resources = Resources(store, trail, authorizer, kinds, clock)
+        resources = Resources(store, trail, authorizer, {**kinds, RECORDING_CONFIG: ConfigHooks()}, clock)
         browsers = WebSessions(
             backend, store, clock, entropy, sign_in, passwords, certificates, resources, idle=self._web_idle
         )  # fmt: skip
@@ -131,6 +148,7 @@ class AuthService:
                 AuditQueries(trail, authorizer, clock), Delivery(backend, trail, authorizer, clock)
             ),
             *audit_proof_api.methods(self.proof),
+            *recordings_api.methods(Recordings(self.archive, self._recording_keys, trail, authorizer)),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
             *status_api.methods(Status(authorizer, self.authorities, cluster)),
         )
@@ -145,13 +163,15 @@ class AuthService:
         await bootstrap.ensure(
             self._backend, self.store, self.audit_log, self._signer, self._clock, self._entropy, self.cluster
         )  # fmt: skip
+        await self._recording_keys.ensure(self._recording_mode)
         await self._passwords.warm_up()
 
     async def run(self) -> None:
         """Do what has to be done regularly, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY))
             group.create_task(self.proof.run())
+            group.create_task(self.archive.run())
+            await tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY)
 
     async def _count(self) -> None:
         try:

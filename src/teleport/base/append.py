@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from teleport.base.disk import PRIVATE, PRIVATE_DIR, map_errors
-from teleport.base.errors import NotFound, Unavailable
+from teleport.base.errors import AlreadyExists, NotFound, Unavailable
 
 
 class AppendFile(Protocol):
@@ -201,6 +201,69 @@ class _File:
         except BaseException:
             self._broken = True
             raise
+
+
+class MemoryFolder:
+    """A folder for simulations. Everything is durable at once, and there is always room."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytearray] = {}
+        self.moved: dict[str, bytes] = {}
+        """What was moved elsewhere, by path."""
+
+    def create(self, name: str) -> AppendFile:
+        if name in self._files:
+            raise AlreadyExists("DISK-EXISTS", path=name)
+        self._files[name] = bytearray()
+        return _MemoryFile(self._files[name])
+
+    def open(self, name: str, size: int) -> AppendFile:
+        content = self._find(name)
+        del content[size:]
+        return _MemoryFile(content)
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        return bytes(self._find(name)[offset : offset + size])
+
+    def size(self, name: str) -> int:
+        return len(self._find(name))
+
+    def modified(self, name: str) -> float:
+        self._find(name)
+        return 0.0
+
+    def names(self) -> list[str]:
+        return sorted(self._files)
+
+    def remove(self, name: str) -> None:
+        self._find(name)
+        del self._files[name]
+
+    def move(self, name: str, other: str) -> None:
+        self.moved[os.path.join(other, name)] = bytes(self._find(name))
+        del self._files[name]
+
+    def free(self) -> int:
+        return 1 << 40
+
+    def _find(self, name: str) -> bytearray:
+        if name not in self._files:
+            raise NotFound("DISK-MISSING", path=name)
+        return self._files[name]
+
+
+class _MemoryFile:
+    def __init__(self, content: bytearray) -> None:
+        self._content = content
+
+    def append(self, data: bytes) -> None:
+        self._content += data
+
+    def sync(self) -> None:
+        return None
+
+    def close(self) -> None:
+        return None
 
 
 def make_private(path: str) -> None:

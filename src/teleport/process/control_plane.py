@@ -19,6 +19,7 @@ from teleport.api.messages import HostRequest
 from teleport.auth import admin_socket
 from teleport.auth.service import AuthService
 from teleport.base import tasks
+from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
@@ -78,6 +79,8 @@ class ControlPlane:
                 entropy=self._entropy,
                 cluster=settings.cluster_name,
                 host_id=self._host_uuid,
+                records=SystemFolder(str(settings.data_dir / "log" / "records")),
+                recording_mode=settings.auth.recording_mode,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
             )

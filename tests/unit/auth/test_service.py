@@ -30,7 +30,8 @@ NOBODY_MAY = {"Status/Ping"}
 PEOPLE_MAY = {
     "Resources/Get", "Resources/List", "Resources/Create", "Resources/Upsert", "Resources/Update", "Resources/Delete",
     "Resources/Watch", "Users/CreateInvite", "Users/CreateReset", "Audit/Search", "Audit/Verify", "Decisions/Explain",
-    "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", *REFLECTION,
+    "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", "Recordings/List", "Recordings/Frames",
+    "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", *REFLECTION,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "/grpc"))} | {
     "Audit/Emit", "Decisions/Record",
@@ -40,7 +41,7 @@ WHO_MAY = {
     "user": PEOPLE_MAY,
     "bot": PEOPLE_MAY,
     "admin": PEOPLE_MAY | {"Certificates/IssueHost"},
-    "Node": ALL_SERVICES_MAY,
+    "Node": ALL_SERVICES_MAY | {"Recordings/Store", "Recordings/Complete"},
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
     "Auth": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
     "Proxy": ALL_SERVICES_MAY | {
@@ -130,7 +131,7 @@ def test_a_second_start_changes_nothing() -> None:
         assert {key for key, _ in before} == {
             "/cluster_name/cluster-name", f"/authorities/host/{CLUSTER}", f"/authorities/user/{CLUSTER}",
             f"/authorities/jwt/{CLUSTER}",
-            "/roles/access", "/roles/auditor", "/roles/editor",
+            "/roles/access", "/roles/auditor", "/roles/editor", "/session_recording_config/session-recording-config",
         }  # fmt: skip
         again = cluster.build()
         await again.start()

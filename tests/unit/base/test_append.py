@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from teleport.base.append import SystemFolder
+from teleport.base.append import Folder, MemoryFolder, SystemFolder
 from teleport.base.errors import AlreadyExists, BadParameter, NotFound, TeleportError, Unavailable
 
 
@@ -33,6 +33,30 @@ def test_a_file_grows_and_is_only_ours(tmp_path: Path) -> None:
         folder.create("a.rec")
     with pytest.raises(Unavailable, match="earlier write"):
         file.append(b"more")
+
+
+@pytest.mark.parametrize("kind", ["system", "memory"])
+def test_both_kinds_of_folder_keep_one_contract(kind: str, tmp_path: Path) -> None:
+    folder: Folder = SystemFolder(str(tmp_path / "f")) if kind == "system" else MemoryFolder()
+    for name in ("b", "a"):
+        file = folder.create(name)
+        file.append(b"one two")
+        file.sync()
+        file.close()
+    with pytest.raises(AlreadyExists):
+        folder.create("a")
+    file = folder.open("a", 4)
+    file.append(b"more")
+    file.close()
+    assert (folder.read("a", 0, 99), folder.read("a", 4, 2), folder.size("a")) == (b"one more", b"mo", 8)
+    assert folder.modified("a") >= 0
+    assert folder.free() > 0
+    folder.move("b", str(tmp_path / "elsewhere"))
+    assert folder.names() == ["a"]
+    folder.remove("a")
+    for attempt in (lambda: folder.size("a"), lambda: folder.read("b", 0, 1), lambda: folder.remove("a")):
+        with pytest.raises(NotFound):
+            attempt()
 
 
 def test_what_stands_behind_the_known_part_is_cut_off(tmp_path: Path) -> None:
@@ -78,7 +102,7 @@ def test_a_file_that_failed_once_is_never_written_again(
     file = SystemFolder(str(tmp_path)).create("a")
     with monkeypatch.context() as patch:
         patch.setattr(os, call, _raising(errno.ENOSPC))
-        with pytest.raises(Unavailable) as caught:
+        with pytest.raises(Unavailable) as caught:  # noqa: PT012 - either of both
             file.append(b"data")
             file.sync()
         assert caught.value.code == "DISK-FULL"

@@ -60,6 +60,12 @@ SAMPLES: dict[str, dict[str, Any]] = {
             "deny": {"logins": ["root"]},
         },
     },
+    "session_recording_config": {
+        "kind": "session_recording_config", "version": "v2",
+        "metadata": {"name": "session-recording-config", "labels": {"teleport.dev/origin": "dynamic"}},
+        "spec": {"mode": "off"},
+        "status": {"keys": [{"id": "0" * 32, "public_key": "MCowBQYDK2VuAyEA", "created": "2026-01-01T03:04:05Z"}]},
+    },
     "session_tracker": {
         "kind": "session_tracker", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
         "spec": {
@@ -171,6 +177,14 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "deny": st.fixed_dictionaries({}, optional={"logins": _several(_logins)}),
         },
     ),
+    "session_recording_config": st.fixed_dictionaries(
+        {},
+        optional={
+            "mode": st.sampled_from(["node", "off", False]),
+            "encryption": st.fixed_dictionaries({}, optional={"enabled": st.sampled_from([True, "yes"])}),
+            "proxy_checks_host_keys": st.just(True),
+        },
+    ),
     "token": st.fixed_dictionaries(
         {"roles": st.lists(st.sampled_from([*SERVED_ROLES, "node", "PROXY"]), min_size=1, max_size=3)},
         optional={"join_method": st.sampled_from(["", "token"])},
@@ -201,8 +215,8 @@ def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     if kind == "cert_authority":
         document |= {"sub_kind": spec["type"]}
         about["name"] = spec["cluster_name"]
-    elif kind == "cluster_name":
-        about["name"] = "cluster-name"
+    elif kind in ("cluster_name", "session_recording_config"):
+        about["name"] = kind.replace("_", "-")
     elif kind == "role":
         about["name"] = "role " + about["name"]
     return document

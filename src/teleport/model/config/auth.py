@@ -9,6 +9,7 @@ from teleport.base.errors import BadParameter, NotSupported
 from teleport.base.struct import Duration, Switch
 from teleport.model.address import Address, parse_addr
 from teleport.model.config.section import OFF, ON, Fault, Section, ServiceSection, proxy_mode, trying, unknown
+from teleport.model.kinds.session_recording_config import MODES
 from teleport.model.later import Later, Unacted, UnactedSwitch
 from teleport.model.naming import check_cluster_name
 
@@ -105,8 +106,10 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
 
     public_addr: Unacted = None
     tokens: Unacted = None
-    session_recording: UnactedSwitch = None
     proxy_checks_host_keys: Unacted = None
+    session_recording: bool | str = ""
+    """`node` or `off`; YAML reads the bare word as a boolean. Empty: what `session_recording_config` says; otherwise
+    that is set at each start, and `tctl` does not change it."""
     client_idle_timeout: Duration = Duration(0)
     """After what time an SSH connection ends in which no session moves data; 0 or `never`: not at all."""
     client_idle_timeout_message: str = ""
@@ -138,6 +141,13 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         return parse_addr(self.listen_addr, AUTH_PORT)
 
     @property
+    def recording_mode(self) -> str:
+        """The word written as `session_recording`, empty where none is."""
+        if isinstance(self.session_recording, bool):
+            return "on" if self.session_recording else "off"
+        return self.session_recording
+
+    @property
     def cuts_expired(self) -> bool:
         """Whether connections end with their certificates."""
         newer = self.authentication.disconnect_expired_cert
@@ -147,6 +157,7 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         """Return addresses, names and numbers out of grammar, and what authentication says."""
         yield from trying(("listen_addr",), lambda: self.listen)
         yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
+        yield from _recording_fault(self.recording_mode)
         if self.proxy_listener_mode not in ("", *LISTENER_MODES):
             wrong = unknown("listener mode", self.proxy_listener_mode, ", ".join(LISTENER_MODES))
             yield Fault(("proxy_listener_mode",), wrong)
@@ -164,6 +175,15 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
             yield Fault(("keep_alive_count_max",), wrong)
         for path, error in self.authentication.faults():
             yield Fault(("authentication", *path), error)
+
+
+def _recording_fault(mode: str) -> Iterator[Fault]:
+    if mode and mode not in MODES:
+        yield Fault(("session_recording",), unknown("mode of session recording", mode, ", ".join(MODES)))
+    elif mode and not MODES[mode]:
+        supported = " or ".join(word for word, acted in MODES.items() if acted)
+        wrong = NotSupported("CONFIG-NOT-SUPPORTED", key=f"auth_service.session_recording: {mode}", supported=supported)
+        yield Fault(("session_recording",), wrong)
 
 
 def _unknown(key: str, word: str, words: Mapping[str, bool], *index: int) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+from teleport.base.errors import BadParameter
 from teleport.model.events.base import CallerEvent, Level, Public, PublicTime, Sensitive, event, every
 from teleport.model.resource import Resource, find
 
@@ -34,7 +35,10 @@ def shown_name(resource: Resource[Any]) -> str:
 
 def shown_word(kind: str, name: str) -> str:
     """As `shown_name`, for a name that somebody gave and that may belong to nothing."""
-    mask = getattr(find(kind).cls, "mask_name", None)
+    try:
+        mask = getattr(find(kind).cls, "mask_name", None)
+    except BadParameter:  # not a kind of its own: a recorded session
+        mask = None
     return str(mask(name)) if mask is not None else name
 
 

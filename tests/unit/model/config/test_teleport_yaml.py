@@ -30,6 +30,7 @@ auth_service:
     local_auth: on
     second_factors: [otp]
   web_idle_timeout: 5m
+  session_recording: off
 proxy_service:
   web_listen_addr: 127.0.0.1:0
   public_addr: [example.com:443, other.example.com]
@@ -60,6 +61,7 @@ def test_everything_this_build_acts_on() -> None:
     assert config.auth_service.listen == Address("::1", 3025)
     assert config.auth_service.authentication.required == "otp"
     assert config.auth_service.web_idle_timeout == Duration(300)
+    assert config.auth_service.recording_mode == "off"
     assert config.proxy_service.web_listen == Address("127.0.0.1", 0)
     assert config.proxy_service.public == (Address("example.com", 443), Address("other.example.com", 3080))
     assert config.proxy_service.https_keypairs[0].key_file == "/etc/key.pem"
@@ -207,6 +209,8 @@ def test_a_flood_of_problems_is_cut() -> None:
             "CONFIG-TWO-FACTORS",
             "2:40",
         ),
+        ("auth_service:\n  session_recording: proxy\n", "CONFIG-NOT-SUPPORTED", "2:3"),
+        ("auth_service:\n  session_recording: on\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  keep_alive_interval: -1\n", "CONFIG-VALUE", "2:3"),
@@ -256,7 +260,7 @@ teleport ["x"]
   auth_token join_params ca_pin auth_server auth_servers proxy_server advertise_ip diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr tokens session_recording proxy_checks_host_keys session_control_timeout ssh_dial_timeout
+  public_addr tokens proxy_checks_host_keys session_control_timeout ssh_dial_timeout
   routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
   ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
@@ -295,7 +299,7 @@ LATER = _later()
 HARMLESS: list[tuple[str, Any]] = [
     ("teleport.storage", {"type": "sqlite"}), ("teleport.storage", {"type": "dir"}), ("teleport.ca_pin", []),
     ("teleport.cache", {"enabled": False}), ("teleport.diag_addr", ""),
-    ("auth_service.tokens", []), ("auth_service.session_recording", False), ("auth_service.session_recording", "off"),
+    ("auth_service.tokens", []),
     ("auth_service.routing_strategy", "unambiguous_match"),
     ("auth_service.authentication.connector_name", "local"),
     ("auth_service.authentication.default_session_ttl", "12h"),
@@ -341,6 +345,7 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
+        "auth_service.session_recording",
         "auth_service.web_idle_timeout", "auth_service.disconnect_expired_cert", "auth_service.keep_alive_interval",
         "auth_service.keep_alive_count_max", "auth_service.client_idle_timeout",
         "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",

@@ -1,0 +1,1 @@
+"""Session recordings at rest: sealed chunks in files, and the catalogue of what there is."""
