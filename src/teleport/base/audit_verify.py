@@ -67,19 +67,19 @@ class Walk:
 
     def __init__(self, report: Report, log: str, base: Head, points: Iterable[tuple[int, bytes, int]]) -> None:
         self._report, self._log, self._base, self._points = report, log, base[0], iter(points)
-        self._expected, self._previous, self._proven, self._rewritten = base[0] + 1, base[1], 0, False
+        self._expected, self._previous, self._proven, self._damaged = base[0] + 1, base[1], 0, True
         self._next: tuple[int, bytes, int] = (0, b"", 0)
         self._pass(*base)
         if base[0] and self._proven != base[0]:
             report.add(log, base[0], "prune", f"no checkpoint saw record {base[0]}, up to which the log was pruned")
-        self._proven = max(self._proven, base[0])
+        self._proven, self._damaged = base[0], False
 
     def _pass(self, at: int, digest: bytes) -> None:
         while self._next[0] <= at:
             if at and self._next[0] == at and self._next[1] == digest:
-                self._proven = at
-            elif at and self._next[0] == at and not self._rewritten:
-                self._rewritten, first = True, self._proven + 1
+                self._proven, self._damaged = at, False
+            elif at and self._next[0] == at and not self._damaged:  # otherwise the damage that was told explains it
+                self._damaged, first = True, self._proven + 1
                 what = f"records {first} to {at} are not those that checkpoint {self._next[2]} saw"
                 self._report.add(self._log, first, "rewritten", what, until=at)
             self._next = next(self._points, (NEVER, b"", 0))
@@ -99,6 +99,7 @@ class Walk:
         self._expected, self._previous = expected, previous
 
     def _broken(self, row: Row, expected: int) -> None:
+        self._damaged = True
         if row[0] == expected:
             self._report.add(self._log, expected, "changed", f"record {expected} was changed", row[1])
         elif row[0] > expected:
@@ -120,6 +121,7 @@ class Walk:
         beyond = max((point for point in (self._next, *self._points) if last < point[0] < NEVER), default=None)
         if beyond:
             what = f"records {last + 1} to {beyond[0]}, which checkpoint {beyond[2]} saw, are not there"
+            what += f"; {self._proven + 1} to {last} are unproven" if self._proven < last else ""
             add(self._log, last + 1, "truncated", what, until=beyond[0])
         ended = {"sequence": last, "digest": self._previous.hex(), "pruned": self._base, "proven": self._proven}
         self._report.logs.append({"log": self._log, "records": last - self._base, **ended})
@@ -145,7 +147,8 @@ class _Check:
         for copy in self._copies:
             self._compare(copy)
         for name in sorted({*heads, *pruned, *self._points, *self._outside}):
-            self._log(name, heads.get(name, (0, START)), pruned.get(name, (0, START)), self._prune if pruned else None)
+            base = pruned.get(name, (0, START))
+            self._log(name, heads.get(name, base), base, self._prune if pruned else None)
         for name, (sequence, digest) in pruned.items():
             if (name, sequence, digest.hex()) not in self._recorded:
                 self.report.add(name, sequence, "prune", f"no event says that it was pruned up to record {sequence}")
@@ -224,6 +227,7 @@ def verify(source: Any, outside: Sequence[dict[str, Any]] = (), over: Callable[[
     `outside` is what `copies` read; the check ends early when `over()`."""
     check = _Check(source, outside, over)
     check.run()
+    check.report.findings.sort(key=lambda found: (found["log"], found["sequence"]))
     return check.report
 
 
