@@ -1,0 +1,1 @@
+"""Session recordings at rest, and the index of what stood on their screens."""
