@@ -75,10 +75,11 @@ def _files(start: _Start) -> dict[str, str]:
     files: dict[str, str] = {}
     for log in start.heads:
         stem = re.sub(r"[^A-Za-z0-9_.-]", "-", log)[:120].lstrip(".-") or "log"
-        name = next(
-            n for n in (stem, *(f"{stem}.{i}" for i in range(2, 1 << 30))) if f"{n}.jsonl" not in files.values()
-        )
-        files[log] = f"{name}.jsonl"
+        number, name = 1, f"{stem}.jsonl"
+        while name in files.values():
+            number += 1
+            name = f"{stem}.{number}.jsonl"
+        files[log] = name
     return files
 
 
