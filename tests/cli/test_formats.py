@@ -76,6 +76,7 @@ ARGUMENTS = {
     "audit verify": (),
     "get": ("roles",),
     "nodes ls": (),
+    "sessions ls": (),
     "status": (),
     "tokens ls": (),
     "users ls": (),
@@ -87,7 +88,9 @@ ARGUMENTS = {
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminHost]:
     async def fill(cluster: auth_cluster.Cluster) -> None:
         uuid = "00000000-0000-4000-8000-00000000000f"
-        await cluster.client(cluster.host("Node", uuid=uuid)).upsert(auth_cluster.node(uuid, "format-node"))
+        node = cluster.client(cluster.host("Node", uuid=uuid))
+        await node.upsert(auth_cluster.node(uuid, "format-node"))
+        await node.upsert(auth_cluster.document_of("session_tracker", "session-1", {"server_id": uuid}))
         await cluster.admin.create(auth_cluster.user("format-user", "access", logins=("root",)))
         await cluster.admin.create(auth_cluster.document_of("token", "format-token-1", {"roles": ["Node"]}))
 

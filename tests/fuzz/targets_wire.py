@@ -196,3 +196,42 @@ def _chunks() -> list[bytes]:
 register(
     Target("wire.recording_chunk", plain(_chunk), _chunks, _REFUSES, widths=(2, 4), dictionary=(recording_chunk.MAGIC,))
 )
+
+
+def terminals() -> list[bytes]:
+    """Return requests for terminals: OpenSSH's, one without modes, one with modes that have no meaning."""
+    every = {number: number * 3 for number in (*range(1, 19), *range(30, 43), *range(50, 63), 70, 72, 92, 128, 129)}
+    sizes = [(80, 24), (0, 0), (1000, 1000), (2**32 - 1, 1)]
+    names = [b"xterm-256color", b"", b"a b", b"x" * 300]
+    modes = [terminal.write_modes(every), b"", b"\xa0\0\0\0\1", terminal.write_modes({159: 2**32 - 1})]
+    return [
+        bytes(Writer().vector32(name).u32(columns).u32(rows).u32(640).u32(480).vector32(mode))
+        for name, (columns, rows), mode in zip(names, sizes, modes, strict=True)
+    ]
+
+
+def _terminal(data: bytes) -> object:
+    """Whatever is read can be given to a kernel, and to a shell as TERM."""
+    found = terminal.read_terminal(data)
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", found.name)
+    assert 1 <= min(found.size) <= max(found.size) <= terminal.LARGEST
+    assert terminal.read_modes(terminal.write_modes(found.modes)) == found.modes
+    made = device.open_pair(found)
+    try:
+        assert device.size(made[1]) == found.size
+    finally:
+        for descriptor in made:
+            os.close(descriptor)
+    return found.size == terminal.Size(), len(found.modes)
+
+
+register(
+    Target(
+        "wire.terminal",
+        plain(_terminal),
+        terminals,
+        (ProtocolError,),
+        widths=(4,),
+        dictionary=(b"\0\0\0\x05xterm", b"\x80", b"\xa0", b"\0"),
+    )
+)

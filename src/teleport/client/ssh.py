@@ -73,8 +73,9 @@ async def run(
 ) -> int:  # fmt: skip
     """Run a command on a node and return its exit status; `host` is the name that its certificate must have.
 
-    Without a command the node's shell is asked for, with `terminal` at one of its own. Raises what `reach` raises, NotAuthenticated
-    (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), AccessDenied (CLIENT-NODE-REFUSED), Unavailable (CLIENT-SSH).
+    Without a command the node's shell is asked for, with `terminal` at one of its own. Raises what `reach`
+    raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), AccessDenied (CLIENT-NODE-REFUSED), Unavailable
+    (CLIENT-SSH).
     """
     stream = await reach(home, profile, network, request)
     client = _Client()

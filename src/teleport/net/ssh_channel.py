@@ -94,7 +94,7 @@ class SessionChannel(SSHServerChannel[bytes]):
             connection, asyncio.get_running_loop(), allow_pty=False, line_editor=False, line_echo=False,
             line_history=0, max_line_length=1024, encoding=None, errors="strict", window=WINDOW, max_pktsize=PACKET,
         )  # fmt: skip
-        self._owner = connection
+        self._serving = connection
         self._used = False
         self._has_terminal = False
 
@@ -200,7 +200,7 @@ class SessionChannel(SSHServerChannel[bytes]):
         if (
             not self._used
             and isinstance(session, Session)
-            and self._owner.take_variable(name, value)
+            and self._serving.take_variable(name, value)
             and session.variable_wanted(text, value.decode(errors="replace"))
         ):
             return True

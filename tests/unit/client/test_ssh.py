@@ -173,11 +173,9 @@ def test_input_from_a_file(play: Play, tmp_path: Path) -> None:
     play(scene)
 
 
-def test_a_shell_is_refused_by_the_node_in_words(play: Play) -> None:
+def test_a_shell_without_a_terminal(play: Play) -> None:
     async def scene(made: Stage) -> None:
-        done = await made.run(None)
-        assert done.status == ssh.FAILED
-        assert "SSH-NOT-SUPPORTED: an interactive shell is not supported by this node" in done.err
+        assert await made.run(None, stdin=b"echo $((6 * 7)); exit 5\n") == (5, b"42\n", "")
 
     play(scene)
 

@@ -131,7 +131,7 @@ class Spawner:
         """
         if not isinstance(grant, Grant) or grant.action != Connect(login):
             raise Internal("SSH-INTERNAL")
-        if (command is not None and not 0 < len(command) <= messages.COMMAND_BYTES) or b"\0" in (command or b""):
+        if command is not None and (not 0 < len(command) <= messages.COMMAND_BYTES or b"\0" in command):
             raise BadParameter("SSH-COMMAND", limit=messages.COMMAND_BYTES)
         if self._gone or self._loop is None:
             raise Unavailable("SSH-SPAWNER-GONE", problem="it is not connected")

@@ -20,6 +20,7 @@ from teleport.agents.ssh import spawner_messages as messages
 from teleport.agents.ssh import spawner_process
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
+from teleport.wire.terminal import Size, Terminal
 from tests.support import policy, root
 from tests.support.ssh_node import LOGIN
 from tests.support.until import until
@@ -479,6 +480,86 @@ def test_an_ordinary_user_reaches_only_their_own_login(machine: Callable[..., Sp
         play(running, scene)
     finally:
         running.close()
+
+
+@pytest.mark.root
+def test_as_root_the_terminal_becomes_the_users(machine: Callable[..., Spawner]) -> None:
+    """And the user cannot become anybody else by it: no way back to root, no other terminal."""
+
+    async def scene(spawner: Spawner) -> None:
+        command = b"stat -c '%u %g %a' $SSH_TTY; id -u; ps -o tty= -p $$; grep CapEff /proc/self/status; exit 4"
+        process = await spawner.start(
+            grant("walker"), login="walker", command=command, environment={}, terminal=Terminal("xterm", Size(), {})
+        )  # fmt: skip
+        shown = (await read_terminal(process)).split("\r\n")
+        assert shown[0] == "54321 5 620"
+        assert shown[1] == "54321"
+        assert shown[2].strip().startswith("pts/")
+        assert shown[3].split() == ["CapEff:", "0" * 16]
+        assert (await process.exited).status == 4
+
+    play(machine(group=f"{GROUP}tty:x:5:\n"), scene)
+
+
+async def read_terminal(process: Process) -> str:
+    """Read our side of a terminal until the other has closed, and give it back."""
+    assert process.stderr == -1
+    loop, parts = asyncio.get_running_loop(), list[bytes]()
+    ended = asyncio.Event()
+
+    def take() -> None:
+        try:
+            parts.append(os.read(process.stdout, 4096))
+        except OSError:  # EIO: nobody is there any more
+            loop.remove_reader(process.stdout)
+            ended.set()
+
+    loop.add_reader(process.stdout, take)
+    async with asyncio.timeout(20):
+        await ended.wait()
+        await process.exited
+    os.close(process.stdin)
+    os.close(process.stdout)
+    await process.release()
+    return b"".join(parts).decode()
+
+
+def test_a_login_shell_at_a_terminal(spawner: Spawner) -> None:
+    async def scene(spawner: Spawner) -> None:
+        process = await spawner.start(
+            grant(), login=LOGIN, command=None, environment={"TERM": "dumb", "LANG": "C", "LC_ALL": "C"},
+            terminal=Terminal("dumb", Size(99, 22), {53: 0}),
+        )  # fmt: skip
+        os.write(process.stdin, b"echo argv0=$0 tty=$SSH_TTY term=$TERM; stty size; exit 5\n")
+        shown = await read_terminal(process)
+        assert "argv0=-" in shown
+        assert "tty=/dev/pts/" in shown
+        assert "term=dumb" in shown
+        assert "22 99" in shown
+        assert (await process.exited).status == 5
+
+    play(spawner, scene)
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "BASH_ENV", "SSH-X", "lang", "LC_", "IFS", "ENV"])
+def test_variables_that_change_what_runs_are_refused(name: str) -> None:
+    with pytest.raises(BadParameter):
+        spawner_process.check(messages.Start(id=1, login="a", command=b"c", environment={name: "x"}), [3, 4, 5])
+
+
+def test_check_takes_one_terminal_and_nothing_else_for_one() -> None:
+    request = messages.Start(id=1, login="a", command=b"", environment={"TELEPORT_SESSION_REASON": "x"}, terminal=True)
+    master, slave = os.openpty()
+    reading, writing = os.pipe()
+    with open("/dev/null", "rb") as null, open("/etc/passwd", "rb") as file:
+        try:
+            spawner_process.check(request, [slave])
+            for wrong in ([slave] * 3, [], [master], [reading], [null.fileno()], [file.fileno()]):
+                with pytest.raises(BadParameter):
+                    spawner_process.check(request, wrong)
+        finally:
+            for descriptor in (master, slave, reading, writing):
+                os.close(descriptor)
 
 
 def test_check_counts_descriptors() -> None:
