@@ -29,8 +29,8 @@ from teleport.store.sqlite import SqliteBackend
 
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 TYPES = {
-    "cert.create": 20, "auth": 15, "session.start": 15, "exec": 25, "session.end": 15, "user.login": 6, "role.created": 1,
-    "client.disconnect": 3,
+    "cert.create": 20, "auth": 15, "session.start": 15, "exec": 25, "session.end": 15, "user.login": 6,
+    "role.created": 1, "client.disconnect": 3,
 }  # fmt: skip
 COMMANDS = ("ls -la /srv", "systemctl restart nginx", "journalctl -u app", "cat /var/log/messages", "uptime", "df -h")
 PAGES = 60

@@ -72,8 +72,8 @@ class Audit:
 
 
 def of_service(event: Event, server: str) -> ServerEvent:
-    """Return an event in the name of the service's host. Raises AccessDenied (AUTH-ESCALATION) for others than services'
-    own."""
+    """Return an event in the name of the service's host. Raises AccessDenied (AUTH-ESCALATION) for an event that is not
+    a service's to tell."""
     if not isinstance(event, ServerEvent) or isinstance(event, DeniedEvent):
         raise AccessDenied("AUTH-ESCALATION", event=event.event_name)
     return msgspec.structs.replace(event, server_id=server, uid="", cluster_name="")

@@ -145,11 +145,10 @@ class Index:
             parts = [condition.partition(" WHERE ")[2] for condition, _ in keys]
             conditions.append("(" + " OR ".join(f"({part})" for part in parts) + ")")
             values += [value for _, found in keys for value in found]
-        exists = f" AND EXISTS (SELECT 1 FROM events e WHERE e.id = words.rowid AND {' AND '.join(conditions)})"
-        statement = (
-            "SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?"  # noqa: S608
-            f"{exists if conditions else ''} ORDER BY rowid {'DESC' if backward else 'ASC'} LIMIT ?"
-        )
+        exists = f"AND EXISTS (SELECT 1 FROM events e WHERE e.id = words.rowid AND {' AND '.join(conditions)})"  # noqa: S608
+        order = "DESC" if backward else "ASC"
+        statement = f"""SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ?
+          {exists if conditions else ""} ORDER BY rowid {order} LIMIT ?"""  # noqa: S608 - of words of this file
         rows = self._index.execute(statement, (_match(probe.needle), first, last, *values, room)).fetchall()
         return [id for (id,) in rows]
 
