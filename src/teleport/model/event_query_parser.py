@@ -62,7 +62,7 @@ _COMMON = (
 )  # fmt: skip
 """Fields to suggest; any field may be asked for."""
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<text>'(?:[^']|'')*')|(?P<span>\d+(?:ns|us|ms|s|m|h|d)(?:\d+(?:ns|us|ms|s|m|h|d))*(?![\w.]))"
+    r"(?P<space>\s+)|(?P<text>'(?:[^']|'')*')|(?P<span>(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h|d))+(?![\w.]))"
     r"|(?P<number>-?\d+(?:\.\d+)?(?![\w.]))|(?P<word>[A-Za-z_][\w\-]*(?:\.[A-Za-z_][\w\-]*)*)"
     r"|(?P<sign><=|>=|!=|<>|[=<>(),*+\-])",
     re.ASCII,
@@ -362,4 +362,4 @@ def _literal(value: Value) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     text = repr(value)
-    return (f"{value:.20f}" if "e" in text else text).removesuffix(".0")
+    return (f"{value:.20f}".rstrip("0") if "e" in text else text).removesuffix(".0").removesuffix(".")
