@@ -26,6 +26,8 @@ EVENT = "event"
 """Name of events in rules."""
 DEFAULT_LIMIT = 100
 LARGEST_PAGE = 5000
+STEPS = 100
+"""Reads of the log (500 records) or of the index in one page."""
 _ROOM = LARGEST_MESSAGE - 65536
 
 
@@ -54,6 +56,7 @@ class Audit:
                 Query(
                     since=query.since, until=query.until, types=frozenset(query.types), user=query.user,
                     text=query.text, newest_first=query.descending, limit=limit, continuation=query.after,
+                    steps=STEPS,
                 )
             )  # fmt: skip
             if limit == 1 or sum(len(entry.data) for entry in page.entries) < _ROOM:
