@@ -17,20 +17,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any, cast
 
 import msgspec
 
+from teleport.auth.audit_query import AuditQueries, _Token
 from teleport.base.clock import SystemClock
+from teleport.base.entropy import SystemEntropy
 from teleport.base.text import table
+from teleport.model.event_query_parser import parse
 from teleport.store import sqlite_audit
+from teleport.store.audit.log import AuditLog
 from teleport.store.audit.search import Query, search
 from teleport.store.backend import Append
 from teleport.store.sqlite import SqliteBackend
 
 BEGIN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 TYPES = {
-    "cert.create": 20, "auth": 15, "session.start": 15, "exec": 25, "session.end": 15, "user.login": 6, "role.created": 1,
-    "client.disconnect": 3,
+    "cert.create": 20, "auth": 15, "session.start": 15, "exec": 25, "session.end": 15, "user.login": 6,
+    "role.created": 1, "client.disconnect": 3,
 }  # fmt: skip
 COMMANDS = ("ls -la /srv", "systemctl restart nginx", "journalctl -u app", "cat /var/log/messages", "uptime", "df -h")
 PAGES = 60
@@ -115,6 +120,32 @@ def kinds(random: Random, events: int) -> Iterator[tuple[str, Callable[[], Query
     yield "text of two letters", lambda: Query(text="zz", steps=20)
 
 
+QUERIES = (
+    "SELECT time, user, event FROM events WHERE user = 'user7@example.com' AND time > '2026-06-01' AND event IN"
+    " ('user.login', 'exec') AND code LIKE 'T2%' ORDER BY time DESC LIMIT 50",
+    "SELECT * FROM events WHERE event = 'exec' AND server_labels.env = 'prod' AND command LIKE '%nginx'",
+    "SELECT * FROM events WHERE message LIKE '%needle%'",
+    "SELECT COUNT(*) FROM events WHERE event = 'role.created' AND time BETWEEN '2026-03-01' AND '2026-04-01'",
+    "SELECT * FROM events WHERE user_kind = 3",
+)
+
+
+async def queries(backend: SqliteBackend) -> list[tuple[str, ...]]:
+    """Pages of queries as the Auth Service answers them."""
+    clock, rows = SystemClock(), []
+    trail = AuditLog(backend, "auth-1", clock, SystemEntropy(), "bench.example.com")
+    for text in QUERIES:
+        asked, samples, hits = parse(text), [], 0
+        for _ in range(PAGES // 2):
+            token = _Token(asked.limit, clock.now(), "")
+            began = time.perf_counter()
+            found, _next = await AuditQueries(trail, cast(Any, None), clock)._find(asked, token, asked.limit or 100)
+            samples.append((time.perf_counter() - began) * 1e3)
+            hits += len(found)
+        rows.append(_row(text[:60], samples, hits))
+    return rows
+
+
 async def measure(backend: SqliteBackend, events: int) -> list[tuple[str, ...]]:
     """Ask each kind many times."""
     random, rows = Random(2), []
@@ -174,7 +205,7 @@ async def main(events: int) -> None:
     folder = Path(tempfile.gettempdir()) / f"teleport-bench-audit-{events}"
     folder.mkdir(mode=0o700, exist_ok=True)
     backend = await filled(folder, events)
-    rows = await measure(backend, events)
+    rows = [*await measure(backend, events), *await queries(backend)]
     await backend.close()
     sqlite_audit.SHARE, sqlite_audit.BUSY_SHARE = 0.5, 0.1
     for line in table(["Page of", "p50 ms", "p95 ms", "Hits"], rows):

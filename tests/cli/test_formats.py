@@ -15,7 +15,7 @@ from tests.support import auth_cluster
 from tests.support.admin_host import AdminHost
 
 SHOWING = {
-    "can", "env", "explain", "get", "get-log-level", "list", "ls", "readyz", "resolve", "search", "show", "status",
+    "can", "env", "explain", "get", "get-log-level", "list", "ls", "query", "readyz", "resolve", "search", "show", "status",
     "verify", "api-resources",
 }  # fmt: skip
 """Last words of commands that show something."""
@@ -72,6 +72,7 @@ ARGUMENTS = {
     "access explain": None,
     "api-resources": (),
     "audit ls": (),
+    "audit query": ("SELECT * FROM events LIMIT 3",),
     "audit search": ("--type=role.created",),
     "audit verify": (),
     "get": ("roles",),

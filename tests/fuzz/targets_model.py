@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import functools
 import json
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 import yaml as pyyaml
 
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
-from teleport.model import address, document, naming, ref
+from teleport.model import address, document, event_query, event_query_parser, naming, ref
 from teleport.model.config import teleport_yaml
 from teleport.model.events import base as events
 from teleport.model.resource import dump, load
@@ -220,6 +221,51 @@ register(
         is_json=True,
     )
 )
+
+
+_QUERIES = (
+    b"SELECT time, user, event FROM events WHERE user = 'alice' AND time > '2026-11-01' AND event IN ('user.login', 'exec')"
+    b" AND code LIKE 'T3%' ORDER BY time DESC LIMIT 50",
+    b"select count(*) from events where not (server_labels.env is null or n between -1.5 and 2) and a != true",
+    b"SELECT addr.remote, COUNT(*) FROM events WHERE time > now() - 7d OR x <> 'it''s' GROUP BY addr.remote LIMIT 5",
+)
+_NOW = dt.datetime(2026, 11, 8, tzinfo=dt.UTC)
+_EVENT: dict[str, Any] = {
+    "event": "exec", "time": "2026-11-02T08:00:00.500Z", "user": "alice", "code": "T3002I", "n": 1, "a": False,
+    "addr.remote": "10.0.0.1:22", "server_labels": {"env": "%_" * 2000}, "x": ["it's", None, {}],
+}  # fmt: skip
+
+
+def _query(data: bytes) -> object:
+    """A query is refused with a place, or it can be written and read again, decided and bounded."""
+    wanted = text(data)
+    query = event_query_parser.parse(wanted)
+    assert event_query_parser.parse(event_query_parser.write(query)) == query
+    meant = query.where is None or event_query.holds(query.where, _EVENT, _NOW)
+    known = event_query.bounds(query, _NOW)
+    if meant:
+        moment = event_query.to_moment(_EVENT["time"])
+        assert moment is not None
+        assert known.since is None or moment >= known.since
+        assert known.until is None or moment < known.until
+        assert not known.types or "exec" in known.types
+        assert known.user in ("", "alice")
+    return meant, query.counts, query.descending, len(query.columns), type(query.where).__name__
+
+
+register(
+    Target(
+        "model.event_query",
+        plain(_query),
+        lambda: _QUERIES,
+        dictionary=(
+            b"SELECT ", b"* FROM events ", b"WHERE ", b"COUNT(*)", b" AND ", b" OR ", b"NOT ", b" IN (", b" LIKE '%_'",
+            b" BETWEEN ", b" IS NULL", b" IS NOT NULL", b" GROUP BY ", b" ORDER BY time ASC", b" LIMIT 5", b"now()", b" - 7d",
+            b" + 1h30m", b"'2026-11-01'", b"TRUE", b"-1.5", b"9" * 18, b"''", b"(" * 40, b")", b"time", b"addr.remote",
+            b"0.0000000000000001", b"99999999999d",
+        ),
+    )
+)  # fmt: skip
 
 
 def _listen_address(data: bytes) -> object:

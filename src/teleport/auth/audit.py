@@ -26,6 +26,8 @@ EVENT = "event"
 """Name of events in rules."""
 DEFAULT_LIMIT = 100
 LARGEST_PAGE = 5000
+STEPS = 100
+"""Reads of the log (500 records) or of the index in one page."""
 _ROOM = LARGEST_MESSAGE - 65536
 
 
@@ -54,6 +56,7 @@ class Audit:
                 Query(
                     since=query.since, until=query.until, types=frozenset(query.types), user=query.user,
                     text=query.text, newest_first=query.descending, limit=limit, continuation=query.after,
+                    steps=STEPS,
                 )
             )  # fmt: skip
             if limit == 1 or sum(len(entry.data) for entry in page.entries) < _ROOM:
@@ -72,8 +75,8 @@ class Audit:
 
 
 def of_service(event: Event, server: str) -> ServerEvent:
-    """Return an event in the name of the service's host. Raises AccessDenied (AUTH-ESCALATION) for others than services'
-    own."""
+    """Return an event in the name of the service's host. Raises AccessDenied (AUTH-ESCALATION) for an event that is not
+    a service's to tell."""
     if not isinstance(event, ServerEvent) or isinstance(event, DeniedEvent):
         raise AccessDenied("AUTH-ESCALATION", event=event.event_name)
     return msgspec.structs.replace(event, server_id=server, uid="", cluster_name="")

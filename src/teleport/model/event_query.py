@@ -15,7 +15,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,7 +40,7 @@ class Moment(NamedTuple):
             return edge.replace(tzinfo=dt.UTC)
 
 
-Value = Union[str, float, bool, Moment]
+Value = str | float | bool | Moment
 
 
 class Compare(NamedTuple):
@@ -81,7 +81,7 @@ class Or(NamedTuple):
     parts: tuple[Condition, ...]
 
 
-Condition = Union[Compare, In, Like, Between, IsNull, Not, And, Or]
+Condition = Compare | In | Like | Between | IsNull | Not | And | Or
 
 
 class EventQuery(NamedTuple):

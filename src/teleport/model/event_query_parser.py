@@ -48,38 +48,21 @@ MOST = 1_000_000
 
 _DIGITS = 18
 _KEYWORDS = frozenset(
-    [
-        "SELECT",
-        "FROM",
-        "WHERE",
-        "GROUP",
-        "ORDER",
-        "BY",
-        "LIMIT",
-        "AND",
-        "OR",
-        "NOT",
-        "IN",
-        "LIKE",
-        "BETWEEN",
-        "IS",
-        "NULL",
-        "ASC",
-        "DESC",
-        "COUNT",
-        "TRUE",
-        "FALSE",
-    ]
-)
+    (
+        "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "BY", "LIMIT", "AND", "OR", "NOT", "IN", "LIKE", "BETWEEN", "IS",
+        "NULL", "ASC", "DESC", "COUNT", "TRUE", "FALSE",
+    )
+)  # fmt: skip
 _MOMENTS = frozenset({TIME, "session_start", "session_stop"})
 """Fields that a text is compared with as a moment."""
 _COMMON = (
     "time", "user", "event", "code", "login", "uid", "sid", "cluster_name", "server_id", "server_hostname",
-    "server_labels", "addr.remote", "addr.local", "command", "success", "message", "error", "reason", "name", "user_roles",
+    "server_labels", "addr.remote", "addr.local", "command", "success", "message", "error", "reason", "name",
+    "user_roles",
 )  # fmt: skip
 """Fields to suggest; any field may be asked for."""
 _TOKEN = re.compile(
-    r"(?P<space>\s+)|(?P<text>'(?:[^']|'')*')|(?P<span>\d+(?:ns|us|ms|s|m|h|d)(?:\d+(?:ns|us|ms|s|m|h|d))*(?![\w.]))"
+    r"(?P<space>\s+)|(?P<text>'(?:[^']|'')*')|(?P<span>(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h|d))+(?![\w.]))"
     r"|(?P<number>-?\d+(?:\.\d+)?(?![\w.]))|(?P<word>[A-Za-z_][\w\-]*(?:\.[A-Za-z_][\w\-]*)*)"
     r"|(?P<sign><=|>=|!=|<>|[=<>(),*+\-])",
     re.ASCII,
@@ -283,7 +266,7 @@ class _Parser:
             return Like(field, self._quoted())
         found = self._token.text[:40]
         hint = did_you_mean(found.upper(), ("LIKE", "IN", "BETWEEN", "IS", "NOT")) if self._token.kind == "word" else ""
-        self._fail(f"after {field!r} comes =, !=, <, <=, >, >=, IN (...), LIKE, BETWEEN or IS NULL{hint}")
+        return self._fail(f"after {field!r} comes =, !=, <, <=, >, >=, IN (...), LIKE, BETWEEN or IS NULL{hint}")
 
     # -- values ------------------------------------------------------------------------------------------------
 
@@ -305,7 +288,7 @@ class _Parser:
         if token.kind == "word":
             near = did_you_mean(token.text, _COMMON)
             self._fail(f"a value is missing; put texts in quotes: '{token.text[:40]}'{near}")
-        self._fail("a value is missing: 'text', a number, TRUE, FALSE or now() - 7d")
+        return self._fail("a value is missing: 'text', a number, TRUE, FALSE or now() - 7d")
 
     def _text_value(self, field: str) -> Value:
         if field not in _MOMENTS:
@@ -340,7 +323,7 @@ def write(query: EventQuery) -> str:
     what = ", ".join(query.fields) or "*"
     if query.counts:
         what = f"{query.group}, COUNT(*)" if query.group else "COUNT(*)"
-    parts = [f"SELECT {what} FROM events"]
+    parts = [f"SELECT {what} FROM events"]  # noqa: S608 - of our own language
     if query.where is not None:
         parts.append(f"WHERE {_written(query.where)}")
     if query.group:
@@ -379,4 +362,4 @@ def _literal(value: Value) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     text = repr(value)
-    return (f"{value:.20f}" if "e" in text else text).removesuffix(".0")
+    return (f"{value:.20f}".rstrip("0") if "e" in text else text).removesuffix(".0").removesuffix(".")

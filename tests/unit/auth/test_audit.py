@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from teleport.api.messages import EventQuery
+from teleport.auth import audit
 from teleport.base import errors
 from teleport.model.events.access import AccessDenied
 from teleport.model.events.base import document
@@ -105,5 +106,22 @@ def test_a_chain_that_was_changed_is_found() -> None:
         log[1] = type(record)(record.log, record.sequence, record.data.replace(b"o", b"0", 1), record.digest)
         (report,) = await cluster.admin.verify_audit()
         assert report.problem.startswith("record 2: ")
+
+    run(story)
+
+
+def test_a_page_that_the_server_ends_early_is_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "STEPS", 1)
+
+    async def story(cluster: Cluster) -> None:
+        node = cluster.client(cluster.host("Node"))
+        await node.emit(ran("x1"))
+        for _ in range(4):
+            await node.emit(*[ran("true")] * 500)
+        await node.emit(ran("x2"))
+        found = await cluster.admin.search_events(EventQuery(text="x", types=("exec",), limit=2, descending=True))
+        wanted = EventQuery(text="x1", types=("exec",), limit=2, descending=True)
+        assert len(found.events) == 2
+        assert [e["command"] for e in (await cluster.admin.search_events(wanted)).events] == ["x1"]
 
     run(story)

@@ -103,7 +103,6 @@ def small() -> Any:
     """Windows, blocks and batches of a few records, so that short logs have many."""
     patch = pytest.MonkeyPatch()
     patch.setattr(sqlite_finder, "WINDOW", 48)
-    patch.setattr(sqlite_finder, "NARROW", 20)
     patch.setattr(sqlite_finder, "_OFFER", 5)
     patch.setattr(sqlite_finder, "_FEW", 10)
     patch.setattr(sqlite_finder, "BLOCK", 16)

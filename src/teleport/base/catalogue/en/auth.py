@@ -10,7 +10,8 @@ PAGES = {
     ),
     "AUTH-AUDIT-GAP": Page(
         what="events of {host} are missing: number {expected} was expected, {first} came",
-        why="a service sends its events in order; some were lost on its disk, or this server was restored from a backup",
+        why="a service sends its events in order; some were lost on its disk, or this server was restored from a "
+        "backup",
         fix="nothing: the service goes on with a note of what is missing; see the log of both",
     ),
     "AUTH-AUDIT-WRITER": Page(

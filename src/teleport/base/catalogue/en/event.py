@@ -6,7 +6,7 @@ PAGES = {
     "EVENT-QUERY": Page(
         what="the query is wrong at column {column}: {problem}",
         why="{near}",
-        fix="write for example: SELECT time, user, event FROM events WHERE user = 'alice' AND time > now() - 7d LIMIT 50",
+        fix="write for example: SELECT time, user, event FROM events WHERE user = 'alice' AND time > now() - 7d",
     ),
     "EVENT-TOO-LARGE": Page(
         what="an event {event} has {size} bytes; {limit} are possible",
