@@ -17,6 +17,7 @@ from teleport.model.events.base import Event
 from teleport.pki.custody import FolderShelf
 from teleport.store import sqlite_schema
 from teleport.store.audit.log import AuditLog
+from teleport.store.recordings.files import RecordingFiles
 from teleport.store.sqlite import SqliteBackend
 from tests.faults.subjects import SUBJECTS
 from tests.faults.trial import Work
@@ -113,6 +114,10 @@ def _files_are_written_in_place() -> None:
     _replace(disk.SystemDisk, "write", write)
 
 
+def _what_can_be_read_counts_as_stored() -> None:
+    _replace(RecordingFiles, "_settled", RecordingFiles._look)
+
+
 def _journals_are_not_synced() -> None:
     _replace(append._File, "sync", lambda _: None)
 
@@ -138,6 +143,7 @@ MUTANTS: Final = {
         Mutant("folders-unsynced", "files", ("power",), _folders_are_not_synced),
         Mutant("syncs-passed-over", "files", ("sync-once",), _failed_syncs_are_passed_over),
         Mutant("written-in-place", "files", ("kill", "torn", "full-once"), _files_are_written_in_place),
+        Mutant("readable-is-stored", "archive", ("sync-once", "sync"), _what_can_be_read_counts_as_stored),
         Mutant("journal-unsynced", "outbox", ("power",), _journals_are_not_synced),
         Mutant("writes-as-whole", "keys", ("short",), _writes_count_as_whole),
     )

@@ -18,8 +18,8 @@ _OLD, _SAVED = 11, 10
 """Values in the data directory, and in the backup that was made of it before the last one was written."""
 
 # The check of the keys is a process of its own otherwise, which would be most of a trial.
-backup.survey = key_check.survey
-restore.survey = key_check.survey
+for module in (backup, restore):
+    vars(module)["survey"] = key_check.survey
 
 
 class Backups:

@@ -125,6 +125,6 @@ async def _examine(root: Path, acknowledged: list[str]) -> list[str]:
         report = await trail.verify()
         entries = (await trail.search(Query(limit=1000))).entries
         found = Counter(entry.event.size for entry in entries if isinstance(entry.event, SessionStart))
-        problems = [] if report.intact else [f"half: {report}"]
+        problems = [f"half: {finding}" for finding in report.findings]
         problems += [f"lost: event {token}" for token in acknowledged if not found[token]]
         return problems + [f"twice: event {token}" for token, times in found.items() if times > 1]

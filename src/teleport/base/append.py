@@ -45,6 +45,10 @@ class Folder(Protocol):
         """Open a file to append after its first `size` bytes; what is behind them is cut off."""
         ...
 
+    def settle(self, name: str) -> None:
+        """Make a file and its name durable, as far as a process that has ended has left them."""
+        ...
+
     def read(self, name: str, offset: int, size: int) -> bytes:
         """Return up to `size` bytes from `offset` on."""
         ...
@@ -108,6 +112,16 @@ class SystemFolder:
                 os.close(handle)
                 raise
         return _File(handle, path)
+
+    def settle(self, name: str) -> None:
+        path = self._path(name)
+        with map_errors(path):
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            _sync_folder(self.path)
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         path = self._path(name)
@@ -221,6 +235,9 @@ class MemoryFolder:
         content = self._find(name)
         del content[size:]
         return _MemoryFile(content)
+
+    def settle(self, name: str) -> None:
+        self._find(name)
 
     def read(self, name: str, offset: int, size: int) -> bytes:
         return bytes(self._find(name)[offset : offset + size])

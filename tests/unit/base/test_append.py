@@ -134,6 +134,18 @@ def test_a_tail_that_cannot_be_cut_off_durably_is_told(tmp_path: Path, monkeypat
         SystemFolder(str(tmp_path)).open("a", 5)
 
 
+def test_what_an_earlier_process_left_is_settled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"left")
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+    SystemFolder(str(tmp_path)).settle("a")
+    assert synced == [str(tmp_path / "a"), str(tmp_path)]
+    with pytest.raises(NotFound):
+        SystemFolder(str(tmp_path)).settle("b")
+    with pytest.raises(NotFound):
+        MemoryFolder().settle("b")
+
+
 def _raising(number: int) -> Any:
     def call(*_: object) -> None:
         raise OSError(number, os.strerror(number))

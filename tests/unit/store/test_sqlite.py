@@ -270,7 +270,7 @@ def test_a_write_that_the_system_refuses_is_reported_and_later_ones_work(tmp_pat
 def test_a_folder_that_cannot_be_synced_is_no_store(
     tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite passes over such a failure; after a power cut an older log of it would be taken for newer than the file."""
+    """SQLite passes over that; after a power cut an older log of it would be taken for newer than the file."""
     use(tmp_path / "s", clock, lambda backend: backend.commit(Put("/a", b"1")))
     sync = os.fsync
 

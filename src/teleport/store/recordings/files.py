@@ -11,6 +11,7 @@ import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 
 from teleport.base.append import AppendFile, Folder
 from teleport.base.errors import AlreadyExists, BadParameter, Internal, LimitExceeded, NotFound
@@ -32,6 +33,8 @@ class _Known:
         self.chain = Chain()
         self.offsets = array("Q")
         self.exists = False
+        self.durable = False
+        """Whether this process has seen it synced: what an earlier one has left may be in memory alone."""
 
 
 class RecordingFiles:
@@ -42,6 +45,8 @@ class RecordingFiles:
         self._largest = largest
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._table = threading.Lock()
+        self._spoiled: dict[str, int] = {}
+        """Files of which a write has failed, and how many of their bytes are good."""
         # A call whose caller has left goes on in its thread: the next one for the file waits for it.
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
@@ -54,7 +59,7 @@ class RecordingFiles:
         chunk = _whole(session_id, data)
         number = chunk.head.number
         with self._lock(session_id):
-            known = self._look(session_id)
+            known = self._settled(session_id)
             if number < known.chain.count:
                 kept = self._read(session_id, known.offsets[number])
                 if kept.digest != chunk.digest:
@@ -64,18 +69,20 @@ class RecordingFiles:
                 raise BadParameter("REC-GAP", session=session_id, number=number, expected=known.chain.count)
             if known.chain.size + len(data) > self._largest:
                 raise LimitExceeded("REC-TOO-LARGE", session=session_id, limit=self._largest)
+            good = known.chain.size
             try:
                 return self._append(session_id, known, chunk, data)
             except BaseException:
+                self._spoiled[session_id] = good
                 self._forget(session_id)
                 raise
 
     def chain(self, session_id: str, *, anew: bool = False) -> Chain:
-        """Return how far the recording goes; `anew`: by what is on the disk now."""
+        """Return how far the recording goes, durably; `anew`: by what is on the disk now."""
         with self._lock(session_id):
             if anew:
                 self._forget(session_id)
-            return self._look(session_id).chain
+            return self._settled(session_id).chain
 
     def read(self, session_id: str, count: int) -> Iterator[Chunk]:
         """Yield the first `count` chunks of a recording. Raises NotFound (DISK-MISSING), Internal (REC-MISSTORED)."""
@@ -105,7 +112,7 @@ class RecordingFiles:
             file.sync()
         finally:
             file.close()
-        known.exists = True
+        known.exists = known.durable = True
         known.offsets.append(offset)
         kept = self._read(session_id, offset)
         if kept.digest != chunk.digest:
@@ -123,6 +130,26 @@ class RecordingFiles:
             return chunks.parse(self._folder.read(name, offset, head.size))
         except (NeedMore, ProtocolError):
             raise Internal("REC-MISSTORED", session=session_id, number=f"at byte {offset}") from None
+
+    def _settled(self, session_id: str) -> _Known:
+        """Return what is known of a file, all of it durable.
+
+        Once a sync has failed, what was written since the last one looks as if it were there, and a later sync may
+        succeed without it; so it is cut off, and written anew when it comes again.
+        """
+        name = session_id + SUFFIX
+        if (good := self._spoiled.get(session_id)) is not None:
+            with suppress(NotFound):
+                if good:
+                    self._folder.open(name, good).close()
+                else:
+                    self._folder.remove(name)
+            del self._spoiled[session_id]
+        known = self._look(session_id)
+        if known.exists and not known.durable:
+            self._folder.settle(name)
+            known.durable = True
+        return known
 
     def _look(self, session_id: str) -> _Known:
         with self._table:

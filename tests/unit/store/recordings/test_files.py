@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import threading
 from pathlib import Path
 
@@ -170,3 +173,40 @@ def test_two_at_a_time_store_it_once() -> None:
         thread.join()
     assert found == [CHUNKS[1][-32:]] * 8
     assert folder.size(NAME) == len(CHUNKS[0]) + len(CHUNKS[1])
+
+
+@pytest.mark.parametrize("stored", [0, 1])
+def test_a_chunk_whose_sync_failed_is_written_anew(
+    stored: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can be read, but nothing says that it will be there after a power cut."""
+    folder = SystemFolder(str(tmp_path))
+    files = filled(folder, stored)
+    sync = os.fsync
+
+    def broken(handle: int) -> None:
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", broken)
+    for _ in range(2):  # also when it comes again while the disk is still broken
+        with pytest.raises(Unavailable):
+            files.store(SID, CHUNKS[stored])
+    monkeypatch.undo()
+    assert files.chain(SID).count == stored
+    assert folder.read(NAME, 0, 1 << 20) == b"".join(CHUNKS[:stored]) if stored else folder.names() == []
+    assert files.store(SID, CHUNKS[stored]) == CHUNKS[stored][-32:]
+
+
+def test_what_an_earlier_process_left_is_synced_before_it_is_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = SystemFolder(str(tmp_path))
+    filled(folder, 1)
+    settled: list[str] = []
+    monkeypatch.setattr(SystemFolder, "settle", lambda self, name: settled.append(name))
+    files = RecordingFiles(folder)
+    assert files.store(SID, CHUNKS[0]) == CHUNKS[0][-32:]
+    assert files.chain(SID).count == 1
+    assert settled == [NAME]
