@@ -1,0 +1,1 @@
+"""Session recordings as people see them: screens, playback, and files for other players."""
