@@ -187,6 +187,8 @@ class Screen(pyte.Screen):
         if modes.DECAWM in self.mode:
             line = self._page.lines[self.cursor.y]
             line.pad(self.columns, self.default_char)
+            if room == 1 and line.cells[-1] == " ":
+                line.cells[-1] = ""  # a wide character did not fit: the text has no blank here
             line.wraps = True
             self.carriage_return()
             self.index()

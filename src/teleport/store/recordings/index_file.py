@@ -37,7 +37,11 @@ def seal(session_id: str, lines: Lines, key: bytes, entropy: Entropy) -> bytes:
     """Return the file of an index."""
     box = AESGCM(key)
     found = [_MAGIC]
-    contents = (index_filter.build(lines.text), zlib.compress(lines.text.encode("utf-8", "replace"), 6), zlib.compress(lines.times, 6))
+    contents = (
+        index_filter.build(lines.text),
+        zlib.compress(lines.text.encode("utf-8", "replace"), 6),
+        zlib.compress(lines.times, 6),
+    )
     for name, content in zip(_PARTS, contents, strict=True):
         nonce = entropy.token(_NONCE)
         body = nonce + box.encrypt(nonce, content, _about(session_id, name))
