@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pyte import charsets, modes
 
 from teleport.base.errors import TeleportError
+from teleport.client.recordings.facts import facts_of, size_in
 from teleport.client.recordings.page import Nowhere, Sink
 from teleport.client.recordings.screen import Screen
 from teleport.wire import recording
@@ -49,9 +50,12 @@ _SEQUENCES = {
 class Emulator:
     """A terminal of the size that the recording says."""
 
-    def __init__(self, columns: int = 80, rows: int = 25, sink: Sink | None = None) -> None:
+    def __init__(
+        self, columns: int = 80, rows: int = 25, sink: Sink | None = None, *, every_state: bool = True
+    ) -> None:
+        """`every_state`: as in Screen."""
         self._sink: Sink = sink or Nowhere()
-        self.screen = Screen(columns, rows, self._sink)
+        self.screen = Screen(columns, rows, self._sink, every_state=every_state)
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         self._tokens = terminal.Tokenizer()
         self._charsets: list[str | None] = [None, None]
@@ -63,6 +67,9 @@ class Emulator:
         self.screen.now = max(frame.at, self.screen.now)
         if frame.kind in (recording.OUTPUT, recording.ERROR):
             self.output(frame.data)
+        elif frame.kind == recording.HEADER:
+            columns, rows = size_in(facts_of(frame.data))
+            self.screen.resize(rows, columns)
         elif frame.kind == recording.RESIZE:
             try:
                 columns, rows = recording.size_of(frame.data)

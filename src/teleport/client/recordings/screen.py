@@ -38,10 +38,12 @@ _LONGEST_CELL = 16
 class Screen(pyte.Screen):
     """A screen of bounded size. Set `now` before each thing that happens."""
 
-    def __init__(self, columns: int, rows: int, sink: Sink) -> None:
+    def __init__(self, columns: int, rows: int, sink: Sink, *, every_state: bool = True) -> None:
+        """`every_state`: tell the Sink of lines that are about to change too, not only of those that leave."""
         columns, rows = min(max(columns, 1), MOST_COLUMNS), min(max(rows, 1), MOST_ROWS)
         self.now = 0
         self._sink = sink
+        self._every_state = every_state
         self._page = Page(rows)
         self._primary: Page | None = None
         """The page that waits while a program has the alternate one."""
@@ -109,7 +111,7 @@ class Screen(pyte.Screen):
     def _before_change(self, y: int) -> None:
         """A row is about to lose something."""
         line = self._page.lines[y]
-        if line.cells and self.now - line.changed >= SETTLED_MS:
+        if self._every_state and line.cells and self.now - line.changed >= SETTLED_MS:
             self._tell(y)
 
     def _tell_above(self) -> None:
@@ -431,7 +433,8 @@ class Screen(pyte.Screen):
         columns = min(max(columns or self.columns, 1), MOST_COLUMNS)
         if (rows, columns) == (self.lines, self.columns):
             return
-        self._tell_page()
+        if self._every_state:
+            self._tell_page()
         gone = min(max(self.cursor.y + 1 - rows, 0), len(self._page.lines))
         for page in (self._page, self._primary):
             if page is not None:

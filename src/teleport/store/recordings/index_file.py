@@ -55,7 +55,7 @@ def failed(problem: str) -> bytes:
 
 
 def read(session_id: str, data: bytes) -> Sealed:
-    """Read the layout. Raises BadParameter (REC-INDEX)."""
+    """Read the layout. Raises BadParameter (INDEX-DAMAGED)."""
     if data.startswith(_FAILED):
         return Sealed(session_id, (), data[len(_FAILED) :].decode("utf-8", "replace") or "unknown")
     parts: list[bytes] = []
@@ -65,21 +65,21 @@ def read(session_id: str, data: bytes) -> Sealed:
         position += 4 + size
         parts.append(data[position - size : position])
     if len(parts) != len(_PARTS) or position != len(data):
-        raise BadParameter("REC-INDEX", problem="it is cut, or no index")
+        raise BadParameter("INDEX-DAMAGED", problem="it is cut, or no index")
     return Sealed(session_id, tuple(parts))
 
 
 def open_filter(sealed: Sealed, key: bytes) -> bytes:
-    """Return the filter. Raises BadParameter (REC-INDEX)."""
+    """Return the filter. Raises BadParameter (INDEX-DAMAGED)."""
     return _open(sealed, 0, key)
 
 
 def open_lines(sealed: Sealed, key: bytes) -> Lines:
-    """Return text and times. Raises BadParameter (REC-INDEX)."""
+    """Return text and times. Raises BadParameter (INDEX-DAMAGED)."""
     try:
         text = inflate(_open(sealed, 1, key)).decode()
     except UnicodeDecodeError:
-        raise BadParameter("REC-INDEX", problem="its text is damaged") from None
+        raise BadParameter("INDEX-DAMAGED", problem="its text is damaged") from None
     return Lines(text, inflate(_open(sealed, 2, key)))
 
 
@@ -88,7 +88,7 @@ def _open(sealed: Sealed, part: int, key: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _about(sealed.session_id, _PARTS[part]))
     except (InvalidTag, ValueError):
-        raise BadParameter("REC-INDEX", problem="it was changed, or is of another cluster") from None
+        raise BadParameter("INDEX-DAMAGED", problem="it was changed, or is of another cluster") from None
 
 
 def _about(session_id: str, part: bytes) -> bytes:

@@ -39,10 +39,10 @@ class Question:
         self._hashes = [_hashes(piece) for piece in dict.fromkeys(grams(fold(text)))][:64]
 
     def possible(self, bits: bytes) -> bool:
-        """Whether the text can stand in what the filter was built of. Raises BadParameter (REC-INDEX)."""
+        """Whether the text can stand in what the filter was built of. Raises BadParameter (INDEX-DAMAGED)."""
         size = len(bits)
         if not size or size & (size - 1):
-            raise BadParameter("REC-INDEX", problem="its filter has an odd size")
+            raise BadParameter("INDEX-DAMAGED", problem="its filter has an odd size")
         mask = size * 8 - 1
         for first, second in self._hashes:
             for number in range(_HASHES):

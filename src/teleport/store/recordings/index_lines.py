@@ -141,7 +141,7 @@ def fold(text: str) -> str:
 def find(lines: Lines, wanted: str, *, limit: int) -> list[Hit]:
     """Return the lines that hold a text, case ignored, in the order of time; at most `limit`.
 
-    Raises BadParameter (WIRE-RECORDING) when the times are damaged.
+    Raises BadParameter (INDEX-DAMAGED) when the times are.
     """
     wanted = fold(wanted)
     places = _places(fold(lines.text), wanted)
@@ -153,7 +153,7 @@ def find(lines: Lines, wanted: str, *, limit: int) -> list[Hit]:
     for place in places:
         number = bisect.bisect_right(starts, place) - 1
         if number >= len(times):
-            raise BadParameter("REC-INDEX", problem="a line has no times")
+            raise BadParameter("INDEX-DAMAGED", problem="a line has no times")
         start = place - starts[number]
         at = _complete(times[number][1:], start, start + len(wanted))
         best[number] = min(at, best.get(number, at))
@@ -188,22 +188,22 @@ def pack(lines: Lines) -> bytes:
 
 
 def unpack(data: bytes) -> Lines:
-    """Read what `pack` wrote. Raises BadParameter (REC-INDEX)."""
+    """Read what `pack` wrote. Raises BadParameter (INDEX-DAMAGED)."""
     try:
         return msgspec.msgpack.decode(inflate(data), type=Lines)
     except msgspec.DecodeError:
-        raise BadParameter("REC-INDEX", problem="it is not of this form") from None
+        raise BadParameter("INDEX-DAMAGED", problem="it is not of this form") from None
 
 
 def inflate(data: bytes) -> bytes:
-    """Decompress, up to LARGEST. Raises BadParameter (REC-INDEX)."""
+    """Decompress, up to LARGEST. Raises BadParameter (INDEX-DAMAGED)."""
     reader = zlib.decompressobj()
     try:
         found = reader.decompress(data, LARGEST)
     except zlib.error:
-        raise BadParameter("REC-INDEX", problem="it is damaged") from None
+        raise BadParameter("INDEX-DAMAGED", problem="it is damaged") from None
     if not reader.eof:
-        raise BadParameter("REC-INDEX", problem="it is cut, or larger than any index")
+        raise BadParameter("INDEX-DAMAGED", problem="it is cut, or larger than any index")
     return found
 
 

@@ -133,6 +133,26 @@ PAGES = {
         why="{host} is the name of {count} nodes: {names}",
         fix="name one by its id: tsh ls -v",
     ),
+    "CLIENT-CAST": Page(
+        what="line {line} of the file cannot be played: {problem}",
+        why="it has to be a recording of asciicast version 2, or one that was downloaded with --format=frames",
+        fix="fetch it again: tsh recordings download ID",
+    ),
+    "CLIENT-POSITION": Page(
+        what="{value!r} is no position in a recording",
+        why="a position is written 83, 83.5s, 1m23s, 1h2m3s or 1:02:03, counted from the beginning of the session",
+        fix="for example: tsh play ID --from=1m23s",
+    ),
+    "CLIENT-LONG-RECORDING": Page(
+        what="the recording {session} is larger than the {limit} bytes that are played",
+        why="a recording is held in memory while it is played, so that one can jump in it",
+        fix="fetch it for another player: tsh recordings download {session}",
+    ),
+    "CLIENT-NO-RECORDING-FILE": Page(
+        what="{name!r} is neither a file nor the id of a session",
+        why="there is no such file here, and ids look like 0e8a6a1c-7a5c-4d0e-9d0e-3f6c2b1a0f5e",
+        fix="tsh recordings ls shows the recordings that you may play",
+    ),
     "CLIENT-NO-SERVER": Page(
         what="none of {count} servers could be reached: {attempts}",
         why="each of them was tried in its order, and none of them answered as a server of the cluster does",
