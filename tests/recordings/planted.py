@@ -22,7 +22,7 @@ from teleport.store.recordings.index_lines import Collector, Hit, Lines, find
 from teleport.wire.recording import OUTPUT, RESIZE, Frame
 
 KEY = bytes(range(32))
-_WORDS = ["build", "deploy", "kernel", "socket", "passwd", "config", "error", "route", "table", "index", "cache", "value"]
+_WORDS = [
     "build",
     "deploy",
     "kernel",
@@ -35,25 +35,8 @@ _WORDS = ["build", "deploy", "kernel", "socket", "passwd", "config", "error", "r
     "index",
     "cache",
     "value",
-    "user",
-    "admin",
 ]
 _KOREAN = ["서버", "접속", "기록", "비밀번호", "확인", "배포", "완료", "오류", "설정", "파일", "사용자", "화면"]
-    "서버",
-    "접속",
-    "기록",
-    "비밀번호",
-    "확인",
-    "배포",
-    "완료",
-    "오류",
-    "설정",
-    "파일",
-    "사용자",
-    "관리자",
-    "화면",
-    "검색",
-]
 
 
 class Plant(NamedTuple):

@@ -1,12 +1,13 @@
 """The file of an index beside its recording: three parts, each sealed for itself with AES-256-GCM.
 
-Layout: `TSI1`, then for filter, text and times: length (4 bytes, big-endian), nonce (12), ciphertext. What is
-sealed with each part names the session and the part, so that none can stand in the place of another. A
-recording that could not be drawn has `TSIX` and the reason instead: that it failed is no secret.
+Layout: `TSI1`, the lengths of filter, text and times (4 bytes each, big-endian), then these: nonce (12) and
+ciphertext each. What is sealed with each part names the session and the part, so that none can stand in the
+place of another. A recording that could not be drawn has `TSIX` and the reason instead: that it failed is no secret.
 """
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ _MAGIC, _FAILED = b"TSI1", b"TSIX"
 _PARTS = (b"filter", b"text", b"times")
 _NONCE = 12
 KEY_BYTES = 32
+HEAD = 16
+"""Bytes before the first part."""
+LARGEST_PART = 64 * 1024 * 1024
 
 
 class Sealed(NamedTuple):
@@ -36,17 +40,16 @@ class Sealed(NamedTuple):
 def seal(session_id: str, lines: Lines, key: bytes, entropy: Entropy) -> bytes:
     """Return the file of an index."""
     box = AESGCM(key)
-    found = [_MAGIC]
     contents = (
         index_filter.build(lines.text),
         zlib.compress(lines.text.encode("utf-8", "replace"), 6),
         zlib.compress(lines.times, 6),
     )
+    bodies = []
     for name, content in zip(_PARTS, contents, strict=True):
         nonce = entropy.token(_NONCE)
-        body = nonce + box.encrypt(nonce, content, _about(session_id, name))
-        found += (len(body).to_bytes(4, "big"), body)
-    return b"".join(found)
+        bodies.append(nonce + box.encrypt(nonce, content, _about(session_id, name)))
+    return b"".join([_MAGIC, *(len(body).to_bytes(4, "big") for body in bodies), *bodies])
 
 
 def failed(problem: str) -> bytes:
@@ -54,39 +57,50 @@ def failed(problem: str) -> bytes:
     return _FAILED + problem.encode("utf-8", "replace")[:500]
 
 
-def read(session_id: str, data: bytes) -> Sealed:
-    """Read the layout. Raises BadParameter (INDEX-DAMAGED)."""
-    if data.startswith(_FAILED):
-        return Sealed(session_id, (), data[len(_FAILED) :].decode("utf-8", "replace") or "unknown")
-    parts: list[bytes] = []
-    position = len(_MAGIC)
-    while data.startswith(_MAGIC) and len(parts) < len(_PARTS):
-        size = int.from_bytes(data[position : position + 4], "big")
-        position += 4 + size
-        parts.append(data[position - size : position])
-    if len(parts) != len(_PARTS) or position != len(data):
+def sizes(head: bytes) -> tuple[int, ...]:
+    """Read the first HEAD bytes of a file: the lengths of its parts; none for a recording that has no index.
+
+    Raises BadParameter (INDEX-DAMAGED).
+    """
+    if head.startswith(_FAILED):
+        return ()
+    if len(head) < HEAD or not head.startswith(_MAGIC):
         raise BadParameter("INDEX-DAMAGED", problem="it is cut, or no index")
-    return Sealed(session_id, tuple(parts))
+    found = tuple(int.from_bytes(head[start : start + 4], "big") for start in range(len(_MAGIC), HEAD, 4))
+    if max(found) > LARGEST_PART:
+        raise BadParameter("INDEX-DAMAGED", problem="a part is larger than any can be")
+    return found
+
+
+def read(session_id: str, data: bytes) -> Sealed:
+    """Read a whole file. Raises BadParameter (INDEX-DAMAGED)."""
+    lengths = sizes(data[:HEAD])
+    if not lengths:
+        return Sealed(session_id, (), data[len(_FAILED) :].decode("utf-8", "replace") or "unknown")
+    if HEAD + sum(lengths) != len(data):
+        raise BadParameter("INDEX-DAMAGED", problem="it is cut")
+    edges = [HEAD + sum(lengths[:number]) for number in range(len(lengths) + 1)]
+    return Sealed(session_id, tuple(data[start:stop] for start, stop in itertools.pairwise(edges)))
 
 
 def open_filter(sealed: Sealed, key: bytes) -> bytes:
     """Return the filter. Raises BadParameter (INDEX-DAMAGED)."""
-    return _open(sealed, 0, key)
+    return open_part(sealed.session_id, 0, sealed.parts[0], key)
 
 
 def open_lines(sealed: Sealed, key: bytes) -> Lines:
     """Return text and times. Raises BadParameter (INDEX-DAMAGED)."""
     try:
-        text = inflate(_open(sealed, 1, key)).decode()
+        text = inflate(open_part(sealed.session_id, 1, sealed.parts[1], key)).decode()
     except UnicodeDecodeError:
         raise BadParameter("INDEX-DAMAGED", problem="its text is damaged") from None
-    return Lines(text, inflate(_open(sealed, 2, key)))
+    return Lines(text, inflate(open_part(sealed.session_id, 2, sealed.parts[2], key)))
 
 
-def _open(sealed: Sealed, part: int, key: bytes) -> bytes:
-    body = sealed.parts[part]
+def open_part(session_id: str, part: int, body: bytes, key: bytes) -> bytes:
+    """Open one part: 0 filter, 1 text, 2 times. Raises BadParameter (INDEX-DAMAGED)."""
     try:
-        return AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _about(sealed.session_id, _PARTS[part]))
+        return AESGCM(key).decrypt(body[:_NONCE], body[_NONCE:], _about(session_id, _PARTS[part]))
     except (InvalidTag, ValueError):
         raise BadParameter("INDEX-DAMAGED", problem="it was changed, or is of another cluster") from None
 

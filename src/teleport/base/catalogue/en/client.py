@@ -146,7 +146,7 @@ PAGES = {
     "CLIENT-LONG-RECORDING": Page(
         what="the recording {session} is larger than the {limit} bytes that are played",
         why="a recording is held in memory while it is played, so that one can jump in it",
-        fix="fetch it for another player: tsh recordings download {session}",
+        fix="let an administrator fetch the file: tctl recordings download {session}",
     ),
     "CLIENT-NO-RECORDING-FILE": Page(
         what="{name!r} is neither a file nor the id of a session",
