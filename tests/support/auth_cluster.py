@@ -16,6 +16,7 @@ from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.append import MemoryFolder
 from teleport.base.clock import ManualClock
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.model.events.base import document
 from teleport.model.identity import Identity
@@ -27,6 +28,7 @@ from teleport.pki.signer import MemorySigner
 from teleport.store.audit.search import Query
 from teleport.store.backend import Item, Op, Revision
 from teleport.store.memory import MemoryBackend
+from teleport.store.recordings.index_shelf import IndexShelf
 
 CLUSTER = "example.com"
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -63,6 +65,7 @@ class Cluster:
         self.backend = YieldingBackend(self.clock)
         self.signer = MemorySigner(self.entropy)
         self.records = MemoryFolder()
+        self.indexes = MemoryDisk()
         self.service = self.build()
         self._clients: list[AuthClient] = []
         self._serving: set[asyncio.Task[None]] = set()
@@ -73,6 +76,7 @@ class Cluster:
         return AuthService(
             backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
             host_id="auth-1", records=self.records, password_cost=CHEAP, second_factor=self.second_factor,
+            indexes=IndexShelf(self.indexes, "/records"),
         )  # fmt: skip
 
     def client(self, caller: Caller) -> AuthClient:

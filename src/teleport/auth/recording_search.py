@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from teleport.api.caller import Caller
 from teleport.api.recording_messages import Recording, RecordingQuery, ScreenHit, ScreenPage, ScreenQuery
@@ -48,7 +48,7 @@ class Known(NamedTuple):
     """A complete recording in the order of the list."""
 
     recording: Recording
-    target: Resource[object]
+    target: Resource[Any]
     """As decisions see it."""
     cursor: str
     """Where the list goes on after it."""
@@ -105,7 +105,7 @@ class RecordingSearch:
         return page
 
     async def _allowed(
-        self, query: ScreenQuery, may: Callable[[Resource[object]], bool]
+        self, query: ScreenQuery, may: Callable[[Resource[Any]], bool]
     ) -> AsyncIterator[tuple[Known, bool]]:  # fmt: skip
         """Yield what is listed, and whether it may be looked at."""
         async for known in self._library(query):

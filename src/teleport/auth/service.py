@@ -43,6 +43,7 @@ from teleport.auth.passwords import Cost, Passwords
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import KIND as RECORDING_CONFIG
 from teleport.auth.recording_keys import ConfigHooks, RecordingKeys
+from teleport.auth.recording_screens import Screens
 from teleport.auth.recordings import Recordings
 from teleport.auth.refusals import Refusals
 from teleport.auth.resources import Resources
@@ -68,6 +69,7 @@ from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Backend
 from teleport.store.recordings.catalogue import Catalogue
 from teleport.store.recordings.files import RecordingFiles
+from teleport.store.recordings.index_shelf import IndexShelf
 from teleport.store.resources import Resources as Store
 from teleport.wire.proxy_header import ProxyHeader
 
@@ -91,12 +93,14 @@ class AuthService:
         host_id: str,
         records: Folder,
         recording_mode: str = "",
+        indexes: IndexShelf | None = None,
         second_factor: FactorKind = "otp",
         web_idle: float = IDLE,
         password_cost: Cost | None = None,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings,
-        `recording_mode` what the configuration file says of them, if anything. `web_idle`: seconds after which a
+        `recording_mode` what the configuration file says of them, if anything, `indexes` where the indexes of their
+        screens lie; without there are none. `web_idle`: seconds after which a
         browser's session that is not used ends. `password_cost` is for tests."""
         self.cluster = cluster
         self.store = Store(backend, clock)
@@ -113,6 +117,12 @@ class AuthService:
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
         )  # fmt: skip
         self._recording_keys = RecordingKeys(self.store, signer, self.audit_log, self._authorizer, clock)
+        self.screens: Screens | None = None
+        if indexes is not None:
+            self.screens = Screens(
+                self.archive, self._recording_keys, indexes, backend, signer, self.audit_log, self._authorizer, clock,
+                entropy,
+            )  # fmt: skip
         features = self._features()
         features = (*features, *reflection.methods(features))
         self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect)
@@ -121,7 +131,7 @@ class AuthService:
         backend, clock, entropy, cluster = self._backend, self._clock, self._entropy, self.cluster
         store, trail, signer, passwords = self.store, self.audit_log, self._signer, self._passwords
         invites, attempts = Invites(backend, clock, entropy), Attempts(backend, store, clock)
-        authorizer = self._authorizer
+        authorizer, search = self._authorizer, self.screens.search if self.screens else None
         self.proof = AuditProof(backend, trail, authorizer, self.authorities, signer, clock, cluster)
         certificates = UserCertificates(authorizer, self.authorities, signer, clock, entropy, cluster)
         devices = Devices(backend, entropy)
@@ -148,7 +158,7 @@ class AuthService:
                 AuditQueries(trail, authorizer, clock), Delivery(backend, trail, authorizer, clock)
             ),
             *audit_proof_api.methods(self.proof),
-            *recordings_api.methods(Recordings(self.archive, self._recording_keys, trail, authorizer)),
+            *recordings_api.methods(Recordings(self.archive, self._recording_keys, trail, authorizer, search)),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
             *status_api.methods(Status(authorizer, self.authorities, cluster)),
         )
@@ -171,6 +181,8 @@ class AuthService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.proof.run())
             group.create_task(self.archive.run())
+            if self.screens is not None:
+                group.create_task(self.screens.indexer.run())
             await tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY)
 
     async def _count(self) -> None:

@@ -21,6 +21,7 @@ from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
+from teleport.base.disk import SystemDisk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
@@ -31,6 +32,7 @@ from teleport.net.stream import Stream
 from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
 from teleport.process.settings import Settings
+from teleport.store.recordings.index_shelf import IndexShelf
 from teleport.store.sqlite import SqliteBackend
 
 log = logger("AUTH")
@@ -80,6 +82,7 @@ class ControlPlane:
                 cluster=settings.cluster_name,
                 host_id=self._host_uuid,
                 records=SystemFolder(str(settings.data_dir / "log" / "records")),
+                indexes=IndexShelf(SystemDisk(), str(settings.data_dir / "log" / "records")),
                 recording_mode=settings.auth.recording_mode,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
