@@ -15,13 +15,14 @@ from tests.support import auth_cluster
 from tests.support.admin_host import AdminHost
 
 SHOWING = {
-    "can", "env", "explain", "get", "get-log-level", "list", "ls", "query", "readyz", "resolve", "search", "show", "status",
+    "can", "env", "explain", "get", "get-log-level", "head", "list", "ls", "prune", "query", "readyz", "resolve", "search",
+    "show", "status",
     "verify", "api-resources",
 }  # fmt: skip
 """Last words of commands that show something."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure",
+    "teleport configure", "tctl audit export",
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
@@ -71,7 +72,9 @@ ARGUMENTS = {
     "access can": ("format-user", "root@format-node"),
     "access explain": None,
     "api-resources": (),
+    "audit head": (),
     "audit ls": (),
+    "audit prune": ("--before=30d", "--dry-run"),
     "audit query": ("SELECT * FROM events LIMIT 3",),
     "audit search": ("--type=role.created",),
     "audit verify": (),

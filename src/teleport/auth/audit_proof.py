@@ -62,7 +62,7 @@ class AuditProof:
         self._backend, self._trail, self._authorizer = backend, trail, authorizer
         self._authorities, self._signer, self._clock, self._cluster = authorities, signer, clock, cluster
         self._checkpoints = Checkpoints(backend, clock, cluster, self._sign)
-        self._events, self._due = 0, asyncio.Event()
+        self._events, self._due, self._runs = 0, asyncio.Event(), False
         self._checking, self._pruning = asyncio.Lock(), asyncio.Lock()
         trail.appended = self._count
 
@@ -78,6 +78,7 @@ class AuditProof:
     async def run(self) -> None:
         """Make a checkpoint now, every minute and after every thousand events, until cancelled. A minute without
         events costs one look at where the logs end."""
+        self._runs = True
         while True:
             await self.note()
             try:
@@ -85,6 +86,11 @@ class AuditProof:
                     await self._due.wait()
             except TimeoutError:
                 continue
+
+    async def close(self) -> None:
+        """Make a last checkpoint, of what was appended while everything else ended."""
+        if self._runs:
+            await self.note()
 
     async def note(self) -> None:
         """Make a checkpoint if something was appended; what hinders it is told to the log."""

@@ -219,7 +219,7 @@ class AuthService:
         await self._server.close()
         await self._denials.close_windows(all=True)
         await self._refusals.close_windows(all=True)
-        await self.proof.note()
+        await self.proof.close()
         self._passwords.close()
 
 

@@ -103,7 +103,7 @@ class Walk:
         if row[0] == expected:
             self._report.add(self._log, expected, "changed", f"record {expected} was changed", row[1])
         elif row[0] > expected:
-            what = f"from record {expected} to record {row[0] - 1} nothing is there"
+            what = f"records {expected} to {row[0] - 1} are missing"
             self._report.add(self._log, expected, "missing", what, until=row[0] - 1)
         else:
             what = f"where record {expected} belongs stands one with the number {row[0]}"
@@ -113,7 +113,13 @@ class Walk:
         """Compare the end with the stored head, and with what checkpoints saw beyond it."""
         last, add = self._expected - 1, self._report.add
         if last < head[0]:
-            add(self._log, last + 1, "missing", f"from record {last + 1} on nothing is there", until=head[0])
+            add(
+                self._log,
+                last + 1,
+                "missing",
+                f"record {last + 1} is missing, and so is every later one",
+                until=head[0],
+            )
         elif last > head[0]:
             add(self._log, head[0] + 1, "head", f"record {head[0] + 1} stands behind the stored head", until=last)
         elif whole and self._previous != head[1]:
@@ -338,8 +344,9 @@ class Export:
             return [base64.b64decode(key["public_key"]) for key in json.load(file)]
 
     def pages(self, log: str) -> Iterator[list[Row]]:
-        if log in self._logs:
-            with open(os.path.join(self._folder, os.path.basename(self._logs[log]["file"])), "rb") as file:
+        name = os.path.basename(self._logs.get(log, {}).get("file", ""))
+        if name:
+            with open(os.path.join(self._folder, name), "rb") as file:
                 while lines := file.readlines(1 << 20):
                     yield [_row(line) for line in lines]
 

@@ -258,10 +258,10 @@ def test_pages_follow_each_other_without_loss() -> None:
                 break
         assert names == sorted(names)
         assert len(names) == 28
-        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == ["host", "jwt", "user"]
+        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == ["audit", "host", "jwt", "user"]
         first = await cluster.admin.page(Selection(kind="cert_authority", limit=1))
         second = await cluster.admin.page(Selection(kind="cert_authority", limit=1, after=first.next))
-        assert [first.resources[0].sub_kind, second.resources[0].sub_kind] == ["host", "jwt"]
+        assert [first.resources[0].sub_kind, second.resources[0].sub_kind] == ["audit", "host"]
         assert await code_of(cluster.admin.page(Selection(kind="role", limit=100_000))) == "AUTH-LIST-LIMIT"
 
     run(story)

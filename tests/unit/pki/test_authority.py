@@ -54,6 +54,23 @@ def test_other_types_have_what_their_row_says() -> None:
     assert (len(spiffe.ssh), len(spiffe.tls), len(spiffe.jwt)) == (0, 1, 1)
 
 
+def test_checkpoints_are_signed_by_one_key_and_hold_under_every_former_one() -> None:
+    first, second = create("audit"), create("audit")
+    signer = authority.audit_signer(first)
+    assert signer.key_id == first.spec.active_keys.audit[0].key_id
+    assert authority.audit_keys(first) == (signer.public,)
+    assert len(signer.public) == 32
+    rotated = msgspec.structs.replace(
+        first,
+        spec=msgspec.structs.replace(
+            first.spec, active_keys=second.spec.active_keys, additional_trusted_keys=first.spec.active_keys
+        ),
+    )
+    assert authority.audit_keys(rotated) == (authority.audit_signer(second).public, signer.public)
+    with pytest.raises(NotFound):
+        authority.audit_signer(create("jwt"))
+
+
 @pytest.mark.parametrize("ca_type", ["db", "db_client", "saml_idp", "oidc_idp"])
 def test_types_with_rsa_keys_are_refused(ca_type: CaType) -> None:
     with pytest.raises(NotSupported) as caught:

@@ -118,6 +118,14 @@ def test_other_algorithms_are_refused(key: ec.EllipticCurvePrivateKey | rsa.RSAP
     _refused(keys.load_ssh_blob, keys.load_ssh_line(line), "type is not|out of bounds")
 
 
+def test_an_ed25519_key_in_pem_has_32_bytes() -> None:
+    key = keys.make_ed25519(SeededEntropy(1)).public_key()
+    assert keys.raw_ed25519(keys.public_pem(key)) == key.public_bytes_raw()
+    for pem in (keys.public_pem(keys.make_p256(SeededEntropy(1)).public_key()), "no PEM"):
+        with pytest.raises(BadParameter):
+            keys.raw_ed25519(pem)
+
+
 def test_damaged_keys_are_refused() -> None:
     _refused(keys.load_spki, b"\x30\x00", "SubjectPublicKeyInfo")
     _refused(keys.load_private, b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n", "damaged")

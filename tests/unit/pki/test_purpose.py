@@ -53,6 +53,12 @@ def part(value: object) -> bytes:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
 
 
+def checkpoint(**changes: object) -> bytes:
+    head = {"sequence": 3, "digest": "ab" * 32}
+    document = {"cluster": "c", "number": 1, "time": "t", "previous": "00" * 32, "logs": {"audit/a": head}, **changes}
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
 ACCEPTED = [
     ("ssh", ED, ssh_tbs()),
     ("ssh", P256, ssh_tbs(P256)),
@@ -61,6 +67,7 @@ ACCEPTED = [
     ("x509", ED, x509_tbs(ED, algorithm="ed25519")),
     ("jwt", P256, part({"alg": "ES256"}) + b"." + part({"sub": "alice"})),
     ("jwt", ED, part({"alg": "EdDSA"}) + b"." + part({})),
+    ("audit", ED, checkpoint()),
 ]
 REFUSED = [
     ("ssh", P256, ssh_tbs(), "another authority"),
@@ -79,6 +86,12 @@ REFUSED = [
     ("jwt", P256, part({"alg": "ES256"}), "not the input"),
     ("jwt", P256, part({"alg": "ES256"}) + b".!!", "not the input"),
     ("jwt", P256, b"tree 1\nauthor x", "not the input"),
+    ("audit", ED, checkpoint() + b" ", "canonical"),
+    ("audit", ED, checkpoint(more=1), "not a checkpoint"),
+    ("audit", ED, checkpoint(number=0), "not a checkpoint"),
+    ("audit", ED, checkpoint(previous="00" * 32 + "\n"), "not a checkpoint"),
+    ("audit", ED, checkpoint(logs={"a": {"sequence": 1, "digest": "AB" * 32}}), "not a checkpoint"),
+    ("audit", ED, b"tree 1\nauthor x", "not a checkpoint"),
 ]
 
 

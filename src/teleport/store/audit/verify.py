@@ -123,7 +123,7 @@ class LogReport:
     records: int
     """Records that are sound, counted from the first."""
     digest: bytes
-    """Digest of the last sound record: compare it with a checkpoint."""
+    """Digest of the last record; empty when the chain does not hold."""
     broken_at: int = 0
     """Sequence number of the first record that is not sound; 0 when all are."""
     reason: str = ""
@@ -138,13 +138,13 @@ async def verify_log(backend: Logs, head: Record) -> LogReport:
     """Check the chain of one log up to `head`, its last record as `Backend.logs` gave it, while others write."""
     report = Report()
     walk = audit_verify.Walk(report, head.log, (0, audit_verify.START), ())
-    read, last = 0, b""
+    read = 0
     while not report.findings and read < head.sequence:
         records = await backend.read_log(head.log, after=read, limit=min(_CHUNK, head.sequence - read))
         walk.feed([(record.sequence, record.data, record.digest) for record in records])
         if not records:
             break
-        read, last = records[-1].sequence, records[-1].digest
+        read = records[-1].sequence
     if not report.findings:
         walk.end((head.sequence, head.digest), whole=True)
     if not report.findings and (beyond := await backend.read_log(head.log, after=head.sequence, limit=1)):
@@ -154,5 +154,5 @@ async def verify_log(backend: Logs, head: Record) -> LogReport:
     await asyncio.sleep(0)
     if report.findings:
         found = report.findings[0]
-        return LogReport(head.log, found["sequence"] - 1, last, found["sequence"], found["what"])
+        return LogReport(head.log, found["sequence"] - 1, b"", found["sequence"], found["what"])
     return LogReport(head.log, head.sequence, head.digest)

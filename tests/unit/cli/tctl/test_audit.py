@@ -43,14 +43,6 @@ def test_search_by_type_user_and_words(host):
     assert json.loads(host.tctl("audit", "search", "no such words", "--format=json").out) == []
 
 
-def test_chain_is_whole(host):
-    (line,) = host.tctl("audit", "verify").out.splitlines()
-    assert line.startswith("audit/auth-1: ")
-    assert " records, whole, head sha256:" in line
-    (found,) = json.loads(host.tctl("audit", "verify", "--format=json").out)
-    assert (found["log"], found["problem"]) == ("audit/auth-1", "")
-
-
 def test_password_is_in_no_event(host):
     text = host.tctl("audit", "ls", "--limit=1000", "--format=json").out
     assert "correct horse" not in text
