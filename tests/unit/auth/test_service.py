@@ -31,10 +31,11 @@ PEOPLE_MAY = {
     "Resources/Get", "Resources/List", "Resources/Create", "Resources/Upsert", "Resources/Update", "Resources/Delete",
     "Resources/Watch", "Users/CreateInvite", "Users/CreateReset", "Audit/Search", "Audit/Verify", "Decisions/Explain",
     "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", "Recordings/List", "Recordings/Frames",
-    "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", *REFLECTION,
+    "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", "AuditQuery/Query",
+    "AuditProof/Head", "AuditProof/Check", "AuditProof/Export", "AuditProof/Prune", *REFLECTION,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "/grpc"))} | {
-    "Audit/Emit", "Decisions/Record",
+    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record",
 }  # fmt: skip
 WHO_MAY = {
     "nobody": NOBODY_MAY,

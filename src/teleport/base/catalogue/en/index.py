@@ -23,9 +23,4 @@ PAGES = {
         why="a search looks for one text of 1 to {limit} characters within a line of a screen",
         fix='for example: tsh recordings search "permission denied"',
     ),
-    "INDEX-CONTINUE": Page(
-        what="this search cannot be continued from {after!r}",
-        why="what it continues from did not come from a search of this cluster",
-        fix="repeat the search from its beginning",
-    ),
 }
