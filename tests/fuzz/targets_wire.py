@@ -7,11 +7,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import os
+import re
 import ssl
 import zlib
 from collections.abc import Iterator
 
-from teleport.wire import proxy_header, recording_chunk, tls_hello
+from teleport.net import terminal as device
+from teleport.wire import proxy_header, recording_chunk, terminal, tls_hello
 from teleport.wire.buffer import NeedMore, ProtocolError, Reader, Writer
 from tests.fuzz.engine import Run, Target, plain, register
 from tests.support.tls import authority
