@@ -224,8 +224,8 @@ register(
 
 
 _QUERIES = (
-    b"SELECT time, user, event FROM events WHERE user = 'alice' AND time > '2026-11-01' AND event IN ('user.login')"
-    b" AND code LIKE 'T3%' ORDER BY time DESC LIMIT 50",
+    b"SELECT time, user, event FROM events WHERE user = 'alice' AND time > '2026-11-01' AND event IN"
+    b" ('user.login', 'exec') AND code LIKE 'T3%' ORDER BY time DESC LIMIT 50",
     b"select count(*) from events where not (server_labels.env is null or n between -1.5 and 2) and a != true",
     b"SELECT addr.remote, COUNT(*) FROM events WHERE time > now() - 7d OR x <> 'it''s' GROUP BY addr.remote LIMIT 5",
 )
@@ -261,8 +261,8 @@ register(
         dictionary=(
             b"SELECT ", b"* FROM events ", b"WHERE ", b"COUNT(*)", b" AND ", b" OR ", b"NOT ", b" IN (", b" LIKE '%_'",
             b" BETWEEN ", b" IS NULL", b" IS NOT NULL", b" GROUP BY ", b" ORDER BY time ASC", b" LIMIT 5", b"now()",
-            b" - 7d", b" + 1h30m", b"'2026-11-01'", b"TRUE", b"-1.5", b"9" * 18, b"''", b"(" * 40, b")", b"time", 
-            b"addr.remote", b"0.0000000000000001", b"99999999999d",
+            b" - 7d", b" + 1h30m", b"'2026-11-01'", b"TRUE", b"-1.5", b"9" * 18, b"''", b"(" * 40, b")", b"time", b"addr.remote",
+            b"0.0000000000000001", b"99999999999d",
         ),
     )
 )  # fmt: skip

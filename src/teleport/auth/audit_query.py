@@ -31,7 +31,7 @@ from teleport.store.audit.search import Hit, Query
 PAGE, LARGEST_PAGE = 100, 1000
 COUNTED = 5000
 """Events that one page counts at most."""
-STEPS = 20
+STEPS = 10
 """Reads of the log (500 events) or the index (200 candidates) in one page."""
 _ROOM = LARGEST_MESSAGE // 2
 

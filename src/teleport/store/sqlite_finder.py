@@ -20,7 +20,8 @@ WINDOW = 1024 * BLOCK
 """Records that one question covers at most: a list of trigrams is read from its end, so few questions cost less."""
 _OFFER = 200
 """Records that one answer has at most."""
-_FEW = 200
+_FEW, _MANY = 200, 20_000
+"""Rows by event and user: up to how many it is best to read their records, and to make a set of them."""
 _LONG = 24
 
 _RECORDS = """SELECT CAST(r.sequence AS INTEGER), CAST(r.data AS BLOB), CAST(r.digest AS BLOB) FROM log_records r
@@ -87,8 +88,9 @@ class Index:
         if keys is None:
             return []
         words = len(probe.needle) >= SHORTEST
-        if words and not (keys and self._few(keys, first, last)):
-            ids = self._by_text(probe, keys, first, last, backward, room)
+        rows = self._count(keys, first, last) if words and keys else 0
+        if words and not 0 < rows < _FEW:
+            ids = self._by_text(probe, self._among(keys, first, last, rows), first, last, backward, room)
         else:
             ids = self._by_row(probe, keys, first, last, backward, room)
         return [id & ((1 << SHIFT) - 1) for id in ids]
@@ -110,12 +112,16 @@ class Index:
         row = self._index.execute("SELECT id FROM names WHERE name = ?", (name,)).fetchone()
         return None if row is None else int(row[0])
 
-    def _few(self, keys: list[tuple[str, tuple[int, ...]]], first: int, last: int) -> bool:
-        total = 0
+    def _count(self, keys: list[tuple[str, tuple[int, ...]]], first: int, last: int) -> int:
+        """Return how many rows there are, 1 at least and about `_MANY` at most."""
+        total = 1
         for condition, values in keys:
-            statement = f"SELECT 1 FROM events INDEXED BY {condition} AND id BETWEEN ? AND ? LIMIT ?"  # noqa: S608
-            total += len(self._index.execute(statement, (*values, first, last, _FEW)).fetchall())
-        return total < _FEW
+            statement = (
+                f"SELECT count(*) FROM (SELECT 1 FROM events INDEXED BY {condition}"  # noqa: S608
+                " AND id BETWEEN ? AND ? LIMIT ?)"
+            )
+            total += int(self._index.execute(statement, (*values, first, last, _MANY)).fetchone()[0])
+        return total
 
     def _by_row(
         self, probe: Probe, keys: list[tuple[str, tuple[int, ...]]], first: int, last: int, backward: bool, room: int
@@ -132,19 +138,28 @@ class Index:
             ids += [id for (id,) in found.fetchall()]
         return sorted(ids, reverse=backward)[:room]
 
-    def _by_text(
-        self, probe: Probe, keys: list[tuple[str, tuple[int, ...]]], first: int, last: int, backward: bool, room: int
-    ) -> list[int]:
-        """Of rows by event and user a set is made: looking up each record with the text would cost more."""
-        values: list[object] = []
-        sets = []
-        for condition, wanted in keys:
-            sets.append(f"SELECT id FROM events INDEXED BY {condition} AND id BETWEEN ? AND ?")  # noqa: S608
-            values += [*wanted, first, last]
+    def _among(
+        self, keys: list[tuple[str, tuple[int, ...]]], first: int, last: int, rows: int
+    ) -> tuple[str, list[int]]:
+        """Return a condition on records with the text: of a set of rows, or where those are many, each looked up."""
+        if not keys:
+            return "", []
+        if rows >= _MANY:
+            parts = " OR ".join(f"({condition.partition(' WHERE ')[2]})" for condition, _ in keys)
+            wanted = [value for _, values in keys for value in values]
+            return f"AND EXISTS (SELECT 1 FROM events e WHERE e.id = words.rowid AND ({parts}))", wanted  # noqa: S608
+        sets = [f"SELECT id FROM events INDEXED BY {name} AND id BETWEEN ? AND ?" for name, _ in keys]  # noqa: S608
         # The plus keeps FTS5 from being asked anew for each member of the set.
-        among = f"AND +rowid IN ({' UNION ALL '.join(sets)})" if sets else ""
+        return f"AND +rowid IN ({' UNION ALL '.join(sets)})", [
+            value for _, values in keys for value in (*values, first, last)
+        ]
+
+    def _by_text(
+        self, probe: Probe, among: tuple[str, list[int]], first: int, last: int, backward: bool, room: int
+    ) -> list[int]:
+        condition, values = among
         order = "DESC" if backward else "ASC"
-        statement = f"""SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? {among}
+        statement = f"""SELECT rowid FROM words WHERE words MATCH ? AND rowid BETWEEN ? AND ? {condition}
           ORDER BY rowid {order} LIMIT ?"""  # noqa: S608 - of words of this file
         rows = self._index.execute(statement, (_match(probe.needle), first, last, *values, room)).fetchall()
         return [id for (id,) in rows]
