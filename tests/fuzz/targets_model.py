@@ -261,8 +261,8 @@ register(
         dictionary=(
             b"SELECT ", b"* FROM events ", b"WHERE ", b"COUNT(*)", b" AND ", b" OR ", b"NOT ", b" IN (", b" LIKE '%_'",
             b" BETWEEN ", b" IS NULL", b" IS NOT NULL", b" GROUP BY ", b" ORDER BY time ASC", b" LIMIT 5", b"now()",
-            b" - 7d", b" + 1h30m", b"'2026-11-01'", b"TRUE", b"-1.5", b"9" * 18, b"''", b"(" * 40, b")", b"time", b"addr.remote",
-            b"0.0000000000000001", b"99999999999d",
+            b" - 7d", b" + 1h30m", b"'2026-11-01'", b"TRUE", b"-1.5", b"9" * 18, b"''", b"(" * 40, b")", b"time",
+            b"addr.remote", b"0.0000000000000001", b"99999999999d",
         ),
     )
 )  # fmt: skip
