@@ -25,7 +25,7 @@ OWN_FORM = {
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
-    "add", "create", "del", "edit", "lock", "login", "logout", "reset", "restore", "rm", "set-log-level", "sign", "ssh",
+    "add", "create", "del", "download", "edit", "lock", "login", "logout", "reset", "restore", "rm", "rotate", "set-log-level", "sign", "ssh",
     "start", "update",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
@@ -79,6 +79,8 @@ ARGUMENTS = {
     "audit verify": (),
     "get": ("roles",),
     "nodes ls": (),
+    "recordings encryption status": (),
+    "recordings ls": None,
     "sessions ls": (),
     "status": (),
     "tokens ls": (),

@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 
 from teleport.auth import bootstrap
+from teleport.auth.authorize import Authorizer
+from teleport.auth.denials import Denials
+from teleport.auth.recording_keys import RecordingKeys
 from teleport.base.clock import SystemClock
 from teleport.base.entropy import SystemEntropy
 from teleport.pki.custody import Custody, FolderShelf
@@ -38,7 +41,10 @@ async def _fill(path: Path, items: int) -> None:
     signer._custody = Custody(FolderShelf(path / "keys"), entropy)  # keys in files, without a process
     try:
         audit = AuditLog(backend, UUID, clock, entropy, CLUSTER)
-        await bootstrap.ensure(backend, Resources(backend, clock), audit, signer, clock, entropy, CLUSTER)
+        store = Resources(backend, clock)
+        await bootstrap.ensure(backend, store, audit, signer, clock, entropy, CLUSTER)
+        authorizer = Authorizer(store, Denials(backend, audit, clock, entropy), clock, CLUSTER)
+        await RecordingKeys(store, signer, audit, authorizer, clock).ensure("")
         for number in range(items):
             await put(backend, number)
     finally:

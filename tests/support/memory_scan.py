@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 
 _CHUNK = 1 << 20
 
@@ -46,7 +46,7 @@ def forms(path: Path) -> dict[str, bytes]:
     lines = [line for line in text.splitlines() if len(line) == 64 and b" " not in line]
     found = {f"{path.name}:text{number}": line[-40:] for number, line in enumerate(lines)}
     key = serialization.load_pem_private_key(text, None)
-    if isinstance(key, ed25519.Ed25519PrivateKey):
+    if isinstance(key, (ed25519.Ed25519PrivateKey, x25519.X25519PrivateKey)):
         return found | {f"{path.name}:raw": key.private_bytes_raw()}
     scalar = key.private_numbers().private_value  # type: ignore[union-attr]
     return found | {

@@ -68,7 +68,7 @@ def _dispatch(program: str, arguments: list[str], debug: bool) -> int:
         from teleport.cli import completion
 
         return completion.run(program, words[1:])
-    for count in (2, 1):
+    for count in (3, 2, 1):
         name = " ".join(words[:count])
         if len(words) >= count and name in package.COMMANDS:
             given, quick = [*leading, *words[count:]], getattr(package, "QUICK", {}).get(name, "")

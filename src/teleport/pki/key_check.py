@@ -18,7 +18,8 @@ import sys
 from pathlib import Path
 
 from teleport.base.errors import BadParameter, TeleportError
-from teleport.pki import keys
+from teleport.pki import envelope, keys
+from teleport.pki.purpose import RECORDING
 from teleport.pki.signer_process import harden
 
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
@@ -37,12 +38,16 @@ def survey(folder: Path) -> dict[str, dict[str, str]]:
     found = {}
     for name in names:
         data = _read(folder / name)
-        private = keys.load_private(data.partition(b"\n")[2])
-        found[name] = {
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "spki": base64.b64encode(keys.spki(private.public_key())).decode(),
-        }
+        found[name] = {"sha256": hashlib.sha256(data).hexdigest(), "spki": base64.b64encode(_spki(data)).decode()}
     return found
+
+
+def _spki(data: bytes) -> bytes:
+    """Return the public key of a private one as the signer keeps it (`pki.custody`)."""
+    head, _, pem = data.partition(b"\n")
+    if head.endswith(RECORDING.encode()):
+        return envelope.spki(envelope.load_private(pem))
+    return keys.spki(keys.load_private(pem).public_key())
 
 
 def _read(path: Path) -> bytes:

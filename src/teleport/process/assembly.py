@@ -33,6 +33,7 @@ from teleport.pki.signer import Signer
 from teleport.process.control_plane import ControlPlane
 from teleport.process.event_spool import event_spool
 from teleport.process.node_access import node_access
+from teleport.process.recording import recording
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
 from teleport.process.supervisor import Entry
@@ -173,6 +174,10 @@ class Node:
             entropy=world.entropy,
         )
         host_key = await self._host_key()
+        stack = AsyncExitStack()
+        recorder, uploader = await stack.enter_async_context(
+            recording(self._client, authority, settings.data_dir, clock=world.clock, entropy=world.entropy)
+        )
         service = SSHService(
             clock=world.clock,
             entropy=world.entropy,
@@ -188,13 +193,15 @@ class Node:
                 idle=float(settings.auth.client_idle_timeout),
                 idle_message=settings.auth.client_idle_timeout_message,
             ),
+            recorder=recorder,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
-        async with AsyncExitStack() as stack:
+        async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
             async with asyncio.TaskGroup() as group:
                 await _started(group, authority.follow)
+                await _started(group, uploader.run)
                 await _started(group, service.run)
                 await _started(group, authority.announce)
                 ready()

@@ -105,3 +105,10 @@ def test_the_program_reports_errors_as_data(
         runpy.run_module("teleport.pki.key_check", run_name="__main__")
     assert ended.value.code == 1
     assert json.loads(capsys.readouterr().out)["code"] == "PKI-KEY-STORE"
+
+
+def test_keys_of_recordings_are_known_by_their_purpose(folder: Path) -> None:
+    handle = Custody(FolderShelf(folder), SeededEntropy(3)).generate("x25519", "recording")
+    found = key_check.survey(folder)
+    assert len(found) == 3
+    assert base64.b64decode(found[handle.key_id]["spki"]) == handle.spki

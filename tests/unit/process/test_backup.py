@@ -122,6 +122,30 @@ def test_an_authority_with_anothers_key_is_told(data, tmp_path):
     assert "is another one" in refused(data, tmp_path / "b.tar").what
 
 
+def test_a_key_of_recordings_that_is_missing_is_told(data, tmp_path):
+    (key,) = [p for p in (data / "keys").iterdir() if b"recording" in p.read_bytes()[:20]]
+    key.unlink()
+    error = refused(data, tmp_path / "b.tar")
+    assert error.code == "BACKUP-CHANGING"
+    assert "session-recording-config" in error.what
+
+
+def test_recordings_that_leave_the_spool_meanwhile_are_not_missed(data, tmp_path, monkeypatch):
+    spool = data / "log" / "upload"
+    spool.mkdir(parents=True)
+    (spool / "a.rec").write_bytes(b"sealed")
+    add = archive.ArchiveWriter.add
+
+    def racing(writer, name, source):
+        (spool / "a.rec").unlink(missing_ok=True)
+        return add(writer, name, source)
+
+    monkeypatch.setattr(archive.ArchiveWriter, "add", racing)
+    save(data, tmp_path / "b.tar")
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        assert "log/upload/a.rec" not in tar.getnames()
+
+
 def test_a_key_that_others_can_read_is_told(data, tmp_path):
     os.chmod(next((data / "keys").iterdir()), 0o644)
     assert refused(data, tmp_path / "b.tar").code == "PKI-KEY-STORE"
@@ -140,7 +164,7 @@ def test_keys_are_never_read_by_this_process(data, tmp_path, monkeypatch):
     with open(tmp_path / "b.tar", "rb") as file:
         members = archive.members(file.fileno(), "b.tar")
     keys = {member.offset for name, member in members.items() if name.startswith("keys/")}
-    assert len(keys) == 5
+    assert len(keys) == 7
     assert not keys & {member.offset for member in read}
 
 

@@ -28,13 +28,14 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node, NodeSpec
+from teleport.model.kinds.session_recording_config import SessionRecordingConfig
 from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import Metadata
 from teleport.version import VERSION
 
 log = logger("NODE")
 
-KINDS = ("cert_authority", "role", "lock")
+KINDS = ("cert_authority", "role", "lock", "session_recording_config")
 LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
 LEAVING = dt.timedelta(seconds=1)
@@ -82,6 +83,10 @@ class ClusterAuthority:
     def locks(self) -> tuple[Lock, ...]:
         """Return every lock that is known."""
         return tuple(self._view.all(Lock))
+
+    def recording_config(self) -> SessionRecordingConfig | None:
+        """Return how sessions are recorded; None while it is not known."""
+        return next(iter(self._view.all(SessionRecordingConfig)), None)
 
     def locks_as_of(self) -> dt.datetime | None:
         """Return when the copy was last known to be true; None while it is live."""

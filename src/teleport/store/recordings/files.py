@@ -19,8 +19,8 @@ from teleport.wire import recording_chunk as chunks
 from teleport.wire.buffer import NeedMore, ProtocolError
 from teleport.wire.recording_chunk import Chain, Chunk
 
-LARGEST = 64 << 30
-"""Bytes of one recording at most."""
+LARGEST = 7 << 30
+"""Bytes of one recording at most: as much as a member of a backup may have (`process.archive`)."""
 SUFFIX = ".rec"
 _REMEMBERED = 1000
 _LOCKS = 64

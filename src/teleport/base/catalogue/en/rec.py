@@ -3,6 +3,27 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    # On the node
+    "REC-DISK-FULL": Page(
+        what="no new sessions: the disk for recordings at {path} has {free} bytes left",
+        why="sessions are recorded to that disk; below {needed} bytes none begins, so that running ones can end well",
+        fix="free space on that disk, or move `data_dir`; recordings leave it once the auth service has stored them",
+    ),
+    "REC-IMPOSSIBLE": Page(
+        what="this session cannot be recorded, so it does not begin: {problem}",
+        why="your roles say that no session goes unrecorded (`record_session: strict`)",
+        fix="ask an administrator to look at the node's log and at the disk of its `data_dir`",
+    ),
+    "REC-LOST": Page(
+        what="this session is ended, because it can no longer be recorded: {problem}",
+        why="your roles say that no session goes unrecorded (`record_session: strict`)",
+        fix="ask an administrator to look at the node's log and at the disk of its `data_dir`",
+    ),
+    "REC-NO-KEY": Page(
+        what="there is no key yet to seal recordings to",
+        why="the node learns the key from the auth service when it connects",
+        fix="wait until the node has reached the auth service: `tctl get session_recording_config` shows the key",
+    ),
     "REC-MISSTORED": Page(
         what="chunk {number} of recording {session} was stored as other bytes than were sent",
         why="disk or memory of the auth service may be faulty; the node keeps its copy and sends it again",

@@ -1,0 +1,144 @@
+"""SpoolRecorder: begins recordings on this node, and decides what follows when one cannot be kept.
+
+A session starts when the first chunk of its recording is durable. If it cannot be: roles with `strict` refuse the
+session, others let it go on unrecorded, which the user and the audit log are told. A full disk refuses every new
+session, whatever roles say: nothing shall begin that nothing can be written about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from teleport.agents.recording.spool import SUFFIX, Spool
+from teleport.agents.recording.tape import SpoolTape
+from teleport.agents.recording.uploader import Uploader
+from teleport.agents.ssh.recorder import Facts, NoTape, Tape, Watcher
+from teleport.base import tasks
+from teleport.base.append import AppendFile
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.log import logger
+from teleport.model.events.base import Event
+from teleport.model.events.recording import RecordingFailed
+from teleport.model.kinds.session_recording_config import SealingKey, SessionRecordingConfig
+from teleport.model.recorded_session import SessionFacts, encode_facts
+from teleport.pki.envelope import Sealer, load_public
+from teleport.wire import recording
+from teleport.wire.recording import HEADER, Frame
+
+log = logger("NODE")
+
+
+class Unrecorded(NoTape):
+    """The recording of a session that goes on without one."""
+
+    def __init__(self, notice: str) -> None:
+        self.notice = notice
+
+
+class SpoolRecorder:
+    """Implements `agents.ssh.recorder.Recorder`."""
+
+    def __init__(
+        self, spool: Spool, uploader: Uploader, *, config: Callable[[], SessionRecordingConfig | None],
+        emit: Callable[[Event], Awaitable[None]], clock: Clock, entropy: Entropy,
+    ) -> None:  # fmt: skip
+        """`config` returns the cluster's setting as it is now, None while it is not known; `emit` writes an event."""
+        self._spool = spool
+        self._uploader = uploader
+        self._config = config
+        self._emit = emit
+        self._clock = clock
+        self._entropy = entropy
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def begin(self, facts: Facts, watcher: Watcher) -> Tape:
+        """Begin a recording. Raises Unavailable (REC-DISK-FULL, REC-IMPOSSIBLE)."""
+        config = self._config()
+        if config is not None and not config.records:
+            return NoTape()
+        await self._spool.run(self._spool.demand_room)
+        try:
+            key = None if config is None else config.sealing_key
+            if key is None:
+                raise Unavailable("REC-NO-KEY")
+            file, sealer, size = await self._spool.run(self._first, facts, key)
+        except TeleportError as error:
+            return self._without(facts, error)
+        return self._tape(facts, watcher, file, sealer, size)
+
+    def _first(self, facts: Facts, key: SealingKey) -> tuple[AppendFile, Sealer, int]:
+        """Write the first chunk durably. In a thread."""
+        sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
+        head = Frame(0, HEADER, encode_facts(_told(facts, self._clock)))
+        sealed = sealer.seal(recording.encode([head]), 0, 0)
+        name = facts.session_id + SUFFIX
+        file = self._spool.folder.create(name)
+        try:
+            file.append(sealed)
+            file.sync()
+        except TeleportError:
+            file.close()
+            with suppress(TeleportError):
+                self._spool.folder.remove(name)
+            raise
+        return file, sealer, len(sealed)
+
+    def _without(self, facts: Facts, error: TeleportError) -> Tape:
+        """Go on without a recording, or do not."""
+        full, strict = error.code == "DISK-FULL", facts.on_failure == "deny"
+        self._tell(facts, error, ended=full or strict)
+        if full:
+            raise self._spool.full() from error
+        if strict:
+            raise Unavailable("REC-IMPOSSIBLE", problem=error.what) from error
+        return Unrecorded(f"This session is not recorded: {error.what}")
+
+    def _tape(self, facts: Facts, watcher: Watcher, file: AppendFile, sealer: Sealer, size: int) -> SpoolTape:
+        sid, uploader = facts.session_id, self._uploader
+
+        def failed(error: TeleportError) -> None:
+            strict = facts.on_failure == "deny"
+            self._tell(facts, error, ended=strict)
+            if strict:
+                watcher.failed(Unavailable("REC-LOST", problem=error.what))
+
+        uploader.grown(sid, size)
+        return SpoolTape(
+            sid, watcher, spool=self._spool, file=file, sealer=sealer, grown=size,
+            on_grown=lambda grown: uploader.grown(sid, grown), on_end=lambda: uploader.ended(sid), on_failure=failed,
+        )  # fmt: skip
+
+    def _tell(self, facts: Facts, error: TeleportError, *, ended: bool) -> None:
+        """Tell log and audit log, without waiting."""
+        log.error("A session cannot be recorded", session=facts.session_id, user=facts.user, ended=ended, error=error)
+        event = RecordingFailed(
+            sid=facts.session_id, user=facts.user, login=facts.login, server_id=facts.server_id,
+            server_hostname=facts.hostname, addr_remote=facts.client, reason=error.what, ended=ended,
+        )  # fmt: skip
+        task = tasks.spawn(self._write(event), name="recording: event", on_error=lambda _: None)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _write(self, event: Event) -> None:
+        try:
+            await self._emit(event)
+        except TeleportError as error:
+            log.error("an audit event was not written", error=error, event=type(event).__name__)
+
+    async def settle(self) -> None:
+        """Return when every event has been written, or was not."""
+        while self._telling:
+            await asyncio.wait(self._telling)
+
+
+def _told(facts: Facts, clock: Clock) -> SessionFacts:
+    return SessionFacts(
+        session_id=facts.session_id, start=clock.now(), user=facts.user, login=facts.login, server_id=facts.server_id,
+        hostname=facts.hostname, cluster=facts.cluster, client=facts.client, command=facts.command,
+        columns=facts.columns, rows=facts.rows, interactive=facts.interactive,
+        participants=facts.participants or (facts.user,), labels=facts.labels,
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""The spool: where a node keeps recordings until the Auth Service has them.
+
+One file a session, `<id>.rec`, of sealed chunks. Writing, sealing and waiting for the disk happen in a few threads, so
+that the event loop goes on. A file that was begun and never got its first chunk tells of no session: none starts
+before that chunk is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from teleport.base.append import Folder
+from teleport.base.errors import TeleportError, Unavailable
+from teleport.wire import recording_chunk as chunks
+from teleport.wire.buffer import NeedMore, ProtocolError
+from teleport.wire.recording_chunk import Chain, Chunk
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SUFFIX = ".rec"
+LOW_WATER = 16 * 1024 * 1024
+"""Bytes that must be free for a session to begin."""
+_THREADS = 4
+
+
+class Spool:
+    """The folder and the threads that work on it."""
+
+    def __init__(self, folder: Folder, *, path: str, set_aside: str, low_water: int = LOW_WATER) -> None:
+        """`path` is the folder's, for people; `set_aside` the folder for recordings that cannot be stored."""
+        self.folder = folder
+        self.path = path
+        self.set_aside = set_aside
+        self._low_water = low_water
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def run(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Do blocking work in one of the threads."""
+        if self._threads is None:  # made when first needed: a node without sessions does without
+            self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="recording")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments, **named))
+
+    def close(self) -> None:
+        """End the threads; work that has begun is finished."""
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    def demand_room(self) -> None:
+        """Raise Unavailable (REC-DISK-FULL) when the disk is nearly full, or cannot be asked. Blocking."""
+        try:
+            free = self.folder.free()
+        except TeleportError:
+            free = 0
+        if free < self._low_water:
+            raise self.full(free)
+
+    def full(self, free: int = 0) -> Unavailable:
+        """Return the error for a full disk."""
+        return Unavailable("REC-DISK-FULL", path=self.path, free=free, needed=self._low_water)
+
+    def sessions(self) -> list[str]:
+        """Return the sessions that have a file. Blocking."""
+        return [name.removesuffix(SUFFIX) for name in self.folder.names() if name.endswith(SUFFIX)]
+
+    def read(self, session_id: str, offset: int) -> Chunk:
+        """Return the chunk at `offset`. Raises NeedMore, ProtocolError (WIRE-CHUNK), and DISK-* errors. Blocking."""
+        return chunks.parse(self.raw(session_id, offset))
+
+    def raw(self, session_id: str, offset: int) -> bytes:
+        """Return the bytes of the chunk at `offset`, as far as they are there. Raises as `read`. Blocking."""
+        name = session_id + SUFFIX
+        head = chunks.parse_head(self.folder.read(name, offset, chunks.HEAD))
+        return self.folder.read(name, offset, head.size)
+
+    def walk(self, session_id: str) -> tuple[Chain, bool]:
+        """Read a file through: return how far it is whole, and whether what follows is only torn. Blocking."""
+        chain, size = Chain(), self.folder.size(session_id + SUFFIX)
+        try:
+            while chain.size < size:
+                chunk = self.read(session_id, chain.size)
+                chain.add(chunk.head, chunk.digest)
+        except NeedMore:
+            return chain, True
+        except ProtocolError:
+            return chain, False
+        return chain, True
