@@ -2,7 +2,8 @@
 
 A cluster in one process on SQLite; a user signs up by a link, with a password and an authenticator app that
 this script plays, signs in, lists servers, runs a command with stock `ssh`; is refused, is told why, is given
-what the explanation suggests, and succeeds. Everything lives in a temporary folder and on loopback ports;
+what the explanation suggests, and succeeds; works in a recorded shell, finds the recording and plays it; and the audit
+log is checked against its own checkpoint. Everything lives in a temporary folder and on loopback ports;
 nothing is asked; it ends with exit status 0 or says what failed.
 """
 
@@ -59,7 +60,18 @@ spec:
   allow:
     logins: ['{{{{internal.logins}}}}']
     node_labels: {{env: [{env}]}}
+    rules:
+    - resources: [session]
+      verbs: [list, read]
+      where: contains(session.participants, user.metadata.name)
 """
+
+TYPED = """\
+PS1='$ '
+echo Deploying release 42; for part in web api jobs; do sleep 0.3; printf '\\033[32m%s is up\\033[0m\\n' $part; done
+exit
+"""
+"""What the user types in the recorded shell."""
 
 
 class Demo:
@@ -161,6 +173,17 @@ class Demo:
         at = digest[-1] & 15
         return f"{(int.from_bytes(digest[at : at + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
 
+    def until(self, command: str, words: str) -> str:
+        """Run a command again and again until it shows some words; show the last run."""
+        for _ in range(150):
+            done = subprocess.run(
+                shlex.split(command), env=self.environment, capture_output=True, text=True, timeout=60
+            )
+            if done.returncode == 0 and words in done.stdout:
+                return self.run(command)
+            time.sleep(0.2)
+        raise SystemExit(f"demo: `{command}` does not show {words!r}:\n{done.stdout}{done.stderr}")
+
     def role(self, env: str) -> None:
         """Write the role with the given value of `env`."""
         path = self.folder / "developer.yaml"
@@ -215,9 +238,25 @@ def walk(demo: Demo) -> None:
     demo.role("staging, dev")
     demo.ssh("echo back again", status=0)
 
-    demo.title("What the audit log says")
+    demo.title("A shell on a terminal, with stock OpenSSH; it is recorded")
+    shown = demo.run(f"ssh -tt -F {demo.folder}/ssh_config {LOGIN}@{NODE}.{CLUSTER}", given=TYPED)
+    if "jobs is up" not in shown:
+        raise SystemExit("demo: the shell did not do what was typed")
+
+    demo.title("The recording: sealed at the node, kept by the Auth Service, found by what was on the screen")
+    listed = demo.until("tsh recordings ls", NODE)
+    session = re.search(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", listed)
+    if session is None:
+        raise SystemExit("demo: the recording has no id")
+    demo.until('tsh recordings search "api is up"', "api is up")
+    demo.run(f"tsh play {session[0]} --format=text")
+
+    demo.title("What the audit log says, and its newest checkpoint for somebody outside to keep")
     demo.run("tctl audit ls")
-    demo.run("tctl audit verify")
+    demo.run("tctl audit query \"SELECT time, user, event, command FROM events WHERE user = 'alice' LIMIT 5\"")
+    head = demo.folder / "head.json"
+    head.write_text(demo.run("tctl audit head --format=json"))
+    demo.run(f"tctl audit verify --checkpoint {head}")
 
 
 def free_port() -> int:
