@@ -58,6 +58,8 @@ def test_only_the_own_login_is_reached(cluster: Cluster) -> None:
 
     if os.path.basename(own.pw_shell) in ordinary_user.SHELLS:
         assert alice.ssh("id -u; id -Gn").out.split() == [str(own.pw_uid), *_groups(own)]
+        shown = alice.ssh("stat -c '%U %a' $SSH_TTY; stty size; exit 3", options=["-tt"], status=3).out
+        assert shown.split() == [own.pw_name, "620", "25", "80"]
     else:
         refused = alice.ssh("id", status=255).err
         assert f"SSH-ACCOUNT-NOLOGIN: the account '{own.pw_name}' is not for logging in" in refused

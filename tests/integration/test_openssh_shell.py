@@ -208,6 +208,8 @@ def test_sixty_four_sessions_of_one_connection(play: Play, client: Client, world
             await until(lambda: len(world.trackers) == 64, seconds=60)
             _, _, err = await client.run(node, *control, "-o", "BatchMode=yes", "-v", "--", "true")
             assert "mux_client_request_session: session request failed" in err
+            (event,) = world.told("T1006W")
+            assert (event["reason"], event["max"]) == ("channels", 64)
             gate.touch()
             done = await asyncio.gather(*running)
             assert {status for status, _, _ in done} == {2}

@@ -48,6 +48,8 @@ from teleport.pki.check import check_user
 
 CHANNELS = 64
 """Channels open at one time on one connection."""
+TOO_MANY = "channels"
+"""Kind of the refusal of a channel beyond them; its detail is their number."""
 ATTEMPTS = 6
 """Signed requests to authenticate that are looked at on one connection."""
 QUERIES = 32
@@ -285,8 +287,12 @@ class ServerConnection(SSHServerConnection):
             channel = cls(self)
         except asyncssh.ChannelOpenError as error:
             self.send_channel_open_failure(number, error.code, error.reason, error.lang)
+            self.create_task(self._record_limit(), self.logger)
         else:
             channel.process_open(number, window, size, self._open_session(opened))
+
+    async def _record_limit(self) -> None:
+        await self._handler.declined(Refusal(TOO_MANY, str(CHANNELS)))
 
     async def _open_session(self, opened: Callable[[], Awaitable[Session]]) -> Session:
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from teleport.wire.terminal import Size, Terminal, size_of
 
-_INPUT, _OUTPUT, _CONTROL, _LOCAL, _CHARACTERS = 0, 1, 2, 3, 6
+_INPUT, _OUTPUT, _LOCAL, _CHARACTERS = 0, 1, 3, 6
 """Places in the list of `termios.tcgetattr`."""
 NO_CHARACTER = 255
 """Argument that takes a special character away (RFC 4254 §8)."""
@@ -33,10 +33,9 @@ _FLAG_NAMES: Mapping[int, tuple[int, str]] = {
         ("ISIG", "ICANON", "XCASE", "ECHO", "ECHOE", "ECHOK", "ECHONL", "NOFLSH", "TOSTOP", "IEXTEN", "ECHOCTL",
          "ECHOKE", "PENDIN"))},
     **{70 + at: (_OUTPUT, name) for at, name in enumerate(("OPOST", "OLCUC", "ONLCR", "OCRNL", "ONOCR", "ONLRET"))},
-    92: (_CONTROL, "PARENB"), 93: (_CONTROL, "PARODD"),
 }  # fmt: skip
-"""Opcodes of RFC 4254 §8 (42: RFC 8160) that are one bit. Those of the size of a character are not taken over: a
-pseudo-terminal has eight bits."""
+"""Opcodes of RFC 4254 §8 (42: RFC 8160) that are one bit. Those of the line (90 to 93) are not taken over: a
+pseudo-terminal has eight bits and no parity, and the C library fails where the kernel keeps it so."""
 _IUTF8 = 0o40000
 """Linux, asm-generic/termbits.h: the standard library has no name for it."""
 

@@ -26,6 +26,7 @@ from teleport.model.events.session import (
 )
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import Node
+from teleport.net.ssh import TOO_MANY
 from teleport.wire.terminal import Size
 
 COMMAND_CHARACTERS = 16 * 1024
@@ -146,7 +147,7 @@ def declined(context: Context, error: TeleportError, kind: str, detail: str) -> 
     if kind == "subsystem":
         return Subsystem(subsystem=detail, exit_error=str(error), **fields)
     reason = f"{kind} {detail}" if kind == "env" else kind
-    return SessionRejected(reason=reason[:200], **fields)
+    return SessionRejected(reason=reason[:200], max=int(detail) if kind == TOO_MANY else 0, **fields)
 
 
 def thing(kind: str, detail: str) -> str:

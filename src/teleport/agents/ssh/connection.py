@@ -162,13 +162,13 @@ class ClientConnection:
     async def open_session(self) -> Session:
         """Decide, with what holds now, whether the client may have a session."""
         identity, login = self.who()
-        if self._ended:
-            raise Unavailable("SSH-ENDED", reason=self._ended)
         decision = await self._decide(identity, login)
         if isinstance(decision, Denial):
             node = self._world.authority.node()
             id = await self._world.authority.record_denial(decision, identity, self._ssh.client)
             raise explain.user_error(decision, id, asked=node.spec.hostname)
+        if self._ended:
+            raise Unavailable("SSH-ENDED", reason=self._ended)
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
         keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
