@@ -109,7 +109,10 @@ class EventOutbox:
         """Send what is in the journal, again and again until cancelled."""
         ready()
         waits = _BACKOFF.waits(self._entropy)
-        self._work.set()
+        if self._behind is None:
+            self._behind = not self._nothing_left()
+        if self._behind:
+            self._work.set()
         while True:
             await self._work.wait()
             self._work.clear()
@@ -135,7 +138,7 @@ class EventOutbox:
         """Get rid of the first events of the queue, one way or the other. Being cancelled leaves them there."""
         batch = self._batch(most)
         if self._behind is None:
-            self._behind = not await self._journal_empty()
+            self._behind = not self._nothing_left()
         if self._behind:
             await self._keep(batch)
             return
@@ -153,9 +156,10 @@ class EventOutbox:
         self._next += len(batch)
         self._settle(batch)
 
-    async def _journal_empty(self) -> bool:
+    def _nothing_left(self) -> bool:
+        """Look once, when we begin, for what an earlier run left: at the names of a folder, so without a thread."""
         try:
-            return await asyncio.to_thread(self._journal.empty)
+            return self._journal.empty()
         except TeleportError:
             return False  # writing to it will say what is wrong
 

@@ -3,6 +3,8 @@
 What a query demands of every event (times, names, user, a text) goes to the search as filters, which an index
 answers; the whole condition decides about each event that comes back. A page ends when it is full or when its share of
 the work is done; the continuation says where to go on, how much of LIMIT is left, and which moment `now()` is.
+
+The language is loaded with the first query: most processes never see one.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import binascii
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
@@ -23,10 +25,11 @@ from teleport.auth.audit import EVENT
 from teleport.auth.authorize import Authorizer
 from teleport.base.clock import Clock
 from teleport.base.errors import BadParameter
-from teleport.model.event_query import EventQuery, bounds, find, holds
-from teleport.model.event_query_parser import parse
 from teleport.store.audit.log import AuditLog
 from teleport.store.audit.search import Hit, Query
+
+if TYPE_CHECKING:
+    from teleport.model.event_query import EventQuery
 
 PAGE, LARGEST_PAGE = 100, 1000
 COUNTED = 5000
@@ -55,6 +58,8 @@ class AuditQueries:
 
     async def query(self, caller: Caller, text: str, limit: int, after: str) -> QueryPage:
         """Return a page of rows. Raises BadParameter (EVENT-QUERY, STORE-AUDIT-CONTINUE), AccessDenied."""
+        from teleport.model.event_query_parser import parse
+
         rights = await self._authorizer.rights(caller)
         for verb in ("list", "read"):
             await self._authorizer.demand(rights, verb, EVENT)
@@ -71,6 +76,8 @@ class AuditQueries:
         return QueryPage(rows, "" if done else _pack(token, position, len(rows)), asked.columns)
 
     async def _find(self, asked: EventQuery, token: _Token, most: int) -> tuple[list[Hit], str]:
+        from teleport.model.event_query import bounds, holds
+
         known, now, condition = bounds(asked, token.now), token.now, asked.where
         while True:
             query = Query(
@@ -85,6 +92,8 @@ class AuditQueries:
 
 
 def _counted(asked: EventQuery, hits: Sequence[Hit]) -> tuple[dict[str, Any], ...]:
+    from teleport.model.event_query import find
+
     if not asked.group:
         return ({"count": len(hits)},)
     counts = Counter(_key(find(_document(hit), asked.group)) for hit in hits)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -176,27 +177,40 @@ def to_moment(text: str) -> dt.datetime | None:
     try:
         moment = msgspec.convert(text, dt.datetime)
         return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    except (msgspec.ValidationError, OverflowError):
+    except (msgspec.ValidationError, OverflowError, UnicodeEncodeError):
         return None
 
 
 def like(pattern: str, text: str) -> bool:
-    """Say whether `text` has the form of `pattern`: `%` is any text, `_` any character. Takes at most the product of
-    their lengths."""
-    at = start = mark = 0
-    last = -1
-    while at < len(text):
-        if start < len(pattern) and pattern[start] == "%":
-            last, mark = start, at
-            start += 1
-        elif start < len(pattern) and pattern[start] in ("_", text[at]):
-            start, at = start + 1, at + 1
-        elif last >= 0:
-            mark += 1
-            start, at = last + 1, mark
-        else:
+    """Say whether `text` has the form of `pattern`: `%` is any text, `_` any character."""
+    first, *middle = pattern.split("%")
+    if not middle:
+        return len(first) == len(text) and _place(first, text, 0) == 0
+    last = middle.pop()
+    if len(first) + len(last) > len(text) or _place(first, text[: len(first)], 0) != 0:
+        return False
+    at, end = len(first), len(text) - len(last)
+    if _place(last, text[end:], 0) != 0:
+        return False
+    for part in middle:  # the first place is the best one: it leaves most to the rest
+        at = _place(part, text[:end], at)
+        if at < 0:
             return False
-    return not pattern[start:].strip("%")
+        at += len(part)
+    return at <= end
+
+
+def _place(part: str, text: str, start: int) -> int:
+    """Return where a part of a pattern without `%` first stands in a text from `start` on; -1 for nowhere."""
+    if "_" not in part:
+        return text.find(part, start)
+    found = _expression(part).search(text, start)
+    return found.start() if found else -1
+
+
+@functools.lru_cache(64)
+def _expression(part: str) -> re.Pattern[str]:
+    return re.compile(".".join(re.escape(piece) for piece in part.split("_")), re.DOTALL)
 
 
 class Bounds(NamedTuple):

@@ -43,6 +43,8 @@ MAX_DEPTH = 32
 """Parentheses and negations within each other."""
 MAX_ITEMS = 200
 """Values of one IN, and fields of one SELECT."""
+MAX_PATTERN = 256
+"""Characters of a LIKE: with the size of an event it bounds what comparing costs."""
 MOST = 1_000_000
 """Largest LIMIT."""
 
@@ -61,6 +63,7 @@ _COMMON = (
     "user_roles",
 )  # fmt: skip
 """Fields to suggest; any field may be asked for."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<text>'(?:[^']|'')*')|(?P<span>(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h|d))+(?![\w.]))"
     r"|(?P<number>-?\d+(?:\.\d+)?(?![\w.]))|(?P<word>[A-Za-z_][\w\-]*(?:\.[A-Za-z_][\w\-]*)*)"
@@ -79,6 +82,8 @@ def parse(text: str) -> EventQuery:
     """Read a query. Raises BadParameter (EVENT-QUERY) with column and problem."""
     if len(text) > MAX_LENGTH:
         raise BadParameter("EVENT-QUERY", column=MAX_LENGTH, problem="it is too long", near=f"at most {MAX_LENGTH}")
+    if (half := _SURROGATE.search(text)) is not None:
+        _fail("", half.start(), "half of a character")
     return _Parser(text).query()
 
 
@@ -263,6 +268,8 @@ class _Parser:
         if self._take("LIKE"):
             if self._token.kind != "text":
                 self._fail("LIKE takes a text in quotes, for example 'T1%'")
+            if len(self._token.text) > MAX_PATTERN:
+                self._fail(f"a pattern has at most {MAX_PATTERN} characters")
             return Like(field, self._quoted())
         found = self._token.text[:40]
         hint = did_you_mean(found.upper(), ("LIKE", "IN", "BETWEEN", "IS", "NOT")) if self._token.kind == "word" else ""

@@ -40,6 +40,7 @@ class AuditIndex:
         self._ready = False
         self._closed = False
         self._damaged = False
+        self._replaced = False
         self._builder: Builder | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._index: Index | None = None
@@ -74,7 +75,9 @@ class AuditIndex:
         return BUSY_SHARE if arrived > _MUCH else SHARE
 
     def _checked(self, sound: bool) -> None:
+        """Called in the thread of the builder. An index that is not sound may be removed: another file comes then."""
         self._ready = sound
+        self._replaced = self._replaced or not sound
 
     async def find(self, name: str, probe: Probe, position: int, *, backward: bool) -> Found | None:
         """See `probe.Finder.find`."""
@@ -95,6 +98,9 @@ class AuditIndex:
     def _find(self, name: str, probe: Probe, position: int, backward: bool) -> Found | None:
         from teleport.store.sqlite_finder import Index
 
+        if self._replaced:
+            self._replaced = False
+            self._drop()
         if self._index is None:
             self._index = Index(self._directory)
         return self._index.find(name, probe, position, backward=backward)

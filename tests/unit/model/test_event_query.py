@@ -86,6 +86,7 @@ def test_moments_beyond_the_calendar_are_its_ends() -> None:
     assert Moment(ago=-1e12).when(NOW).year == 9999
     assert to_moment("0001-01-01T00:00:00+12:00") is None
     assert to_moment("2026-13-01") is None
+    assert to_moment("\udcc0") is None
     assert to_moment("2026-11-01T00:00:00") == dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
 
 

@@ -77,6 +77,8 @@ def test_everything_at_once() -> None:
         ("select * from events where " + "(" * 33 + "a = 1" + ")" * 33, 60, "within each other"),
         ("select * from events where a in (" + ", ".join("1" * 201) + ")", 635, "more than 200 values"),
         ("select " + ", ".join("a" * 202) + " from events", 609, "more than 200 fields"),
+        ("select * from events where a like '" + "x" * 255 + "'", 35, "at most 256"),
+        ("select '\udcc0' from events", 9, "half of a character"),
         ("x" * (MAX_LENGTH + 1), MAX_LENGTH, "too long"),
     ],
 )  # fmt: skip

@@ -89,7 +89,10 @@ def test_the_spool_of_a_service_stands_in_the_data_directory(tmp_path: Path) -> 
             raise ConnectionRefusedError
 
         entropy = SeededEntropy(3)
-        async with event_spool(AuthClient(never), tmp_path, "node", clock=SystemClock(), entropy=entropy) as outbox:
+        async with (
+            AuthClient(never) as client,
+            event_spool(client, tmp_path, "node", clock=SystemClock(), entropy=entropy) as outbox,
+        ):
             await outbox.emit(ran(1))
         (file,) = (tmp_path / "log" / "spool" / "events" / "node").iterdir()
         assert b'"command":"1"' in file.read_bytes()

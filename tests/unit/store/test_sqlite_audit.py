@@ -294,3 +294,28 @@ def test_closing_ends_the_building(tmp_path: Path) -> None:
 
     opened(tmp_path, story)
     opened(tmp_path, built)
+
+
+def test_an_index_that_is_found_damaged_while_it_is_built_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(backend: SqliteBackend) -> None:
+        await backend.commit(*appends(60))
+        await built(backend)
+        assert await answer(backend) is not None
+
+        def fail(*_: Any) -> bool:
+            raise sqlite3.DatabaseError("malformed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sqlite_index, "_sound", fail)
+            await built(backend)
+        assert await answer(backend) is None
+        assert not (tmp_path / sqlite_index.FILE).exists()
+        await backend.commit(*appends(60, user="bob"))
+        await built(backend)
+        found = await backend.find("audit/a", Probe(user="bob"), 120, backward=True)
+        assert found is not None
+        assert found.records[0].sequence == 120
+
+    opened(tmp_path, story)
