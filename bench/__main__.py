@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from bench import api, edge, walk
+from bench import api, audit, edge, walk
 from teleport.access.checker import Conditions, Connect, decide
 from teleport.access.roleset import RoleSet
 from teleport.base.clock import SystemClock
@@ -146,7 +146,7 @@ def main() -> None:
         ("tsh version, over python -c pass", f"{median(lambda: start([tsh, 'version'])) - bare:.0f} ms"),
         ("tsh status (not signed in), over python -c pass", f"{median(lambda: start([tsh, 'status'])) - bare:.0f} ms"),
     ]
-    rows += [*api.rows(), *edge.rows(), *walk.rows()]
+    rows += [*api.rows(), *edge.rows(), *walk.rows(), *audit.rows()]
     print("| what | median |\n|---|---|")
     for what, figure in rows:
         print(f"| {what} | {figure} |")

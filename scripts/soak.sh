@@ -12,5 +12,6 @@ story "10,000 fault points: kill, power cut, torn and short writes, disk full, I
 story "every parser fuzzed for 20 s" "$bin/python" -m tests.fuzz.fuzz --seconds 20
 story "10,000 half-open peers, slow readers, floods, guesses" \
   env TELEPORT_SOAK=1 "$bin/pytest" -q --timeout=1800 -p no:randomly tests/integration/test_bad_peers.py
+story "100,000 random mutations of an audit log" "$bin/python" -m tests.audit.mutations 100000
 echo "soak: $((SECONDS - start)) s in all"
 exit $failed

@@ -73,7 +73,7 @@ ARGUMENTS = {
     "api-resources": (),
     "audit head": (),
     "audit ls": (),
-    "audit prune": ("--before=30d", "--dry-run"),
+    "audit prune": ("--before=2020-01-01", "--dry-run"),
     "audit query": ("SELECT * FROM events LIMIT 3",),
     "audit search": ("--type=role.created",),
     "audit verify": (),

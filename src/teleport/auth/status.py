@@ -25,7 +25,8 @@ class Status:
     async def status(self, caller: Caller) -> ClusterStatus:
         await self._authorizer.require(caller, "readnosecrets", CertAuthority.info.name)
         every = [entry for entry in await self._authorities.every() if entry.name == self._cluster]
-        found = sorted(every, key=lambda entry: CA_TYPES.index(entry.spec.type))
+        shown = [entry for entry in every if entry.spec.type != "audit"]  # it vouches for no one
+        found = sorted(shown, key=lambda entry: CA_TYPES.index(entry.spec.type))
         own_pins = [pin for entry in found if entry.spec.type == "host" for pin in pins(entry)]
         return ClusterStatus(self._cluster, VERSION, tuple(own_pins), tuple(_status(entry) for entry in found))
 

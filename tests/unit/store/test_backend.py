@@ -12,7 +12,22 @@ import pytest
 from teleport.base import chain, tasks
 from teleport.base.clock import ManualClock
 from teleport.base.errors import AlreadyExists, BadParameter, CompareFailed, NotFound, TeleportError, Unavailable
-from teleport.store.backend import Absent, Append, At, Changed, Check, Delete, Init, Item, Op, Present, Put, Removed
+from teleport.store.backend import (
+    Absent,
+    Append,
+    At,
+    Changed,
+    Check,
+    Delete,
+    Init,
+    Item,
+    LogReader,
+    Op,
+    Present,
+    Prune,
+    Put,
+    Removed,
+)
 from teleport.store.sqlite import SqliteBackend
 
 Run = Callable[..., Any]
@@ -370,5 +385,55 @@ def test_closing_finishes_what_was_accepted_and_refuses_the_rest(run: Run) -> No
         with pytest.raises(Unavailable, match="closed"):
             async with backend.watch("/"):
                 pass
+
+    run(body)
+
+
+def test_pruning_removes_the_oldest_records_and_nothing_else(run: Run) -> None:
+    async def body(backend: Any) -> None:
+        await backend.commit(*(Append("log", b"%d" % number) for number in range(1, 10)), Append("other", b"x"))
+        before = await backend.read_log("log")
+        await backend.commit(Prune("log", 4), Append("log", b"10"))
+        assert await backend.read_log("log", limit=5) == before[4:]
+        assert [record.sequence for record in await backend.read_log("log", after=2, limit=2)] == [5, 6]
+        assert [record.sequence for record in await backend.read_log("log", after=8)] == [9, 10]
+        assert (await backend.read_log("log"))[-1].digest == chain.link(before[-1].digest, 10, b"10")
+        await backend.commit(Prune("log", 99), Prune("other", 99), Prune("none", 1))  # a last record always stays
+        assert [(head.log, head.sequence, head.data) for head in await backend.logs()] == [
+            ("log", 10, b"10"), ("other", 1, b"x"),
+        ]  # fmt: skip
+        assert [record.sequence for record in await backend.read_log("log")] == [10]
+        with pytest.raises(BadParameter):
+            await backend.commit(Prune("", 1))
+
+    run(body)
+
+
+def test_logs_are_inspected_as_they_are_at_one_moment(run: Run) -> None:
+    async def body(backend: Any) -> None:
+        await backend.commit(*(Append("log", b"%d" % number) for number in range(2500)), Put("/a/1", b"1"))
+        heads = await backend.logs()
+
+        def work(reader: LogReader) -> None:
+            assert [(*head,) for head in reader.heads()] == [(h.log, h.sequence, h.digest) for h in heads]
+            pages = list(reader.pages("log", 10))
+            assert [row[0] for page in pages for row in page] == list(range(11, 2501))
+            assert len(pages) > 1
+            assert pages[-1][-1] == (2500, b"2499", heads[0].digest)
+            assert list(reader.pages("none")) == []
+            assert [(*item,) for item in reader.items("/a/")] == [("/a/1", b"1")]
+            raise LookupError
+
+        with pytest.raises(LookupError):
+            await backend.inspect(work)
+
+    run(body)
+
+
+def test_a_closed_store_is_not_inspected(run: Run) -> None:
+    async def body(backend: Any) -> None:
+        await backend.close()
+        with pytest.raises(Unavailable):
+            await backend.inspect(lambda reader: None)
 
     run(body)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import hashlib
+import itertools
 import re
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, NamedTuple
@@ -75,11 +76,9 @@ def _files(start: _Start) -> dict[str, str]:
     files: dict[str, str] = {}
     for log in start.heads:
         stem = re.sub(r"[^A-Za-z0-9_.-]", "-", log)[:120].lstrip(".-") or "log"
-        number, name = 1, f"{stem}.jsonl"
-        while name in files.values():
-            number += 1
-            name = f"{stem}.{number}.jsonl"
-        files[log] = name
+        names = itertools.chain((stem,), (f"{stem}.{number}" for number in itertools.count(2)))
+        name = next(name for name in names if f"{name}.jsonl" not in files.values())
+        files[log] = f"{name}.jsonl"
     return files
 
 
