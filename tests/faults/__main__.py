@@ -14,9 +14,12 @@ import argparse
 import logging
 import os
 import random
+import re
+import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,17 +56,40 @@ def _run(asked: argparse.Namespace, folder: Path) -> int:
 
 
 def _soak(asked: argparse.Namespace, folder: Path) -> int:
+    chosen = asked.subject or list(SUBJECTS)
+    shares = [asked.points * (n + 1) // len(chosen) - asked.points * n // len(chosen) for n in range(len(chosen))]
+    if len(chosen) == 1:
+        outcomes = Campaign(SUBJECTS[chosen[0]], folder).run(shares[0], random.Random(f"{asked.seed} {chosen[0]}"))
+        _say(table(SUBJECTS[chosen[0]], outcomes), _sum(_totals(outcomes)))
+        return any(outcome.problems for outcome in outcomes)
     _say(f"faults: seed {asked.seed}")
-    chosen, every = asked.subject or list(SUBJECTS), list[Outcome]()
-    for number, name in enumerate(chosen):
-        share = asked.points * (number + 1) // len(chosen) - asked.points * number // len(chosen)
-        outcomes = Campaign(SUBJECTS[name], folder).run(share, random.Random(f"{asked.seed} {name}"))
-        _say(table(SUBJECTS[name], outcomes))
-        every += outcomes
-    struck, failed = (sum(map(bool, column)) for column in zip(*((o.fired, o.problems) for o in every), strict=True))
-    kept = sum(outcome.acknowledged for outcome in every)
-    _say(f"faults: {len(every)} points, {struck} struck, {kept} acknowledged, {failed} failed")
-    return bool(failed)
+    with ThreadPoolExecutor(asked.jobs) as pool:  # each subject in a process of its own
+        counts = list(pool.map(lambda name, share: _apart(name, share, asked.seed), chosen, shares))
+    totals = [sum(column) for column in zip(*counts, strict=True)]
+    _say(_sum(totals))
+    return bool(totals[3]) or totals[0] != asked.points
+
+
+def _apart(name: str, points: int, seed: int) -> list[int]:
+    words = ["soak", "--subject", name, "--points", str(points), "--seed", str(seed)]
+    done = subprocess.run([sys.executable, "-m", "tests.faults", *words], capture_output=True, text=True)
+    head, _, last = done.stdout.rstrip("\n").rpartition("\n")
+    _say(head, *filter(None, [done.stderr.rstrip("\n")]))
+    counts = [int(number) for number in re.findall(r"\d+", last.removeprefix("faults: "))]
+    return counts if len(counts) == len(_WORDS) else [0, 0, 0, 1]
+
+
+_WORDS = ("points", "struck", "acknowledged", "failed")
+
+
+def _totals(outcomes: Sequence[Outcome]) -> list[int]:
+    acknowledged = sum(outcome.acknowledged for outcome in outcomes)
+    failed = sum(bool(outcome.problems) for outcome in outcomes)
+    return [len(outcomes), sum(outcome.fired for outcome in outcomes), acknowledged, failed]
+
+
+def _sum(totals: Sequence[int]) -> str:
+    return "faults: " + ", ".join(f"{number} {word}" for number, word in zip(totals, _WORDS, strict=True))
 
 
 def _mutants(asked: argparse.Namespace, folder: Path) -> int:
@@ -90,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--points", type=int, default=points)
         verb.add_argument(f"--{many}", action="append")
         verb.add_argument("--seed", type=int, default=int(os.environ.get("TELEPORT_TEST_SEED", 0)) or _any_seed())
+        verb.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     run = verbs.add_parser("run")
     run.add_argument("--subject", required=True)
     run.add_argument("--class", dest="fault", required=True)

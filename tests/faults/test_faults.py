@@ -12,9 +12,11 @@ import pytest
 
 from teleport.base.disk import SystemDisk
 from tests.faults import library
+from tests.faults.compiler import NEEDS_COMPILER
 from tests.faults.mutants import MUTANTS
 from tests.faults.subjects import SUBJECTS
 
+pytestmark = NEEDS_COMPILER
 POINTS = 100
 ROOT = Path(__file__).parents[2]
 
