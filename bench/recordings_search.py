@@ -28,7 +28,22 @@ from tests.recordings.planted import Writer, text_of
 KEY = bytes(32)
 ROUNDS = 40
 _SYLLABLES = ["ka", "lo", "mi", "ter", "us", "ban", "qui", "ex", "dro", "pin", "sha", "vel", "or", "int", "con", "fig"]
-_KOREAN = ["서버", "접속", "기록", "확인", "배포", "완료", "오류", "설정", "파일", "사용자", "화면", "인증", "권한", "만료"]
+_KOREAN = [
+    "서버",
+    "접속",
+    "기록",
+    "확인",
+    "배포",
+    "완료",
+    "오류",
+    "설정",
+    "파일",
+    "사용자",
+    "화면",
+    "인증",
+    "권한",
+    "만료",
+]
 
 
 def words(seed: int, count: int) -> list[str]:
@@ -85,7 +100,9 @@ def prepare(count: int) -> IndexShelf:
     missing = [number for number in range(count) if name(number) not in shelf.names()]
     if missing:
         with ProcessPoolExecutor(2) as pool:
-            done = [(number, *found) for number, found in zip(missing, pool.map(sealed, missing, chunksize=8), strict=True)]
+            done = [
+                (number, *found) for number, found in zip(missing, pool.map(sealed, missing, chunksize=8), strict=True)
+            ]
         for number, _, _, data in done:
             shelf.put(name(number), data)
         size, took = sum(entry[1] for entry in done), sum(entry[2] for entry in done)
@@ -126,7 +143,9 @@ def drawing() -> None:
 def percentiles(times: Sequence[float]) -> str:
     """Return median and 95th percentile in milliseconds."""
     ordered = sorted(times)
-    return f"p50 {statistics.median(ordered) * 1000:6.1f} ms   p95 {ordered[int(len(ordered) * 0.95) - 1] * 1000:6.1f} ms"
+    return (
+        f"p50 {statistics.median(ordered) * 1000:6.1f} ms   p95 {ordered[int(len(ordered) * 0.95) - 1] * 1000:6.1f} ms"
+    )
 
 
 async def searches(count: int, shelf: IndexShelf) -> None:
