@@ -17,6 +17,7 @@ command -v ssh >/dev/null || missing+=(openssh-client)
 command -v curl >/dev/null || missing+=(curl)
 PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
 command -v cc >/dev/null || missing+=(gcc libc6-dev) # for the faults of the kill tests
+command -v asciinema >/dev/null || missing+=(asciinema)
 [ -x /usr/bin/chromium ] || missing+=(chromium)
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "setup: installing ${missing[*]}"

@@ -13,5 +13,7 @@ story "every parser fuzzed for 20 s" "$bin/python" -m tests.fuzz.fuzz --seconds 
 story "10,000 half-open peers, slow readers, floods, guesses" \
   env TELEPORT_SOAK=1 "$bin/pytest" -q --timeout=1800 -p no:randomly tests/integration/test_bad_peers.py
 story "100,000 random mutations of an audit log" "$bin/python" -m tests.audit.mutations 100000
+story "500 texts planted on the screens of 200 recordings, ten times" bash -c \
+  'for seed in 1 2 3 4 5 6 7 8 9 10; do "$0" -m tests.recordings.planted 200 500 --seed $seed || exit 1; done' "$bin/python"
 echo "soak: $((SECONDS - start)) s in all"
 exit $failed

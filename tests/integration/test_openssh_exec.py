@@ -145,7 +145,7 @@ def test_missing_label_is_said_at_channel_open(play: Play, client: Client, world
 def test_only_the_language_of_the_clients_environment_arrives(play: Play, client: Client, world: World) -> None:
     async def scene(node: SSHService) -> None:
         status, out, _ = await client.run(
-            node, "-o", "SendEnv=FOO LD_PRELOAD LANG LC_ALL", "-o", 
+            node, "-o", "SendEnv=FOO LD_PRELOAD LANG LC_ALL", "-o",
             "SetEnv=BASH_ENV=/tmp/x SSH_SESSION_ID=forged TERM=forged TELEPORT_PROXY=x TELEPORT_SESSION_REASON=ticket",
             "--", "env",
             env={"FOO": "bar", "LD_PRELOAD": "", "LANG": "de_DE.UTF-8", "LC_ALL": "C"},
@@ -155,8 +155,8 @@ def test_only_the_language_of_the_clients_environment_arrives(play: Play, client
         (event,) = await world.wait_for("T3002I")
         assert {"FOO", "LD_PRELOAD", "BASH_ENV"}.isdisjoint(found)
         assert (found["LANG"], found["LC_ALL"]) == ("de_DE.UTF-8", "C")
-        assert (found["TELEPORT_SESSION_REASON"], found.get("TERM"), found.get("TELEPORT_PROXY")) == ("ticket",) + (
-            None, None,
+        assert (found["TELEPORT_SESSION_REASON"], found.get("TERM"), found.get("TELEPORT_PROXY")) == (
+            "ticket", None, None,
         )  # fmt: skip
         assert found["SSH_TELEPORT_USER"] == "alice"
         assert found["SSH_TELEPORT_HOST_UUID"] == "node-uuid-1"

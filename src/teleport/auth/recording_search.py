@@ -25,7 +25,7 @@ from teleport.model.resource import Resource
 from teleport.store.audit.log import AuditLog
 from teleport.store.recordings import index_file
 from teleport.store.recordings.index_filter import Question
-from teleport.store.recordings.index_lines import Hit, find
+from teleport.store.recordings.index_lines import Hit, find, holds
 from teleport.store.recordings.index_shelf import IndexShelf
 
 log = logger("AUTH")
@@ -151,8 +151,11 @@ class RecordingSearch:
             bits = self._shelf.filter(session_id, key)
             if bits is None or not question.possible(bits):
                 return Found((), indexed=bits is not None)
-            lines = index_file.open_lines(self._shelf.sealed(session_id), key)
-            return Found(find(lines, text, limit=OF_ONE), indexed=True)
+            sealed = self._shelf.sealed(session_id)
+            shown = index_file.open_text(sealed, key)
+            if not holds(shown, text):
+                return Found((), indexed=True)
+            return Found(find(index_file.open_lines(sealed, key, shown), text, limit=OF_ONE), indexed=True)
         except TeleportError as error:
             if error.code != "DISK-MISSING":
                 log.warn("The index of a recording cannot be read", session=session_id, error=error)

@@ -108,12 +108,12 @@ def download(session_id: str, folder: str, file_format: str, who: Wanted) -> Non
 
 @click.command("recordings search")
 @click.argument("text")
-@click.option("--user", default="", help="Only sessions of this user.")
+@click.option("--participant", default="", metavar="USER", help="Only sessions in which this user was.")
 @_range_options
 @format_option
 @who_options
 def search(
-    text: str, user: str, from_utc: dt.datetime | None, to_utc: dt.datetime | None, last: str, limit: int,
+    text: str, participant: str, from_utc: dt.datetime | None, to_utc: dt.datetime | None, last: str, limit: int,
     output_format: str, who: Wanted,
 ) -> None:  # fmt: skip
     """Find where a text stood on the screen of a recorded session; upper and lower case are the same.
@@ -123,7 +123,7 @@ def search(
     """
     from teleport.api.recording_messages import ScreenQuery
 
-    query = ScreenQuery(text=text, user=user, limit=limit, **_range(from_utc, to_utc, last))
+    query = ScreenQuery(text=text, user=participant, limit=limit, **_range(from_utc, to_utc, last))
     found, unindexed = call(who, lambda client: _search(client, query, limit))
     if output_format == "text":
         _print_hits(found)

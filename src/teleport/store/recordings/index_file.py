@@ -88,13 +88,18 @@ def open_filter(sealed: Sealed, key: bytes) -> bytes:
     return open_part(sealed.session_id, 0, sealed.parts[0], key)
 
 
-def open_lines(sealed: Sealed, key: bytes) -> Lines:
-    """Return text and times. Raises BadParameter (INDEX-DAMAGED)."""
+def open_text(sealed: Sealed, key: bytes) -> str:
+    """Return the text. Raises BadParameter (INDEX-DAMAGED)."""
     try:
-        text = inflate(open_part(sealed.session_id, 1, sealed.parts[1], key)).decode()
+        return inflate(open_part(sealed.session_id, 1, sealed.parts[1], key)).decode()
     except UnicodeDecodeError:
         raise BadParameter("INDEX-DAMAGED", problem="its text is damaged") from None
-    return Lines(text, inflate(open_part(sealed.session_id, 2, sealed.parts[2], key)))
+
+
+def open_lines(sealed: Sealed, key: bytes, text: str | None = None) -> Lines:
+    """Return text and times; the text may be given. Raises BadParameter (INDEX-DAMAGED)."""
+    times = inflate(open_part(sealed.session_id, 2, sealed.parts[2], key))
+    return Lines(open_text(sealed, key) if text is None else text, times)
 
 
 def open_part(session_id: str, part: int, body: bytes, key: bytes) -> bytes:

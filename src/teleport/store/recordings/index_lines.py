@@ -138,6 +138,12 @@ def fold(text: str) -> str:
     return "".join(char if len(char.casefold()) != 1 else char.casefold() for char in text)
 
 
+def holds(text: str, wanted: str) -> bool:
+    """Whether a text stands in one of the lines, case ignored."""
+    wanted = fold(wanted)
+    return bool(wanted) and "\n" not in wanted and wanted in fold(text)
+
+
 def find(lines: Lines, wanted: str, *, limit: int) -> list[Hit]:
     """Return the lines that hold a text, case ignored, in the order of time; at most `limit`.
 
@@ -207,7 +213,7 @@ def inflate(data: bytes) -> bytes:
     return found
 
 
-def grams(text: str) -> Iterator[str]:
-    """Yield the pieces of three characters of each line, folded; a text can only stand where all of its own do."""
+def grams(text: str, size: int) -> Iterator[str]:
+    """Yield the pieces of so many characters of each line; a text can only stand where all of its own do."""
     for line in text.split("\n"):
-        yield from map("".join, zip(line, line[1:], line[2:], strict=False))
+        yield from map("".join, zip(*(line[start:] for start in range(size)), strict=False))

@@ -13,8 +13,8 @@ from teleport.store.recordings import index_file
 from teleport.store.recordings.index_file import HEAD, Sealed
 
 SUFFIX = ".idx"
-FILTER_BYTES = 32 * 1024 * 1024
-"""Bytes of opened filters that are kept in memory: those of some thousand recordings."""
+FILTER_BYTES = 48 * 1024 * 1024
+"""Bytes of opened filters that are kept in memory: those of a thousand recordings and more."""
 _LARGEST = HEAD + 3 * index_file.LARGEST_PART
 
 

@@ -541,7 +541,9 @@ def test_a_login_shell_at_a_terminal(spawner: Spawner) -> None:
     play(spawner, scene)
 
 
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "BASH_ENV", "SSH-X", "lang", "LC_", "IFS", "ENV", "TELEPORT_PROXY"])
+@pytest.mark.parametrize(
+    "name", ["LD_PRELOAD", "PATH", "BASH_ENV", "SSH-X", "lang", "LC_", "IFS", "ENV", "TELEPORT_PROXY"]
+)
 def test_variables_that_change_what_runs_are_refused(name: str) -> None:
     with pytest.raises(BadParameter):
         spawner_process.check(messages.Start(id=1, login="a", command=b"c", environment={name: "x"}), [3, 4, 5])
