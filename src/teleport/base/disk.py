@@ -16,7 +16,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Protocol
 
 from teleport.base.entropy import Entropy, SystemEntropy
@@ -265,8 +264,9 @@ class MemoryDisk:
 
     def make_dir(self, path: str, *, mode: int = PRIVATE_DIR) -> None:
         self._may_fail(path)
-        for folder in (path, *(str(parent) for parent in Path(path).parents)):
-            self._folders.setdefault(folder, mode)
+        while path not in self._folders:
+            self._folders[path] = mode
+            path = os.path.dirname(path)
 
     def remove(self, path: str) -> None:
         self._find(path)
