@@ -155,17 +155,18 @@ def shared_connection(user: User) -> Iterator[tuple[str, ...]]:
 
 
 def test_a_lock_meets_connections_that_are_open_already(cluster: Cluster, alice: User) -> None:
-    """Each channel is decided anew: on one connection a channel opens, is refused, and opens again."""
-    with shared_connection(alice) as options:
-        assert alice.ssh("echo in", options=options, status=None).out == "in\n"
+    """What runs ends with the reason, a new connection is refused, and works again without the lock."""
+    with alice.session() as client:
         name = re.search(r'"([0-9a-f-]{36})"', cluster.tctl("lock", "--user=alice").out)
         assert name is not None
         try:
-            told = wait_for("a refusal", lambda: alice.ssh("echo in", options=options, status=None).err)
-            assert 'POL-LOCKED: lock targeting User:"alice" is in force' in told
+            assert client.stderr is not None
+            assert 'lock targeting User:"alice" is in force' in client.stderr.read().decode()
+            assert client.wait(20) == 255
+            assert 'POL-LOCKED: lock targeting User:"alice" is in force' in alice.ssh("true", status=255).err
         finally:
             cluster.tctl("rm", f"lock/{name[1]}")
-        wait_for("success", lambda: alice.ssh("echo in", options=options, status=None).out)
+    wait_for("success", lambda: alice.ssh("echo in", status=None).out)
 
 
 def test_the_exit_status_arrives_after_the_end_of_the_output(alice: User) -> None:

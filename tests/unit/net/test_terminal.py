@@ -13,9 +13,8 @@ import pytest
 from teleport.net import terminal
 from teleport.wire.terminal import Size, Terminal, read_modes, write_modes
 
-WANTED = Terminal(
-    "xterm", Size(101, 33), {1: 7, 2: 255, 36: 0, 51: 1, 53: 0, 70: 0, 42: 1, 90: 1, 92: 1, 93: 1, 128: 38400}
-)
+MODES = {1: 7, 2: 255, 36: 0, 51: 1, 53: 0, 70: 0, 42: 1, 90: 1, 92: 1, 93: 1, 128: 38400}
+WANTED = Terminal("xterm", Size(101, 33), MODES)
 
 
 @pytest.fixture
