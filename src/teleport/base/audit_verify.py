@@ -233,6 +233,7 @@ def verify(source: Any, outside: Sequence[dict[str, Any]] = (), over: Callable[[
     `outside` is what `copies` read; the check ends early when `over()`."""
     check = _Check(source, outside, over)
     check.run()
+    check.report.logs.sort(key=lambda log: str(log["log"]))
     check.report.findings.sort(key=lambda found: (found["log"], found["sequence"]))
     return check.report
 
