@@ -399,7 +399,7 @@ def main() -> int:
     for miss in tally.misses[:20]:
         print(f"mutations: MISSED {miss}")  # noqa: T201
     total = tally.done.total()
-    print(f"mutations: {total} done, {len(tally.misses)} missed, {tally.elsewhere} also in a store and an export")  # noqa: T201
+    print(f"mutations: {total} done, {len(tally.misses)} missed, {tally.elsewhere} alike in a store and an export")  # noqa: T201
     return 1 if tally.misses else 0
 
 

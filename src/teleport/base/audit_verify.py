@@ -69,6 +69,7 @@ class Walk:
         self._report, self._log, self._base, self._points = report, log, base[0], iter(points)
         self._expected, self._previous, self._proven, self._damaged = base[0] + 1, base[1], 0, True
         self._next: tuple[int, bytes, int] = (0, b"", 0)
+        self._told, self.full = 0, False
         self._pass(*base)
         if base[0] and self._proven != base[0]:
             report.add(log, base[0], "prune", f"no checkpoint saw record {base[0]}, up to which the log was pruned")
@@ -91,6 +92,8 @@ class Walk:
             sequence, data, digest = row
             if sequence != expected or sha256(previous + pack(sequence) + data).digest() != digest:
                 self._broken(row, expected)
+                if self.full:
+                    return
                 if sequence < expected:
                     continue
             expected, previous = sequence + 1, digest
@@ -99,7 +102,8 @@ class Walk:
         self._expected, self._previous = expected, previous
 
     def _broken(self, row: Row, expected: int) -> None:
-        self._damaged = True
+        self._damaged, self._told = True, self._told + 1
+        self.full = self._told >= MOST
         if row[0] == expected:
             self._report.add(self._log, expected, "changed", f"record {expected} was changed", row[1])
         elif row[0] > expected:
@@ -164,11 +168,13 @@ class _Check:
         points = ((sequence, digest, number) for sequence, digest, number in stored)
         walk = Walk(self.report, name, base, heapq.merge(points, sorted(self._outside.get(name, ()))))
         for page in self._source.pages(name):
-            if self._over() or len(self.report.findings) - found >= MOST:
+            if self._over():
                 return
             for row in page if look else ():
                 look(row)  # type: ignore[misc]
             walk.feed(page)
+            if walk.full:
+                return
         walk.end(head, whole=len(self.report.findings) == found)
 
     def _prune(self, row: Row) -> None:
@@ -194,7 +200,7 @@ class _Check:
                 self._see(number, document["logs"])
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error):
             pass
-        if problem:
+        if problem and len(self.report.findings) < MOST:
             self.report.add(CHECKPOINTS, number, "checkpoint", f"checkpoint {number}: {problem}", data)
         self._previous, self._last = digest, number
         if number in self._found:
@@ -205,7 +211,7 @@ class _Check:
         for name, head in logs.items():
             points = self._points.setdefault(name, bytearray())
             last = _POINT.unpack(points[-_POINT.size :])[0] if points else 0
-            if head["sequence"] < last:
+            if head["sequence"] < last and len(self.report.findings) < MOST:
                 what = f"checkpoint {number} saw {head['sequence']} records, an earlier one {last}"
                 self.report.add(name, head["sequence"] + 1, "backward", what, until=last)
             elif head["sequence"] > last:
@@ -233,6 +239,7 @@ def verify(source: Any, outside: Sequence[dict[str, Any]] = (), over: Callable[[
     `outside` is what `copies` read; the check ends early when `over()`."""
     check = _Check(source, outside, over)
     check.run()
+    check.report.logs.sort(key=lambda log: str(log["log"]))
     check.report.findings.sort(key=lambda found: (found["log"], found["sequence"]))
     return check.report
 
@@ -333,7 +340,8 @@ class Export:
 
     def heads(self) -> Iterator[tuple[str, int, bytes]]:
         for name, log in self._logs.items():
-            yield name, int(log["sequence"]), bytes.fromhex(log["digest"])
+            if log["file"]:  # one without was pruned and is gone
+                yield name, int(log["sequence"]), bytes.fromhex(log["digest"])
 
     def pruned(self) -> dict[str, Head]:
         cut = {name: log["pruned"] for name, log in self._logs.items() if log.get("pruned")}
