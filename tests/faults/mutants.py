@@ -159,7 +159,7 @@ MUTANTS: Final = {
         Mutant("written-in-place", "files", ("kill", "torn", "full-once"), _files_are_written_in_place),
         Mutant("readable-is-stored", "archive", ("sync-once", "sync"), _what_can_be_read_counts_as_stored),
         Mutant("tapes-unsynced", "sessions", ("power",), _what_grows_is_not_synced),
-        Mutant("removed-too-early", "sessions", ("kill",), _removed_before_it_is_stored),
+        Mutant("removed-too-early", "sessions", ("full",), _removed_before_it_is_stored),
         Mutant("journal-unsynced", "outbox", ("power",), _what_grows_is_not_synced),
         Mutant("writes-as-whole", "keys", ("short",), _writes_count_as_whole),
     )
