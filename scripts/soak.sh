@@ -9,6 +9,8 @@ story "kill -9 during backup and during restore, 100 times each" \
   env TELEPORT_SOAK=1 "$bin/pytest" -q -s --timeout=1800 -k killed tests/unit/process/test_restore.py
 story "10,000 fault points: kill, power cut, torn and short writes, disk full, I/O errors" \
   "$bin/python" -m tests.faults soak --points 10000
+story "recorded shells while disks fail and programs are killed" \
+  "$bin/pytest" -q -s -p no:randomly -p no:cacheprovider tests/faults/test_recording_story.py
 story "every parser fuzzed for 20 s" "$bin/python" -m tests.fuzz.fuzz --seconds 20
 story "10,000 half-open peers, slow readers, floods, guesses" \
   env TELEPORT_SOAK=1 "$bin/pytest" -q --timeout=1800 -p no:randomly tests/integration/test_bad_peers.py

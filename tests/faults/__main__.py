@@ -95,7 +95,8 @@ def _sum(totals: Sequence[int]) -> str:
 def _mutants(asked: argparse.Namespace, folder: Path) -> int:
     escaped = 0
     for name in asked.mutant or MUTANTS:
-        campaign, chance = Campaign(MUTANTS[name], folder), random.Random(f"{asked.seed} {name}")
+        campaign = Campaign(MUTANTS[name], folder, SUBJECTS[MUTANTS[name].of])
+        chance = random.Random(f"{asked.seed} {name}")
         for fault in MUTANTS[name].caught_by:
             point = campaign.caught(FAULTS[fault], asked.points, chance)
             _say(f"caught: {point}" if point else f"NOT CAUGHT: {name} by {fault}")

@@ -17,8 +17,9 @@ _ROW = "{:<10} {:<12} {:>7} {:>7} {:>13} {:>7} {:>7} {:>8}"
 class Campaign:
     """Trials of one subject, in a folder of its own below `folder`."""
 
-    def __init__(self, subject: Subject, folder: Path) -> None:
-        self._subject = subject
+    def __init__(self, subject: Subject, folder: Path, sound: Subject | None = None) -> None:
+        """`sound` is the subject of which the calls are counted, when `subject` was spoiled on purpose."""
+        self._subject, self._sound = subject, sound or subject
         self._template = folder / f"{subject.name}-template"
         self._place = folder / f"{subject.name}-trial"
         self._template.mkdir(mode=0o700)
@@ -36,7 +37,7 @@ class Campaign:
 
     def _calls(self, variant: int) -> dict[str, int]:
         if variant not in self._counted:
-            self._counted[variant] = trial.count(self._subject, self._template, self._place, variant)
+            self._counted[variant] = trial.count(self._sound, self._template, self._place, variant)
         return self._counted[variant]
 
     def run(self, number: int, chance: random.Random) -> list[Outcome]:

@@ -6,13 +6,16 @@ A mutant spoils the program in the child that works, so that there is nothing to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from teleport.agents.recording.uploader import Uploader
 from teleport.base import append, disk, tasks
+from teleport.base.errors import TeleportError
 from teleport.model.events.base import Event
 from teleport.pki.custody import FolderShelf
 from teleport.store import sqlite_schema
@@ -118,8 +121,19 @@ def _what_can_be_read_counts_as_stored() -> None:
     _replace(RecordingFiles, "_settled", RecordingFiles._look)
 
 
-def _journals_are_not_synced() -> None:
+def _what_grows_is_not_synced() -> None:
     _replace(append._File, "sync", lambda _: None)
+
+
+def _removed_before_it_is_stored() -> None:
+    complete = Uploader._complete
+
+    async def early(self: Uploader, upload: Any) -> None:
+        with contextlib.suppress(TeleportError):
+            await self._spool.run(self._spool.folder.remove, f"{upload.session_id}.rec")
+        await complete(self, upload)
+
+    _replace(Uploader, "_complete", early)
 
 
 def _writes_count_as_whole() -> None:
@@ -144,7 +158,9 @@ MUTANTS: Final = {
         Mutant("syncs-passed-over", "files", ("sync-once",), _failed_syncs_are_passed_over),
         Mutant("written-in-place", "files", ("kill", "torn", "full-once"), _files_are_written_in_place),
         Mutant("readable-is-stored", "archive", ("sync-once", "sync"), _what_can_be_read_counts_as_stored),
-        Mutant("journal-unsynced", "outbox", ("power",), _journals_are_not_synced),
+        Mutant("tapes-unsynced", "sessions", ("power",), _what_grows_is_not_synced),
+        Mutant("removed-too-early", "sessions", ("full",), _removed_before_it_is_stored),
+        Mutant("journal-unsynced", "outbox", ("power",), _what_grows_is_not_synced),
         Mutant("writes-as-whole", "keys", ("short",), _writes_count_as_whole),
     )
 }
