@@ -54,7 +54,7 @@ def hit(cluster: Cluster, alice: User) -> dict[str, Any]:
         found[:] = hits(alice, "ONE RED 빨강")
         return bool(found)
 
-    wait_for("the index of the recording", look)
+    wait_for("the index of the recording", look, seconds=60.0)
     return found[0]
 
 
