@@ -127,15 +127,12 @@ def prepare(count: int) -> IndexShelf:
     there = shelf.names()
     missing = [number for number in range(count) if name(number) not in there]
     if missing:
+        size, took, stored = 0, 0.0, 0
         with ProcessPoolExecutor(2) as pool:
-            done = [
-                (number, *found) for number, found in zip(missing, pool.map(sealed, missing, chunksize=8), strict=True)
-            ]
-        for number, _, _, data in done:
-            shelf.put(name(number), data)
-        size, took = sum(entry[1] for entry in done), sum(entry[2] for entry in done)
-        stored = sum(len(entry[3]) for entry in done)
-        print(f"{count} sessions: {size / 1e6:.1f} MB of output drawn at {size / 1e6 / took:.2f} MB/s, "
+            for number, (output, seconds, data) in zip(missing, pool.map(sealed, missing, chunksize=8), strict=True):
+                shelf.put(name(number), data)
+                size, took, stored = size + output, took + seconds, stored + len(data)
+        print(f"{len(missing)} sessions: {size / 1e6:.1f} MB of output drawn at {size / 1e6 / took:.2f} MB/s, "
               f"indexes of {stored / 1e6:.1f} MB")  # fmt: skip
     return shelf
 

@@ -12,7 +12,7 @@ from teleport.base.errors import Unavailable
 from teleport.store.recordings.index_lines import Lines, unpack
 
 PATIENCE = 1800.0
-"""Seconds for one recording. The process runs at the lowest priority: on a busy machine it gets little."""
+"""Seconds for one recording. The process runs at a low priority: on a busy machine it gets little."""
 LARGEST_ANSWER = 64 * 1024 * 1024
 _PROGRAM = "from teleport.auth.recording_draw_process import main; main()"
 

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from teleport.base.errors import BadParameter, TeleportError
-from teleport.client.recordings.facts import facts_of, size_in
+from teleport.client.recordings.facts import facts_of, size_in, without_terminal
 from teleport.wire import recording
 from teleport.wire.recording import Frame
 
@@ -43,6 +43,8 @@ def write(frames: Iterable[Frame]) -> Iterator[str]:
             yield _header(facts, data if kind == recording.RESIZE else b"")
         if kind in decoders:
             text = decoders[kind].decode(data)
+            if without_terminal(facts):
+                text = text.replace("\r\n", "\n").replace("\n", "\r\n")
             if text:
                 yield _event(at, "o", text)
         elif kind == recording.RESIZE:

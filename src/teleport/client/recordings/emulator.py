@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pyte import charsets, modes
 
 from teleport.base.errors import TeleportError
-from teleport.client.recordings.facts import facts_of, size_in
+from teleport.client.recordings.facts import facts_of, size_in, without_terminal
 from teleport.client.recordings.page import Nowhere, Sink
 from teleport.client.recordings.screen import Screen
 from teleport.wire import recording
@@ -68,8 +68,11 @@ class Emulator:
         if frame.kind in (recording.OUTPUT, recording.ERROR):
             self.output(frame.data)
         elif frame.kind == recording.HEADER:
-            columns, rows = size_in(facts_of(frame.data))
+            facts = facts_of(frame.data)
+            columns, rows = size_in(facts)
             self.screen.resize(rows, columns)
+            if without_terminal(facts):
+                self.screen.set_mode(modes.LNM)
         elif frame.kind == recording.RESIZE:
             try:
                 columns, rows = recording.size_of(frame.data)

@@ -30,6 +30,11 @@ def size_in(facts: dict[str, Any]) -> tuple[int, int]:
     return 80, 25
 
 
+def without_terminal(facts: dict[str, Any]) -> bool:
+    """Whether this is the header of a session that had no terminal: its lines end with a line feed alone."""
+    return "session_id" in facts and not facts.get("interactive")
+
+
 def position(text: str) -> int:
     """Read a position: `83`, `83.5s`, `1m23s`, `1:23`, `1:02:03.250`; return milliseconds.
 

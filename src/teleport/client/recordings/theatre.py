@@ -12,6 +12,7 @@ from typing import Protocol
 
 from teleport.client.recordings import paint
 from teleport.client.recordings.emulator import Emulator
+from teleport.client.recordings.facts import facts_of, without_terminal
 from teleport.client.recordings.player import Player
 from teleport.client.recordings.sanitize import Sanitizer
 from teleport.wire import recording
@@ -57,6 +58,8 @@ class Theatre:
         self._player, self._terminal, self._clock = player, terminal, clock
         self._sanitizer = Sanitizer()
         self._emulator: Emulator | None = None
+        first = player.frames[0] if player.frames else None
+        self._bare = first is not None and first.kind == recording.HEADER and without_terminal(facts_of(first.data))
         self._drawn = 0
         """Frames that the emulator has seen."""
 
@@ -83,7 +86,7 @@ class Theatre:
 
     def _visible(self, frame: Frame) -> bytes:
         if frame.kind in (recording.OUTPUT, recording.ERROR):
-            return self._sanitizer.feed(frame.data)
+            return self._sanitizer.feed(frame.data.replace(b"\n", b"\r\n") if self._bare else frame.data)
         if frame.kind == recording.MARKER:
             return b"\x1b[0m\r\n" + self._sanitizer.feed(frame.data) + b"\r\n"
         return b""

@@ -39,6 +39,11 @@ def test_characters_that_frames_share_come_whole() -> None:
     assert [json.loads(line) for line in lines[1:]] == [[0.002, "o", "!"], [0.003, "o", "한x�"], [0.003, "o", ""]]
 
 
+def test_a_session_without_a_terminal_has_lines_that_begin_at_the_left() -> None:
+    frames = [Frame(0, HEADER, b'{"session_id": "x"}'), Frame(1, OUTPUT, b"one\ntwo\r\n")]
+    assert json.loads(list(asciicast.write(frames))[1]) == [0.001, "o", "one\r\ntwo\r\n"]
+
+
 def test_sizes_and_markers() -> None:
     frames = [Frame(0, OUTPUT, b"a"), Frame(1500, RESIZE, b"100x40"), Frame(2000, MARKER, b"locked")]
     assert [json.loads(line)[1:] for line in list(asciicast.write(frames))[2:4]] == [["r", "100x40"], ["m", "locked"]]

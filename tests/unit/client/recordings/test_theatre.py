@@ -85,6 +85,11 @@ def test_what_is_written_is_filtered_and_markers_are_told() -> None:
     assert b"".join(data for _, data in written) == b"a\x1b[0m\r\nlocked\r\n"
 
 
+def test_a_session_without_a_terminal_has_lines_that_begin_at_the_left() -> None:
+    frames = (Frame(0, HEADER, b'{"session_id": "x"}'), Frame(1, OUTPUT, b"one\ntwo\n"))
+    assert play(Stage(), *frames) == [(0.001, b"one\r\ntwo\r\n")]
+
+
 @pytest.mark.parametrize(
     ("data", "meanings"),
     [(b" q", ["pause", "quit"]), (b"\x1b[C\x1b[D\x1bOA\x1b[B", ["right", "left", "faster", "slower"]),

@@ -32,3 +32,10 @@ def test_events() -> None:
     assert found[1] == {"at": 2000, "kind": "resize", "size": "30x3"}
     assert [event.get("text") for event in found[2:5]] == ["", "한\x1b[31mred", "ended"]
     assert found[5]["facts"] == {"exit": 0}
+
+
+def test_a_session_without_a_terminal_has_lines_that_begin_at_the_left() -> None:
+    frames = [Frame(0, HEADER, b'{"session_id": "x"}'), Frame(1, OUTPUT, b"one\ntwo\n")]
+    assert list(transcript.text(frames)) == ["one", "two"]
+    frames[0] = Frame(0, HEADER, b'{"session_id": "x", "interactive": true}')
+    assert list(transcript.text(frames)) == ["one", "   two"]
