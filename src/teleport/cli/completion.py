@@ -44,13 +44,14 @@ def _options(target: str) -> list[str]:
 
 
 def _words(program: str) -> dict[str, list[str]]:
-    """Return what may come next: after nothing the first words, after each group its second words."""
-    found: dict[str, list[str]] = {"": sorted({*OWN, *(name.split()[0] for name in commands(program))})}
+    """Return what may come next: after nothing the first words, after each group the words that follow it."""
+    found: dict[str, set[str]] = {"": {*OWN}}
     for name in commands(program):
-        group, _, word = name.partition(" ")
-        if word:
-            found.setdefault(group, []).append(word)
-    return {**found, "completion": list(SHELLS), "help": found[""]}
+        words = name.split()
+        for at, word in enumerate(words):
+            found.setdefault(" ".join(words[:at]), set()).add(word)
+    first = sorted(found[""])
+    return {**{group: sorted(words) for group, words in found.items()}, "completion": list(SHELLS), "help": first}
 
 
 def bash(program: str) -> str:
@@ -114,7 +115,7 @@ def fish(program: str) -> str:
         lines.append(f"complete -c {program} -n __fish_use_subcommand -a {word}{described}")
     for group, seconds in sorted(words.items()):
         if group:
-            condition = _quoted(f"__fish_seen_subcommand_from {group}")
+            condition = _quoted("; and ".join(f"__fish_seen_subcommand_from {word}" for word in group.split()))
             lines.append(f"complete -c {program} -n {condition} -a {_quoted(' '.join(seconds))}")
     for name, options in sorted(commands(program).items()):
         condition = _quoted("; and ".join(f"__fish_seen_subcommand_from {word}" for word in name.split()))

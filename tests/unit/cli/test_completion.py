@@ -31,8 +31,10 @@ def complete(shell: str, program: str, line: str) -> list[str]:
     [
         ("tsh l", ["login", "logout", "ls"]),
         ("tsh proxy ", ["ssh"]),
-        ("tsh --proxy=x:3080 re", ["resolve"]),
-        ("tsh --proxy x:3080 re", ["resolve"]),
+        ("tctl recordings ", ["download", "encryption", "ls"]),
+        ("tctl recordings encryption ro", ["rotate"]),
+        ("tsh --proxy=x:3080 res", ["resolve"]),
+        ("tsh --proxy x:3080 res", ["resolve"]),
         ("tsh -i file ls --se", ["--search"]),
         ("tsh ls env=dev --f", ["--format"]),
         ("tsh --identity=", []),

@@ -1,9 +1,10 @@
 """The uploader: sends recordings from the spool to the Auth Service, and removes what has arrived.
 
-Chunks go as they become durable, also while the session runs, so that the loss of a node loses little; a running
-session sends one in `PACE` seconds, so that its own output does not wait for that. A file is removed after the Auth
-Service has said that the whole recording is stored. What lies in the spool at the start is what a crash has left: it
-is sent as far as it is whole. What can never be stored is set aside, and told.
+Chunks go as they become durable, also while the session runs, so that the loss of a node loses little. A running
+session sends one in `PACE` seconds, and all together send no more than `RATE`: sending costs more computing than
+recording does, and sessions shall not wait for it. A file is removed after the Auth Service has said that the whole
+recording is stored. What lies in the spool at the start is what a crash has left: it is sent as far as it is whole.
+What can never be stored is set aside, and told.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ MOST = 10
 """Recordings that are sent at a time."""
 PACE = 2.0
 """Seconds between chunks of a running session."""
+RATE = 8 * 1024 * 1024
+"""Bytes a second that are sent of all recordings together: a fifth of a processor, and not what sessions need."""
 _BACKOFF = Backoff(first=1.0, most=60.0)
 _FINAL = frozenset(
     {"WIRE-CHUNK", "WIRE-RECORDING", "PKI-RECORDING", "REC-DIFFERS", "REC-CLOSED", "REC-NOT-YOURS", "REC-TOO-LARGE",
@@ -78,13 +81,15 @@ class Uploader:
 
     def __init__(
         self, spool: Spool, archive: Archive, *, emit: Callable[[Event], Awaitable[None]], entropy: Entropy,
-        pace: float = PACE, backoff: Backoff = _BACKOFF,
+        pace: float = PACE, rate: float = RATE, backoff: Backoff = _BACKOFF,
     ) -> None:  # fmt: skip
         self._spool = spool
         self._archive = archive
         self._emit = emit
         self._entropy = entropy
         self._pace = pace
+        self._rate = rate
+        self._free_at = 0.0
         self._backoff = backoff
         self._uploads: dict[str, _Upload] = {}
         self._queue: asyncio.Queue[_Upload] = asyncio.Queue()  # holds each upload once at most
@@ -154,12 +159,19 @@ class Uploader:
         if upload.durable < 0 and not await self._measured(upload):
             return
         while upload.sent < upload.durable:
+            await self._turn()
             await self._send(upload)
             if not upload.ended:
                 self._again(upload, self._pace)
                 return
         if upload.ended:
             await self._complete(upload)
+
+    async def _turn(self) -> None:
+        """Wait until what was sent before has had its time."""
+        wait = self._free_at - asyncio.get_running_loop().time()
+        if wait > 0:
+            await asyncio.sleep(wait)
 
     async def _measured(self, upload: _Upload) -> bool:
         """Find how far a file of an earlier run is whole; False when nothing is to be sent."""
@@ -181,6 +193,7 @@ class Uploader:
             chunk = chunks.parse(data)
         except NeedMore:
             raise ProtocolError("WIRE-CHUNK", problem="the file has become shorter") from None
+        self._free_at = max(self._free_at, asyncio.get_running_loop().time()) + len(data) / self._rate
         digest = await self._archive.store(sid, chunk.head.number, data)
         if digest != chunk.digest:
             raise Internal("REC-MISSTORED", session=sid, number=chunk.head.number)
