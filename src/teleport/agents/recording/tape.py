@@ -5,7 +5,7 @@ becomes a sealed chunk in a thread, is written, synced and so acknowledged. When
 the session is asked to hold its output: what a crash may lose is bounded, and so is memory.
 
 Chunks are compressed unless the session is faster than that would be worth: a third of the bytes at 85 MB/s of one
-core is good for a person's terminal and bad for a file of a gigabyte that runs by (docs/adr/0008).
+core is good for a person's terminal and bad for a file of a gigabyte that runs by (docs/adr/0009).
 """
 
 from __future__ import annotations
