@@ -1,7 +1,7 @@
 """SpoolTape: the recording of one running session.
 
 The session's side appends to a list and goes on. Each second, or with each quarter of a megabyte, what was gathered
-becomes a sealed chunk in a thread, is written, synced and so acknowledged. When more than a megabyte waits for that,
+becomes a sealed chunk in a thread, is written, synced and so acknowledged. When more than four megabytes wait for that,
 the session is asked to hold its output: what a crash may lose is bounded, and so is memory.
 
 Chunks are compressed unless the session is faster than that would be worth: a third of the bytes at 85 MB/s of one
@@ -31,9 +31,12 @@ log = logger("NODE")
 INTERVAL = 1.0
 """Seconds after which what was gathered is written."""
 CHUNK = 256 * 1024
-"""Bytes of a chunk."""
-MOST_WAITING = 1024 * 1024
-"""Bytes that may wait for the disk before the session is held; it goes on at half of that."""
+"""Bytes that are written at once, before their second is over."""
+PIECE = 1024 * 1024
+"""Bytes of a chunk at most: of a fast session more has been gathered while the chunk before was written."""
+MOST_WAITING = 4 * 1024 * 1024
+"""Bytes that may wait for the disk before the session is held; it goes on at half of that. A thread that comes back
+from the disk waits for its turn behind a busy event loop, so that a quarter of this halved the speed of fast sessions."""
 HURRY = 0.05
 """Seconds in which a session that fills a chunk is not compressed: five megabytes a second."""
 _MARK = 4096
@@ -178,7 +181,7 @@ class SpoolTape:
         for at, frame in enumerate(frames, 1):
             piece.append(frame)
             size += len(frame.data)
-            if size >= CHUNK or at == len(frames):
+            if size >= PIECE or at == len(frames):
                 sealed = self._sealer.seal(
                     recording.encode(piece), max(piece[0].at, self._last), max(piece[-1].at, self._last),
                     final=final and at == len(frames), compress=compress,

@@ -185,13 +185,14 @@ def test_output_is_written_by_size_and_by_time(monkeypatch: pytest.MonkeyPatch) 
 def test_a_fast_session_is_held_until_the_disk_has_it() -> None:
     async def story(world: World) -> None:
         tape = await world.begin()
-        for _ in range(10):
+        for _ in range(20):
             tape.output(bytes(module.CHUNK))
         assert world.held == [True]
         await until(lambda: world.held == [True, False])
         await tape.close({})
-        assert sum(len(frame.data) for frame in world.frames() if frame.kind == OUTPUT) == 10 * module.CHUNK
+        assert sum(len(frame.data) for frame in world.frames() if frame.kind == OUTPUT) == 20 * module.CHUNK
         assert not world.chunks()[2].head.compressed
+        assert max(chunk.head.payload_size for chunk in world.chunks()) > 3 * module.CHUNK
 
     run(story)
 
