@@ -3,6 +3,8 @@
 import pytest
 
 from teleport.access.rules import Answer, compile_rule, rule_data
+from teleport.model.recorded_session import RecordedSession, RecordedSessionSpec
+from teleport.model.resource import Metadata
 from teleport.model.role_spec import Rule
 from tests.support.policy import caller, node
 
@@ -47,3 +49,17 @@ def test_what_cannot_be_read_or_evaluated_is_broken():
 def test_text():
     assert str(rule()) == "[role]: [read]"
     assert str(rule("true")) == "[role]: [read] where true"
+
+
+def test_a_recorded_session_is_what_rules_call_session():
+    took_part = rule("contains(session.participants, user.metadata.name)", resources=("session",))
+    name = caller().name
+
+    def session(*people):
+        return RecordedSession(
+            metadata=Metadata(name="s"), spec=RecordedSessionSpec(sid="s", user="bob", participants=people)
+        )
+
+    assert took_part.answer(rule_data(caller(), {}, session("bob", name))) is Answer.YES
+    assert took_part.answer(rule_data(caller(), {}, session("bob"))) is Answer.NO
+    assert took_part.answer(rule_data(caller(), {}, "session")) is Answer.MAYBE

@@ -36,7 +36,7 @@ PIECE = 1024 * 1024
 """Bytes of a chunk at most: of a fast session more has been gathered while the chunk before was written."""
 MOST_WAITING = 4 * 1024 * 1024
 """Bytes that may wait for the disk before the session is held; it goes on at half of that. A thread that comes back
-from the disk waits for its turn behind a busy event loop, so that a quarter of this halved the speed of fast sessions."""
+from the disk waits for its turn behind a busy event loop: a quarter of this halved the speed of fast sessions."""
 HURRY = 0.05
 """Seconds in which a session that fills a chunk is not compressed: five megabytes a second."""
 _MARK = 4096
