@@ -70,6 +70,8 @@ class Archive:
         closed = await self._closed(session_id)
         if closed is not None and not closed.abandoned and number >= closed.chunks:
             raise AlreadyExists("REC-CLOSED", session=session_id, chunks=closed.chunks)
+        if closed is not None and number == closed.chunks:
+            await self.catalogue.reopen(session_id, server_id, self._clock.now())
         return await asyncio.to_thread(self._files.store, session_id, chunk)
 
     async def complete(self, session_id: str, server_id: str, chunks: int, digest: bytes) -> int:

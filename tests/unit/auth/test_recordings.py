@@ -185,7 +185,9 @@ def test_the_auth_service_closes_what_a_node_left_and_the_node_may_come_back() -
         assert len(await frames_of(olga, session_id(1))) == 2
         for number, chunk in enumerate(chunks):
             await node.store(session_id(1), number, chunk)
+        assert [sid for sid, _ in await archive.catalogue.growing()] == [session_id(1)]  # it may leave again
         await node.complete(session_id(1), len(chunks), chunks[-1][-32:])
+        assert await archive.catalogue.growing() == []
         (found,) = [r async for r in olga.list(RecordingQuery())]
         assert found.problem == ""
         assert len(await frames_of(olga, session_id(1))) == 4

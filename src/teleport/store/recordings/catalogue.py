@@ -80,6 +80,10 @@ class Catalogue:
         if owner != server_id:
             raise AccessDenied("REC-NOT-YOURS", session=session_id)
 
+    async def reopen(self, session_id: str, server_id: str, now: dt.datetime) -> None:
+        """Note that a complete recording grows again: it was closed without its server, which has come back."""
+        await self._backend.commit(Put(_OPEN + session_id, encode(Open(server_id=server_id, since=now))))
+
     async def _owner(self, session_id: str) -> str | None:
         try:
             return _read(await self._value(_OPEN + session_id), Open).server_id
