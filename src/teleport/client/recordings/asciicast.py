@@ -128,7 +128,7 @@ def _decode(line: bytes, number: int) -> object:
         raise _bad(number, f"it is longer than {LONGEST_LINE} bytes")
     try:
         return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _bad(number, "it is no JSON") from None
 
 
