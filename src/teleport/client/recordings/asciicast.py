@@ -66,7 +66,7 @@ def _header(facts: dict[str, Any], size: bytes) -> str:
     header: dict[str, Any] = {"version": 2, "width": columns, "height": rows}
     try:
         header["timestamp"] = int(dt.datetime.fromisoformat(str(facts["start"])).timestamp())
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         pass
     if facts.get("command"):
         header["command"] = str(facts["command"])
