@@ -66,7 +66,7 @@ def _header(facts: dict[str, Any], size: bytes) -> str:
     header: dict[str, Any] = {"version": 2, "width": columns, "height": rows}
     try:
         header["timestamp"] = int(dt.datetime.fromisoformat(str(facts["start"])).timestamp())
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, OverflowError):
         pass
     if facts.get("command"):
         header["command"] = str(facts["command"])
@@ -128,7 +128,7 @@ def _decode(line: bytes, number: int) -> object:
         raise _bad(number, f"it is longer than {LONGEST_LINE} bytes")
     try:
         return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _bad(number, "it is no JSON") from None
 
 

@@ -17,7 +17,7 @@ def facts_of(data: bytes) -> dict[str, Any]:
     """Read the data of a HEADER or END frame; what is no JSON object is an empty one."""
     try:
         found = msgspec.json.decode(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -32,6 +32,6 @@ def test_positions_are_read_as_they_are_written(at: int) -> None:
 
 
 def test_facts_that_are_none() -> None:
-    assert facts_of(b"{") == facts_of(b"[]") == {}
+    assert facts_of(b"{") == facts_of(b"[]") == facts_of(b"[" * 5000) == {}
     assert size_in({"columns": "x"}) == size_in({"columns": 0, "rows": 5}) == (80, 25)
     assert size_in({"columns": 100, "rows": 5}) == (100, 5)
