@@ -77,7 +77,8 @@ class Spool:
         return self.folder.read(name, offset, head.size)
 
     def walk(self, session_id: str) -> tuple[Chain, bool]:
-        """Read a file through: return how far it is whole, and whether what follows is only torn. Blocking."""
+        """Read a file through: return how far it is whole, and whether what follows is only torn: cut, or blank, as
+        a power cut leaves what was never synced. Blocking."""
         chain, size = Chain(), self.folder.size(session_id + SUFFIX)
         try:
             while chain.size < size:
@@ -86,5 +87,5 @@ class Spool:
         except NeedMore:
             return chain, True
         except ProtocolError:
-            return chain, False
+            return chain, not any(self.folder.read(session_id + SUFFIX, chain.size, chunks.HEAD))
         return chain, True

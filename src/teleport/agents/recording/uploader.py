@@ -62,6 +62,8 @@ class _Upload:
         self.queued = False
         self.busy = False
         """Whether it is being worked on: one chunk goes after the other."""
+        self.damaged = False
+        """Whether something that is no torn end follows what can be sent: the file is kept then."""
         self.timer: asyncio.TimerHandle | None = None
         self.waits = waits
         self.restart()
@@ -178,7 +180,7 @@ class Uploader:
         sid = upload.session_id
         chain, torn = await self._spool.run(self._spool.walk, sid)
         if chain.count:
-            upload.durable = chain.size
+            upload.durable, upload.damaged = chain.size, not torn
             return True
         if torn:  # no session starts before its first chunk is durable
             await self._spool.run(self._spool.folder.remove, sid + SUFFIX)
@@ -203,6 +205,10 @@ class Uploader:
     async def _complete(self, upload: _Upload) -> None:
         sid = upload.session_id
         size = await self._archive.complete(sid, upload.count, upload.digest)
+        if upload.damaged:
+            problem = f"it is damaged from byte {upload.durable} on; what stands before it is stored"
+            await self._set_aside(upload, ProtocolError("WIRE-CHUNK", problem=problem))
+            return
         await self._spool.run(self._spool.folder.remove, sid + SUFFIX)
         self._uploads.pop(sid, None)
         log.debug("A recording was stored", session=sid, size=size)

@@ -15,6 +15,7 @@ from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AlreadyExists, BadParameter, TeleportError, Unavailable
 from teleport.base.retry import Backoff
 from teleport.model.events.base import Event
+from teleport.model.events.recording import RecordingSetAside
 from teleport.pki import envelope
 from teleport.store.recordings.files import RecordingFiles
 from tests.support.recordings import facts, sealed, session_id
@@ -149,6 +150,23 @@ def test_what_is_no_recording_is_set_aside_and_told() -> None:
         assert world.disk.names() == []
         (event,) = world.events
         assert event.event_name == "session.recording.set_aside"
+
+    run(story, before=before)
+
+
+def test_of_a_file_that_is_damaged_in_the_middle_nothing_is_thrown_away() -> None:
+    made = chunks(1, 4)
+
+    def before(world: World) -> None:
+        world.put(1, [*made[:2], made[2][:30] + b"?" + made[2][31:], *made[3:]])
+
+    async def story(world: World) -> None:
+        await until(lambda: bool(world.events))
+        assert world.archive.complete_ones == {session_id(1): 2}
+        assert list(world.disk.moved) == [f"/aside/{session_id(1)}.rec"]
+        (event,) = world.events
+        assert isinstance(event, RecordingSetAside)
+        assert f"from byte {len(made[0] + made[1])} on" in event.reason
 
     run(story, before=before)
 
