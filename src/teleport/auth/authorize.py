@@ -57,13 +57,15 @@ class Rights:
     def shows(self, verbs: tuple[str, str], target: Resource[Any]) -> bool:
         """As `may` for both of two verbs that read and that were allowed on the kind.
 
-        Where no rule for them looks at the object, both get the same answer: it is asked for once.
+        Where no rule for them looks at the object, or every rule speaks of both, they get the same answer: it is
+        asked for once.
         """
-        kind = kind_of(target)
-        plain = not self.identity.is_host and not any(
-            rule.where for rule in self.roles.rules for verb in verbs if rule.speaks_of(kind, verb)
-        )
-        return all(self.may(verb, target) for verb in (verbs[:1] if plain else verbs))
+        return all(self.may(verb, target) for verb in (verbs[:1] if self._alike(kind_of(target), verbs) else verbs))
+
+    def _alike(self, kind: str, verbs: tuple[str, str]) -> bool:
+        spoken = [[rule.speaks_of(kind, verb) for verb in verbs] for rule in self.roles.rules]
+        plain = not any(rule.where for rule, said in zip(self.roles.rules, spoken, strict=True) if any(said))
+        return not self.identity.is_host and (plain or all(first == second for first, second in spoken))
 
 
 class Authorizer:
