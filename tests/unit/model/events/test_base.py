@@ -27,6 +27,7 @@ PUBLISHED = {
     "session.start": ("T2000I",), "resize": ("T2002I",), "session.end": ("T2004I",), "session.rejected": ("T1006W",),
     "exec": ("T3002I", "T3002E"), "subsystem": ("T3001I", "T3001E"), "port": ("T3003I", "T3003E", "T3003S"),
     "x11-forward": ("T3008I", "T3008W"), "client.disconnect": ("T3006I",), "auth": ("T3007W",),
+    "audit.prune": ("TAU01I",), "session.recording.search": ("TSR10I",),
     "session.upload": ("T2005I",), "session.recording.access": ("T2012I",), "session.recording.failed": ("TSR00W",),
     "session.recording.set_aside": ("TSR01W",), "session.recording.key_rotated": ("TSR02I",),
     "session_recording_config.update": ("TCREC003I",),

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.model.events import base
+from teleport.model.events.audit import Cut
 from teleport.model.events.cert import CertIdentity
 
 EVENTS = [name for name in base.every() if name != "unknown"]
@@ -30,6 +31,9 @@ _values: dict[Any, st.SearchStrategy[Any]] = {
     dt.datetime: _times,
     tuple[str, ...]: st.lists(_texts, max_size=3).map(tuple),
     dict[str, str]: st.dictionaries(_texts, _texts, max_size=3),
+    tuple[Cut, ...]: st.lists(
+        st.builds(Cut, log=_texts, sequence=st.integers(1, 2**53), digest=_texts), max_size=3
+    ).map(tuple),
     CertIdentity: st.builds(CertIdentity, user=_texts, roles=st.lists(_texts, max_size=2).map(tuple), expires=_times),
 }
 
