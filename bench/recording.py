@@ -1,7 +1,8 @@
 """What recording costs: 100 MB of output through a session, recorded and not, in turn. `python -m bench.recording`.
 
 Two clusters on one machine differ in nothing but `session_recording`. The output is coloured text like that of a build;
-stock `ssh` takes it, with a terminal and without one. The server's computing is that of all its processes.
+stock `ssh` takes it, with a terminal and without one. The server's computing is that of all its processes. Between
+sessions there is time to send and draw the recording, which is no part of the figures.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 
 from bench.walk import Row
 from tests.support.cluster import OWN, Cluster, User
-from tests.support.processes import tree
+from tests.support.processes import tree, wait_for
 
 MEGABYTES = 100
-ROUNDS = 5
+ROUNDS = 3
 MODES = ("off", "node")
 
 
@@ -58,6 +59,19 @@ def served(folder: Path, mode: str) -> Iterator[tuple[Cluster, User]]:
         yield cluster, cluster.sign_up("alice", ["developer"])
 
 
+def settle(cluster: Cluster) -> None:
+    """Wait until what earlier sessions left is done: recordings are sent and drawn after them, slowly on purpose."""
+    log = cluster.data / "log"
+    wait_for(
+        "the recordings to be stored and drawn",
+        lambda: (
+            not [*log.glob("upload/streaming/default/*.rec")]
+            and len([*log.glob("records/*.rec")]) == len([*log.glob("records/*.idx")])
+        ),
+        seconds=300,
+    )
+
+
 def once(cluster: Cluster, user: User, path: Path, *, terminal: bool) -> tuple[float, float]:
     """Return megabytes per second, and seconds of the server's computing."""
     options = ("-tt",) if terminal else ()
@@ -80,6 +94,7 @@ def rows() -> list[Row]:
             found: dict[str, list[tuple[float, float]]] = {mode: [] for mode in MODES}
             for number in range(ROUNDS + 1):
                 for mode, (cluster, user) in clusters.items():
+                    settle(cluster)
                     took = once(cluster, user, path, terminal=terminal)
                     if number:
                         found[mode].append(took)
