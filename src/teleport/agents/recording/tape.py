@@ -159,7 +159,10 @@ class SpoolTape:
 
     async def _put(self, frames: list[Frame], final: bool, compress: bool) -> None:
         try:
-            size = await self._spool.run(self._append, frames, final, compress)
+            if compress:
+                size = await self._spool.run(lambda: self._keep(self._seal(frames, final, compress=True)))
+            else:
+                size = await self._spool.run(self._keep, self._seal(frames, final, compress=False))
         except TeleportError as error:
             self._fail(error)
             return
@@ -176,22 +179,27 @@ class SpoolTape:
         if self._waiting + self._writing <= MOST_WAITING // 2:
             self._hold(False)
 
-    def _append(self, frames: Sequence[Frame], final: bool, compress: bool) -> int:
-        """Seal frames and write them durably; return the bytes written. In a thread."""
-        written, piece, size = 0, list[Frame](), 0
+    def _seal(self, frames: Sequence[Frame], final: bool, *, compress: bool) -> list[bytes]:
+        """Return the next chunks. A fast session's are made in the event loop: half a millisecond each, less than two
+        threads lose that hand the interpreter to each other at every read and write."""
+        made, piece, size = list[bytes](), list[Frame](), 0
         for at, frame in enumerate(frames, 1):
             piece.append(frame)
             size += len(frame.data)
             if size >= PIECE or at == len(frames):
-                sealed = self._sealer.seal(
+                made.append(self._sealer.seal(
                     recording.encode(piece), max(piece[0].at, self._last), max(piece[-1].at, self._last),
                     final=final and at == len(frames), compress=compress,
-                )  # fmt: skip
-                self._last = piece[-1].at
-                self._file.append(sealed)
-                written, piece, size = written + len(sealed), [], 0
+                ))  # fmt: skip
+                self._last, piece, size = piece[-1].at, [], 0
+        return made
+
+    def _keep(self, chunks: Sequence[bytes]) -> int:
+        """Write chunks durably; return their bytes. In a thread."""
+        for chunk in chunks:
+            self._file.append(chunk)
         self._file.sync()
-        return written
+        return sum(map(len, chunks))
 
     # -- the end
 

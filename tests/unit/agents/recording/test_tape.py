@@ -192,7 +192,7 @@ def test_a_fast_session_is_held_until_the_disk_has_it() -> None:
         await tape.close({})
         assert sum(len(frame.data) for frame in world.frames() if frame.kind == OUTPUT) == 20 * module.CHUNK
         assert not world.chunks()[2].head.compressed
-        assert max(chunk.head.payload_size for chunk in world.chunks()) > 3 * module.CHUNK
+        assert max(chunk.head.payload_size for chunk in world.chunks()) < 2 * module.PIECE
 
     run(story)
 
