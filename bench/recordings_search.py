@@ -19,7 +19,7 @@ from pathlib import Path
 from teleport.base.disk import SystemDisk
 from teleport.base.entropy import SystemEntropy
 from teleport.client.recordings.emulator import Emulator
-from teleport.store.recordings import index_file
+from teleport.store.recordings import index_contents, index_file
 from teleport.store.recordings.index_lines import Collector
 from teleport.store.recordings.index_shelf import IndexShelf
 from teleport.wire.recording import OUTPUT, Frame
@@ -112,7 +112,7 @@ def sealed(number: int) -> tuple[int, float, bytes]:
     emulator.finish()
     lines = collector.lines()
     took = time.process_time() - began
-    return size, took, index_file.seal(name(number), lines, KEY, SystemEntropy())
+    return size, took, index_file.seal(name(number), index_contents.of(lines), KEY, SystemEntropy())
 
 
 def name(number: int) -> str:

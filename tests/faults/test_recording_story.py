@@ -266,7 +266,7 @@ def test_sessions_that_begin_on_a_failing_disk(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("victim", ["teleport", "teleport-spawner"])
 def test_kill_nine_during_a_recording(world: World, users: dict[str, User], victim: str) -> None:
-    shell = Shell(world, users["strict"], f"mark-killed-{victim}")
+    shell = Shell(world, users["strict"], f"mark-{victim}-killed")
     durable = 0
 
     def story(terminal: Terminal) -> None:

@@ -6,7 +6,8 @@ from teleport.client.recordings import asciicast, paint
 from teleport.client.recordings.emulator import Emulator
 from teleport.client.recordings.sanitize import Sanitizer
 from teleport.store.recordings import index_file
-from teleport.store.recordings.index_lines import Collector, find, unpack
+from teleport.store.recordings.index_contents import unpack
+from teleport.store.recordings.index_lines import Collector, find
 from teleport.wire.recording import OUTPUT, RESIZE, Frame
 from tests.fuzz.engine import Target, plain, register
 
@@ -49,4 +50,4 @@ def _index(data: bytes) -> object:
 register(Target("recordings.printed", plain(_printed), lambda: [_PRINTED]))
 register(Target("recordings.cast", plain(_cast), lambda: [_CAST]))
 register(Target("recordings.index", plain(_index), lambda: [index_file.failed("why"), b"TSI1" + bytes(12)]))
-register(Target("recordings.unpack", plain(unpack), lambda: [b"x\x9c\x03\x00\x00\x00\x00\x01"]))
+register(Target("recordings.unpack", plain(unpack), lambda: [b"\x95\xc4\x01f\xc4\x01t\xc4\x01x\x00\x00"]))

@@ -147,12 +147,13 @@ def test_who_sees_which_sessions(cluster: Cluster, alice: User, bob: User, eve: 
     wait_for("the end of both", lambda: sessions(eve) == [])
 
 
-def test_a_lock_ends_a_live_session_at_once(cluster: Cluster, bob: User) -> None:
-    with tsh(bob, "ssh", "-t", f"{OWN}@{HOST}", SHELL, status=255) as terminal:
+def test_a_lock_ends_a_live_session_at_once(cluster: Cluster) -> None:
+    dan = cluster.sign_up("dan", ["walker"], [OWN])
+    with tsh(dan, "ssh", "-t", f"{OWN}@{HOST}", SHELL, status=255) as terminal:
         terminal.see("> ")
-        cluster.tctl("lock", "--user=bob", "--message=go home", "--ttl=1h")
-        terminal.see('lock targeting User:"bob" is in force: go home')
+        cluster.tctl("lock", "--user=dan", "--message=go home", "--ttl=1h")
+        terminal.see('lock targeting User:"dan" is in force: go home')
         terminal.rest()
         assert terminal.modes_now() == terminal.modes
-    told = wait_for("the record", lambda: cluster.events(event="client.disconnect", user="bob"))
-    assert told[0]["reason"] == 'lock targeting User:"bob" is in force: go home'
+    told = wait_for("the record", lambda: cluster.events(event="client.disconnect", user="dan"))
+    assert told[0]["reason"] == 'lock targeting User:"dan" is in force: go home'

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from teleport.base.entropy import SeededEntropy
 from teleport.client.recordings.emulator import Emulator
-from teleport.store.recordings import index_file, index_filter
+from teleport.store.recordings import index_contents, index_file, index_filter
 from teleport.store.recordings.index_lines import Collector, Hit, Lines, find
 from teleport.wire.recording import OUTPUT, RESIZE, Frame
 
@@ -300,7 +300,7 @@ def check(recordings: int, plants: int, seed: int) -> tuple[int, list[str]]:
     entropy, written, problems = SeededEntropy(seed), [], list[str]()
     for number, writer in enumerate(library(recordings, plants, seed)):
         name = f"recording-{number}"
-        data = index_file.seal(name, draw(writer.frames), KEY, entropy)
+        data = index_file.seal(name, index_contents.of(draw(writer.frames)), KEY, entropy)
         written.append((writer.plants, index_file.read(name, data)))
     opened = [(index_file.open_filter(file, KEY), index_file.open_lines(file, KEY)) for _, file in written]
     for number, (planted, _) in enumerate(written):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from teleport.base.errors import Unavailable
-from teleport.store.recordings.index_lines import Lines, unpack
+from teleport.store.recordings.index_contents import Contents, unpack
 
 PATIENCE = 1800.0
 """Seconds for one recording. The process runs at a low priority: on a busy machine it gets little."""
@@ -17,7 +17,7 @@ LARGEST_ANSWER = 64 * 1024 * 1024
 _PROGRAM = "from teleport.auth.recording_draw_process import main; main()"
 
 
-async def draw(frames: AsyncIterator[bytes], *, patience: float = PATIENCE, program: str = _PROGRAM) -> Lines:
+async def draw(frames: AsyncIterator[bytes], *, patience: float = PATIENCE, program: str = _PROGRAM) -> Contents:
     """Return the index of a recording. `frames`: whole frames as `wire.recording` writes them.
 
     Raises Unavailable (INDEX-NOT-DRAWN) when the process fails, answers too much or takes too long; BadParameter
@@ -43,7 +43,7 @@ async def draw(frames: AsyncIterator[bytes], *, patience: float = PATIENCE, prog
         raise Unavailable("INDEX-NOT-DRAWN", problem=f"the program that draws it {ended}")
     if len(answer) > LARGEST_ANSWER:
         raise Unavailable("INDEX-NOT-DRAWN", problem=f"its index has more than {LARGEST_ANSWER} bytes")
-    return await asyncio.to_thread(unpack, answer)
+    return unpack(answer)
 
 
 async def _talk(process: asyncio.subprocess.Process, frames: AsyncIterator[bytes]) -> bytes:

@@ -38,7 +38,8 @@ def draw(source: BinaryIO) -> bytes:
     Raises ProtocolError (WIRE-RECORDING).
     """
     from teleport.client.recordings.emulator import Emulator
-    from teleport.store.recordings.index_lines import Collector, pack
+    from teleport.store.recordings import index_contents
+    from teleport.store.recordings.index_lines import Collector
     from teleport.wire import recording
 
     collector = Collector()
@@ -47,7 +48,7 @@ def draw(source: BinaryIO) -> bytes:
         for frame in recording.decode(data):
             emulator.frame(frame)
     emulator.finish()
-    return pack(collector.lines())
+    return index_contents.pack(index_contents.of(collector.lines()))
 
 
 def _frames(source: BinaryIO) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.store.recordings import index_file
-from teleport.store.recordings.index_lines import Lines
+from teleport.store.recordings.index_contents import Contents
 from teleport.store.recordings.index_shelf import IndexShelf
 
 log = logger("AUTH")
@@ -28,7 +28,7 @@ RETRY = 60.0
 """Seconds before a recording is tried again that could not be read."""
 
 Frames = Callable[[str], AsyncIterator[bytes]]
-Draw = Callable[[AsyncIterator[bytes]], Awaitable[Lines]]
+Draw = Callable[[AsyncIterator[bytes]], Awaitable[Contents]]
 
 
 class Indexer:
@@ -105,12 +105,12 @@ class Indexer:
 
     async def _made(self, session_id: str, key: bytes) -> bytes:
         try:
-            lines = await self._draw(self._frames(session_id))
+            made = await self._draw(self._frames(session_id))
         except TeleportError as error:
             if isinstance(error, Unavailable) and error.code != "INDEX-NOT-DRAWN":
                 raise
             log.warn("A recording has no index", session=session_id, error=error)
             return index_file.failed(error.what)
-        if lines.dropped:
-            log.info("An index is not whole", session=session_id, lines=lines.dropped, first_ms=lines.dropped_at)
-        return await asyncio.to_thread(index_file.seal, session_id, lines, key, self._entropy)
+        if made.dropped:
+            log.info("An index is not whole", session=session_id, lines=made.dropped, first_ms=made.dropped_at)
+        return index_file.seal(session_id, made, key, self._entropy)

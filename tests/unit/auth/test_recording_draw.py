@@ -12,7 +12,9 @@ from teleport.auth import recording_draw
 from teleport.auth.recording_draw import draw
 from teleport.auth.recording_draw_process import draw as draw_here
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.store.recordings.index_lines import find, unpack
+from teleport.store.recordings import index_contents
+from teleport.store.recordings.index_contents import Contents, unpack
+from teleport.store.recordings.index_lines import Lines, find, inflate
 from teleport.wire import recording
 from teleport.wire.recording import OUTPUT, RESIZE, Frame
 from tests.recordings import planted
@@ -23,16 +25,21 @@ async def parts(frames: list[Frame], *, together: int = 50) -> AsyncIterator[byt
         yield recording.encode(frames[start : start + together])
 
 
+def shown(made: Contents) -> Lines:
+    """Read contents as a search does."""
+    return Lines(inflate(made.text).decode(), inflate(made.times))
+
+
 def test_planted_texts_come_through_the_process() -> None:
     writer = planted.write(5, 2, 8, 0)
     lines = asyncio.run(draw(parts(writer.frames)))
-    assert [planted.missed(plant, find(lines, plant.text, limit=5)) for plant in writer.plants] == [""] * 8
+    assert [planted.missed(plant, find(shown(lines), plant.text, limit=5)) for plant in writer.plants] == [""] * 8
 
 
 def test_it_draws_what_would_be_drawn_here() -> None:
     writer = planted.write(6, 3, 5, 3)
-    lines = unpack(draw_here(io.BytesIO(recording.encode(writer.frames))))
-    assert lines == planted.draw(writer.frames)
+    made = unpack(draw_here(io.BytesIO(recording.encode(writer.frames))))
+    assert made == index_contents.of(planted.draw(writer.frames))
 
 
 def test_hostile_output_ends_nothing() -> None:
@@ -41,7 +48,7 @@ def test_hostile_output_ends_nothing() -> None:
         Frame(1, OUTPUT, b"\x1b[" + b"9" * 100000 + b"H" + bytes(range(256)) * 50),
     ]
     frames += [Frame(2, OUTPUT, b"\x1b[9999@\x1b[9999L\x1b[9999b\x1b[?1049h\x1bcafter")]
-    assert find(asyncio.run(draw(parts(frames))), "after", limit=1)
+    assert find(shown(asyncio.run(draw(parts(frames)))), "after", limit=1)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import NotFound, Unavailable
 from teleport.pki.signer import MemorySigner
 from teleport.store.memory import MemoryBackend
-from teleport.store.recordings import index_file
-from teleport.store.recordings.index_lines import Lines, find
+from teleport.store.recordings import index_contents, index_file
+from teleport.store.recordings.index_contents import Contents
+from teleport.store.recordings.index_lines import find
 from teleport.store.recordings.index_shelf import IndexShelf
 from tests.recordings import planted
 from tests.support.until import until
@@ -60,8 +61,10 @@ class World:
         for session_id in self.recordings:
             yield session_id
 
-    async def draw(self, frames: AsyncIterator[bytes]) -> Lines:
-        return planted.draw(self.recordings[b"".join([part async for part in frames]).decode()].frames)
+    async def draw(self, frames: AsyncIterator[bytes]) -> Contents:
+        return index_contents.of(
+            planted.draw(self.recordings[b"".join([part async for part in frames]).decode()].frames)
+        )
 
     async def finds(self, session_id: str) -> bool:
         key = await self.key().get()

@@ -14,7 +14,8 @@ from teleport.auth import recording_search
 from teleport.auth.recording_draw import draw
 from teleport.auth.recording_screens import Screens
 from teleport.base import errors, tasks
-from teleport.store.recordings.index_lines import Lines
+from teleport.store.recordings import index_contents
+from teleport.store.recordings.index_contents import Contents
 from teleport.wire import recording
 from tests.recordings import planted
 from tests.support.auth_cluster import Cluster, role, run
@@ -38,8 +39,8 @@ def screens(cluster: Cluster) -> Screens:
     return found
 
 
-async def _draw(frames: AsyncIterator[bytes]) -> Lines:
-    return planted.draw([frame async for part in frames for frame in recording.decode(part)])
+async def _draw(frames: AsyncIterator[bytes]) -> Contents:
+    return index_contents.of(planted.draw([frame async for part in frames for frame in recording.decode(part)]))
 
 
 async def upload(cluster: Cluster, number: int, *texts: str, index: bool = True, **changes: object) -> None:

@@ -1,8 +1,8 @@
 """SpoolTape: the recording of one running session.
 
 The session's side appends to a list and goes on. Each second, or with each quarter of a megabyte, what was gathered
-becomes a sealed chunk, is written and synced in a thread, and so acknowledged. When more than four megabytes wait for that,
-the session is asked to hold its output: what a crash may lose is bounded, and so is memory.
+becomes a sealed chunk, is written and synced in a thread, and so acknowledged. When more than four megabytes wait for
+that, the session is asked to hold its output: what a crash may lose is bounded, and so is memory.
 
 Chunks are compressed unless the session is faster than that would be worth: a third of the bytes at 85 MB/s of one
 core is good for a person's terminal and bad for a file of a gigabyte that runs by (docs/adr/0009).

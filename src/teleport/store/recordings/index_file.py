@@ -8,7 +8,6 @@ place of another. A recording that could not be drawn has `TSIX` and the reason 
 from __future__ import annotations
 
 import itertools
-import zlib
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
-from teleport.store.recordings import index_filter
+from teleport.store.recordings.index_contents import Contents
 from teleport.store.recordings.index_lines import Lines, inflate
 
 _MAGIC, _FAILED = b"TSI1", b"TSIX"
@@ -37,16 +36,11 @@ class Sealed(NamedTuple):
     """Why there is no index; the parts are empty then."""
 
 
-def seal(session_id: str, lines: Lines, key: bytes, entropy: Entropy) -> bytes:
+def seal(session_id: str, contents: Contents, key: bytes, entropy: Entropy) -> bytes:
     """Return the file of an index."""
     box = AESGCM(key)
-    contents = (
-        index_filter.build(lines.text),
-        zlib.compress(lines.text.encode("utf-8", "replace"), 6),
-        zlib.compress(lines.times, 6),
-    )
     bodies = []
-    for name, content in zip(_PARTS, contents, strict=True):
+    for name, content in zip(_PARTS, (contents.filter, contents.text, contents.times), strict=True):
         nonce = entropy.token(_NONCE)
         bodies.append(nonce + box.encrypt(nonce, content, _about(session_id, name)))
     return b"".join([_MAGIC, *(len(body).to_bytes(4, "big") for body in bodies), *bodies])

@@ -188,19 +188,6 @@ def _complete(runs: Sequence[int], start: int, stop: int) -> int:
     return latest
 
 
-def pack(lines: Lines) -> bytes:
-    """Write an index: for the way from the program that made it. `unpack` reads it."""
-    return zlib.compress(msgspec.msgpack.encode(lines), 3)
-
-
-def unpack(data: bytes) -> Lines:
-    """Read what `pack` wrote. Raises BadParameter (INDEX-DAMAGED)."""
-    try:
-        return msgspec.msgpack.decode(inflate(data), type=Lines)
-    except msgspec.DecodeError:
-        raise BadParameter("INDEX-DAMAGED", problem="it is not of this form") from None
-
-
 def inflate(data: bytes) -> bytes:
     """Decompress, up to LARGEST. Raises BadParameter (INDEX-DAMAGED)."""
     reader = zlib.decompressobj()

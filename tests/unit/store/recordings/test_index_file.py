@@ -6,7 +6,7 @@ import pytest
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import BadParameter
-from teleport.store.recordings import index_file
+from teleport.store.recordings import index_contents, index_file
 from teleport.store.recordings.index_filter import Question
 from teleport.store.recordings.index_lines import Collector, find
 
@@ -16,7 +16,7 @@ KEY, OTHER = bytes(32), bytes([1]) * 32
 def sealed(name: str = "s-1") -> bytes:
     collector = Collector()
     collector.plain(["a secret line", "another"], 5)
-    return index_file.seal(name, collector.lines(), KEY, SeededEntropy(1))
+    return index_file.seal(name, index_contents.of(collector.lines()), KEY, SeededEntropy(1))
 
 
 def opened(data: bytes) -> None:

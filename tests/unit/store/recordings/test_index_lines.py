@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from teleport.base.errors import BadParameter
 from teleport.store.recordings import index_lines
-from teleport.store.recordings.index_lines import Collector, Hit, Lines, find, fold, inflate, pack, unpack
+from teleport.store.recordings.index_lines import Collector, Hit, Lines, find, fold, inflate
 
 
 def collected(*lines: tuple[str, list[int], int]) -> Lines:
@@ -78,15 +78,6 @@ def test_folding_keeps_the_length(text: str) -> None:
     composed = index_lines.unicodedata.normalize("NFC", text)
     assert len(fold(text)) == len(composed)
     assert fold(fold(text)) == fold(text)
-
-
-def test_packed_and_unpacked() -> None:
-    lines = collected(("한글 line", [1] * 7, 5))
-    assert unpack(pack(lines)) == lines
-    for broken in (b"", b"nonsense", pack(lines)[:-3], index_lines.zlib.compress(b"\xc1")):
-        with pytest.raises(BadParameter) as caught:
-            unpack(broken)
-        assert caught.value.code == "INDEX-DAMAGED"
 
 
 def test_what_inflates_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import NotFound
-from teleport.store.recordings import index_file, index_shelf
+from teleport.store.recordings import index_contents, index_file, index_shelf
 from teleport.store.recordings.index_lines import Collector
 from teleport.store.recordings.index_shelf import IndexShelf
 
@@ -17,7 +17,7 @@ KEY = bytes(32)
 def sealed(name: str, text: str) -> bytes:
     collector = Collector()
     collector.plain([text], 1)
-    return index_file.seal(name, collector.lines(), KEY, SeededEntropy(1))
+    return index_file.seal(name, index_contents.of(collector.lines()), KEY, SeededEntropy(1))
 
 
 def test_kept_replaced_and_removed() -> None:
