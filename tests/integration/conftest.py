@@ -11,13 +11,13 @@ import pytest
 
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
-from tests.support import ssh_node
+from tests.support import bare_home, ssh_node
 from tests.support.ssh_node import Client, World
 
 
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
-    running = Spawner.launch()
+    running = Spawner.launch(wrapper=bare_home.wrapper())
     yield running
     running.close()
 

@@ -32,6 +32,7 @@ from teleport.api.client import AuthClient, over_unix
 from teleport.api.messages import EventQuery
 from teleport.base.clock import SystemClock
 from teleport.model import resource
+from tests.support import bare_home
 from tests.support.authenticator import Authenticator
 from tests.support.browser import Browser
 from tests.support.processes import Process, tree, wait_for
@@ -147,7 +148,8 @@ class Cluster:
 
     def start(self, *options: str) -> None:
         """Start the server and wait until every service is ready."""
-        argv = [*self.wrapper, str(BIN / "teleport"), "start", "-c", str(self.config), *options]
+        enter = self.wrapper or bare_home.wrapper()
+        argv = [*enter, str(BIN / "teleport"), "start", "-c", str(self.config), *options]
         with open(self.folder / "stdout", "ab") as out, open(self.folder / "stderr", "ab") as log:
             self.server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                                            env=self.environment(), cwd=self.folder)  # fmt: skip

@@ -19,7 +19,7 @@ from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, 
 from teleport.client import ssh
 from teleport.net.network import SystemNetwork
 from teleport.wire.reach import Request
-from tests.support import policy, proxy_world, ssh_node
+from tests.support import bare_home, policy, proxy_world, ssh_node
 from tests.support.forwarder import Forwarder
 from tests.support.processes import wait_for
 from tests.support.proxy_world import NODE_ID, Person, World, record
@@ -88,7 +88,7 @@ def _drain(descriptor: int, kept: list[bytes]) -> None:
 
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
-    running = Spawner.launch()
+    running = Spawner.launch(wrapper=bare_home.wrapper())
     yield running
     running.close()
 

@@ -21,7 +21,7 @@ from teleport.agents.ssh import spawner_process
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
 from teleport.wire.terminal import Size, Terminal
-from tests.support import policy, root
+from tests.support import bare_home, policy, root
 from tests.support.ssh_node import LOGIN
 from tests.support.until import until
 
@@ -83,7 +83,7 @@ def close(process: Process) -> None:
 
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
-    running = Spawner.launch()
+    running = Spawner.launch(wrapper=bare_home.wrapper())
     yield running
     running.close()
 
