@@ -67,6 +67,10 @@ def test_checkpoints_are_signed_by_one_key_and_hold_under_every_former_one() -> 
         ),
     )
     assert authority.audit_keys(rotated) == (authority.audit_signer(second).public, signer.public)
+    (own,) = first.spec.active_keys.audit
+    elsewhere = msgspec.structs.replace(own, key_id="")  # its private part is not here
+    both = msgspec.structs.replace(first.spec, active_keys=KeySet(audit=(elsewhere, own)))
+    assert authority.audit_signer(msgspec.structs.replace(first, spec=both)) == signer
     with pytest.raises(NotFound):
         authority.audit_signer(create("jwt"))
 
