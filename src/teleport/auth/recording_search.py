@@ -37,8 +37,8 @@ DEFAULT_LIMIT, LARGEST_PAGE = 50, 1000
 OF_ONE = 20
 """Hits of one recording: the earliest."""
 MOST_LOOKED_AT = 5000
-PATIENCE = 3.0
-"""Seconds that one page takes; what is under way then is finished."""
+PATIENCE = 0.25
+"""Seconds that one page takes; what is under way then is finished. Texts that no filter excludes take more pages."""
 LONGEST_LINE = 500
 """Characters of a line that are shown, around the text."""
 _TOGETHER = 256
@@ -122,7 +122,7 @@ class RecordingSearch:
         async with contextlib.aclosing(_portions(allowed)) as portions:
             async for portion in portions:
                 wanted = [known for known, may in portion if may]
-                found = await asyncio.to_thread(self._look, wanted, question, text, key, limit - len(hits))
+                found = await asyncio.to_thread(self._look, wanted, question, text, key, limit - len(hits), ends)
                 for known, result in zip(wanted, found, strict=False):
                     hits += (_told(known.recording, hit, text) for hit in result.hits[: limit - len(hits)])
                     unindexed += not result.indexed
@@ -135,14 +135,16 @@ class RecordingSearch:
                     return ScreenPage(tuple(hits), cursor, unindexed)
         return ScreenPage(tuple(hits), "", unindexed)
 
-    def _look(self, wanted: Sequence[Known], question: Question, text: str, key: bytes, limit: int) -> list[Found]:
-        """Look into these recordings, as far as the limit allows."""
+    def _look(
+        self, wanted: Sequence[Known], question: Question, text: str, key: bytes, limit: int, ends: float
+    ) -> list[Found]:  # fmt: skip
+        """Look into these recordings, at least into one, as far as limit and time allow."""
         found: list[Found] = []
         count = 0
         for known in wanted:
             found.append(self._in_one(known.recording.session_id, question, text, key))
             count += len(found[-1].hits)
-            if count >= limit:
+            if count >= limit or self._clock() >= ends:
                 break
         return found
 

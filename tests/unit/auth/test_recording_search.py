@@ -67,6 +67,32 @@ def sessions(page: ScreenPage) -> list[str]:
     return [hit.recording.session_id for hit in page.hits]
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine cuts no page short."""
+    monkeypatch.setattr(recording_search, "PATIENCE", 600.0)
+
+
+def test_a_page_without_time_looks_into_one_recording_and_the_next_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording_search, "PATIENCE", 0.0)
+
+    async def story(cluster: Cluster) -> None:
+        _, olga = await people(cluster)
+        for number in range(1, 4):
+            await upload(cluster, number, "the word\r\n")
+        query, found = ScreenQuery(text="word"), list[list[str]]()
+        for _ in range(4):
+            page = await olga.search(query)
+            found.append(sessions(page))
+            if not page.next:
+                break
+            query = replace(query, after=page.next)
+        assert [sid for page in found for sid in page] == [session_id(number) for number in (3, 2, 1)]
+        assert max(map(len, found)) == 1
+
+    run(story)
+
+
 def test_what_stood_on_a_screen_is_found_with_its_time() -> None:
     async def story(cluster: Cluster) -> None:
         _, olga = await people(cluster)
