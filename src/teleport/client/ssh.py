@@ -121,14 +121,24 @@ async def _command(
     connection: asyncssh.SSHClientConnection, command: str | None, ends: Ends, terminal: Terminal | None
 ) -> int:
     session = _Session(ends)
-    asked = _asked(terminal.wanted()) if terminal is not None else {}
+    if terminal is None:
+        return await _session(connection, session, command, {}, contextlib.nullcontext())
+    # The shell may speak before its request is known to have been granted: signals are ours from here on.
+    with terminal.watched(session.resize, session.interrupted):
+        return await _session(connection, session, command, _asked(terminal.wanted()), terminal.raw(session.resize))
+
+
+async def _session(
+    connection: asyncssh.SSHClientConnection, session: _Session, command: str | None, asked: dict[str, Any],
+    at_terminal: contextlib.AbstractContextManager[None],
+) -> int:  # fmt: skip
     try:
         await connection.create_session(lambda: session, command, encoding=None, **asked)
     except asyncssh.ChannelOpenError:
         if not session.status.done():
             raise
         return session.status.result()  # the node has opened the channel and said on it why it runs nothing
-    with terminal.used(session.resize, session.interrupted) if terminal is not None else contextlib.nullcontext():
+    with at_terminal:
         reading = tasks.spawn(session.pump(), name="tsh ssh: input", on_error=session.failed)
         try:
             return await session.status

@@ -35,8 +35,8 @@ class Terminal:
         return Wanted(self._name, device.size(self._descriptor), modes)
 
     @contextlib.contextmanager
-    def used(self, resized: Callable[[Size], None], ended: Callable[[int], None]) -> Iterator[None]:
-        """Have the terminal raw inside the block. Called in the event loop.
+    def watched(self, resized: Callable[[Size], None], ended: Callable[[int], None]) -> Iterator[None]:
+        """Hear of signals inside the block. Called in the event loop.
 
         `resized` is called with each new size, `ended` with the number of a signal that ends the program.
         """
@@ -46,14 +46,25 @@ class Terminal:
         }  # fmt: skip
         if self._real:
             handlers[signal.SIGWINCH] = lambda: resized(device.size(self._descriptor))
-        before = termios.tcgetattr(self._descriptor) if self._real else None
         with contextlib.ExitStack() as undo:
-            if before is not None:
-                undo.callback(termios.tcsetattr, self._descriptor, termios.TCSADRAIN, before)
             for number, handler in handlers.items():
                 loop.add_signal_handler(number, handler)
                 undo.callback(loop.remove_signal_handler, number)
-            if self._real:
-                tty.setraw(self._descriptor, termios.TCSADRAIN)
-                resized(device.size(self._descriptor))  # it may have changed since it was asked for
             yield
+
+    @contextlib.contextmanager
+    def raw(self, resized: Callable[[Size], None]) -> Iterator[None]:
+        """Have the terminal raw inside the block: every key goes to the other side.
+
+        `resized` is called with its size at once: it may have changed since it was asked for.
+        """
+        if not self._real:
+            yield
+            return
+        before = termios.tcgetattr(self._descriptor)
+        try:
+            tty.setraw(self._descriptor, termios.TCSADRAIN)
+            resized(device.size(self._descriptor))
+            yield
+        finally:
+            termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)

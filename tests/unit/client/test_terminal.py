@@ -40,14 +40,12 @@ def test_what_is_wanted(slave: int) -> None:
 def test_it_is_raw_inside_and_given_back_after_an_error(slave: int) -> None:
     before = termios.tcgetattr(slave)
 
-    async def main() -> None:
-        with Terminal(slave, {}).used(lambda size: None, lambda number: None):
-            assert not termios.tcgetattr(slave)[3] & termios.ICANON
-            raise RuntimeError("the session broke")
-
-    with pytest.raises(RuntimeError):
-        asyncio.run(main())
+    sizes: list[Size] = []
+    with pytest.raises(RuntimeError), Terminal(slave, {}).raw(sizes.append):
+        assert not termios.tcgetattr(slave)[3] & termios.ICANON
+        raise RuntimeError("the session broke")
     assert termios.tcgetattr(slave) == before
+    assert sizes == [Size(90, 30)]
 
 
 def test_signals_tell_of_sizes_and_ends(slave: int) -> None:
@@ -56,13 +54,12 @@ def test_signals_tell_of_sizes_and_ends(slave: int) -> None:
     async def main() -> None:
         sizes: list[Size] = []
         ends: list[int] = []
-        with Terminal(slave, {}).used(sizes.append, ends.append):
-            assert sizes == [Size(90, 30)]
+        with Terminal(slave, {}).watched(sizes.append, ends.append):
             device.resize(slave, Size(60, 20))
             os.kill(os.getpid(), signal.SIGWINCH)
             os.kill(os.getpid(), signal.SIGTERM)
-            await until(lambda: len(sizes) == 2 and ends)
-        assert (sizes[1], ends) == (Size(60, 20), [signal.SIGTERM])
+            await until(lambda: sizes and ends)
+        assert (sizes[0], ends) == (Size(60, 20), [signal.SIGTERM])
 
     asyncio.run(main())
     assert signal.getsignal(signal.SIGTERM) == handler
