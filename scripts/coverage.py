@@ -24,7 +24,7 @@ def main() -> int:
     files = [
         path
         for package in PACKAGES
-        for path in sorted((ROOT / "src/teleport" / package).glob("*.py"))
+        for path in sorted((ROOT / "src/teleport" / package).rglob("*.py"))
         if path.name != "__init__.py"
     ]
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -37,17 +37,18 @@ def main() -> int:
 
 def measure(path: Path) -> str:
     """Return what is wrong with the tests of one file; empty when nothing is."""
-    folder = ROOT / "tests/unit" / path.parent.name
+    package = path.relative_to(ROOT / "src/teleport").parent
+    folder = ROOT / "tests/unit" / package
     tests = sorted(p for p in folder.glob(f"test_{path.stem}*.py") if p.stem in own_names(path.stem))
     name = path.relative_to(ROOT)
     if not tests:
-        return f"{name}: no test file tests/unit/{path.parent.name}/test_{path.stem}.py"
+        return f"{name}: no test file tests/unit/{package}/test_{path.stem}.py"
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch, "report.json")
         environment = {**os.environ, "COVERAGE_FILE": str(Path(scratch, "data"))}
         command = [
             sys.executable, "-m", "pytest", "-q", "-x", "-p", "randomly", "-p", "no:cacheprovider",
-            f"--cov=teleport.{path.parent.name}.{path.stem}", "--cov-branch", f"--cov-report=json:{report}",
+            f"--cov={'.'.join(('teleport', *package.parts, path.stem))}", "--cov-branch", f"--cov-report=json:{report}",
             *(str(test) for test in tests),
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

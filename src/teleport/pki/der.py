@@ -8,6 +8,7 @@ certificates is the library's work (`pki.x509`), but for the subject, which is r
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -122,6 +123,41 @@ def fields(tbs: bytes) -> list[Element]:
     if len(found) < 7 or found[0].tag != 0xA0:
         raise Malformed("it is not of version 3")
     return found
+
+
+def extensions(tbs: bytes) -> dict[str, bytes]:
+    """Return the content of each extension of a TBSCertificate by its OID.
+
+    Raises Malformed for everything that `tbs_certificate` and `extension` would not have written."""
+    parts, outer = fields(tbs), elements(tbs)[0]
+    listed = elements(parts[7].content) if len(parts) == 8 and parts[7].tag == 0xA3 else []
+    if len(listed) != 1:
+        raise Malformed("its extensions are not in their place")
+    found: dict[str, bytes] = {}
+    for each in elements(listed[0].content):
+        kind, content = _extension(each)
+        if kind in found:
+            raise Malformed(f"it has the extension {kind} twice")
+        found[kind] = content
+    if not all(value(each.tag, each.content) == each.raw for each in (outer, *parts, *listed)):
+        raise Malformed("a length in it has another form")
+    return found
+
+
+def _extension(found: Element) -> tuple[str, bytes]:
+    parts = elements(found.content)
+    if [part.tag for part in parts] not in ([OID, OCTET_STRING], [OID, BOOLEAN, OCTET_STRING]):
+        raise Malformed("an extension in it has another form")
+    kind, content = dotted(parts[0].content), parts[-1].content
+    if extension(kind, content, critical=len(parts) == 3) != found.raw:
+        raise Malformed("an extension in it has another form")
+    return kind, content
+
+
+def key_id(spki: bytes) -> bytes:
+    """Return the key identifier of a key (RFC 5280, 4.2.1.2, method 1). It names, and proves nothing."""
+    _, bits = elements(elements(spki)[0].content)
+    return hashlib.sha1(bits.content[1:], usedforsecurity=False).digest()
 
 
 def attributes(content: bytes) -> tuple[tuple[str, str], ...]:

@@ -41,9 +41,14 @@ def test_it_is_raw_inside_and_given_back_after_an_error(slave: int) -> None:
     before = termios.tcgetattr(slave)
 
     sizes: list[Size] = []
-    with pytest.raises(RuntimeError), Terminal(slave, {}).raw(sizes.append):
-        assert not termios.tcgetattr(slave)[3] & termios.ICANON
-        raise RuntimeError("the session broke")
+
+    def session() -> None:
+        with Terminal(slave, {}).raw(sizes.append):
+            assert not termios.tcgetattr(slave)[3] & termios.ICANON
+            raise RuntimeError("the session broke")
+
+    with pytest.raises(RuntimeError):
+        session()
     assert termios.tcgetattr(slave) == before
     assert sizes == [Size(90, 30)]
 

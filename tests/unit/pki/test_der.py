@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 from cryptography import x509
@@ -96,3 +97,42 @@ def test_only_plain_names_are_read() -> None:
     for content in (der.value(der.SET, attribute, attribute), der.value(der.SET, number), der.value(der.SET, latin)):
         with pytest.raises(Malformed, match=r"several values|UTF-8"):
             der.attributes(content)
+
+
+def body(extensions: list[bytes], *, more: bytes = b"") -> bytes:
+    """A body with these extensions, and something behind them."""
+    name = der.name((("2.5.4.3", "n"),))
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    spki = keys.spki(keys.make_ed25519(SeededEntropy(3)).public_key())
+    tbs = der.tbs_certificate(
+        serial=7, algorithm="ed25519", issuer=name, not_before=begin, not_after=begin, subject=name, spki=spki,
+        extensions=extensions,
+    )  # fmt: skip
+    return der.value(der.SEQUENCE, der.elements(tbs)[0].content + more)
+
+
+def test_extensions_are_read_as_they_are_written() -> None:
+    written = [der.extension("1.2.3", b"a", critical=True), der.extension("1.2.4", b"", critical=False)]
+    assert der.extensions(body(written)) == {"1.2.3": b"a", "1.2.4": b""}
+
+
+@pytest.mark.parametrize(
+    ("tbs", "problem"),
+    [
+        (body([]) + b"\0\0", "version 3"),
+        (body([], more=der.value(0x81, b"\0")), "in their place"),
+        (body([der.extension("1.2.3", b"", critical=False)] * 2), "1.2.3 twice"),
+        (body([der.value(der.SEQUENCE, der.oid("1.2.3"))]), "another form"),
+        (body([der.extension("1.2.3", b"", critical=True).replace(b"\xff", b"\x01")]), "another form"),
+        (b"\x30\x81" + body([])[1:], "a length in it has another form"),
+    ],
+)
+def test_extensions_in_any_other_form_are_not_read(tbs: bytes, problem: str) -> None:
+    with pytest.raises(Malformed, match=problem):
+        der.extensions(tbs)
+
+
+@pytest.mark.parametrize("make", [keys.make_ed25519, keys.make_p256])
+def test_a_key_is_named_as_the_library_names_it(make: Callable[[SeededEntropy], keys.PrivateKey]) -> None:
+    public = make(SeededEntropy(4)).public_key()
+    assert der.key_id(keys.spki(public)) == x509.SubjectKeyIdentifier.from_public_key(public).digest

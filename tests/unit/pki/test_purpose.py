@@ -35,18 +35,34 @@ def x509_tbs(
     *,
     ca: bool = False,
     algorithm: str = "ecdsa-p256",
-    constraints: bool = True,
+    basic: bytes | None = None,
+    more: tuple[bytes, ...] = (),
 ) -> bytes:
-    basic = x509.BasicConstraints(ca=ca, path_length=None).public_bytes()
+    basic = x509.BasicConstraints(ca=ca, path_length=None).public_bytes() if basic is None else basic
     issued_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer).public_bytes()
     name = der.name((("2.5.4.3", "a"),))
     return der.tbs_certificate(
         serial=1, algorithm=algorithm, issuer=name, not_before=BEGIN, not_after=BEGIN + dt.timedelta(hours=1),
         subject=name, spki=keys.spki(subject), extensions=[
-            *([der.extension("2.5.29.19", basic, critical=True)] if constraints else []),
+            *([der.extension("2.5.29.19", basic, critical=True)] if basic else []),
             der.extension("2.5.29.35", issued_by, critical=False),
+            *more,
         ],
     )  # fmt: skip
+
+
+LONG_FORM = b"\x30\x81" + der.extension("2.5.29.14", b"\x30\x00", critical=False)[1:]
+"""An extension whose length takes an octet more than it needs."""
+
+
+def long_form(tbs: bytes) -> bytes:
+    """The same, its length written with more octets than it needs."""
+    (outer,) = der.elements(tbs)
+    return b"\x30\x83" + len(outer.content).to_bytes(3, "big") + outer.content
+
+
+def without_extensions(tbs: bytes) -> bytes:
+    return der.value(der.SEQUENCE, *(part.raw for part in der.fields(tbs)[:7]))
 
 
 def part(value: object) -> bytes:
@@ -76,7 +92,14 @@ REFUSED = [
     ("ssh", ED, x509_tbs(), "not the body of an OpenSSH"),
     ("x509", P256, ssh_tbs(), "not the body of an X.509"),
     ("x509", P256, x509_tbs() + b"x", "not the body of an X.509"),
-    ("x509", P256, x509_tbs(constraints=False), "ExtensionNotFound"),
+    ("x509", P256, x509_tbs(basic=b""), "does not say"),
+    ("x509", P256, x509_tbs(basic=b"\x30\x03\x01\x01\x01"), "does not say"),
+    ("x509", P256, x509_tbs(more=(der.extension("2.5.29.19", b"\x30\x00", critical=True),)), "twice"),
+    ("x509", P256, x509_tbs(more=(der.value(der.SEQUENCE),)), "another form"),
+    ("x509", P256, x509_tbs(more=(LONG_FORM,)), "another form"),
+    ("x509", P256, long_form(x509_tbs()), "another form"),
+    ("x509", P256, without_extensions(x509_tbs()), "in their place"),
+    ("x509", P256, b"", "not the body of an X.509"),
     ("x509", OTHER, x509_tbs(), "another authority"),
     ("x509", P256, x509_tbs(algorithm="ed25519"), "another algorithm"),
     ("x509", P256, x509_tbs(ca=True), "second authority"),
