@@ -11,14 +11,27 @@ echo "setup: installing the locked dependencies"
 "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements.lock
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 "$venv/bin/python" -m compileall -q src
-# What comes from the system: ssh, which everything needs, and a browser, which only tests need.
-missing=() # the demo needs ssh; the rest are peers of the tests
-command -v ssh >/dev/null || missing+=(openssh-client)
-command -v curl >/dev/null || missing+=(curl)
-PATH=$PATH:/usr/sbin command -v haproxy >/dev/null || missing+=(haproxy)
-command -v cc >/dev/null || missing+=(gcc libc6-dev) # for the faults of the kill tests
-command -v asciinema >/dev/null || missing+=(asciinema)
-[ -x /usr/bin/chromium ] || missing+=(chromium)
+# What comes from the system: ssh, which everything needs, and the peers of the tests.
+missing=()
+while read -r program packages; do
+  # shellcheck disable=SC2206 - some programs need two packages
+  PATH=$PATH:/usr/sbin:/sbin command -v "$program" >/dev/null || missing+=($packages)
+done <<'PROGRAMS'
+ssh openssh-client
+curl curl
+sshd openssh-server
+plink putty-tools
+rsync rsync
+git git
+haproxy haproxy
+asciinema asciinema
+chromium chromium
+strace strace
+bpftrace bpftrace
+xauth xauth
+visudo sudo
+cc gcc libc6-dev
+PROGRAMS
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   echo "setup: installing ${missing[*]}"
   apt-get update -qq || true
