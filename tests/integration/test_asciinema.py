@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,19 +13,14 @@ import pytest
 from teleport.client.recordings import asciicast
 from teleport.wire.recording import END, HEADER, MARKER, OUTPUT, RESIZE, Frame
 from tests.recordings import planted
+from tests.support import programs
 
 OUTPUTS = [b"$ \x1b[1;32mls\x1b[0m\r\n", b"\xed\x95", b"\x9c\xea\xb8\x80\r\n", b"\x1b[2J\x1b[Hend\r\n"]
 
 
 @pytest.fixture
 def asciinema() -> str:
-    """The player. Where there is none the test is skipped; under CI, where it is promised, it fails."""
-    found = shutil.which("asciinema")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has asciinema, so that these tests run")
-        pytest.skip("asciinema is not installed")
-    return found
+    return programs.need("asciinema")
 
 
 def cast(folder: Path, frames: list[Frame]) -> Path:

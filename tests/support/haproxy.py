@@ -8,15 +8,12 @@ It dials from an address of its own, so that its connections are not those of th
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
-
+from tests.support import programs
 from tests.support.processes import wait_for
 
 ADDRESS = "127.0.0.3"
@@ -57,7 +54,7 @@ class Balancer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Balancer:
-        program = find()
+        program = programs.need("haproxy")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen([program, "-db", "-f", str(self._config)], stdout=log, stderr=log)
         wait_for("HAProxy", self._answers)
@@ -76,13 +73,3 @@ class Balancer:
                 if probe.connect_ex(("127.0.0.1", port)):
                     return False
         return True
-
-
-def find() -> str:
-    """Return the path of HAProxy. Where there is none the test is skipped; under CI, where it is promised, fails."""
-    program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has HAProxy, so that these tests run")
-        pytest.skip("HAProxy is not installed")
-    return program
