@@ -73,6 +73,20 @@ class Trust:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """What somebody else needs to check for themselves that a client logged in (RFC 4252 §7)."""
+
+    session_id: bytes
+    """Of this connection: the exchange hash of its first key exchange (RFC 4253 §7.2)."""
+    message: bytes
+    """The request to authenticate, from its message number up to the signature."""
+    signature: bytes
+    """Over `string(session_id) + message`, by the key in `certificate`."""
+    certificate: bytes
+    login: str
+
+
+@dataclass(frozen=True)
 class Refusal:
     """A channel or request that was not accepted."""
 
@@ -158,6 +172,8 @@ class ServerConnection(SSHServerConnection):
         """Who authenticated; None before."""
         self.login = ""
         """The account they authenticated for."""
+        self.proof: Proof | None = None
+        """How they proved it; None before."""
         self.output_held = False
         """Whether the client reads so slowly that sessions have to wait."""
         self.notices: list[str] = []
@@ -219,6 +235,7 @@ class ServerConnection(SSHServerConnection):
             await self._explain(error, certificate, username)
             return False
         self.identity, self.login = identity, username
+        self.proof = Proof(self._session_id, msg, signature, key_data, username)
         return True
 
     def _principal(self, certificate: ssh.SSHCertificate, username: str) -> str:
