@@ -51,7 +51,7 @@ PAGES = {
     "WIRE-SFTP": Page(
         what="not SFTP version 3: {problem}",
         why="the bytes break draft-ietf-secsh-filexfer-02, or their sender speaks another version",
-        fix="use a client that speaks SFTP version 3, as sftp(1), scp(1) and tsh scp do; a start-up file of the account "
-        "that prints something on the other side also breaks it",
+        fix="use a client that speaks SFTP version 3, as sftp(1), scp(1) and tsh scp do; a start-up file of the "
+        "account that prints something also breaks it",
     ),
 }
