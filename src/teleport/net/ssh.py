@@ -40,6 +40,7 @@ from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.net.bridge import as_transport
 from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh_channel import ENVIRONMENT_BYTES, ENVIRONMENT_ENTRIES, Session, SessionChannel
+from teleport.net.ssh_packets import PacketConnection
 from teleport.net.ssh_settings import SIGNATURES, ServerOptions
 from teleport.net.ssh_stream import DirectChannel, StreamSession
 from teleport.net.stream import Stream
@@ -154,7 +155,7 @@ class _Counters:
     variable_bytes: int = 0
 
 
-class ServerConnection(SSHServerConnection):
+class ServerConnection(PacketConnection):
     """One connection of a client."""
 
     def __init__(
