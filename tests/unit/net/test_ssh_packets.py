@@ -224,7 +224,12 @@ def test_a_burst_is_one_write(place: Place) -> None:
             await echoed(client, b"x")  # behind the login, whose messages are small
             transport: Any = ends.server._transport
             write = transport.write
-            transport.write = lambda data: (writes.append(len(data)), write(data))
+
+            def counted(data: bytes) -> None:
+                writes.append(len(data))
+                write(data)
+
+            transport.write = counted
             process = await client.create_process("cat", encoding=None)
             await until(lambda: len(ends.handler.sessions) == 2)
             before = len(writes)
@@ -238,23 +243,27 @@ def test_a_burst_is_one_write(place: Place) -> None:
 
 
 def test_other_ciphers_keep_the_empty_message(place: Place) -> None:
-    sent: list[int] = []
+    taken: list[bytes] = []
 
-    async def scene(ends: Ends) -> None:
-        handlers = dict(asyncssh.SSHClientConnection._packet_handlers)
-        original = handlers[MSG_IGNORE]
-        client = await place.client(ends.stream, "aes128-ctr")
-        type(client)._packet_handlers = {  # type: ignore[assignment]
-            **handlers, MSG_IGNORE: lambda *all: (sent.append(1), original(*all))[1],
-        }  # fmt: skip
-        try:
-            async with client:
+    class Listener(asyncssh.connection.SSHClientConnection):
+        def _take(self, _type: int, _id: int, packet: SSHPacket) -> None:
+            taken.append(packet.get_full_payload())
+
+        _packet_handlers = {**asyncssh.connection.SSHClientConnection._packet_handlers, MSG_IGNORE: _take}
+
+    def empty_messages(cipher: str) -> int:
+        async def scene(ends: Ends) -> None:
+            async with await place.client(ends.stream, cipher) as client:
                 await echoed(client, b"x")
-        finally:
-            type(client)._packet_handlers = handlers  # type: ignore[assignment]
 
-    place.play(scene)
-    assert sent
+        taken.clear()
+        place.play(scene)
+        return len(taken)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncssh.connection, "SSHClientConnection", Listener)
+        assert empty_messages("aes128-ctr")
+        assert not empty_messages(SEALED[0])
 
 
 # -- what no honest client sends ----------------------------------------------------------------------------
@@ -354,9 +363,11 @@ def test_an_unknown_message_is_answered(place: Place) -> None:
         client = await place.raw(ends.stream)
         number = client._send_seq + 1  # behind the empty message that asyncssh sends before it
         said: list[bytes] = []
-        client._packet_handlers = {  # type: ignore[misc]
-            **client._packet_handlers, 3: lambda _s, _t, _i, packet: said.append(packet.get_full_payload()[1:]),
-        }  # fmt: skip
+
+        def take(_self: Any, _type: int, _id: int, packet: SSHPacket) -> None:
+            said.append(packet.get_full_payload()[1:])
+
+        client._packet_handlers = {**client._packet_handlers, 3: take}
         client.send_packet(192, b"?")
         await until(lambda: bool(said))
         assert said == [UInt32(number)]
