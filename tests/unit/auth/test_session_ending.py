@@ -29,8 +29,7 @@ async def code_of(call: Any) -> str:
     try:
         await call
     except TeleportError as error:
-        assert error.id
-        return error.code
+        return error.code if error.id else "no id"
     return ""
 
 

@@ -263,7 +263,8 @@ class ClientConnection:
 
     def warn(self, text: str) -> bool:
         """Tell whoever sits at a terminal of the connection; say whether somebody does."""
-        return any([session.warn(text) for session in list(self._sessions.values())])
+        heard = [session.warn(text) for session in list(self._sessions.values())]
+        return any(heard)
 
     # -- for sessions -------------------------------------------------------------------------------------
 

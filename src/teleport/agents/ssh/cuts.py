@@ -1,8 +1,8 @@
-"""Locks against what runs, and sessions that somebody ends: every live connection that one meets is ended, and so is every one under `lock: strict`
-when the list of locks has not been known to be complete for too long.
+"""Locks against what runs, and sessions that somebody ends.
 
-New sessions are decided by the checker (`connection`); here those that were granted before are looked at again,
-with the same words of `access`, when the list changes and while it ages.
+Every live connection that a lock meets is ended, and so is every one under `lock: strict` when the list of locks
+has not been known to be complete for too long. New sessions are decided by the checker (`connection`); here those
+that were granted before are looked at again, with the same words of `access`, when the list changes and while it ages.
 """
 
 from __future__ import annotations

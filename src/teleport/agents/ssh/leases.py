@@ -100,7 +100,8 @@ class Leases:
         async with self._turn(user) as held:
             while held:
                 try:
-                    return await self._write(user, held, min(place.most for place in held))
+                    await self._write(user, held, min(place.most for place in held))
+                    return
                 except LimitExceeded:  # our leases had ended meanwhile, and somebody else has the place
                     place = held.pop()
                     self._refused.add()
