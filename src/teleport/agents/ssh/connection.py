@@ -21,6 +21,7 @@ from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
 from teleport.agents.ssh.ends import Ends, Watch
+from teleport.agents.ssh.leases import Leases, Place
 from teleport.agents.ssh.recorder import Recorder
 from teleport.agents.ssh.session import Launch, ProcessSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
@@ -72,6 +73,7 @@ class World:
     ends: Ends
     cuts: Cuts
     recorder: Recorder
+    leases: Leases
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
 
@@ -87,10 +89,12 @@ class ClientConnection:
         self._background: set[asyncio.Task[None]] = set()
         self._roles: RoleSet | None = None
         self._ended = ""
+        self._place: Place | None = None
+        self._placing = asyncio.Lock()
         self._emptied = asyncio.Event()
         self._admission: asyncio.Task[int] | None = None
         self._user_side = HelperSide(self._help)
-        self._watch = Watch(world.ends, world.clock, self.cut, self.failed)
+        self._watch = Watch(world.ends, world.clock, self.cut, self.warn, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -181,11 +185,30 @@ class ClientConnection:
             raise explain.user_error(decision, id, asked=node.spec.hostname)
         if self._ended:
             raise Unavailable("SSH-ENDED", reason=self._ended)
+        await self._take_place(decision.options.max_connections)
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
         keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
         self._sessions[id] = ProcessSession(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
+
+    async def _take_place(self, most: int) -> None:
+        """Take the connection's place in the cluster, once. Raises LimitExceeded (SSH-LIMIT-CONNECTIONS) when as many
+        connections are open as the roles allow, Unavailable (SSH-LEASE)."""
+        async with self._placing:
+            if most <= 0 or self._place is not None:
+                return
+            try:
+                self._place = await self._world.leases.take(self.who()[0].name, most, self._place_lost)
+            except LimitExceeded:
+                event = SessionRejected(reason="max_connections", max=most, **self.context().fields())
+                await self.record_refusal(event)
+                raise
+            if self._ended:
+                raise Unavailable("SSH-ENDED", reason=self._ended)
+
+    def _place_lost(self, error: TeleportError) -> None:
+        self.cut("max_connections", f"{error.what}; {error.fix}")
 
     async def _check_room(self, most: int) -> None:
         """Raise LimitExceeded (SSH-LIMIT-SESSIONS) when as many sessions are open as the roles allow."""
@@ -231,6 +254,18 @@ class ClientConnection:
         """A defect: the connection is closed by the transport."""
         log.error("a connection failed", error=error, client=self._ssh.client)
 
+    def end_session(self, session_id: str, reason: str, text: str) -> None:
+        """End one session of the connection with a word, if it is here."""
+        session = self._sessions.get(session_id)
+        if session is not None and not session.ending:
+            self.background(self.emit(ClientDisconnect(reason=reason, **self.context(session_id).fields())))
+            session.end(text)
+
+    def warn(self, text: str) -> bool:
+        """Tell whoever sits at a terminal of the connection; say whether somebody does."""
+        heard = [session.warn(text) for session in list(self._sessions.values())]
+        return any(heard)
+
     # -- for sessions -------------------------------------------------------------------------------------
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -247,6 +282,8 @@ class ClientConnection:
         while self._background:
             await asyncio.wait(self._background)
         await self._dismiss()
+        if self._place is not None:
+            await self._world.leases.give_back(self._place)
         if self._refusals > RECORDED_REFUSALS:
             log.warn("refusals not recorded one by one", client=self._ssh.client, count=self._refusals)
 
