@@ -33,10 +33,6 @@ _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
 _CHANNEL = 3
 
 
-class _Ended(Exception):
-    """The spawner says that it is over."""
-
-
 def become(account: Account, environment: Mapping[str, str], channel: int, report: int) -> NoReturn:
     """Turn this forked child into the helper of `account` and serve `channel` to its end; a failure to begin is
     written to `report`, which is closed when the helper is ready."""
@@ -47,10 +43,10 @@ def become(account: Account, environment: Mapping[str, str], channel: int, repor
         os.set_inheritable(_CHANNEL, False)
         command.become_user(account)
         _close_to_others()
-        signal.signal(signal.SIGHUP, _end)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.stack_size(STACK_BYTES)
         helper = Helper(socket.socket(fileno=_CHANNEL), account.login, environment)
+        signal.signal(signal.SIGHUP, lambda *_: helper.end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.close(report)
         report = -1
         helper.run()
@@ -60,10 +56,6 @@ def become(account: Account, environment: Mapping[str, str], channel: int, repor
             os.write(report, problem.encode(errors="replace")[:500])
     finally:
         os._exit(0)
-
-
-def _end(number: int, frame: object) -> None:
-    raise _Ended
 
 
 def _close_to_others() -> None:
@@ -95,12 +87,19 @@ class Helper:
         try:
             while self._receive():
                 pass
-        except (OSError, TeleportError, _Ended):
+        except (OSError, TeleportError):
             pass  # nobody is left to tell
         with self._changing:
             made, self._made, self._over = list(self._made.values()), {}, True
         for each in made:
             each.remove()
+
+    def end(self) -> None:
+        """Make `run` come to its end, from a handler of a signal: nothing that is being removed is interrupted."""
+        try:
+            self._channel.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # its other end has gone
 
     def _receive(self) -> bool:
         data = self._channel.recv(messages.MESSAGE_BYTES + 1)
@@ -154,10 +153,13 @@ class Helper:
     def _serve_sftp(self, *, read_only: bool) -> Made:
         if not self._files.acquire(blocking=False):
             raise LimitExceeded("SSH-USER-BUSY", problem=f"files are served {SFTP_SESSIONS} times")
+        pair: tuple[socket.socket, ...] = ()
         try:
-            ours, theirs = socket.socketpair()
+            ours, theirs = pair = socket.socketpair()
             threading.Thread(target=self._serve_files, args=(ours, read_only), daemon=True).start()
         except (OSError, RuntimeError) as error:
+            for each in pair:
+                each.close()
             self._files.release()
             raise Unavailable("SSH-USER-SFTP", login=self._login, problem=error) from None
         return Made((theirs,))

@@ -326,7 +326,7 @@ def test_the_end_comes_while_a_helper_starts() -> None:
 
 def test_a_helper_that_is_refused() -> None:
     async def scene(side: HelperSide, played: Played) -> None:
-        played.refusal = AccessDenied("SSH-ADMIT-MISSING", login="alice")
+        played.refusal = AccessDenied("SSH-ADMIT-MISSING", whom="alice")
         await refused(side.connect_tcp("h", 1), AccessDenied, "SSH-ADMIT-MISSING")
         played.refusal = None
         (await meanwhile(side.connect_tcp("h", 1), played, Given, 1)).close()
