@@ -67,7 +67,7 @@ def test_it_is_prolonged_while_the_session_runs_and_goes_with_it() -> None:
 
 def test_a_brief_session_has_none() -> None:
     async def story(book: Book, tracking: Tracking) -> None:
-        beginning = asyncio.ensure_future(tracking.begin(after=0.2))
+        beginning = asyncio.get_running_loop().create_task(tracking.begin(after=0.2))
         await asyncio.sleep(0.1)
         await tracking.end()
         await beginning
@@ -79,7 +79,7 @@ def test_a_brief_session_has_none() -> None:
 
 def test_a_longer_one_has_it_after_its_first_moments() -> None:
     async def story(book: Book, tracking: Tracking) -> None:
-        beginning = asyncio.ensure_future(tracking.begin(after=0.2))
+        beginning = asyncio.get_running_loop().create_task(tracking.begin(after=0.2))
         await asyncio.sleep(0.1)
         assert book.held == {}
         await beginning
