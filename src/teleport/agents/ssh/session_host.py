@@ -1,8 +1,8 @@
-"""What one session may do and has recorded: it starts under its own grant, is announced before it runs, and
-leaves a record of its beginning and end.
+"""What one session may do and has recorded: it starts under its own grant, is announced before its client sees
+anything of it, and leaves a record of its beginning and end.
 
-What is here: the order of recording, tracker and audit around a session. What is not: its bytes (`session`),
-and who may have one (`connection`).
+What is here: the order of recording, tracker and audit around a session; what can go on at the same time does. What
+is not: its bytes (`session`), and who may have one (`connection`).
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ RESIZES = 10
 """Changes of size that one session records in the audit log a minute; its recording has every one."""
 PATIENCE = 5.0
 """Seconds that a session waits at most for its announcement; the auth service may be away."""
+BRIEF = 0.2
+"""Seconds that a command without a terminal runs before it gets a tracker: nobody could look at a shorter one."""
 COMMAND_CHARACTERS = 200
 """Longest part of a command that a tracker shows."""
 _OWN = ("SSH_", "TERM")
@@ -81,12 +83,13 @@ class SessionHost:
         self._id = session_id
         self._story: audit.Story | None = None
         self._tracking: Tracking | None = None
-        self._announced: list[asyncio.Task[None]] = []
+        self._announced: asyncio.Task[None] | None = None
         self._variables_told = False
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
-        """Begin the recording, and tell of the session in the audit log. Raises what `Recorder.begin` raises."""
+        """Begin the recording, and begin to tell of the session: `start` waits until the audit log has it. Raises what
+        `Recorder.begin` raises."""
         keeping, context = self._keeping, self._owner.context(self._id)
         tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
         self._story = audit.Story(
@@ -94,11 +97,8 @@ class SessionHost:
             size=launch.terminal.size if launch.terminal else None, recorded=not isinstance(tape, NoTape),
         )  # fmt: skip
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
-        self._announced = [
-            self.background(self._owner.emit(audit.session_started(self._story))),
-            self.background(self._tracking.begin()),
-        ]
-        await asyncio.wait(self._announced, timeout=PATIENCE)
+        self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
+        self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
         return tape
 
     def _tracker(self, story: audit.Story) -> SessionTracker:
@@ -129,11 +129,15 @@ class SessionHost:
         )  # fmt: skip
 
     async def start(self, launch: Launch) -> Process:
-        """Start the command under the grant. Raises what `Spawner.start` raises."""
+        """Start the command under the grant, while the audit log is told of it; return when both is done, before
+        which the client hears nothing of it. Raises what `Spawner.start` raises."""
         environment = {**launch.variables, **self._owner.environment(self._id)}
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
-        return await self._owner.start(self._grant, launch, environment)
+        process = await self._owner.start(self._grant, launch, environment)
+        if self._announced is not None:
+            await asyncio.wait([self._announced], timeout=PATIENCE)
+        return process
 
     async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
         """Record the end of a command. A shell has none of its own: its session's end says it."""
@@ -143,7 +147,6 @@ class SessionHost:
     async def over(self) -> None:
         """Record the end of the session."""
         if self._story is not None and self._tracking is not None:
-            await asyncio.wait(self._announced)
             await asyncio.gather(
                 self._tracking.end(),
                 self._owner.emit(audit.session_ended(self._story, self._keeping.clock.now())),
