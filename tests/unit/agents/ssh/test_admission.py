@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import gc
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tests.support.authorities import cluster
 
 NOW = SystemClock().now().replace(microsecond=0)
 OURS, THEIRS = cluster(now=NOW), cluster(seed=2, now=NOW)
+prove = partial(proofs.prove, now=NOW)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +35,7 @@ def trust(id: int = 1, **changes: Any) -> Trust:
 
 
 def admit(id: int, session_id: bytes = b"", **changes: Any) -> Admit:
-    shown = asyncio.run(proofs.prove(OURS, "alice", session_id=session_id))
+    shown = asyncio.run(prove(OURS, "alice", session_id=session_id))
     return Admit(id, shown.login, shown.session_id, shown.message, shown.signature, "")._replace(**changes)
 
 
@@ -125,5 +127,5 @@ def test_the_memory_is_bounded_and_forgets_only_what_has_expired() -> None:
     assert code_of(admissions.admit, admit(5)) == "SSH-ADMIT-FULL"
     clock.advance(dt.timedelta(hours=2))
     assert code_of(admissions.admit, admit(6)) == "PKI-EXPIRED"  # and so its memory is of no use
-    shown = asyncio.run(proofs.prove(OURS, "alice", expires=NOW + dt.timedelta(hours=3)))
+    shown = asyncio.run(prove(OURS, "alice", expires=NOW + dt.timedelta(hours=3)))
     admissions.admit(Admit(7, shown.login, shown.session_id, shown.message, shown.signature, ""))

@@ -148,7 +148,7 @@ async def without_signature() -> Proof:
 
 
 async def expired() -> Proof:
-    return await proofs.prove(OURS, LOGIN, expires=NOW - dt.timedelta(seconds=30))
+    return await proofs.prove(OURS, LOGIN, expires=SystemClock().now() - dt.timedelta(seconds=30))
 
 
 async def of_another_authority() -> Proof:
