@@ -43,7 +43,7 @@ def check(calls: list[Call], cluster: Cluster) -> None:
 def test_commands_and_shells_are_another_processes(alice: User, cluster: Cluster, tmp_path: Path) -> None:
     with traced(cluster.pid, tmp_path / "trace") as calls:
         assert alice.ssh(f"umask 077; echo mine > {tmp_path}/file; cat {tmp_path}/file").out == "mine\n"
-        assert alice.ssh(f"cat {tmp_path}/file; id -u", options=["-tt"]).out == f"mine\r\n{os.geteuid()}\r\n"
+        assert alice.ssh(f"cat {tmp_path}/file; id -u", options=["-tt"]).out == f"mine\n{os.geteuid()}\n"
     check(calls, cluster)
     assert any("/dev/ptmx" in call.line for call in calls), "a terminal is the service's to make"
     assert not any(str(tmp_path) in call.line for call in calls)
