@@ -13,7 +13,7 @@ from tests.support.cluster import OWN, Cluster, User
 from tests.support.traced import Call, traced
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("", ".", "/etc/localtime", "/dev/null", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
+PLACES = ("", ".", "/", "/etc/localtime", "/dev/null", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
 """Files of the machine that a process may read for itself; an empty one stands for an open descriptor."""
 
 
