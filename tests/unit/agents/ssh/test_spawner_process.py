@@ -148,7 +148,8 @@ async def without_signature() -> Proof:
 
 
 async def expired() -> Proof:
-    return await proofs.prove(OURS, LOGIN, expires=SystemClock().now() - dt.timedelta(seconds=30))
+    now = SystemClock().now().replace(microsecond=0)
+    return await proofs.prove(OURS, LOGIN, expires=now - dt.timedelta(seconds=30))
 
 
 async def of_another_authority() -> Proof:
