@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import pytest
 
 from teleport.agents.ssh.sftp_server import serve
 from teleport.base.errors import TeleportError, Unavailable
@@ -16,6 +20,7 @@ from teleport.client.sftp.tree import Copier
 from teleport.wire.sftp import Packet, Packets, read, write
 
 PATIENCE = 60.0
+OPENSSH = "/usr/lib/openssh/sftp-server"
 
 
 class SocketChannel:
@@ -58,6 +63,27 @@ def served(*, read_only: bool = False) -> Iterator[SocketChannel]:
         thread.join(PATIENCE)
         theirs.close()
         assert not thread.is_alive()
+
+
+@contextmanager
+def served_by_openssh() -> Iterator[SocketChannel]:
+    """Run OpenSSH's sftp-server and give a channel to it. Skips the test where it is not installed."""
+    if not os.path.exists(OPENSSH):
+        pytest.skip("needs OpenSSH's sftp-server")
+    ours, theirs = socket.socketpair()
+    ours.settimeout(PATIENCE)
+    server = subprocess.Popen([OPENSSH], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+    theirs.close()
+    try:
+        yield SocketChannel(ours)
+    finally:
+        ours.close()
+        try:
+            server.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            raise
 
 
 class Scripted:

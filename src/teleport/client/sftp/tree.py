@@ -143,6 +143,8 @@ class Copier:
 
     def _fetch(self, source: bytes, target: bytes, depth: int) -> None:
         attrs = self._session.stat(source)
+        if attrs.mode is not None and not (stat.S_ISDIR(attrs.mode) or stat.S_ISREG(attrs.mode)):
+            raise BadParameter("CLIENT-COPY-KIND", path=shown(source))  # opening a pipe stops some servers for good
         if not stat.S_ISDIR(attrs.mode or 0):
             self._progress.begin(shown(source), attrs.size or 0)
             try:

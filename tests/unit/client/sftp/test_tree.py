@@ -6,7 +6,8 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,17 @@ from teleport.client.sftp import tree as module
 from teleport.client.sftp.files import Manner, upload
 from teleport.client.sftp.session import Session
 from teleport.wire.sftp import VERSION, Attrs, Entry, Kind, Packet, Status
-from tests.support.sftp_here import Scripted, SocketChannel, copier, served
+from tests.support.sftp_here import Scripted, SocketChannel, copier, served, served_by_openssh
 
 NAMES = ["plain", "with blank", "-rf", "ünïcode", "new\nline", ".hidden", "quote'\"", "\udcff\udcfe", "a:b", "*"]
 
 
-@pytest.fixture
-def channel() -> Iterator[SocketChannel]:
-    with served() as channel:
+Served = Callable[[], AbstractContextManager[SocketChannel]]
+
+
+@pytest.fixture(params=[served, served_by_openssh])
+def channel(request: pytest.FixtureRequest) -> Iterator[SocketChannel]:
+    with request.param() as channel:
         yield channel
 
 
@@ -172,18 +176,20 @@ def test_too_many_names_for_a_pattern(channel: SocketChannel, tmp_path: Path, mo
     assert [error.code for error in failures] == ["CLIENT-COPY-MANY"]
 
 
-def test_relative_paths_and_points(channel: SocketChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # of the server, too: it is of this process
+@pytest.mark.parametrize("server", [served, served_by_openssh])
+def test_relative_paths_and_points(server: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the server starts there, too
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "f").write_text("f")
     (tmp_path / "out").mkdir()
-    work = copier(Session(channel), [], recursive=True)
-    work.download([b"in/."], b"out")
-    assert (tmp_path / "out" / "in" / "f").read_text() == "f"
-    work.upload([b"in/f"], b"")
-    assert (tmp_path / "f").read_text() == "f"
-    work.download([b"in/*"], b"./")
-    assert (tmp_path / "f").read_text() == "f"
+    with server() as channel:
+        work = copier(Session(channel), [], recursive=True)
+        work.download([b"in/."], b"out")
+        assert (tmp_path / "out" / "in" / "f").read_text() == "f"
+        work.upload([b"in/f"], b"")
+        assert (tmp_path / "f").read_text() == "f"
+        work.download([b"in/*"], b"./")
+        assert (tmp_path / "f").read_text() == "f"
 
 
 @pytest.mark.parametrize("where", ["upload", "download"])
