@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-import pytest
 
 from teleport.agents.ssh.sftp_server import serve
 from teleport.base.errors import TeleportError, Unavailable
@@ -18,6 +15,7 @@ from teleport.client.sftp.progress import Silent
 from teleport.client.sftp.session import Session
 from teleport.client.sftp.tree import Copier
 from teleport.wire.sftp import Packet, Packets, read, write
+from tests.support.programs import need
 
 PATIENCE = 60.0
 OPENSSH = "/usr/lib/openssh/sftp-server"
@@ -67,9 +65,8 @@ def served(*, read_only: bool = False) -> Iterator[SocketChannel]:
 
 @contextmanager
 def served_by_openssh() -> Iterator[SocketChannel]:
-    """Run OpenSSH's sftp-server and give a channel to it. Skips the test where it is not installed."""
-    if not os.path.exists(OPENSSH):
-        pytest.skip("needs OpenSSH's sftp-server")
+    """Run OpenSSH's sftp-server and give a channel to it. Without it the test is skipped, or fails in CI."""
+    need(OPENSSH)
     ours, theirs = socket.socketpair()
     ours.settimeout(PATIENCE)
     server = subprocess.Popen([OPENSSH], stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
