@@ -14,8 +14,10 @@ COMMANDS: dict[str, str] = {
     "recordings ls": f"{_HERE}.recordings:ls",
     "recordings search": f"{_HERE}.recordings:search",
     "resolve": f"{_HERE}.resolve:resolve",
+    "scp": f"{_HERE}.scp:scp",
     "sessions ls": f"{_HERE}.sessions:ls",
     "sessions terminate": f"{_HERE}.sessions:end",
+    "sftp": f"{_HERE}.sftp:sftp",
     "ssh": f"{_HERE}.ssh:ssh",
     "status": f"{_HERE}.login:status",
 }
@@ -34,6 +36,7 @@ EXAMPLES = (
     "tsh login --proxy=teleport.example.com --user=alice",
     "tsh ls env=dev",
     "tsh ssh alice@node-1",
+    "tsh scp notes.txt alice@node-1:",
     "tsh sessions ls",
     "ssh -F <(tsh config) alice@node-1.example.com",
     "tsh help POL-NO-LOGIN",
