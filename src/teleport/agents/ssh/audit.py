@@ -14,6 +14,7 @@ from teleport.agents.ssh.spawner_messages import Exited
 from teleport.base.errors import TeleportError
 from teleport.model.events.access import AuthAttempt
 from teleport.model.events.base import Event, caller_fields
+from teleport.model.events.host_user import HostUserDelete
 from teleport.model.events.session import (
     Exec,
     PortForward,
@@ -71,6 +72,11 @@ class Context:
             **caller_fields(self.identity), **_where(self.node, self.client, self.local),
             "login": self.login, "sid": self.sid,
         }  # fmt: skip
+
+
+def host_user_removed(node: Node, login: str, problem: str) -> HostUserDelete:
+    """An account that was made for a login is gone, or could not be removed. Nobody in particular did it."""
+    return HostUserDelete(user="", login=login, error=problem, **_where(node, "", ""))
 
 
 def _where(node: Node, client: str, local: str) -> dict[str, Any]:

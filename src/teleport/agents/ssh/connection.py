@@ -16,7 +16,9 @@ from teleport.access import explain
 from teleport.access.action import Conditions, Connect
 from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial
+from teleport.access.host_users import Prevented, host_user
 from teleport.access.roleset import RoleSet
+from teleport.access.rules import user_data
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
@@ -42,6 +44,7 @@ from teleport.base.errors import (
 )
 from teleport.base.log import logger
 from teleport.model.events.base import Event
+from teleport.model.events.host_user import HostUserCreate
 from teleport.model.events.session import ClientDisconnect, SessionRejected
 from teleport.model.identity import Identity
 from teleport.model.login import is_login
@@ -74,6 +77,8 @@ class World:
     cuts: Cuts
     recorder: Recorder
     leases: Leases
+    host_users: bool = False
+    """Whether accounts may be made for logins."""
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
 
@@ -325,7 +330,28 @@ class ClientConnection:
     async def _admit(self) -> int:
         if self._ssh.proof is None:
             raise Internal("SSH-INTERNAL")
-        return await self._world.spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
+        id = await self._world.spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
+        try:
+            await self._provision(id)
+        except BaseException:
+            await self._world.spawner.dismiss(id)
+            raise
+        return id
+
+    async def _provision(self, admission: int) -> None:
+        """Have the account made that the roles ask for. Raises what `Spawner.provision` raises."""
+        identity, login = self.who()
+        if not self._world.host_users or self._roles is None:
+            return
+        labels = self._world.authority.node().labels_now()
+        wanted = host_user(self._roles, labels, user_data(identity, self._roles.traits))
+        if isinstance(wanted, Prevented):
+            log.debug("no account is made", login=login, prevented_by=wanted.role)
+        elif await self._world.spawner.provision(admission, wanted):
+            event = HostUserCreate(
+                mode=wanted.mode, groups=wanted.groups, sudoers=wanted.sudoers, **self.context().fields()
+            )  # fmt: skip
+            await self.emit(event)
 
     def _not_admitted(self, error: BaseException) -> None:
         """After a rotation of the user authority this is what a node says that was not restarted."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from teleport.base.errors import BadParameter, TeleportError
-from teleport.base.struct import Duration, Struct
+from teleport.base.struct import Duration, Struct, Switch
 from teleport.model.address import Address, parse_addr
 from teleport.model.config.section import Fault, OneOrMore, ServiceSection, addresses, trying
 from teleport.model.later import Later, Unacted, UnactedSwitch
@@ -34,7 +34,7 @@ class SshSection(ServiceSection, frozen=True, kw_only=True):
     commands: tuple[Command, ...] = ()
 
     permit_user_env: UnactedSwitch = None
-    disable_create_host_user: Annotated[Any, Later((True,))] = None
+    disable_create_host_user: Switch = Switch(False)
     port_forwarding: UnactedSwitch = None
     ssh_file_copy: UnactedSwitch = None
     x11: Unacted = None

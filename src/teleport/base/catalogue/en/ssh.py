@@ -18,6 +18,16 @@ PAGES = {
         why="{limit} channels are open, which is as many as one connection may have",
         fix="wait until some have ended, or open another connection",
     ),
+    "SSH-HOST-USER": Page(
+        what="the account {login!r} is not made: {problem}",
+        why="the node makes accounts as root, so names, numbers and lines for sudo have to be of a plain form",
+        fix="correct the login, or host_groups, host_sudoers, host_user_uid and host_user_gid of the role and user",
+    ),
+    "SSH-HOST-USER-TOOL": Page(
+        what="an account of this node could not be made or removed: {tool}: {problem}",
+        why="the node uses useradd, usermod, userdel, groupadd and visudo, as root, for logins that roles let it make",
+        fix="install what is missing (packages passwd and sudo), or do by hand what the tool could not do",
+    ),
     "SSH-LIMIT-CONNECTIONS": Page(
         what="err-max-leases: {user!r} has no place for another ssh connection",
         why="the roles allow {limit} at one time in the whole cluster (max_connections)",
