@@ -63,7 +63,7 @@ async def asked(cluster: Cluster, login: str = "root", session: bytes = SESSION,
 
 
 async def stage(cluster: Cluster) -> OpenSSHCalls:
-    options = {"forward_agent": True}
+    options = {"forward_agent": True, "port_forwarding": False}
     await cluster.admin.create(role("dev", logins=["root"], node_labels={"env": "dev"}, options=options))
     await cluster.admin.create(plain())
     return OpenSSHCalls(cluster.proxy)

@@ -100,16 +100,16 @@ class LiveSession(Session):
 
     def warn(self, text: str) -> bool:
         """Say that the session is about to end, at a terminal only; say whether somebody heard it."""
-        raise NotImplementedError  # pragma: no cover
+        raise AssertionError("each kind of session says so itself")  # pragma: no cover
 
     def end(self, text: str) -> None:
         """End it, and tell the client why."""
-        raise NotImplementedError  # pragma: no cover
+        raise AssertionError("each kind of session says so itself")  # pragma: no cover
 
     @property
     def ending(self) -> bool:
         """Whether the server has ended it, or it has come to its own end."""
-        raise NotImplementedError  # pragma: no cover
+        raise AssertionError("each kind of session says so itself")  # pragma: no cover
 
 
 class ProcessSession(LiveSession):
