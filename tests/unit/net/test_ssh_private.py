@@ -10,16 +10,16 @@ from pathlib import Path
 import asyncssh
 import pytest
 from asyncssh.channel import SSHServerChannel
-from asyncssh.connection import SSHServerConnection
+from asyncssh.connection import SSHClientConnection, SSHServerConnection
 
-from teleport.net import ssh, ssh_channel, ssh_ciphers, ssh_packets, ssh_stream
+from teleport.net import ssh, ssh_channel, ssh_ciphers, ssh_onward, ssh_packets, ssh_stream
 from teleport.net.ssh_private import NAMES, VERSION, Name
 
 OURS = (
     ssh.ServerConnection, ssh_channel.SessionChannel, ssh_stream.DirectChannel, ssh_packets.PacketConnection,
-    ssh_packets.PacketChannel,
+    ssh_packets.PacketChannel, ssh_onward._Connection,
 )  # fmt: skip
-MODULES = (ssh, ssh_channel, ssh_ciphers, ssh_packets, ssh_stream)
+MODULES = (ssh, ssh_channel, ssh_ciphers, ssh_onward, ssh_packets, ssh_stream)
 WIRING = {"connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"}
 """asyncio's and asyncssh's documented callbacks, which anybody may write."""
 
@@ -53,7 +53,7 @@ def test_name_is_as_it_was_read(name: Name) -> None:
 
 def test_every_private_name_in_use_is_in_the_table() -> None:
     known = {name.name for name in NAMES}
-    theirs = sources(SSHServerConnection) + sources(SSHServerChannel)
+    theirs = sources(SSHServerConnection) + sources(SSHServerChannel) + sources(SSHClientConnection)
     for module in MODULES:
         tree = ast.parse(Path(str(module.__file__)).read_text())
         for node in ast.walk(tree):

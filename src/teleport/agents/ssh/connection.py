@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from teleport.agents.ssh.cuts import Cuts, Standing
 from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.leases import Leases, Place
 from teleport.agents.ssh.recorder import Recorder
-from teleport.agents.ssh.session import Launch, ProcessSession
+from teleport.agents.ssh.session import Launch, LiveSession, ProcessSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.throttle import Throttle
@@ -69,7 +69,8 @@ class World:
     clock: Clock
     entropy: Entropy
     authority: Authority
-    spawner: Spawner
+    spawner: Spawner | None
+    """Starts commands on this machine; None where `sessions` run them elsewhere."""
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
@@ -81,6 +82,10 @@ class World:
     """Whether accounts may be made for logins."""
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
+    sessions: Callable[[SessionHost], LiveSession] = ProcessSession
+    """Makes what runs a session: a process of this machine."""
+    user_side: UserSide | None = None
+    """What is done for the client elsewhere; None: by a helper of this machine."""
 
 
 class ClientConnection:
@@ -90,7 +95,7 @@ class ClientConnection:
         self._world = world
         self._ssh = ssh
         self._refusals = 0
-        self._sessions: dict[str, ProcessSession] = {}
+        self._sessions: dict[str, LiveSession] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._roles: RoleSet | None = None
         self._ended = ""
@@ -194,7 +199,7 @@ class ClientConnection:
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
         keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
-        self._sessions[id] = ProcessSession(SessionHost(self, keeping, decision, id))
+        self._sessions[id] = self._world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
     async def _take_place(self, most: int) -> None:
@@ -308,17 +313,23 @@ class ClientConnection:
 
     async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process:
         """Start a command or shell under the grant of its session."""
-        return await self._world.spawner.start(
+        return await self._spawner.start(
             grant, admission=await self._admitted(), login=self._ssh.login, command=launch.command,
             environment=environment, terminal=launch.terminal,
         )  # fmt: skip
 
+    @property
+    def _spawner(self) -> Spawner:
+        if self._world.spawner is None:
+            raise Internal("SSH-INTERNAL")
+        return self._world.spawner
+
     def user_side(self) -> UserSide:
         """Return what is done for the client as its login; the process for it starts with the first request."""
-        return self._user_side
+        return self._world.user_side or self._user_side
 
     async def _help(self) -> socket.socket:
-        return await self._world.spawner.help(await self._admitted())
+        return await self._spawner.help(await self._admitted())
 
     async def _admitted(self) -> int:
         """Have the spawner check the login, once, and return the id of the admission. Raises what `Spawner.admit`
@@ -330,11 +341,11 @@ class ClientConnection:
     async def _admit(self) -> int:
         if self._ssh.proof is None:
             raise Internal("SSH-INTERNAL")
-        id = await self._world.spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
+        id = await self._spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
         try:
             await self._provision(id)
         except BaseException:
-            await self._world.spawner.dismiss(id)
+            await self._spawner.dismiss(id)
             raise
         return id
 
@@ -347,7 +358,7 @@ class ClientConnection:
         wanted = host_user(self._roles, labels, user_data(identity, self._roles.traits))
         if isinstance(wanted, Prevented):
             log.debug("no account is made", login=login, prevented_by=wanted.role)
-        elif await self._world.spawner.provision(admission, wanted):
+        elif await self._spawner.provision(admission, wanted):
             event = HostUserCreate(
                 mode=wanted.mode, groups=wanted.groups, sudoers=wanted.sudoers, **self.context().fields()
             )  # fmt: skip
@@ -362,7 +373,7 @@ class ClientConnection:
         if self._admission is not None:
             await asyncio.wait([self._admission])
             if self._admission.exception() is None:
-                await self._world.spawner.dismiss(self._admission.result())
+                await self._spawner.dismiss(self._admission.result())
 
     def environment(self, session_id: str) -> dict[str, str]:
         """Facts of the session for the command: nothing of it comes from the client but its address."""

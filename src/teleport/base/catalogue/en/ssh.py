@@ -38,6 +38,21 @@ PAGES = {
         why="your roles limit connections in the whole cluster, and the auth service that counts them does not answer",
         fix="try again; connections that are open stay open. Check the node's connection to the auth service",
     ),
+    "SSH-HOST-CERTIFICATE": Page(
+        what="remote host presented a public key, expected a host certificate",
+        why="{host} has no certificate of this cluster, so the proxy cannot tell it from an impostor",
+        fix="run `teleport join openssh` on {host}, or set proxy_checks_host_keys to no in session_recording_config",
+    ),
+    "SSH-HOST-REFUSED": Page(
+        what="the host certificate of {host} was not accepted",
+        why="{problem}",
+        fix="run `teleport join openssh` on {host} again, or check where its name leads",
+    ),
+    "SSH-LIMIT-FORWARDED": Page(
+        what="no more connections to servers through this proxy",
+        why="it ends {limit} at one time",
+        fix="wait until some have ended, or connect through another proxy",
+    ),
     "SSH-LIMIT-SESSIONS": Page(
         what="no more sessions on this connection",
         why="your roles allow {limit} at one time (max_sessions)",
