@@ -14,7 +14,10 @@ import _socket
 import os
 import stat
 from binascii import crc32
-from collections.abc import Mapping
+
+TYPE_CHECKING = False  # without importing `typing`
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VERSION = b"TSH1"
 CALL, END = b"C", b"Q"

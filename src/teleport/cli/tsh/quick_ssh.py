@@ -7,9 +7,12 @@ is imported here before it is needed: with a held connection that is `client.hol
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from teleport.client import holder_call
+
+TYPE_CHECKING = False  # without importing `typing`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _USER = ("LOGNAME", "USER", "LNAME", "USERNAME")
 """Variables with one's own login, in the order of `getpass.getuser`."""
