@@ -123,11 +123,16 @@ def run(environment: Mapping[str, str], key: bytes, command: bytes) -> int | byt
         return None
     try:
         sock = connect(folder(environment), name_of(key))
-        descriptors = b"".join(number.to_bytes(4, "little") for number in (0, 1, 2))
-        sock.sendmsg([call], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
     except OSError:
         return None
-    return _wait(sock)
+    try:
+        descriptors = b"".join(number.to_bytes(4, "little") for number in (0, 1, 2))
+        sock.sendmsg([call], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptors)])
+        return _wait(sock)
+    except OSError:
+        return None
+    finally:
+        sock.close()
 
 
 def _wait(sock: _socket.socket) -> int | bytes | None:
