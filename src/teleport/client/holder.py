@@ -32,7 +32,7 @@ IDLE = 600.0
 HOLDERS = 32
 """Processes at one time."""
 CALLS = 48
-"""Calls at one time: less than the channels that a node gives a connection."""
+"""Sessions at one time: less than the channels that a node gives a connection."""
 _LOOK = 5.0
 """Seconds between looks at the profile."""
 
@@ -188,7 +188,7 @@ class Holder:
             sock, _ = self._listening.accept()
         except OSError:
             return
-        if self._uid(sock) != os.geteuid() or len(self.calls) >= CALLS:
+        if self._uid(sock) != os.geteuid() or len(self.calls) >= 2 * CALLS:
             sock.close()
             return
         sock.setblocking(False)
@@ -196,9 +196,9 @@ class Holder:
 
     def accepts(self, key: bytes) -> bool:
         """Whether a call is for this connection, and the connection still stands for a valid sign-in."""
-        return (
-            key == self.key and self.connection.error is None and self._clock.now() < self._until and self.is_current()
-        )
+        if key != self.key or sum(one.runs for one in self.calls) >= CALLS:
+            return False
+        return self.connection.error is None and self._clock.now() < self._until and self.is_current()
 
     def end(self, whose: bytes) -> None:
         """Somebody signs out; end if it is our user's sign-in."""
@@ -215,6 +215,11 @@ class Call:
         self._undo = contextlib.ExitStack()
         holder.connection.watched.append(self)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it has a session."""
+        return self._session is not None
+
     def wants(self) -> Iterable[tuple[int, int]]:
         return [(self._sock.fileno(), READ)] if self._sock.fileno() >= 0 else []
 
@@ -224,15 +229,15 @@ class Call:
             self.close()
             return
         data, descriptors = self._receive()
-        found = call.read(data)
-        if found is None or (found[0] == call.CALL and (len(descriptors) != 3 or not self._holder.accepts(found[1]))):
-            self._say(b"N")
-            self.close()
-        elif found[0] == call.CALL:
-            self._start(found[2], descriptors)
-        else:
-            self._holder.end(found[1])
-            self.close()
+        match call.read(data):
+            case (call.CALL, key, command) if len(descriptors) == 3 and self._holder.accepts(key):
+                self._start(command, descriptors)
+                return
+            case (call.END, whose, _):
+                self._holder.end(whose)
+            case _:
+                self._say(b"N")
+        self.close()
 
     def _receive(self) -> tuple[bytes, list[int]]:
         numbers = array.array("i")
