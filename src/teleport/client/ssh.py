@@ -7,6 +7,8 @@ cryptography only what this connection uses. The protocol is in `ssh_client`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from teleport.base.clock import Clock, SystemClock
 from teleport.client.profile import Home, Profile
 from teleport.client.reach import reach
@@ -71,3 +73,14 @@ def _finish(connection: Connection, session: Session) -> int:
     connection.run(lambda: session.done)
     connection.run(lambda: not session.pending, 10)
     return session.result()
+
+
+def keep(connection: Connection, environment: Mapping[str, str], profile: Profile, key: bytes) -> None:
+    """Let a process of its own hold the connection for the next call, or close it. `key` is what it is for
+    (`holder_call.key`); empty if it may not be held."""
+    from teleport.client import holder
+
+    if key and holder.may_hold(environment, profile):
+        holder.keep(connection, environment, key, profile.valid_until)
+    else:
+        connection.close()

@@ -23,7 +23,7 @@ COMMANDS: dict[str, str] = {
 }
 """Command words and the `module:function` that serves them."""
 
-QUICK: dict[str, str] = {"proxy ssh": f"{_HERE}.quick:proxy_ssh"}
+QUICK: dict[str, str] = {"proxy ssh": f"{_HERE}.quick:proxy_ssh", "ssh": f"{_HERE}.quick_ssh:ssh"}
 """Commands that also start without click: functions from arguments to an exit status, or to None for a call that
 the full command has to read."""
 

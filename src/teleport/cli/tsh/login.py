@@ -17,6 +17,7 @@ from teleport.base.text import valid_for
 from teleport.cli.common import format_option, show
 from teleport.cli.tsh.quick import credentials
 from teleport.cli.tsh.who import who_options
+from teleport.client import holder_call
 from teleport.client.credentials import Wanted
 from teleport.client.profile import Home, Profile, address_of, host_of
 
@@ -121,6 +122,7 @@ def logout(proxy: str | None, user: str | None) -> None:
         raise NotFound("CLIENT-NOT-LOGGED-IN")
     for profile in profiles:
         home.forget(profile)
+        holder_call.end_all(os.environ, home.root, profile.proxy_host)
         if proxy is not None or user is not None or damaged:
             click.echo(f"Logged out {profile.user} from {profile.proxy_host}.")
     if damaged:

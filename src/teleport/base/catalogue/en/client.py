@@ -123,6 +123,11 @@ PAGES = {
         why="an SSH server may end a connection at any time",
         fix="try again; if it stays, look at the log of the node for the same time",
     ),
+    "CLIENT-HOLDER": Page(
+        what="the process that held the connection to {host} has ended while the command ran",
+        why="it was killed, or its user signed out; what the command has done on the node is not known here",
+        fix="run it again; --no-holder gives a command a connection of its own",
+    ),
     "CLIENT-SSH-OPTION": Page(
         what="the option {option!r} is not supported",
         why="tsh ssh knows User, Port and HostName, and what can only be switched off",
