@@ -163,4 +163,9 @@ PAGES = {
         why="each of them was tried in its order, and none of them answered as a server of the cluster does",
         fix="check the addresses: those of Auth Services end in :3025, those of proxies usually in :443 or :3080",
     ),
+    "CLIENT-AGENT": Page(
+        what="the SSH agent cannot be used: {problem}",
+        why="SSH_AUTH_SOCK names a socket where no agent answers as one",
+        fix="`ssh-add -l` shows whether it works; start one with `eval $(ssh-agent)`, or unset SSH_AUTH_SOCK",
+    ),
 }
