@@ -100,7 +100,7 @@ PAGES = {
     ),
     "CLIENT-TARGET": Page(
         what="{target!r} names no node",
-        why="a target is host, login@host or login@host:port",
+        why="a target is host, login@host, login@host:port, or labels instead of a host: login@env=prod,role=db",
         fix="tsh ls shows the names of the nodes that you may reach",
     ),
     "CLIENT-HOST-KEY": Page(
@@ -130,7 +130,7 @@ PAGES = {
     ),
     "CLIENT-NO-MATCH": Page(
         what="no matching hosts found",
-        why="none of the nodes that you may reach is called {host}",
+        why="none of the nodes that you may reach is or matches {host}",
         fix="tsh ls shows the names of the nodes that you may reach",
     ),
     "CLIENT-SEVERAL-MATCHES": Page(
@@ -167,5 +167,17 @@ PAGES = {
         what="the SSH agent cannot be used: {problem}",
         why="SSH_AUTH_SOCK names a socket where no agent answers as one",
         fix="`ssh-add -l` shows whether it works; start one with `eval $(ssh-agent)`, or unset SSH_AUTH_SOCK",
+    ),
+    "CLIENT-AMBIGUOUS": Page(
+        what="ambiguous host could match multiple nodes: {host}",
+        why="{count} nodes are meant, and a shell is on one:\n{nodes}",
+        fix="name one by its id, for example: tsh ssh {first}\nor give a command, which runs on all nodes with labels",
+    ),
+    "CLIENT-LOGIN": Page(
+        what="ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported "
+        "methods remain",
+        why="{login} is not among the logins of your certificate ({logins}): {said}",
+        fix="use one of these logins; or let an administrator add {login} to one of your roles, or give you a role "
+        "that has it, and sign in again: tsh login",
     ),
 }
