@@ -180,4 +180,10 @@ PAGES = {
         fix="use one of these logins; or let an administrator add {login} to one of your roles, or give you a role "
         "that has it, and sign in again: tsh login",
     ),
+    "CLIENT-FORWARD": Page(
+        what="-{option} {value!r} cannot be understood: {problem}",
+        why="forwards are written as for ssh: -L and -R [address:]port:host:port, -D [address:]port; a path that "
+        "begins with / may stand for a socket on either side",
+        fix="for example -L 8080:localhost:80, -R 9000:localhost:22, -D 1080",
+    ),
 }
