@@ -175,11 +175,15 @@ class Files:
     def __init__(self, disk: Disk, folder: str) -> None:
         """Make the folder if it is not there. Raises DISK-*."""
         self.folder = os.path.abspath(folder)
+        self._taken: dict[str, str] = {}
         disk.make_dir(self.folder)
 
     def path(self, result: Result, is_error: bool) -> str:
         """Return the file of an output; whatever the node is called, it is in the folder."""
-        return os.path.join(self.folder, f"{file_name(result.name)}.{'stderr' if is_error else 'stdout'}")
+        word = file_name(result.name)
+        if self._taken.setdefault(word.lower(), result.id) != result.id:  # two names that are written alike
+            word = f"{word}-{file_name(result.id)}"
+        return os.path.join(self.folder, f"{word}.{'stderr' if is_error else 'stdout'}")
 
     def open(self, result: Result, is_error: bool) -> _Log:
         """Open the file anew, not through a link. Raises DISK-*."""

@@ -105,14 +105,20 @@ def is_ambiguity(error: BadParameter) -> bool:
 
 
 def names(nodes: Sequence[Node]) -> dict[str, str]:
-    """Return a short name for each node by id: its host name, with the beginning of its id where two share that."""
-    counts: dict[str, int] = {}
+    """Return a short name for each node by id: its host name, with the beginning of its id where others share that."""
+    groups: dict[str, list[str]] = {}
     for node in nodes:
-        counts[node.spec.hostname] = counts.get(node.spec.hostname, 0) + 1
-    return {
-        node.name: node.spec.hostname if counts[node.spec.hostname] == 1 else f"{node.spec.hostname}/{node.name[:8]}"
-        for node in nodes
-    }
+        groups.setdefault(node.spec.hostname, []).append(node.name)
+    return {node.name: _short(node.spec.hostname, node.name, groups[node.spec.hostname]) for node in nodes}
+
+
+def _short(hostname: str, id: str, group: Sequence[str]) -> str:
+    if len(group) == 1:
+        return hostname
+    parts = id.split("-")
+    starts = ("-".join(parts[:count]) for count in range(1, len(parts)))
+    start = next((start for start in starts if sum(other.startswith(start) for other in group) == 1), id)
+    return f"{hostname}/{start}"
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:

@@ -139,6 +139,16 @@ def test_names_of_files(name, word):
     assert many.file_name(name) == word
 
 
+def test_two_nodes_never_share_a_file(tmp_path):
+    def run(id, ends):
+        os.write(ends.stdout, id.encode())
+        return 0
+
+    names = {"id-1": "a/b", "id-2": "a_b", "id-3": "A_B"}
+    Many(names, run, SystemClock(), at_once=3, files=Files(SystemDisk(), str(tmp_path))).run()
+    assert sorted(path.read_text() for path in tmp_path.glob("*.stdout")) == ["id-1", "id-2", "id-3"]
+
+
 def test_what_is_printed():
     written = []
     on_line = many.printer(lambda descriptor, data: written.append((descriptor, data)))
