@@ -33,9 +33,8 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Outputs(NamedTuple):
-    """Descriptors that a runner reads from and writes to."""
+    """Descriptors that a runner writes to. A command on many nodes has no input."""
 
-    stdin: int
     stdout: int
     stderr: int
 
@@ -107,14 +106,13 @@ class Many:
 
     def _work(self, result: Result, stdout: int, stderr: int) -> None:
         began = self._clock.now()
-        stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            result.status = self._runner(result.id, Outputs(stdin, stdout, stderr))
+            result.status = self._runner(result.id, Outputs(stdout, stderr))
         except TeleportError as error:
             result.error = error
         finally:
             result.seconds = max((self._clock.now() - began).total_seconds(), 0.0)
-            for descriptor in (stdin, stdout, stderr):
+            for descriptor in (stdout, stderr):
                 os.close(descriptor)
 
     def _read(self, output: _Output) -> None:

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from teleport.base.clock import SystemClock
-from teleport.base.errors import BadParameter
+from teleport.base.errors import BadParameter, Unavailable
+from teleport.base.escape import escape
 from teleport.cli.common import FORMATS
 from teleport.cli.tsh.quick import chosen_cluster, connect, credentials
 from teleport.cli.tsh.ssh_line import Options, SshCommand
 from teleport.cli.tsh.ssh_line import options as read_options
 from teleport.cli.tsh.who import who_options
 from teleport.client import ssh_targets
-from teleport.client.credentials import Credentials, Wanted
+from teleport.client.credentials import Credentials, Wanted, locate
+from teleport.client.forwards import Forward, parse
 from teleport.client.ssh_targets import Filters, Target
 
 if TYPE_CHECKING:
     from teleport.client.many import Outputs
-    from teleport.client.terminal import Terminal
+    from teleport.client.ssh_client.connection import Connection
+
+
+class Means(NamedTuple):
+    """What a connection is for beside its session, and how it gets there."""
+
+    forwards: tuple[Forward, ...] = ()
+    agent: bool = False
+    nothing: bool = False
+    """Whether there is no session."""
+    jump: str = ""
+    """Address of the proxy to go through; empty for the profile's."""
+    quiet: bool = False
 
 
 class Plan(NamedTuple):
@@ -33,11 +49,12 @@ class Plan(NamedTuple):
     cluster: str
     command: str | None
     at_terminal: bool
+    means: Means = Means()
 
     @property
     def one(self) -> bool:
-        """Whether it can be for one node only: a shell, or a terminal."""
-        return self.command is None or self.at_terminal
+        """Whether it can be for one node only: a shell, a terminal, or ports."""
+        return self.command is None or self.at_terminal or self.means.nothing or bool(self.means.forwards)
 
 
 @click.command("ssh", cls=SshCommand, context_settings={"allow_interspersed_args": False})
@@ -49,6 +66,13 @@ class Plan(NamedTuple):
 @click.option("-c", "--cluster", default="", help="Cluster of the node.")
 @click.option("-t", "--tty", "with_terminal", count=True, help="Give the command a terminal.")
 @click.option("-T", "--no-tty", "without_terminal", is_flag=True, help="Give it none, not even to a shell.")
+@click.option("-L", "local", multiple=True, metavar="[ADDRESS:]PORT:HOST:PORT", help="A port here leads to there.")
+@click.option("-R", "remote", multiple=True, metavar="[ADDRESS:]PORT:HOST:PORT", help="A port of the node leads here.")
+@click.option("-D", "dynamic", multiple=True, metavar="[ADDRESS:]PORT", help="A port here is a SOCKS proxy.")
+@click.option("-A", "--forward-agent", is_flag=True, help="Let the session use the SSH agent that runs here.")
+@click.option("-N", "--no-remote-exec", "nothing", is_flag=True, help="Run nothing: for forwards alone.")
+@click.option("-J", "--jumphost", "jump", default="", metavar="PROXY", help="Go through another proxy of the cluster.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing of connections that a forward could not open.")
 @click.option("--search", default="", help="Nodes with these words, separated by commas, in name or labels.")
 @click.option("--query", default="", help='Nodes that a predicate is true of, for example \'labels["env"] == "prod"\'.')
 @click.option(
@@ -69,6 +93,13 @@ def ssh(
     cluster: str,
     with_terminal: int,
     without_terminal: bool,
+    local: tuple[str, ...],
+    remote: tuple[str, ...],
+    dynamic: tuple[str, ...],
+    forward_agent: bool,
+    nothing: bool,
+    jump: str,
+    quiet: bool,
     search: str,
     query: str,
     parallel: int,
@@ -87,18 +118,22 @@ def ssh(
     tsh ssh -l alice node-1 'tar c /etc' > etc.tar
     tsh ssh alice@env=prod,role=db 'systemctl is-active postgresql'
     tsh ssh --query 'labels["env"] == "prod"' alice@ uptime
+    tsh ssh -N -L 8080:localhost:80 -D 1080 alice@node-1
     The exit status is that of the shell or command; on many nodes it is 1 if one of them has failed.
     """
     filters = Filters(tuple(word for word in search.split(",") if word), query)
     wanted, given = ssh_targets.parse(target, filters), read_options(options)
     line = " ".join(command) or None
+    spelled = [("L", text) for text in local] + [("R", text) for text in remote] + [("D", text) for text in dynamic]
+    forwards = (*(parse(option, text) for option, text in spelled), *given.forwards)
     plan = Plan(
         wanted if not given.host else wanted._replace(host=given.host, labels={}),
         wanted.login or login or given.user or getpass.getuser(),
         port or given.port,
         cluster or chosen_cluster(os.environ),
         line,
-        _at_terminal(given, line, with_terminal, without_terminal),
+        not nothing and _at_terminal(given, line, with_terminal, without_terminal),
+        Means(forwards, forward_agent or given.agent, nothing, jump, quiet),
     )
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
@@ -139,27 +174,52 @@ def _on_named(chosen: Credentials, plan: Plan) -> int:
 def _on_one(chosen: Credentials, plan: Plan, host: str, outputs: Outputs | None = None) -> int:
     """Run the shell or command on one node."""
     # What follows imports an SSH client: a mistake above should not have to wait for that.
-    import asyncio
-
     from teleport.client import ssh as client
     from teleport.model import node_lookup
-    from teleport.net.network import SystemNetwork
     from teleport.wire.reach import Request
 
     wanted = node_lookup.parse(host)
     where = node_lookup.join(wanted.host, plan.port or wanted.port)
-    work = client.run(
-        chosen.home, chosen.profile, SystemNetwork(), Request(where, plan.cluster, plan.login), host=wanted.host,
-        command=plan.command, ends=client.Ends(*outputs) if outputs else client.Ends(), terminal=_terminal(plan),
-    )  # fmt: skip
+    request = Request(where, plan.cluster, plan.login)
     with chosen.in_use(plan.login):
-        return asyncio.run(work)
+        jump = locate(plan.means.jump) if plan.means.jump else ""
+        connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host, proxy=jump)
+        try:
+            return _use(connection, plan, outputs)
+        finally:
+            connection.close()
 
 
-def _terminal(plan: Plan) -> Terminal | None:
+def _use(connection: Connection, plan: Plan, outputs: Outputs | None) -> int:
+    """Do what a connection is for."""
+    from teleport.client import forwarding
+    from teleport.client import ssh as client
+    from teleport.client.ssh_client.session import Ends
+    from teleport.client.ssh_client.session import Wanted as Session
     from teleport.client.terminal import Terminal
 
-    return Terminal(0, os.environ) if plan.at_terminal else None
+    with forwarding.Forwarding(connection, _warning(plan)) as forwards:
+        for forward in plan.means.forwards:
+            forwards.start(forward)
+        if plan.means.nothing:
+            connection.run(lambda: False)
+            raise connection.error or Unavailable(
+                "CLIENT-SSH", host=connection.host, problem="the connection was ended"
+            )
+        path = os.environ.get("SSH_AUTH_SOCK", "") if plan.means.agent else ""
+        wanted = Session(plan.command, agent=forwarding.agent(path) if path else None)
+        ends = Ends(None, *outputs) if outputs else Ends()
+        return client.run_on(connection, wanted, ends, Terminal(0, os.environ) if plan.at_terminal else None)
+
+
+def _warning(plan: Plan) -> Callable[[str], None]:
+    """Return what tells of a connection that failed; at a raw terminal a line needs its beginning said as well."""
+
+    def warn(text: str) -> None:
+        if not plan.means.quiet:
+            print(escape(text), end="\r\n" if plan.at_terminal else "\n", file=sys.stderr)
+
+    return warn
 
 
 @click.command("proxy ssh")

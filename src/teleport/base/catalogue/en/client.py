@@ -170,8 +170,8 @@ PAGES = {
     ),
     "CLIENT-AMBIGUOUS": Page(
         what="ambiguous host could match multiple nodes: {host}",
-        why="{count} nodes are meant, and a shell is on one:\n{nodes}",
-        fix="name one by its id, for example: tsh ssh {first}\nor give a command, which runs on all nodes with labels",
+        why="this is what {count} nodes are called, or have as labels:\n{nodes}",
+        fix="name one by its id, for example: tsh ssh {first}; a command runs on all nodes with labels, a shell on one",
     ),
     "CLIENT-LOGIN": Page(
         what="ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported "
@@ -185,5 +185,10 @@ PAGES = {
         why="forwards are written as for ssh: -L and -R [address:]port:host:port, -D [address:]port; a path that "
         "begins with / may stand for a socket on either side",
         fix="for example -L 8080:localhost:80, -R 9000:localhost:22, -D 1080",
+    ),
+    "CLIENT-FORWARD-LOCAL": Page(
+        what="the forward {forward} cannot be set up here: {problem}",
+        why="another program may have the port or socket, or this machine has no such address",
+        fix="choose another port; `ss -ltnp` shows who listens",
     ),
 }
