@@ -28,7 +28,7 @@ def config(who: Wanted) -> None:
     """
     chosen = credentials(who)
     files = _beside(chosen, SystemDisk()) if chosen.identity else SshFiles.of(chosen.home.files(chosen.profile))
-    click.echo(render(chosen.profile, files, _own_path()), nl=False)
+    click.echo(render(chosen.profile, files, own_path()), nl=False)
 
 
 def _beside(chosen: Credentials, disk: Disk) -> SshFiles:
@@ -41,7 +41,7 @@ def _beside(chosen: Credentials, disk: Disk) -> SshFiles:
     return files
 
 
-def _own_path() -> str:
+def own_path() -> str:
     """Return the path of this command, whatever the shell that `ssh` starts has in its PATH."""
     started = sys.argv[0] if os.path.basename(sys.argv[0]) == "tsh" else "tsh"
     found = shutil.which(started)

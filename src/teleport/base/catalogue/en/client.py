@@ -191,4 +191,9 @@ PAGES = {
         why="another program may have the port or socket, or this machine has no such address",
         fix="choose another port; `ss -ltnp` shows who listens",
     ),
+    "CLIENT-PUTTY": Page(
+        what="no session of PuTTY can be made with this {field}",
+        why="a value takes one line of a file, and the key is that of a sign-in, not of an identity file",
+        fix="sign in with `tsh login`, and use names and paths without line breaks",
+    ),
 }
