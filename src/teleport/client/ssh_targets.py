@@ -95,7 +95,7 @@ def ambiguous(nodes: Sequence[Node], asked: str) -> BadParameter:
     if len(nodes) > SHOWN:
         lines.append(f"and {len(nodes) - SHOWN} more")
     return BadParameter(
-        "CLIENT-AMBIGUOUS", host=asked[:100], count=len(nodes), nodes="\n".join(lines), first=nodes[0].name,
+        "CLIENT-AMBIGUOUS", host=asked[:100], count=len(nodes), nodes="\n" + "\n".join(lines), first=nodes[0].name,
     )  # fmt: skip
 
 

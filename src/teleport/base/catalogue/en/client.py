@@ -170,7 +170,7 @@ PAGES = {
     ),
     "CLIENT-AMBIGUOUS": Page(
         what="ambiguous host could match multiple nodes: {host}",
-        why="this is what {count} nodes are called, or have as labels:\n{nodes}",
+        why="this is what {count} nodes are called, or have as labels: {nodes}",
         fix="name one by its id, for example: tsh ssh {first}; a command runs on all nodes with labels, a shell on one",
     ),
     "CLIENT-LOGIN": Page(

@@ -58,6 +58,7 @@ PAGES = {
         why="the bytes break draft-ietf-secsh-filexfer-02, or their sender speaks another version",
         fix="use a client that speaks SFTP version 3, as sftp(1), scp(1) and tsh scp do; a start-up file of the "
         "account that prints something also breaks it",
+    ),
     "WIRE-AGENT": Page(
         what="the SSH agent's answer cannot be used: {problem}",
         why="what listens at SSH_AUTH_SOCK does not do what was asked, or is no agent",
