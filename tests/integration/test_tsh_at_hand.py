@@ -1,5 +1,5 @@
-"""What tsh puts into the hands of other programs, on one real cluster: the SSH agent, settings of OpenSSH and PuTTY; and
-which names and logins certificates have."""
+"""What tsh puts into the hands of other programs, on one real cluster: the SSH agent, settings of OpenSSH and of
+PuTTY; and which names and logins certificates have."""
 
 from __future__ import annotations
 
