@@ -281,6 +281,37 @@ def test_ports_alone_and_what_ends_them(alice: User) -> None:
                 client.kill()
 
 
+def test_in_the_background(alice: User, tmp_path: Path) -> None:
+    """-f: the command that was typed ends, and what it is for goes on until the node ends it."""
+    (port,) = free_ports(1)
+    with echo() as target:
+        words = (
+            str(BIN / "tsh"), "ssh", "-f", "-L", f"{port}:127.0.0.1:{target.getsockname()[1]}", f"{OWN}@db",
+            f"until [ -e {tmp_path}/over ]; do sleep 0.2; done; echo said > {tmp_path}/said",
+        )  # fmt: skip
+        with subprocess.Popen(words, env=alice.cluster.environment("alice")) as client:
+            assert client.wait(60) == 0
+        assert asked(dial(port)) == b"HELLO\n"
+        (tmp_path / "over").touch()
+        wait_for("the end", lambda: not _listens(port))
+        wait_for("what it said", (tmp_path / "said").exists)
+
+
+def test_an_interrupt_ends_a_command_on_many_nodes(alice: User, tmp_path: Path) -> None:
+    words = (str(BIN / "tsh"), "ssh", f"{OWN}@env=prod", f"echo open; echo $$ >> {tmp_path}/started; exec sleep 1000")
+    with subprocess.Popen(words, env=alice.cluster.environment("alice"), stdout=subprocess.PIPE) as client:
+        try:
+            wait_for("all three", lambda: _lines(tmp_path / "started") == 3)
+            client.send_signal(signal.SIGINT)
+            assert client.wait(60) == 130
+        finally:
+            client.kill()
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
 def _listens(port: int) -> bool:
     try:
         dial(port).close()

@@ -35,6 +35,8 @@ class Means(NamedTuple):
     agent: bool = False
     nothing: bool = False
     """Whether there is no session."""
+    behind: bool = False
+    """Whether it goes on in the background."""
     jump: str = ""
     """Address of the proxy to go through; empty for the profile's."""
     quiet: bool = False
@@ -53,8 +55,9 @@ class Plan(NamedTuple):
 
     @property
     def one(self) -> bool:
-        """Whether it can be for one node only: a shell, a terminal, or ports."""
-        return self.command is None or self.at_terminal or self.means.nothing or bool(self.means.forwards)
+        """Whether it can be for one node only: a shell, a terminal, ports, the background."""
+        means = self.means
+        return self.command is None or self.at_terminal or means.nothing or means.behind or bool(means.forwards)
 
 
 @click.command("ssh", cls=SshCommand, context_settings={"allow_interspersed_args": False})
@@ -71,6 +74,9 @@ class Plan(NamedTuple):
 @click.option("-D", "dynamic", multiple=True, metavar="[ADDRESS:]PORT", help="A port here is a SOCKS proxy.")
 @click.option("-A", "--forward-agent", is_flag=True, help="Let the session use the SSH agent that runs here.")
 @click.option("-N", "--no-remote-exec", "nothing", is_flag=True, help="Run nothing: for forwards alone.")
+@click.option(
+    "-f", "--fork-after-authentication", "behind", is_flag=True, help="Go on in the background once signed in."
+)
 @click.option("-J", "--jumphost", "jump", default="", metavar="PROXY", help="Go through another proxy of the cluster.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of connections that a forward could not open.")
 @click.option("--search", default="", help="Nodes with these words, separated by commas, in name or labels.")
@@ -98,6 +104,7 @@ def ssh(
     dynamic: tuple[str, ...],
     forward_agent: bool,
     nothing: bool,
+    behind: bool,
     jump: str,
     quiet: bool,
     search: str,
@@ -132,9 +139,11 @@ def ssh(
         port or given.port,
         cluster or chosen_cluster(os.environ),
         line,
-        not nothing and _at_terminal(given, line, with_terminal, without_terminal),
-        Means(forwards, forward_agent or given.agent, nothing, jump, quiet),
+        not nothing and not behind and _at_terminal(given, line, with_terminal, without_terminal),
+        Means(forwards, forward_agent or given.agent, nothing, behind, jump, quiet),
     )
+    if behind and not nothing and line is None:
+        raise BadParameter("CLIENT-BEHIND")
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
     if not (plan.target.listed or log_dir or output_format != "text"):
@@ -201,6 +210,8 @@ def _use(connection: Connection, plan: Plan, outputs: Outputs | None) -> int:
     with forwarding.Forwarding(connection, _warning(plan)) as forwards:
         for forward in plan.means.forwards:
             forwards.start(forward)
+        if plan.means.behind:
+            _go_behind()
         if plan.means.nothing:
             connection.run(lambda: False)
             raise connection.error or Unavailable(
@@ -208,8 +219,20 @@ def _use(connection: Connection, plan: Plan, outputs: Outputs | None) -> int:
             )
         path = os.environ.get("SSH_AUTH_SOCK", "") if plan.means.agent else ""
         wanted = Session(plan.command, agent=forwarding.agent(path) if path else None)
-        ends = Ends(None, *outputs) if outputs else Ends()
+        ends = Ends(None, *outputs) if outputs else Ends(None if plan.means.behind else 0)
         return client.run_on(connection, wanted, ends, Terminal(0, os.environ) if plan.at_terminal else None)
+
+
+def _go_behind() -> None:
+    """Go on as a process of its own, and end the one that somebody waits for. Here is one thread."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
 
 def _warning(plan: Plan) -> Callable[[str], None]:

@@ -196,4 +196,9 @@ PAGES = {
         why="a value takes one line of a file, and the key is that of a sign-in, not of an identity file",
         fix="sign in with `tsh login`, and use names and paths without line breaks",
     ),
+    "CLIENT-BEHIND": Page(
+        what="there is nothing to do in the background",
+        why="-f puts a command, or with -N the ports alone, into the background; a shell would have nobody to talk to",
+        fix="add a command, or -N",
+    ),
 }
