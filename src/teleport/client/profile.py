@@ -196,6 +196,8 @@ class Files:
         self.ssh_key = f"{keys}/{user}"
         self.ssh_public_key = f"{keys}/{user}.pub"
         self.ssh_certificate = f"{keys}/{user}-ssh/{cluster}-cert.pub"
+        self.putty_key = f"{keys}/{user}.ppk"
+        """The SSH key with its certificate as PuTTY reads it."""
         self.tls_key = f"{keys}/{user}.key"
         self.tls_certificate = f"{keys}/{user}.crt"
         self.authorities = f"{keys}/certs.pem"
@@ -207,6 +209,7 @@ class Files:
             self.ssh_key,
             self.ssh_public_key,
             self.ssh_certificate,
+            self.putty_key,
             self.tls_key,
             self.tls_certificate,
             self.authorities,

@@ -21,16 +21,18 @@ from teleport.client.terminal import Terminal
 from teleport.wire.reach import Request
 
 
-def connect(home: Home, profile: Profile, request: Request, *, host: str, clock: Clock | None = None) -> Connection:
+def connect(
+    home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None
+) -> Connection:  # fmt: skip
     """Return a connection on which the profile's user is signed in; `host` is the name that the node's certificate
-    must have.
+    must have. `proxy` is the address of another proxy of the cluster to go through.
 
     Raises what `client.reach.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
     (CLIENT-SSH, NET-*), and BadParameter (PKI-KEY, DISK-*) for keys that cannot be used.
     """
     key, authorities = user_key(home, profile), host_authorities(home, profile)
     trust = HostTrust(host, authorities, (clock or SystemClock()).now)
-    return Connection.over(reach(home, profile, request), user=request.login, key=key, trust=trust)
+    return Connection.over(reach(home, profile, request, proxy=proxy), user=request.login, key=key, trust=trust)
 
 
 def run(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from teleport.client.profile import Files, Profile
 from teleport.model.kinds.node import SSH_PORT
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:@+,-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@+,=-]+")
 
 
 class SshFiles(NamedTuple):
@@ -86,5 +86,9 @@ def _quote(path: str) -> str:
 
 def _word(text: str) -> str:
     """Quote one word for the shell that runs a ProxyCommand, where `%` doubles."""
-    quoted = text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "'\"'\"'") + "'"
-    return quoted.replace("%", "%%")
+    return shell_word(text).replace("%", "%%")
+
+
+def shell_word(text: str) -> str:
+    """Quote one word for a shell."""
+    return text if _PLAIN.fullmatch(text) else "'" + text.replace("'", "'\"'\"'") + "'"

@@ -24,6 +24,7 @@ from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.base.struct import encode
+from teleport.base.text import label_text, shorten
 from teleport.model.address import parse_addr
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import SSH_PORT, Node, public_address
@@ -222,6 +223,9 @@ def _expect_banner(data: bytes) -> None:
 
 
 def _ambiguous(asked: str, nodes: list[Node]) -> BadParameter:
-    listed = [f"{node.name} ({node.spec.hostname}, {public_address(node)})" for node in nodes[:_SHOWN]]
+    listed = [
+        f"{node.name} ({node.spec.hostname}, {public_address(node)}, {shorten(label_text(node.labels_now()), 60)})"
+        for node in nodes[:_SHOWN]
+    ]
     more = f"; and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else ""
     return BadParameter("PROXY-AMBIGUOUS", host=asked, nodes="; ".join(listed) + more, first=nodes[0].name)

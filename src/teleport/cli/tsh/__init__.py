@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "ls": f"{_HERE}.ls:ls",
     "play": f"{_HERE}.play:play",
     "proxy ssh": f"{_HERE}.ssh:proxy_ssh",
+    "puttyconfig": f"{_HERE}.puttyconfig:puttyconfig",
     "recordings download": f"{_HERE}.recordings:download",
     "recordings ls": f"{_HERE}.recordings:ls",
     "recordings search": f"{_HERE}.recordings:search",

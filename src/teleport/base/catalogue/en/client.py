@@ -100,7 +100,7 @@ PAGES = {
     ),
     "CLIENT-TARGET": Page(
         what="{target!r} names no node",
-        why="a target is host, login@host or login@host:port",
+        why="a target is host, login@host, login@host:port, or labels instead of a host: login@env=prod,role=db",
         fix="tsh ls shows the names of the nodes that you may reach",
     ),
     "CLIENT-HOST-KEY": Page(
@@ -135,7 +135,7 @@ PAGES = {
     ),
     "CLIENT-NO-MATCH": Page(
         what="no matching hosts found",
-        why="none of the nodes that you may reach is called {host}",
+        why="none of the nodes that you may reach is or matches {host}",
         fix="tsh ls shows the names of the nodes that you may reach",
     ),
     "CLIENT-SEVERAL-MATCHES": Page(
@@ -242,5 +242,43 @@ PAGES = {
         what="the program sftp was not found",
         why="tsh sftp is OpenSSH's sftp with the way to the node; it is not in your PATH",
         fix="install OpenSSH's client (Debian: apt-get install openssh-client), or copy with tsh scp",
+    ),
+    "CLIENT-AGENT": Page(
+        what="the SSH agent cannot be used: {problem}",
+        why="SSH_AUTH_SOCK names a socket where no agent answers as one",
+        fix="`ssh-add -l` shows whether it works; start one with `eval $(ssh-agent)`, or unset SSH_AUTH_SOCK",
+    ),
+    "CLIENT-AMBIGUOUS": Page(
+        what="ambiguous host could match multiple nodes: {host}",
+        why="this is what {count} nodes are called, or have as labels: {nodes}",
+        fix="name one by its id, for example: tsh ssh {first}; a command runs on all nodes with labels, a shell on one",
+    ),
+    "CLIENT-LOGIN": Page(
+        what="ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported "
+        "methods remain",
+        why="{login} is not among the logins of your certificate ({logins}): {said}",
+        fix="use one of these logins; or let an administrator add {login} to one of your roles, or give you a role "
+        "that has it, and sign in again: tsh login",
+    ),
+    "CLIENT-FORWARD": Page(
+        what="-{option} {value!r} cannot be understood: {problem}",
+        why="forwards are written as for ssh: -L and -R [address:]port:host:port, -D [address:]port; a path that "
+        "begins with / may stand for a socket on either side",
+        fix="for example -L 8080:localhost:80, -R 9000:localhost:22, -D 1080",
+    ),
+    "CLIENT-FORWARD-LOCAL": Page(
+        what="the forward {forward} cannot be set up here: {problem}",
+        why="another program may have the port or socket, or this machine has no such address",
+        fix="choose another port; `ss -ltnp` shows who listens",
+    ),
+    "CLIENT-PUTTY": Page(
+        what="no session of PuTTY can be made with this {field}",
+        why="a value takes one line of a file, and the key is that of a sign-in, not of an identity file",
+        fix="sign in with `tsh login`, and use names and paths without line breaks",
+    ),
+    "CLIENT-BEHIND": Page(
+        what="there is nothing to do in the background",
+        why="-f puts a command, or with -N the ports alone, into the background; a shell would have nobody to talk to",
+        fix="add a command, or -N",
     ),
 }
