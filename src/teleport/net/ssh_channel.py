@@ -21,7 +21,7 @@ from teleport.wire.buffer import ProtocolError as Malformed
 from teleport.wire.terminal import Size, Terminal, read_size, read_terminal
 
 if TYPE_CHECKING:
-    from teleport.net.ssh import ServerConnection
+    from teleport.net.ssh_doors import Doors
 
 WINDOW = 2 * 1024 * 1024
 """Bytes that a client may send on a channel before we have taken them."""
@@ -88,7 +88,7 @@ class SessionChannel(SSHServerChannel[bytes]):
     """A channel that accepts terminals, commands, shells, signals and subsystems of its session, which hears of
     everything declined."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: Doors) -> None:
         """Raises asyncssh.ChannelOpenError when the connection has as many channels as it may."""
         super().__init__(
             connection, asyncio.get_running_loop(), allow_pty=False, line_editor=False, line_echo=False,

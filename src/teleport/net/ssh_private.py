@@ -1,4 +1,4 @@
-"""The private names of asyncssh that `ssh` and `ssh_channel` use, in one table.
+"""The private names of asyncssh that the modules `ssh*` use, in one table.
 
 asyncssh promises nothing about them, so each stands here with what we use it for, and each method with the
 digest of its source in the pinned version. A test compares both with the installed package and our own
@@ -58,6 +58,9 @@ NAMES: tuple[Name, ...] = (
     Name(_SERVER, "gss_kex_auth_supported", "96e831112166", "replaced: never"),
     Name(_SERVER, "gss_mic_auth_supported", "c054af48eeed", "replaced: never"),
     Name("auth._ServerPublicKeyAuth", "_start", "f736fe6663fc", "relied on: `msg` is empty without a signature"),
+    Name(_CHANNEL, "_open", "2e24c79791be", "called: a channel of ours to the client"),
+    Name(_CHANNEL, "_finish_open_request", "0186fdd53941", "relied on: a session is opened before the client is told"),
+    Name(_CHANNEL, "process_open_confirmation", "83e189367ef9", "extended: the session is there before its data"),
     Name(_CHANNEL, "_packet_handlers", "", "replaced: requests are bounded, a close is not delayed"),
     Name(_CHANNEL, "_process_close", "65c1f876b753", "called for a close"),
     Name(_CHANNEL, "_process_request", "fd623107926d", "called for a request within the bounds"),

@@ -19,7 +19,7 @@ from teleport.net.ssh_channel import Session, SessionChannel
 from teleport.net.stream import Peer
 
 if TYPE_CHECKING:
-    from teleport.net.ssh import ServerConnection
+    from teleport.net.ssh_doors import Doors
 
 HELD = 1024 * 1024
 """Bytes from the client that wait here before its window closes."""
@@ -28,7 +28,7 @@ HELD = 1024 * 1024
 class DirectChannel(SessionChannel):
     """A channel that is a connection: every request is answered with failure, and changes nothing."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: Doors) -> None:
         super().__init__(connection)
         self._used = True
 

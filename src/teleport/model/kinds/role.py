@@ -38,7 +38,7 @@ VERBS = frozenset({
 ENFORCED = frozenset({
     "options.max_session_ttl", "options.forward_agent", "options.port_forwarding", "options.permit_x11_forwarding",
     "options.pin_source_ip", "options.lock", "options.client_idle_timeout", "options.disconnect_expired_cert",
-    "options.max_sessions", "options.record_session",
+    "options.max_sessions", "options.record_session", "options.ssh_port_forwarding", "options.ssh_file_copy",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
 })  # fmt: skip
 """Fields that code of this build acts on. Without a prefix: a field of both `allow` and `deny`."""
@@ -60,8 +60,6 @@ _OFF = Refusal(lambda value: not value, "no")
 _ZERO = Refusal(lambda value: value == 0, "0")
 
 REFUSED: Mapping[str, Refusal] = {
-    "options.ssh_port_forwarding": _EMPTY,
-    "options.ssh_file_copy": Refusal(bool, "yes"),
     "options.max_connections": _ZERO,
     "options.enhanced_recording": Refusal(lambda value: {*value} <= {"command", "network"}, "[command, network]"),
     "options.create_host_user": _OFF,

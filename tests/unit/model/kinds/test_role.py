@@ -144,8 +144,6 @@ def test_reserved_names():
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"options": {"ssh_port_forwarding": {"local": {"enabled": False}}}}, "options.ssh_port_forwarding"),
-        ({"options": {"ssh_file_copy": False}}, "options.ssh_file_copy"),
         ({"options": {"max_connections": 1}}, "options.max_connections"),
         ({"options": {"enhanced_recording": ["disk"]}}, "options.enhanced_recording"),
         ({"options": {"create_host_user": True}}, "options.create_host_user"),

@@ -13,6 +13,16 @@ PAGES = {
         why="this node runs commands and shells, and nothing else yet",
         fix="run a command or a shell: `ssh <login>@<host> [<command>]`",
     ),
+    "SSH-PLACE": Page(
+        what="{place} is no address to forward to or from",
+        why="{problem}",
+        fix="correct the address in -L, -R, -D or -W",
+    ),
+    "SSH-CLIENT-REFUSED": Page(
+        what="the client did not open a channel of the kind {kind}: {reason}",
+        why="what was accepted on this node for the client has nowhere to go",
+        fix="look at the client's own forwarding options",
+    ),
     "SSH-LIMIT-CHANNELS": Page(
         what="no more channels on this connection",
         why="{limit} channels are open, which is as many as one connection may have",
