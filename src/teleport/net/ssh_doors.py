@@ -26,7 +26,7 @@ from asyncssh.constants import (
 from asyncssh.misc import ProtocolError
 from asyncssh.packet import SSHPacket, UInt32
 
-from teleport.base.errors import LimitExceeded, TeleportError
+from teleport.base.errors import LimitExceeded, TeleportError, Unavailable
 from teleport.net.ssh_auth import Authentication
 from teleport.net.ssh_channel import ENVIRONMENT_BYTES, ENVIRONMENT_ENTRIES, Session, SessionChannel
 from teleport.net.ssh_forward import OutwardChannel, check_place, read_place, refusal_of
@@ -164,8 +164,10 @@ class Doors(Authentication):
         """
         try:
             channel = OutwardChannel(self, session)
-        except asyncssh.ChannelOpenError:
-            raise LimitExceeded("SSH-LIMIT-CHANNELS", limit=CHANNELS) from None
+        except asyncssh.ChannelOpenError as error:
+            if error.code == OPEN_RESOURCE_SHORTAGE:
+                raise LimitExceeded("SSH-LIMIT-CHANNELS", limit=CHANNELS) from None
+            raise Unavailable("SSH-CLIENT-REFUSED", kind=kind.decode(), reason=error.reason) from None
         await channel.begin(kind, *parts)
 
     # -- global requests ----------------------------------------------------------------------------------

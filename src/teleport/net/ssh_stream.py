@@ -52,6 +52,8 @@ class StreamSession(Session):
         self._over = False
         self._holds: set[str] = {"unopened"}
         self._changed = asyncio.Event()
+        self.when_lost: Callable[[], None] | None = None
+        """Called once the channel has ended, in both directions."""
         self._read_turn, self._write_turn = Turnstile("read", peer.address), Turnstile("write", peer.address)
 
     # -- from the channel ---------------------------------------------------------------------------------
@@ -81,6 +83,13 @@ class StreamSession(Session):
         self._over = True
         self._input_over = True
         self._changed.set()
+        if self.when_lost is not None:
+            self.when_lost()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the channel has ended, in both directions."""
+        return self._over
 
     def hold(self, reason: str) -> None:
         self._holds.add(reason)

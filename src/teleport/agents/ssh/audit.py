@@ -14,15 +14,14 @@ from teleport.agents.ssh.spawner_messages import Exited
 from teleport.base.errors import TeleportError
 from teleport.model.events.access import AuthAttempt
 from teleport.model.events.base import Event, caller_fields
+from teleport.model.events.forward import PortForward, X11Forward
 from teleport.model.events.session import (
     Exec,
-    PortForward,
     Resize,
     SessionEnd,
     SessionRejected,
     SessionStart,
     Subsystem,
-    X11Forward,
 )
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import Node
@@ -31,6 +30,8 @@ from teleport.wire.terminal import Size
 
 COMMAND_CHARACTERS = 16 * 1024
 """Longest part of a command that an event carries."""
+
+ADDRESS_CHARACTERS = 300
 
 THINGS = {
     "shell": "an interactive shell",
@@ -141,13 +142,57 @@ def declined(context: Context, error: TeleportError, kind: str, detail: str) -> 
     """A channel or request that this build does not serve was asked for."""
     fields = context.fields()
     if kind in _FORWARDS:
-        return PortForward(success=False, addr=detail, error=str(error), **fields)
+        return PortForward(
+            success=False, addr=detail, channel=kind, error=str(error), decision_id=error.id, **fields
+        )  # fmt: skip
     if kind in ("x11-req", "x11"):
-        return X11Forward(success=False, error=str(error), **fields)
+        return X11Forward(success=False, error=str(error), decision_id=error.id, **fields)
     if kind == "subsystem":
         return Subsystem(subsystem=detail, exit_error=str(error), **fields)
     reason = f"{kind} {detail}" if kind == "env" else kind
     return SessionRejected(reason=reason[:200], max=int(detail) if kind == TOO_MANY else 0, **fields)
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """Something that a connection leads elsewhere."""
+
+    context: Context
+    kind: str
+    """Type of the channel or request."""
+    address: str
+    origin: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a PortForward."""
+        address, origin = (text[:ADDRESS_CHARACTERS] for text in (self.address, self.origin))
+        return {"channel": self.kind, "addr": writable(address), "origin": origin, **self.context.fields()}
+
+
+def forwarded(told: Forwarding) -> Event:
+    """Something is led elsewhere from now on."""
+    if told.kind == "x11":
+        return X11Forward(success=True, display=told.address, **told.context.fields())
+    return PortForward(success=True, **told.fields())
+
+
+def not_forwarded(told: Forwarding, error: TeleportError) -> Event:
+    """It was refused, or failed."""
+    if told.kind == "x11":
+        return X11Forward(success=False, error=str(error), decision_id=error.id, **told.context.fields())
+    return PortForward(success=False, error=str(error), decision_id=error.id, **told.fields())
+
+
+def no_longer_forwarded(told: Forwarding, sent: int, received: int, connections: int = 0) -> Event:
+    """It has ended; `sent` and `received` are bytes as the client counts them."""
+    return PortForward(
+        code="T3003S", success=True, bytes_sent=sent, bytes_received=received, connections=connections, **told.fields()
+    )  # fmt: skip
+
+
+def writable(text: str) -> str:
+    """Return text that can be stored: bytes of a path that are no UTF-8 become escapes."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def thing(kind: str, detail: str) -> str:

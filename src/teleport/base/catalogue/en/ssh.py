@@ -28,6 +28,11 @@ PAGES = {
         why="{limit} channels are open, which is as many as one connection may have",
         fix="wait until some have ended, or open another connection",
     ),
+    "SSH-LIMIT-LISTENERS": Page(
+        what="nothing more listens for this connection",
+        why="{limit} listeners are open, which is as many as one connection may have",
+        fix="close some, or open another connection",
+    ),
     "SSH-LIMIT-SESSIONS": Page(
         what="no more sessions on this connection",
         why="your roles allow {limit} at one time (max_sessions)",
