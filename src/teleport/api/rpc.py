@@ -47,9 +47,9 @@ from teleport.base.errors import (
     from_grpc,
 )
 from teleport.base.log import logger
+from teleport.model.naming import CLUSTER_NAME
 from teleport.net.bridge import as_transport
 from teleport.net.stream import Stream
-from teleport.pki.tls_settings import CLUSTER_NAME
 
 log = logger("CLIENT")
 

@@ -14,6 +14,9 @@ from collections.abc import Iterable, Mapping
 
 from teleport.base.errors import AccessDenied, BadParameter
 
+CLUSTER_NAME = "teleport.cluster.local"
+"""DNS name that certificates of the cluster's services carry; clients that hold the cluster's host
+authority verify it whatever address they dialled."""
 MAX_NAME = 1000
 """Longest name, in characters."""
 MAX_LABEL_KEY, MAX_LABEL_VALUE = 256, 4096

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, NotFound, NotSupported
@@ -26,7 +26,9 @@ from teleport.model.kinds.cert_authority import (
 from teleport.model.resource import Metadata
 from teleport.pki import keys, x509
 from teleport.pki.keys import ECDSA_P256, ED25519
-from teleport.pki.signer import Signer
+
+if TYPE_CHECKING:  # it brings an event loop along, and who only reads authorities has no use for one
+    from teleport.pki.signer import Signer
 
 
 class KeyPlan(NamedTuple):

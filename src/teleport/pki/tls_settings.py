@@ -16,10 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from teleport.base.errors import BadParameter
-
-CLUSTER_NAME = "teleport.cluster.local"
-"""DNS name that certificates of the cluster's services carry; clients that hold the cluster's host
-authority verify it whatever address they dialled."""
+from teleport.model.naming import CLUSTER_NAME as CLUSTER_NAME
 
 _SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20"
 _OP_ENABLE_KTLS = 8  # SSL_OP_ENABLE_KTLS; Python names it from 3.12 on

@@ -14,7 +14,7 @@ import ipaddress
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cryptography import x509
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
@@ -24,12 +24,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
-from teleport.pki import der, keys, tls_settings
-from teleport.pki.signer import KeyHandle, Signer
+from teleport.model.naming import CLUSTER_NAME as CLUSTER_NAME
+from teleport.pki import der, keys
 from teleport.pki.ssh_wire import Malformed
 
-CLUSTER_NAME = tls_settings.CLUSTER_NAME
-"""DNS name of the cluster's services."""
+if TYPE_CHECKING:  # the signer's client brings an event loop along, and who only checks has no use for one
+    from teleport.pki.signer import KeyHandle, Signer
 
 BACKDATE = dt.timedelta(minutes=1)
 """How long before now validity begins: clocks differ."""

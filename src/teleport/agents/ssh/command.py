@@ -1,7 +1,7 @@
-"""From a fork of the spawner to the login user's shell: the few lines that run with root's rights in between.
+"""From a fork of the spawner to the login user's shell or helper: the few lines that run with root's rights between.
 
-Everything here runs in the child after `fork` (except the limit of descriptors) and ends in `execve` or
-in `_exit`. The order matters and is the point of this file.
+Everything here runs in the child after `fork` (except the limit of descriptors); for a shell it ends in `execve` or
+in `_exit`, for a helper it returns as the user. The order matters and is the point of this file.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from teleport.agents.ssh import limits
 from teleport.agents.ssh.accounts import Account
 
 DESCRIPTORS = 1024
@@ -33,13 +34,11 @@ def become(
     """
     variables = dict(environment)
     try:
-        _detach([*descriptors] * 3 if terminal else descriptors, report)
+        detach([*descriptors] * 3 if terminal else descriptors, report)
         if terminal:
             variables["SSH_TTY"] = os.ttyname(0)
             _own_terminal(account)
-        _reset()
-        _drop(account)
-        _go_home(account.home)
+        become_user(account)
         shell = os.fsencode(account.shell)
         os.execve(shell, _arguments(os.path.basename(shell), command), variables)  # noqa: S606 - this is the shell
     except BaseException as error:
@@ -47,6 +46,15 @@ def become(
         os.write(report, problem.encode(errors="replace")[:500])
     finally:
         os._exit(FAILED)
+
+
+def become_user(account: Account) -> None:
+    """Turn this process, which must have one thread, into one of the account for good, in its home directory."""
+    _reset()
+    if os.geteuid() == 0:
+        limits.apply(limits.find(account, limits.FILES))
+    _drop(account)
+    _go_home(account.home)
 
 
 def _arguments(name: bytes, command: bytes) -> list[bytes]:
@@ -67,13 +75,14 @@ def _own_terminal(account: Account) -> None:
     os.fchmod(0, mode)
 
 
-def _detach(descriptors: Sequence[int], report: int) -> None:
-    """A session of its own without terminal, the three pipes, and no other descriptor of the spawner."""
+def detach(descriptors: Sequence[int], report: int) -> None:
+    """Give this process a session of its own without terminal, these descriptors from 0 on, `report`, and no other of
+    the spawner."""
     os.setsid()
     for wanted, given in enumerate(descriptors):
         os.dup2(given, wanted)
     end = os.sysconf("SC_OPEN_MAX")
-    os.closerange(3, report)
+    os.closerange(len(descriptors), report)
     os.closerange(report + 1, end)
 
 

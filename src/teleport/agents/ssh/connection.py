@@ -7,6 +7,7 @@ the roles and locks of that moment; its Grant goes with the session and nothing 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +26,19 @@ from teleport.agents.ssh.session import Launch, ProcessSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.throttle import Throttle
+from teleport.agents.ssh.user_side import UserSide
+from teleport.agents.ssh.user_side_client import HelperSide
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_id, new_uuid
-from teleport.base.errors import AccessDenied, Internal, LimitExceeded, NotSupported, TeleportError, Unavailable
+from teleport.base.errors import (
+    AccessDenied,
+    Internal,
+    LimitExceeded,
+    NotSupported,
+    TeleportError,
+    Unavailable,
+)
 from teleport.base.log import logger
 from teleport.model.events.base import Event
 from teleport.model.events.session import ClientDisconnect, SessionRejected
@@ -78,6 +88,8 @@ class ClientConnection:
         self._roles: RoleSet | None = None
         self._ended = ""
         self._emptied = asyncio.Event()
+        self._admission: asyncio.Task[int] | None = None
+        self._user_side = HelperSide(self._help)
         self._watch = Watch(world.ends, world.clock, self.cut, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
@@ -234,6 +246,7 @@ class ClientConnection:
         await self._watch.stop()
         while self._background:
             await asyncio.wait(self._background)
+        await self._dismiss()
         if self._refusals > RECORDED_REFUSALS:
             log.warn("refusals not recorded one by one", client=self._ssh.client, count=self._refusals)
 
@@ -254,8 +267,39 @@ class ClientConnection:
     async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process:
         """Start a command or shell under the grant of its session."""
         return await self._world.spawner.start(
-            grant, login=self._ssh.login, command=launch.command, environment=environment, terminal=launch.terminal
-        )
+            grant, admission=await self._admitted(), login=self._ssh.login, command=launch.command,
+            environment=environment, terminal=launch.terminal,
+        )  # fmt: skip
+
+    def user_side(self) -> UserSide:
+        """Return what is done for the client as its login; the process for it starts with the first request."""
+        return self._user_side
+
+    async def _help(self) -> socket.socket:
+        return await self._world.spawner.help(await self._admitted())
+
+    async def _admitted(self) -> int:
+        """Have the spawner check the login, once, and return the id of the admission. Raises what `Spawner.admit`
+        raises."""
+        if self._admission is None:
+            self._admission = tasks.spawn(self._admit(), name="ssh-admission", on_error=self._not_admitted)
+        return await asyncio.shield(self._admission)
+
+    async def _admit(self) -> int:
+        if self._ssh.proof is None:
+            raise Internal("SSH-INTERNAL")
+        return await self._world.spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
+
+    def _not_admitted(self, error: BaseException) -> None:
+        """After a rotation of the user authority this is what a node says that was not restarted."""
+        log.error("the spawner refused a login that was let in", error=error, client=self._ssh.client)
+
+    async def _dismiss(self) -> None:
+        self._user_side.close()
+        if self._admission is not None:
+            await asyncio.wait([self._admission])
+            if self._admission.exception() is None:
+                await self._world.spawner.dismiss(self._admission.result())
 
     def environment(self, session_id: str) -> dict[str, str]:
         """Facts of the session for the command: nothing of it comes from the client but its address."""

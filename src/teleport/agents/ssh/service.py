@@ -21,11 +21,14 @@ from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
+from teleport.base.errors import AccessDenied
 from teleport.base.log import logger
 from teleport.net import ssh, ssh_settings
 from teleport.net.listen import Limits
 from teleport.net.network import Network
 from teleport.net.stream import Stream
+from teleport.pki import keys
+from teleport.pki.authority import trusted_ssh
 
 log = logger("NODE")
 
@@ -66,9 +69,11 @@ class SSHService:
         """Where the service listens, once it is ready."""
 
     async def run(self, ready: Callable[[], None]) -> None:
-        """Serve until cancelled. Raises what listening raises, and BadParameter (SSH-HOST-KEY)."""
+        """Serve until cancelled. Raises what listening raises, BadParameter (SSH-HOST-KEY) and Unavailable
+        (SSH-SPAWNER-GONE)."""
         self._current_settings()
         self._spawner.connect()
+        await self._pin()
         cutting = tasks.spawn(self._cuts.run(), name="ssh-cuts", on_error=self._failed)
         try:
             listener = await self._network.listen(self._address, self.serve, limits=self._limits)
@@ -82,6 +87,16 @@ class SSHService:
         finally:
             await tasks.cancel(cutting)
             self._spawner.disconnect()
+
+    async def _pin(self) -> None:
+        """Tell the spawner the user authorities, before anybody is accepted who could be somebody else."""
+        found = trusted_ssh(self._world.authority.authorities(), "user")
+        try:
+            await self._spawner.trust(
+                self._world.cluster, {keys.ssh_line(blob): cluster for blob, cluster in found.items()}
+            )
+        except AccessDenied as error:
+            log.error("Logins with certificates of new user authorities start nothing before a restart", error=error)
 
     def _failed(self, error: BaseException) -> None:
         log.error("Locks no longer end what runs", error=error)

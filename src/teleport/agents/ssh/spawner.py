@@ -20,6 +20,7 @@ from teleport.agents.ssh import spawner_messages as messages
 from teleport.base import errors
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
 from teleport.net import terminal as terminal_device
+from teleport.net.ssh import Proof
 from teleport.wire.terminal import Terminal
 
 
@@ -63,6 +64,7 @@ class Spawner:
         self._sending = asyncio.Lock()
         self._next_id = 1
         self._starting: dict[int, asyncio.Future[int]] = {}
+        """Requests without an answer yet."""
         self._running: dict[int, asyncio.Future[messages.Exited]] = {}
         self._held: set[int] = set()
         """Commands that the spawner keeps until their last message."""
@@ -118,30 +120,99 @@ class Spawner:
         self._lost("the service has closed it")
         self._process.wait()
 
+    async def trust(self, cluster: str, authorities: Mapping[str, str]) -> None:
+        """Tell the spawner, before anybody may log in, which user authorities (lines of `.pub` files, with the
+        cluster that each speaks for) it believes for as long as it lives.
+
+        Raises AccessDenied (SSH-TRUST-PINNED) when it believes others already, BadParameter (SSH-SPAWN-MESSAGE),
+        Unavailable (SSH-SPAWNER-GONE).
+        """
+        id = self._next()
+        await self._ask(messages.Trust(id=id, cluster=cluster, authorities=dict(authorities)))
+
+    async def admit(self, proof: Proof, *, source: str) -> int:
+        """Show the spawner that somebody logged in; return the id of the admission. `source` is the client's proven
+        address, or empty.
+
+        Raises the refusals of `pki.check.check_user`, NotAuthenticated (SSH-ADMIT-PROOF, SSH-ADMIT-REPLAY), Unavailable
+        (SSH-TRUST-MISSING, SSH-SPAWNER-GONE), LimitExceeded (SSH-ADMIT-FULL), BadParameter (SSH-SPAWN-MESSAGE).
+        """
+        id = self._next()
+        request = messages.Admit(
+            id=id, login=proof.login, session_id=proof.session_id, message=proof.message,
+            signature=proof.signature, source=source,
+        )  # fmt: skip
+        try:
+            await self._ask(request)
+        except BaseException:
+            await self.dismiss(id)  # the caller may have gone before the answer came
+            raise
+        return id
+
+    async def dismiss(self, admission: int) -> None:
+        """The connection is over. Never raises."""
+        try:
+            if not self._gone and self._loop is not None:
+                await self._send(messages.Dismiss(id=admission), ())
+        except TeleportError:
+            pass
+
+    async def help(self, admission: int) -> socket.socket:
+        """Start the user-side helper of an admission; return our end of its socket, non-blocking. The helper ends when
+        that is closed. Raises like `start`, and AccessDenied (SSH-ADMIT-MISSING)."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        try:
+            await self._ask(messages.Helper(id=self._next(), admission=admission), (theirs.fileno(),))
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        return ours
+
+    def _next(self) -> int:
+        """Return a number for a request. Raises Unavailable (SSH-SPAWNER-GONE)."""
+        if self._gone or self._loop is None:
+            raise Unavailable("SSH-SPAWNER-GONE", problem="it is not connected")
+        id, self._next_id = self._next_id, self._next_id + 1
+        return id
+
+    async def _ask(
+        self, request: messages.Trust | messages.Admit | messages.Helper, given: tuple[int, ...] = ()
+    ) -> None:
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._starting[request.id] = answer
+        try:
+            await self._send(request, given)
+            await answer
+        finally:
+            self._starting.pop(request.id, None)
+
     async def start(
-        self, grant: Grant, *, login: str, command: bytes | None, environment: Mapping[str, str],
+        self, grant: Grant, *, admission: int, login: str, command: bytes | None, environment: Mapping[str, str],
         terminal: Terminal | None = None,
     ) -> Process:  # fmt: skip
         """Start `command` as `login` and return when its shell runs; None starts the shell itself, as at a login.
 
         `grant` is the proof that the caller may: nothing here starts a command without one, and it must
-        be for this login. Raises the spawner's refusal: NotFound (SSH-UNKNOWN-USER, SSH-SHELL),
-        AccessDenied (SSH-NOT-ROOT, SSH-ACCOUNT-EXPIRED, SSH-ACCOUNT-NOLOGIN, SSH-NOLOGIN),
-        BadParameter (SSH-COMMAND, SSH-SPAWN-MESSAGE), Unavailable (SSH-SPAWN, SSH-SPAWNER-GONE).
+        be for this login, as must be `admission`, which `admit` returned. Raises the spawner's refusal: NotFound
+        (SSH-UNKNOWN-USER, SSH-SHELL), AccessDenied (SSH-ADMIT-MISSING, SSH-NOT-ROOT, SSH-ACCOUNT-EXPIRED,
+        SSH-ACCOUNT-NOLOGIN, SSH-NOLOGIN), BadParameter (SSH-COMMAND, SSH-SPAWN-MESSAGE),
+        Unavailable (SSH-SPAWN, SSH-SPAWNER-GONE).
         """
         if not isinstance(grant, Grant) or grant.action != Connect(login):
             raise Internal("SSH-INTERNAL")
         if command is not None and (not 0 < len(command) <= messages.COMMAND_BYTES or b"\0" in command):
             raise BadParameter("SSH-COMMAND", limit=messages.COMMAND_BYTES)
-        if self._gone or self._loop is None:
-            raise Unavailable("SSH-SPAWNER-GONE", problem="it is not connected")
-        id, self._next_id = self._next_id, self._next_id + 1
-        started: asyncio.Future[int] = self._loop.create_future()
-        exited: asyncio.Future[messages.Exited] = self._loop.create_future()
+        id, loop = self._next(), asyncio.get_running_loop()
+        started: asyncio.Future[int] = loop.create_future()
+        exited: asyncio.Future[messages.Exited] = loop.create_future()
         exited.add_done_callback(_take_error)  # whoever awaits it still sees the failure
         request = messages.Start(
-            id=id, login=login, command=command or b"", environment=dict(environment), terminal=terminal is not None
-        )
+            id=id, admission=admission, login=login, command=command or b"", environment=dict(environment),
+            terminal=terminal is not None,
+        )  # fmt: skip
         ours, theirs = _pipes() if terminal is None else _terminal(terminal)
         self._starting[id], self._running[id] = started, exited
         try:
@@ -220,6 +291,8 @@ class Spawner:
             return
         if isinstance(reply, messages.Started):
             started.set_result(reply.pid)
+        elif isinstance(reply, messages.Accepted):
+            started.set_result(0)
         else:
             self._running.pop(reply.id, None)
             started.set_exception(errors.from_grpc(reply.status, reply.code, reply.fields))

@@ -2,19 +2,17 @@
 
 Both ends import this file, so it knows neither sockets nor the event loop, and little else: the spawner lives as
 long as the service and should cost next to nothing. Beside `Start` travel file descriptors: standard input, output
-and error of the command, in this order, or the one terminal that is all of them.
-
-A message is a JSON object whose `kind` is the name of one of the classes below, and whose other fields are theirs. The
-command, which may be any bytes but NUL, follows the object of `Start` after a NUL.
+and error of the command, in this order, or the one terminal that is all of them; beside `Helper` the one socket that
+the helper serves. `Trust` comes first and once; then a connection is admitted by its proof, and only what names
+an admission starts.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
-from teleport.base.errors import BadParameter
+from teleport.agents.ssh.datagrams import Book
 
 MESSAGE_BYTES = 192 * 1024
 """Largest message either way. A datagram of this size fits the default buffer of a socket."""
@@ -35,11 +33,47 @@ SignalName = Literal[
 """Signals that a client may send to its command (RFC 4254 §6.10)."""
 
 
+class Trust(NamedTuple):
+    """The cluster and its user authorities, as they are for the life of the spawner."""
+
+    id: int
+    cluster: str
+    authorities: dict[str, str]
+    """Public keys, as lines of a `.pub` file, with the cluster that each speaks for."""
+
+
+class Admit(NamedTuple):
+    """A client logged in: here is the proof. What is admitted is named by this message's id from then on."""
+
+    id: int
+    login: str
+    session_id: bytes
+    message: bytes
+    """The signed request to authenticate (RFC 4252 §7); the certificate stands in it."""
+    signature: bytes
+    source: str
+    """The client's address where it is proven, else empty."""
+
+
+class Dismiss(NamedTuple):
+    """The connection is over: nothing more starts in its name, and its helper ends."""
+
+    id: int
+
+
+class Helper(NamedTuple):
+    """Start the user-side helper of an admission, which serves the socket that comes along."""
+
+    id: int
+    admission: int
+
+
 class Start(NamedTuple):
     """Start `command` with the login's shell, as that login; an empty one starts the shell itself, as at a login."""
 
     id: int
     """Chosen by the service; later messages about the command carry it."""
+    admission: int
     login: str
     command: bytes
     environment: dict[str, str]
@@ -69,15 +103,21 @@ class Release(NamedTuple):
     id: int
 
 
+class Accepted(NamedTuple):
+    """`Trust` holds, or `Admit` was believed."""
+
+    id: int
+
+
 class Started(NamedTuple):
-    """The shell is running."""
+    """The shell, or the helper, is running."""
 
     id: int
     pid: int
 
 
 class Refused(NamedTuple):
-    """The command was not started: an error of the catalogue, as data."""
+    """It was not done: an error of the catalogue, as data."""
 
     id: int
     status: int
@@ -96,70 +136,25 @@ class Exited(NamedTuple):
     core_dumped: bool = False
 
 
-Request = Start | Signal | HangUp | Release
-Reply = Started | Refused | Exited
+Request = Trust | Admit | Dismiss | Helper | Start | Signal | HangUp | Release
+Reply = Accepted | Started | Refused | Exited
 
-_REQUESTS: tuple[type[Any], ...] = get_args(Request)
-_REPLIES: tuple[type[Any], ...] = get_args(Reply)
-_TEXTS = frozenset({"environment", "fields"})
-"""Fields that are tables of texts; of all others the type is a simple one."""
-_TYPES = {"login": str, "name": str, "code": str, "core_dumped": bool, "terminal": bool}
-"""Types of fields that are not numbers."""
+_REQUESTS = Book(*get_args(Request), limit=MESSAGE_BYTES)
+_REPLIES = Book(*get_args(Reply), limit=MESSAGE_BYTES)
 
 
 def encode(message: Request | Reply) -> bytes:
-    """Write a message. Raises BadParameter (SSH-SPAWN-MESSAGE) when it is larger than one may be."""
-    fields = message._asdict()
-    command = fields.pop("command", None)
-    data = json.dumps({"kind": type(message).__name__, **fields}).encode()
-    if command is not None:
-        data += b"\0" + command
-    if len(data) > MESSAGE_BYTES:
-        raise BadParameter("SSH-SPAWN-MESSAGE", problem=f"{len(data)} bytes, at most {MESSAGE_BYTES}")
-    return data
+    """Write one message. Raises BadParameter (SSH-SPAWN-MESSAGE) when it is larger than one may be."""
+    return _REQUESTS.encode(message)
 
 
 def decode_request(data: bytes) -> Request:
     """Read what the service sent. Raises BadParameter (SSH-SPAWN-MESSAGE)."""
-    found: Request = _decode(data, _REQUESTS)
+    found: Request = _REQUESTS.decode(data)
     return found
 
 
 def decode_reply(data: bytes) -> Reply:
     """Read what the spawner sent. Raises BadParameter (SSH-SPAWN-MESSAGE)."""
-    found: Reply = _decode(data, _REPLIES)
+    found: Reply = _REPLIES.decode(data)
     return found
-
-
-def _decode(data: bytes, known: tuple[type[Any], ...]) -> Any:
-    head, mark, command = data.partition(b"\0")
-    try:
-        fields = json.loads(head)
-    except (ValueError, RecursionError) as error:
-        raise _bad(f"it is not JSON: {error}") from None
-    kind = fields.pop("kind", None) if isinstance(fields, dict) else None
-    shape = next((each for each in known if each.__name__ == kind), None)
-    if shape is None:
-        raise _bad(f"no message of the kind {ascii(kind)[:40]} is known here")
-    if mark:
-        fields["command"] = command
-    wanted = set(shape._fields)
-    if not wanted - set(shape._field_defaults) <= fields.keys() <= wanted:
-        raise _bad(f"its fields are not those of {kind}")
-    for name, value in fields.items():
-        if not _fits(name, value):
-            raise _bad(f"{name} has another type")
-    return shape(**fields)
-
-
-def _fits(name: str, value: object) -> bool:
-    """Say whether a field has its type, exactly: JSON's `true` is no number here."""
-    if name in _TEXTS:
-        return isinstance(value, dict) and all(type(text) is str for text in value.values())
-    if name == "command":
-        return type(value) is bytes
-    return type(value) is _TYPES.get(name, int) and (name != "name" or value in get_args(SignalName))
-
-
-def _bad(problem: str) -> BadParameter:
-    return BadParameter("SSH-SPAWN-MESSAGE", problem=problem[:200])

@@ -1,8 +1,9 @@
-"""The spawner: a small process that starts commands as their login users.
+"""The spawner: a small process that starts commands as their login users, and the helpers that act as them.
 
 It runs from before the event loop until the service ends, holds the right to become any user, and reads
-nothing from the network: its only input is bounded messages of the service over one socketpair. No
-parser of network bytes is imported here (a test looks at `sys.modules`). Run as
+nothing from the network: its only input is bounded messages of the service over one socketpair. Nothing is started
+for a login that it has not checked itself (`admission`). No parser of network bytes is imported here
+(a test looks at `sys.modules`). Run as
 `python -m teleport.agents.ssh.spawner_process FD`; `spawner` is the other end.
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 
 from teleport.agents.ssh import accounts, command
 from teleport.agents.ssh import spawner_messages as messages
+from teleport.agents.ssh.admission import Admissions
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
 from teleport.base.process_name import set_name
@@ -57,7 +59,10 @@ class Spawner:
         self._channel = channel
         self._clock = clock
         self._files = files
+        self._admissions = Admissions(clock)
         self._running: dict[int, Running] = {}
+        self._helpers: dict[int, int] = {}
+        """The helper of each admission that has one: a number of `_running`."""
         self._selector = selectors.DefaultSelector()
         self._open = True
 
@@ -98,16 +103,39 @@ class Spawner:
             if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 self._shut()
                 return
-            request = messages.decode_request(data)
-            if isinstance(request, messages.Start):
-                self._start(request, descriptors)
-            elif (running := self._running.get(request.id)) is not None:
-                self._attend(running, request)
+            self._handle(messages.decode_request(data), descriptors)
         except BadParameter:
             self._shut()
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
+
+    def _handle(self, request: messages.Request, descriptors: Sequence[int]) -> None:
+        if isinstance(request, messages.Start | messages.Helper):
+            self._start(request, descriptors)
+        elif isinstance(request, messages.Trust | messages.Admit):
+            self._believe(request)
+        elif isinstance(request, messages.Dismiss):
+            self._dismiss(request)
+        elif (running := self._running.get(request.id)) is not None:
+            self._attend(running, request)
+
+    def _believe(self, request: messages.Trust | messages.Admit) -> None:
+        try:
+            if isinstance(request, messages.Trust):
+                self._admissions.trust(request)
+            else:
+                self._admissions.admit(request)
+        except TeleportError as error:
+            self._refuse(request.id, error)
+        else:
+            self._send(messages.Accepted(id=request.id))
+
+    def _dismiss(self, request: messages.Dismiss) -> None:
+        self._admissions.dismiss(request.id)
+        helper = self._running.get(self._helpers.pop(request.id, 0))
+        if helper is not None:
+            self._attend(helper, messages.HangUp(id=helper.id))
 
     def _shut(self) -> None:
         self._open = False
@@ -124,29 +152,43 @@ class Spawner:
         except OSError:
             self._shut()
 
-    def _start(self, request: messages.Start, descriptors: Sequence[int]) -> None:
+    def _start(self, request: messages.Start | messages.Helper, descriptors: Sequence[int]) -> None:
+        login = ""
         try:
-            check(request, descriptors)
+            login = self._admissions.login(request.admission)
             if request.id in self._running:
                 raise BadParameter("SSH-SPAWN-MESSAGE", problem="the id is in use")
-            account = accounts.find(
-                request.login, files=self._files, today=self._clock.now().date(), euid=os.geteuid()
-            )  # fmt: skip
+            if isinstance(request, messages.Start):
+                self._admissions.check(request.admission, request.login)
+                check(request, descriptors)
+            else:
+                self._check_helper(request, descriptors)
+            account = accounts.find(login, files=self._files, today=self._clock.now().date(), euid=os.geteuid())
             running = self._fork(request, account, descriptors)
         except TeleportError as error:
             self._refuse(request.id, error)
         except OSError as error:
             problem = error.strerror or str(error)
-            self._refuse(request.id, Unavailable("SSH-SPAWN", login=request.login, problem=problem))
+            self._refuse(request.id, Unavailable("SSH-SPAWN", login=login, problem=problem))
         else:
+            if isinstance(request, messages.Helper):
+                self._helpers[request.admission] = request.id
             self._running[request.id] = running
             self._selector.register(running.exit, selectors.EVENT_READ, running)
             self._selector.register(running.report, selectors.EVENT_READ, running)
 
+    def _check_helper(self, request: messages.Helper, descriptors: Sequence[int]) -> None:
+        if self._helpers.get(request.admission) in self._running:
+            raise BadParameter("SSH-SPAWN-MESSAGE", problem="the admission has a helper")
+        if len(descriptors) != 1 or not is_channel(descriptors[0]):
+            raise BadParameter("SSH-SPAWN-MESSAGE", problem="the descriptor is no socket for messages")
+
     def _refuse(self, id: int, error: TeleportError) -> None:
         self._send(messages.Refused(id=id, status=error.kind.grpc, code=error.code, fields=error.fields))
 
-    def _fork(self, request: messages.Start, account: accounts.Account, descriptors: Sequence[int]) -> Running:
+    def _fork(
+        self, request: messages.Start | messages.Helper, account: accounts.Account, descriptors: Sequence[int]
+    ) -> Running:  # fmt: skip
         environment = {
             "HOME": account.home,
             "USER": account.login,
@@ -154,14 +196,20 @@ class Spawner:
             "SHELL": account.shell,
             "PATH": accounts.search_path(account, self._files),
             "LANG": LANG,
-            **request.environment,
         }
+        if isinstance(request, messages.Helper):
+            from teleport.agents.ssh import user_side_process  # before the fork: all helpers share it
         report, written = os.pipe()
         pid = os.fork()
-        if pid == 0:
-            command.become(account, request.command, environment, descriptors, written, terminal=request.terminal)
+        if pid == 0 and isinstance(request, messages.Helper):
+            user_side_process.become(account, environment, descriptors[0], written)
+        elif pid == 0 and isinstance(request, messages.Start):
+            variables = {**environment, **request.environment}
+            command.become(account, request.command, variables, descriptors, written, terminal=request.terminal)
         os.close(written)
-        return Running(request.id, pid, exit=os.pidfd_open(pid), report=report)
+        running = Running(request.id, pid, exit=os.pidfd_open(pid), report=report)
+        running.released = isinstance(request, messages.Helper)  # how it ends, its socket says
+        return running
 
     def _settle(self, running: Running) -> None:
         """The report pipe closed: empty means that the shell is running."""
@@ -253,6 +301,14 @@ def is_terminal(descriptor: int) -> bool:
     """Whether a descriptor is the slave side of a terminal, and nothing else that could be given away."""
     found = os.fstat(descriptor)
     return stat.S_ISCHR(found.st_mode) and os.major(found.st_rdev) in TERMINALS
+
+
+def is_channel(descriptor: int) -> bool:
+    """Whether a descriptor is a unix socket for messages."""
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        return False
+    with socket.socket(fileno=os.dup(descriptor)) as found:
+        return (found.family, found.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def kill_group(leader: int, number: signal.Signals) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,9 +20,11 @@ from teleport.access.roleset import RoleSet
 from teleport.agents.ssh import spawner_messages as messages
 from teleport.agents.ssh import spawner_process
 from teleport.agents.ssh.spawner import Process, Spawner
+from teleport.base.clock import SystemClock
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
 from teleport.wire.terminal import Size, Terminal
-from tests.support import bare_home, policy, root
+from tests.support import bare_home, policy, proofs, root
+from tests.support.authorities import cluster
 from tests.support.ssh_node import LOGIN
 from tests.support.until import until
 
@@ -29,6 +32,9 @@ Scene = Callable[[Spawner], Awaitable[None]]
 LIBRARY_SIGNALS = 1 << 31 | 1 << 32
 """Signals 32 and 33 as `SigIgn` shows them. They belong to the C library: whoever is started by posix_spawn, as by
 `make`, ignores them, and no program can change that with its calls."""
+
+
+CLUSTER = cluster(now=SystemClock().now())
 
 
 def grant(login: str = LOGIN) -> Grant:
@@ -39,7 +45,14 @@ def grant(login: str = LOGIN) -> Grant:
 
 
 async def start(spawner: Spawner, command: str, login: str = LOGIN, **environment: str) -> Process:
-    return await spawner.start(grant(login), login=login, command=command.encode(), environment=environment)
+    id = await admission(spawner, login)
+    return await spawner.start(
+        grant(login), admission=id, login=login, command=command.encode(), environment=environment
+    )  # fmt: skip
+
+
+async def admission(spawner: Spawner, login: str = LOGIN) -> int:
+    return await proofs.admitted(spawner, CLUSTER, login)
 
 
 async def read_all(descriptor: int) -> bytes:
@@ -103,7 +116,8 @@ def test_output_error_and_status(spawner: Spawner) -> None:
     async def scene(spawner: Spawner) -> None:
         process = await start(spawner, "cat; echo out; echo err >&2; exit 7")
         os.write(process.stdin, b"in ")
-        assert await finish(process) == (messages.Exited(id=1, status=7), "in out\n", "err\n")
+        ended, out, err = await finish(process)
+        assert (ended.status, ended.signal, out, err) == (7, 0, "in out\n", "err\n")
 
     play(spawner, scene)
 
@@ -140,7 +154,10 @@ def test_nothing_of_the_spawner_is_left(spawner: Spawner) -> None:
 def test_it_starts_at_home_and_reads_the_command_as_bytes(spawner: Spawner) -> None:
     async def scene(spawner: Spawner) -> None:
         assert await output(spawner, 'test "$(pwd -P)" = "$(cd && pwd -P)" && echo home') == "home\n"
-        process = await spawner.start(grant(), login=LOGIN, command=b"printf '\xff'", environment={})
+        id = await admission(spawner)
+        process = await spawner.start(
+            grant(), admission=id, login=LOGIN, command=b"printf '\xff'", environment={}
+        )  # fmt: skip
         os.close(process.stdin)
         assert await read_all(process.stdout) == b"\xff"
         os.close(process.stderr)
@@ -275,7 +292,7 @@ def test_no_grant_no_command(spawner: Spawner) -> None:
     async def scene(spawner: Spawner) -> None:
         for wrong in (grant("somebody"), None, object()):
             with pytest.raises(Internal):
-                await spawner.start(wrong, login=LOGIN, command=b"true", environment={})  # type: ignore[arg-type]
+                await spawner.start(wrong, admission=1, login=LOGIN, command=b"true", environment={})  # type: ignore[arg-type]
 
     play(spawner, scene)
 
@@ -353,7 +370,10 @@ def test_a_second_loop_can_connect_again(spawner: Spawner) -> None:
 
 def test_a_caller_that_gives_up_leaves_nothing_behind(spawner: Spawner, tmp_path: Path) -> None:
     async def scene(spawner: Spawner) -> None:
-        starting = asyncio.get_running_loop().create_task(start(spawner, f"echo $$ > {tmp_path}/pid; sleep 1000"))
+        id, command = await admission(spawner), f"echo $$ > {tmp_path}/pid; sleep 1000".encode()
+        starting = asyncio.get_running_loop().create_task(
+            spawner.start(grant(), admission=id, login=LOGIN, command=command, environment={})
+        )
         await asyncio.sleep(0)
         starting.cancel()
         await asyncio.wait([starting])
@@ -466,7 +486,8 @@ def test_an_ordinary_user_reaches_only_their_own_login(machine: Callable[..., Sp
     """What `make demo` does when it is not root."""
     wrapper = root.private_etc(tmp_path, passwd=PASSWD, group=GROUP)
     # the interpreter may lie where only root can read, so what is needed is loaded before
-    first = "import teleport.base.catalogue.en.ssh; os.setgroups([]); os.setgid(54322); os.setuid(54321)"
+    first = "import teleport.base.catalogue.en.ssh, teleport.agents.ssh.proof; "
+    first += "os.setgroups([]); os.setgid(54322); os.setuid(54321)"
     running = launch_after(first, *wrapper)
 
     async def scene(spawner: Spawner) -> None:
@@ -489,7 +510,8 @@ def test_as_root_the_terminal_becomes_the_users(machine: Callable[..., Spawner])
     async def scene(spawner: Spawner) -> None:
         command = b"stat -c '%u %g %a' $SSH_TTY; id -u; ps -o tty= -p $$; grep CapEff /proc/self/status; exit 4"
         process = await spawner.start(
-            grant("walker"), login="walker", command=command, environment={}, terminal=Terminal("xterm", Size(), {})
+            grant("walker"), admission=await admission(spawner, "walker"), login="walker", command=command,
+            environment={}, terminal=Terminal("xterm", Size(), {}),
         )  # fmt: skip
         shown = (await read_terminal(process)).split("\r\n")
         assert shown[0] == "54321 5 620"
@@ -527,8 +549,8 @@ async def read_terminal(process: Process) -> str:
 def test_a_login_shell_at_a_terminal(spawner: Spawner) -> None:
     async def scene(spawner: Spawner) -> None:
         process = await spawner.start(
-            grant(), login=LOGIN, command=None, environment={"TERM": "dumb", "LANG": "C", "LC_ALL": "C"},
-            terminal=Terminal("dumb", Size(99, 22), {53: 0}),
+            grant(), admission=await admission(spawner), login=LOGIN, command=None,
+            environment={"TERM": "dumb", "LANG": "C", "LC_ALL": "C"}, terminal=Terminal("dumb", Size(99, 22), {53: 0}),
         )  # fmt: skip
         os.write(process.stdin, b"echo argv0=$0 tty=$SSH_TTY term=$TERM; stty size; exit 5\n")
         shown = await read_terminal(process)
@@ -541,16 +563,24 @@ def test_a_login_shell_at_a_terminal(spawner: Spawner) -> None:
     play(spawner, scene)
 
 
+def wanted(**changes: Any) -> messages.Start:
+    return messages.Start(**{"id": 1, "admission": 1, "login": "a", "command": b"c", "environment": {}, **changes})
+
+
 @pytest.mark.parametrize(
     "name", ["LD_PRELOAD", "PATH", "BASH_ENV", "SSH-X", "lang", "LC_", "IFS", "ENV", "TELEPORT_PROXY"]
 )
 def test_variables_that_change_what_runs_are_refused(name: str) -> None:
     with pytest.raises(BadParameter):
-        spawner_process.check(messages.Start(id=1, login="a", command=b"c", environment={name: "x"}), [3, 4, 5])
+        spawner_process.check(
+            messages.Start(id=1, admission=1, login="a", command=b"c", environment={name: "x"}), [3, 4, 5]
+        )
 
 
 def test_check_takes_one_terminal_and_nothing_else_for_one() -> None:
-    request = messages.Start(id=1, login="a", command=b"", environment={"TELEPORT_SESSION_REASON": "x"}, terminal=True)
+    request = messages.Start(
+        id=1, admission=1, login="a", command=b"", environment={"TELEPORT_SESSION_REASON": "x"}, terminal=True
+    )
     master, slave = os.openpty()
     reading, writing = os.pipe()
     with open("/dev/null", "rb") as null, open("/etc/passwd", "rb") as file:
@@ -565,7 +595,7 @@ def test_check_takes_one_terminal_and_nothing_else_for_one() -> None:
 
 
 def test_check_counts_descriptors() -> None:
-    request = messages.Start(id=1, login="a", command=b"c", environment={})
+    request = wanted()
     spawner_process.check(request, [3, 4, 5])
     with pytest.raises(BadParameter):
         spawner_process.check(request, [3, 4])

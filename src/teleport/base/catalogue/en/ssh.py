@@ -84,7 +84,7 @@ PAGES = {
         fix="look at the limits of processes and open files on the node",
     ),
     "SSH-SPAWN-MESSAGE": Page(
-        what="a message between the SSH Service and its spawner is not valid: {problem}",
+        what="a message between the processes of the SSH Service is not valid: {problem}",
         why="the two are not of one version, or one of them is not what it says",
         fix="restart the node",
     ),
@@ -92,6 +92,106 @@ PAGES = {
         what="the node cannot start commands: the spawner is gone ({problem})",
         why="commands are started by a process of their own, which has ended",
         fix="restart the node; its log says why the process ended",
+    ),
+    "SSH-TRUST-PINNED": Page(
+        what="the spawner keeps the user authorities that it was given first",
+        why="they hold for its whole life, so that whoever takes over the SSH Service cannot add one of their own",
+        fix="restart the node after the rotation of the user authority",
+    ),
+    "SSH-TRUST-MISSING": Page(
+        what="the spawner cannot check logins yet",
+        why="it has not been told the user authorities of the cluster",
+        fix="try again; if it stays, restart the node",
+    ),
+    "SSH-ADMIT-PROOF": Page(
+        what="the spawner does not believe this login: {problem}",
+        why="it checks for itself that the client signed this connection, and starts nothing for anybody else",
+        fix="connect again; if it stays, somebody may have taken over the SSH Service of this node: look at its log",
+    ),
+    "SSH-ADMIT-REPLAY": Page(
+        what="the spawner has seen this login before",
+        why="the proof of one connection counts for that connection alone, and once",
+        fix="connect again; if it stays, somebody may have taken over the SSH Service of this node: look at its log",
+    ),
+    "SSH-ADMIT-FULL": Page(
+        what="the spawner admits nobody: {limit} {things}",
+        why="what it has to remember is bounded",
+        fix="wait until connections have ended or certificates expired; restarting the node empties the memory",
+    ),
+    "SSH-ADMIT-MISSING": Page(
+        what="nothing is started as {login!r} without a login that the spawner has checked",
+        why="the connection is over, or it was admitted for another account",
+        fix="connect again",
+    ),
+    "SSH-USER-GONE": Page(
+        what="what was to be done as the user was not done: {problem}",
+        why="the process that acts for the account on this connection has ended",
+        fix="try again; a process of the account, or the kernel for want of memory, may have killed it",
+    ),
+    "SSH-USER-SLOW": Page(
+        what="{request} was not done within {seconds} seconds",
+        why="the account's process on the node got no answer in time, for example from a name server",
+        fix="try again; use an address instead of a name",
+    ),
+    "SSH-USER-BUSY": Page(
+        what="the node does not do more at one time for this connection: {problem}",
+        why="what one connection may have under way is bounded, as is what the account may start",
+        fix="wait until some of it has ended, or open another connection",
+    ),
+    "SSH-USER-HOST-NAME": Page(
+        what="{host!r} cannot be the name of a host",
+        why="a name has at most {limit} characters, and no NUL",
+        fix="write a host name or an IP address",
+    ),
+    "SSH-USER-HOST": Page(
+        what="the host {host!r} is not known on the node: {problem}",
+        why="its name was looked up there, not on your machine",
+        fix="try `getent hosts` with this name on the node, or use an address",
+    ),
+    "SSH-USER-PORT": Page(
+        what="{port} is no port that can be used here",
+        why="ports are {low} to 65535",
+        fix="choose another port",
+    ),
+    "SSH-USER-CONNECT": Page(
+        what="cannot connect to {address} as {login!r}: {problem}",
+        why="the node tried every address of it, with the rights of the account",
+        fix="check that something listens there, and that the node reaches it",
+    ),
+    "SSH-USER-LISTEN": Page(
+        what="cannot listen at {address} as {login!r}: {problem}",
+        why="the node did it with the rights of the account; ports below 1024 are root's",
+        fix="choose another port or address, or 0 for any free port",
+    ),
+    "SSH-USER-PATH": Page(
+        what="{path!r} cannot be the path of a socket",
+        why="it must begin with `/` and have at most {limit} bytes, and no NUL",
+        fix="use a shorter, absolute path",
+    ),
+    "SSH-USER-SOCKET": Page(
+        what="cannot use the socket {path} as {login!r}: {problem}",
+        why="the node did it with the rights of the account",
+        fix="check the path and its permissions on the node; a path to listen at must not exist yet",
+    ),
+    "SSH-USER-COOKIE": Page(
+        what="the X11 request cannot be used",
+        why="its protocol and cookie have at most {limit} bytes; the protocol is letters, digits and hyphens",
+        fix="use MIT-MAGIC-COOKIE-1, as `ssh -X` does",
+    ),
+    "SSH-USER-DISPLAY": Page(
+        what="no X11 display is free between {offset} and {most}",
+        why="each takes a port of the node's loopback address, 6000 and up",
+        fix="end sessions with X11, or widen `ssh_service.x11` in teleport.yaml",
+    ),
+    "SSH-USER-XAUTH": Page(
+        what="xauth(1) did not take the cookie of the X11 display: {problem}",
+        why="programs find the cookie in the account's X authority file, which only xauth writes",
+        fix="install the package xauth on the node, and check that the account can write its home directory",
+    ),
+    "SSH-USER-SFTP": Page(
+        what="files are not served as {login!r}: {problem}",
+        why="the account's process on the node could not begin",
+        fix="try again; look at the limits of the account on the node",
     ),
     "SSH-INTERNAL": Page(
         what="the node failed to handle the request",

@@ -1,0 +1,89 @@
+"""Who may have something started: the spawner's memory of logins that it has checked itself.
+
+The check is `proof`, which is heavy, so it is imported with the authorities: before the service listens, and by
+no spawner of a service that never gets so far. What is remembered is bounded, and what cannot be remembered is refused.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from typing import TYPE_CHECKING
+
+from teleport.agents.ssh import spawner_messages as messages
+from teleport.base.clock import Clock
+from teleport.base.errors import AccessDenied, BadParameter, LimitExceeded, NotAuthenticated, Unavailable
+
+if TYPE_CHECKING:
+    from teleport.model.kinds.cert_authority import CertAuthority
+
+OPEN = 32 * 1024
+"""Admissions at one time; a service has fewer connections."""
+SEEN = 256 * 1024
+"""Session ids that are remembered until the certificate of their login ends; each takes some 150 bytes."""
+
+
+class Admissions:
+    """The authorities, the logins that are open, and those that have been."""
+
+    def __init__(self, clock: Clock, *, open: int = OPEN, seen: int = SEEN) -> None:
+        self._clock = clock
+        self._limits = {"open connections": open, "logins to remember": seen}
+        self._trusted: tuple[CertAuthority, ...] = ()
+        self._pinned: messages.Trust | None = None
+        self._logins: dict[int, str] = {}
+        self._seen: dict[bytes, int] = {}
+
+    def trust(self, request: messages.Trust) -> None:
+        """Believe these authorities from now on, whatever is said later; saying the same again does nothing.
+
+        Raises AccessDenied (SSH-TRUST-PINNED), BadParameter (SSH-SPAWN-MESSAGE)."""
+        if self._pinned is not None:
+            if self._pinned._replace(id=request.id) != request:
+                raise AccessDenied("SSH-TRUST-PINNED")
+            return
+        from teleport.agents.ssh import proof
+
+        self._trusted = proof.authorities(request.cluster, request.authorities)
+        self._pinned = request
+        gc.collect()
+        gc.freeze()  # so that the forks to come share these pages
+
+    def admit(self, request: messages.Admit) -> None:
+        """Believe that somebody logged in, or raise why not: see `Spawner.admit`."""
+        if self._pinned is None:
+            raise Unavailable("SSH-TRUST-MISSING")
+        from teleport.agents.ssh import proof
+
+        if request.id in self._logins:
+            raise BadParameter("SSH-SPAWN-MESSAGE", problem="the id is in use")
+        now = self._clock.now()
+        ends = proof.verify(request, self._trusted, self._pinned.cluster, now)
+        digest = hashlib.sha256(request.session_id).digest()[:16]
+        if digest in self._seen:
+            raise NotAuthenticated("SSH-ADMIT-REPLAY")
+        if len(self._seen) >= self._limits["logins to remember"]:
+            self._seen = {each: end for each, end in self._seen.items() if end > now.timestamp()}
+        self._check_room("logins to remember", len(self._seen))
+        self._check_room("open connections", len(self._logins))
+        self._seen[digest] = ends
+        self._logins[request.id] = request.login
+
+    def _check_room(self, things: str, count: int) -> None:
+        if count >= self._limits[things]:
+            raise LimitExceeded("SSH-ADMIT-FULL", limit=self._limits[things], things=things)
+
+    def login(self, id: int) -> str:
+        """Return the login of an admission. Raises AccessDenied (SSH-ADMIT-MISSING)."""
+        if id not in self._logins:
+            raise AccessDenied("SSH-ADMIT-MISSING", login="a user")
+        return self._logins[id]
+
+    def check(self, id: int, login: str) -> None:
+        """Raise AccessDenied (SSH-ADMIT-MISSING) unless this admission is open and for this login."""
+        if self._logins.get(id) != login:
+            raise AccessDenied("SSH-ADMIT-MISSING", login=login)
+
+    def dismiss(self, id: int) -> None:
+        """The connection is over."""
+        self._logins.pop(id, None)
