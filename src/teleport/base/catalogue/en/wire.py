@@ -48,4 +48,10 @@ PAGES = {
         why="the bytes do not follow the form that tsh and the proxy of this version speak",
         fix="check that client and proxy are of one version: tsh version",
     ),
+    "WIRE-SFTP": Page(
+        what="not SFTP version 3: {problem}",
+        why="the bytes break draft-ietf-secsh-filexfer-02, or their sender speaks another version",
+        fix="use a client that speaks SFTP version 3, as sftp(1), scp(1) and tsh scp do; a start-up file of the "
+        "account that prints something also breaks it",
+    ),
 }
