@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from asyncssh.packet import PacketDecodeError, SSHPacket
 
+LAST_SCREEN = 255
+"""Displays have a handful of screens."""
 _PROTOCOL = re.compile(rb"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _COOKIE = re.compile(rb"(?:[0-9A-Fa-f]{2}){1,256}")
 
@@ -31,6 +33,6 @@ def read_x11(packet: SSHPacket) -> X11Request | None:
         packet.check_end()
     except PacketDecodeError:
         return None
-    if _PROTOCOL.fullmatch(protocol) is None or _COOKIE.fullmatch(cookie) is None or screen > 65535:
+    if _PROTOCOL.fullmatch(protocol) is None or _COOKIE.fullmatch(cookie) is None or screen > LAST_SCREEN:
         return None
     return X11Request(single, protocol.decode(), bytes.fromhex(cookie.decode()), screen)

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from teleport.access.action import Channel
+from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.passage import Passage
 from teleport.agents.ssh.user_side import UserSide
@@ -32,15 +33,12 @@ DIRECT_TCP, DIRECT_UNIX = "direct-tcpip", "direct-streamlocal@openssh.com"
 class Owner(Protocol):
     """The connection that all of this belongs to."""
 
-    async def permit(self, channel: Channel) -> None:
-        """Decide whether the client may have a channel now. Raises TeleportError; the refusal is recorded."""
+    async def permit(self, channel: Channel, *, counted: bool = False) -> Grant:
+        """Decide whether the client may have a channel now. Raises TeleportError; the refusal has a record. A
+        `counted` one is opened by the client, whose roles may allow so many (LimitExceeded, SSH-LIMIT-SESSIONS)."""
         ...
 
-    async def check_room(self) -> None:
-        """Raise LimitExceeded (SSH-LIMIT-SESSIONS) when the client has as many channels as its roles allow."""
-        ...
-
-    def side(self) -> UserSide: ...
+    def user_side(self) -> UserSide: ...
 
     def context(self, session_id: str = "") -> audit.Context: ...
 
@@ -73,8 +71,7 @@ class Forwards:
         told = audit.Forwarding(self._owner.context(), kind, str(place))
         taken = False
         try:
-            await self._owner.permit("local_forward")
-            await self._owner.check_room()
+            await self._owner.permit("local_forward", counted=True)
             self.opened, taken = self.opened + 1, True
             found = await self._connect(place)
         except BaseException as error:
@@ -89,7 +86,7 @@ class Forwards:
         return session
 
     async def _connect(self, place: Place) -> socket.socket:
-        side = self._owner.side()
+        side = self._owner.user_side()
         connecting = side.connect_unix(place.path) if place.path else side.connect_tcp(place.host, place.port)
         found = await connecting
         if self._over:

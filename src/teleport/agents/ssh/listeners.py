@@ -79,7 +79,7 @@ class Listeners:
         kind = LISTEN_UNIX if place.path else LISTEN_TCP
         told = audit.Forwarding(self._owner.context(), kind, str(place))
         async with self._slot("remote_forward", told):
-            side = self._owner.side()
+            side = self._owner.user_side()
             if place.path:
                 found = await side.listen_unix(place.path)
             else:
@@ -105,7 +105,7 @@ class Listeners:
         """Listen for the client's agent. Raises TeleportError; the refusal is recorded."""
         told = audit.Forwarding(self._owner.context(session_id), AGENT, "agent")
         async with self._slot("agent", told):
-            found = await self._owner.side().listen_agent()
+            found = await self._owner.user_side().listen_agent()
             told = dataclasses.replace(told, address=found.path)
             listener = self._start(Listener(told, "agent", lambda origin: (AGENT.encode(),), (found,)))
         await self._owner.emit(audit.forwarded(told))
@@ -116,7 +116,7 @@ class Listeners:
         DISPLAY. Raises TeleportError; the refusal is recorded."""
         told = audit.Forwarding(self._owner.context(session_id), X11, "")
         async with self._slot("x11", told):
-            found = await self._owner.side().open_display(
+            found = await self._owner.user_side().open_display(
                 offset=offset, most=most, protocol=wanted.protocol, cookie=wanted.cookie, screen=wanted.screen
             )
             told = dataclasses.replace(told, address=found.name)
@@ -168,7 +168,7 @@ class Listeners:
         for task in listener.accepting:
             await tasks.cancel(task)
         for each in listener.sockets:
-            await self._owner.side().forget(each)
+            await self._owner.user_side().forget(each)
             each.socket.close()
         await self._owner.emit(
             audit.no_longer_forwarded(listener.told, listener.sent, listener.received, listener.connections)

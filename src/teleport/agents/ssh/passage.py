@@ -25,7 +25,7 @@ class Passage:
         self._channel = channel
         self._other = other
         self._used = used
-        self._running: asyncio.Future[list[None]] | None = None
+        self._running: asyncio.Future[tuple[None, None]] | None = None
         self._taken = False
         self._cut = False
         self.sent = 0

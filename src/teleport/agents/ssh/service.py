@@ -17,6 +17,7 @@ from teleport.agents.ssh.cuts import Cuts
 from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.spawner import Spawner
+from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -47,7 +48,7 @@ class SSHService:
         host_keys: Callable[[], Sequence[ssh_settings.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
         keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
-        recorder: Recorder | None = None, web_address: str = "",
+        recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -63,7 +64,8 @@ class SSHService:
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
-            cuts=self._cuts, recorder=recorder or NoRecorder(), web_address=web_address,
+            cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(),
+            web_address=web_address,
         )  # fmt: skip
         self.address = ""
         """Where the service listens, once it is ready."""

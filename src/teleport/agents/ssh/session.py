@@ -21,6 +21,7 @@ from teleport.base.errors import TeleportError
 from teleport.net import terminal as terminal_device
 from teleport.net.ssh import one_line
 from teleport.net.ssh_channel import Session, SessionChannel
+from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size, Terminal
 
 NOT_STARTED = 255
@@ -90,6 +91,14 @@ class Host(Protocol):
         """Note that the channel is gone."""
         ...
 
+    async def take_agent(self) -> TeleportError | None:
+        """Let what runs reach the client's agent; return the refusal."""
+        ...
+
+    async def take_display(self, wanted: X11Request) -> TeleportError | None:
+        """Let what runs reach the client's display; return the refusal."""
+        ...
+
     def notices(self) -> list[str]:
         """Return lines to show before the command's own output, once."""
         ...
@@ -130,6 +139,17 @@ class ProcessSession(Session):
         if taken:
             self._launch.variables[name] = value
         return taken
+
+    async def agent_wanted(self) -> bool:
+        return self._given(await self._host.take_agent())
+
+    async def x11_wanted(self, wanted: X11Request) -> bool:
+        return self._given(await self._host.take_display(wanted))
+
+    def _given(self, refusal: TeleportError | None) -> bool:
+        if refusal is not None:
+            self._tell(one_line(refusal))
+        return refusal is None
 
     async def run(self, command: bytes | None) -> bool:
         self._launch = replace(self._launch, command=command)

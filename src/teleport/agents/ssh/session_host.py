@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.listeners import Listener
 from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
 from teleport.agents.ssh.session import Launch
 from teleport.agents.ssh.spawner import Process
@@ -27,6 +28,7 @@ from teleport.base.errors import NotSupported, TeleportError
 from teleport.model.events.base import Event
 from teleport.model.kinds.session_tracker import Participant, SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata
+from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size
 
 RESIZES = 10
@@ -35,7 +37,7 @@ PATIENCE = 5.0
 """Seconds that a session waits at most for its announcement; the auth service may be away."""
 COMMAND_CHARACTERS = 200
 """Longest part of a command that a tracker shows."""
-_OWN = ("SSH_", "TERM")
+_OWN = ("SSH_", "TERM", "DISPLAY")
 """Names that the client cannot set, though the spawner would take them."""
 
 
@@ -57,6 +59,12 @@ class Owner(Protocol):
     def used(self) -> None: ...
 
     def left(self, session_id: str) -> None: ...
+
+    async def listen_agent(self, session_id: str) -> Listener: ...
+
+    async def listen_display(self, session_id: str, wanted: X11Request) -> Listener: ...
+
+    async def close_listener(self, listener: Listener) -> None: ...
 
     def notices(self) -> list[str]: ...
 
@@ -83,6 +91,9 @@ class SessionHost:
         self._tracking: Tracking | None = None
         self._announced: list[asyncio.Task[None]] = []
         self._variables_told = False
+        self._listeners: list[Listener] = []
+        self._offered: dict[str, str] = {}
+        self._gone = False
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
@@ -130,10 +141,34 @@ class SessionHost:
 
     async def start(self, launch: Launch) -> Process:
         """Start the command under the grant. Raises what `Spawner.start` raises."""
-        environment = {**launch.variables, **self._owner.environment(self._id)}
+        environment = {**launch.variables, **self._owner.environment(self._id), **self._offered}
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
         return await self._owner.start(self._grant, launch, environment)
+
+    async def take_agent(self) -> TeleportError | None:
+        """Let what runs reach the client's agent; return the refusal, which is recorded."""
+        return await self._take("SSH_AUTH_SOCK", self._owner.listen_agent(self._id))
+
+    async def take_display(self, wanted: X11Request) -> TeleportError | None:
+        """Let what runs reach the client's display; return the refusal, which is recorded."""
+        return await self._take("DISPLAY", self._owner.listen_display(self._id, wanted))
+
+    async def _take(self, variable: str, listening: Coroutine[Any, Any, Listener]) -> TeleportError | None:
+        try:
+            listener = await listening
+        except TeleportError as error:
+            return error
+        self._listeners.append(listener)
+        self._offered[variable] = listener.told.address
+        if self._gone:
+            self._close_listeners()
+        return None
+
+    def _close_listeners(self) -> None:
+        self._gone = True
+        while self._listeners:
+            self.background(self._owner.close_listener(self._listeners.pop()))
 
     async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
         """Record the end of a command. A shell has none of its own: its session's end says it."""
@@ -178,6 +213,7 @@ class SessionHost:
 
     def left(self) -> None:
         """The channel is gone."""
+        self._close_listeners()
         self._owner.left(self._id)
 
     def notices(self) -> list[str]:
