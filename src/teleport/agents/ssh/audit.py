@@ -10,10 +10,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from teleport.agents.ssh.scp_command import ScpCommand
 from teleport.agents.ssh.spawner_messages import Exited
 from teleport.base.errors import TeleportError
 from teleport.model.events.access import AuthAttempt
 from teleport.model.events.base import Event, caller_fields
+from teleport.model.events.file_copy import Action, Scp, Sftp
 from teleport.model.events.forward import PortForward, X11Forward
 from teleport.model.events.session import (
     Exec,
@@ -90,7 +92,7 @@ def login_refused(error: TeleportError, *, user: str, login: str, client: str, l
     )  # fmt: skip
 
 
-def command_ended(context: Context, command: bytes, outcome: Exited | TeleportError) -> Event:
+def command_ended(context: Context, command: bytes, outcome: Exited | TeleportError) -> Exec:
     """A command ended, or did not start. One that a signal ended has 128 more than its number as status, as
     a shell would say it."""
     text = command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
@@ -98,6 +100,35 @@ def command_ended(context: Context, command: bytes, outcome: Exited | TeleportEr
         return Exec(command=text, exit_code="255", exit_error=str(outcome), **context.fields())
     status = 128 + outcome.signal if outcome.signal else outcome.status
     return Exec(command=text, exit_code=str(status), **context.fields())
+
+
+def scp_ended(context: Context, scp: ScpCommand, command: bytes, outcome: Exited | TeleportError) -> Event:
+    """A command that copies files ended, or did not start."""
+    ran = command_ended(context, command, outcome)
+    return Scp(
+        path=scp.path[:COMMAND_CHARACTERS], action=scp.action, command=ran.command, exit_code=ran.exit_code,
+        exit_error=ran.exit_error, **context.fields(),
+    )  # fmt: skip
+
+
+def scp_refused(context: Context, scp: ScpCommand, command: bytes, error: TeleportError) -> Event:
+    """A command that copies files was not allowed."""
+    text = command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
+    return Scp(
+        path=scp.path[:COMMAND_CHARACTERS], action="disallowed", command=text, exit_error=str(error),
+        decision_id=error.id, **context.fields(),
+    )  # fmt: skip
+
+
+def sftp_refused(context: Context, error: TeleportError) -> tuple[Event, Event]:
+    """SFTP was not allowed, or could not be served."""
+    refused = Sftp(action=Action.DISALLOWED, error=str(error), decision_id=error.id, **context.fields())
+    return subsystem_ended(context, "sftp", error), refused
+
+
+def subsystem_ended(context: Context, name: str, error: TeleportError | None) -> Event:
+    """A subsystem has ended, or was not served."""
+    return Subsystem(subsystem=name, exit_error="" if error is None else str(error), **context.fields())
 
 
 @dataclass(frozen=True)

@@ -209,8 +209,8 @@ class ClientConnection:
         return decision
 
     async def _recorded(self, denial: Denial, identity: Identity) -> str:
-        """Have a refusal recorded and return its id. A client that asks for the same channel on and on is told the id of
-        the first refusal again."""
+        """Have a refusal recorded and return its id. Whoever asks for the same channel on and on is told the first id
+        again."""
         alike = explain.fingerprint(denial) if isinstance(denial.action, Open) else b""
         id = self._denied.get(alike)
         if id is None:

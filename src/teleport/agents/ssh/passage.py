@@ -27,7 +27,7 @@ class Passage:
         self._used = used
         self._running: asyncio.Future[tuple[None, None]] | None = None
         self._taken = False
-        self._cut = False
+        self._cut = self._orderly = False
         self.sent = 0
         """Bytes that went from the client to the socket."""
         self.received = 0
@@ -50,14 +50,16 @@ class Passage:
             await self._channel.close()
             await self._other.close()
 
-    def cut(self) -> None:
-        """End it now; nobody may take what went through for the whole."""
-        self._cut = True
+    def cut(self, *, orderly: bool = False) -> None:
+        """End it now; nobody may take what went through for the whole. An `orderly` end leaves the channel what was
+        written to it."""
+        self._cut, self._orderly = True, orderly
         if self._running is not None:
             self._running.cancel()
 
     def _drop(self) -> None:
-        self._channel.reset()
+        if not self._orderly:
+            self._channel.reset()
         self._other.reset()
 
     async def _up(self) -> None:

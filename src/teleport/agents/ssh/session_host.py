@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from teleport.access.action import Channel
 from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.listeners import Listener
 from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
+from teleport.agents.ssh.scp_command import ScpCommand, find_scp
 from teleport.agents.ssh.session import Launch
+from teleport.agents.ssh.sftp_session import SftpRun
+from teleport.agents.ssh.sftp_tap import SftpTap
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import VARIABLE, Exited
 from teleport.agents.ssh.throttle import Throttle
 from teleport.agents.ssh.tracking import Tracking
+from teleport.agents.ssh.user_side import UserSide
 from teleport.base.clock import Clock
 from teleport.base.errors import NotSupported, TeleportError
 from teleport.model.events.base import Event
@@ -31,6 +36,8 @@ from teleport.model.resource import Metadata
 from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size
 
+SFTP = b"sftp"
+"""Name of the subsystem, which stands where other sessions have their command."""
 RESIZES = 10
 """Changes of size that one session records in the audit log a minute; its recording has every one."""
 PATIENCE = 5.0
@@ -59,6 +66,10 @@ class Owner(Protocol):
     def used(self) -> None: ...
 
     def left(self, session_id: str) -> None: ...
+
+    async def permit(self, channel: Channel, *, counted: bool = False) -> Grant: ...
+
+    def user_side(self) -> UserSide: ...
 
     async def listen_agent(self, session_id: str) -> Listener: ...
 
@@ -94,15 +105,24 @@ class SessionHost:
         self._listeners: list[Listener] = []
         self._offered: dict[str, str] = {}
         self._gone = False
+        self._scp: ScpCommand | None = None
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
         """Begin the recording, and tell of the session in the audit log. Raises what `Recorder.begin` raises."""
         keeping, context = self._keeping, self._owner.context(self._id)
+        self._scp = find_scp(launch.text)
+        if self._scp is not None:
+            await self._check_scp(self._scp, launch)
         tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
+        await self._announce(launch, recorded=not isinstance(tape, NoTape))
+        return tape
+
+    async def _announce(self, launch: Launch, *, recorded: bool) -> None:
+        keeping = self._keeping
         self._story = audit.Story(
-            context=context, since=keeping.clock.now(), command=launch.text,
-            size=launch.terminal.size if launch.terminal else None, recorded=not isinstance(tape, NoTape),
+            context=self._owner.context(self._id), since=keeping.clock.now(), command=launch.text,
+            size=launch.terminal.size if launch.terminal else None, recorded=recorded,
         )  # fmt: skip
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
         self._announced = [
@@ -110,7 +130,38 @@ class SessionHost:
             self.background(self._tracking.begin()),
         ]
         await asyncio.wait(self._announced, timeout=PATIENCE)
-        return tape
+
+    async def _check_scp(self, scp: ScpCommand, launch: Launch) -> None:
+        """A command that copies files needs what SFTP needs. Raises the refusal, which is recorded."""
+        try:
+            await self._owner.permit("file_copy")
+        except TeleportError as error:
+            self._scp = None
+            await self._owner.record_refusal(
+                audit.scp_refused(self._owner.context(self._id), scp, launch.text, error)
+            )  # fmt: skip
+            raise
+
+    async def serve_sftp(self, failed: Callable[[TeleportError], None]) -> SftpRun:
+        """Have the account's files served. Raises TeleportError; the refusal is recorded."""
+        context = self._owner.context(self._id)
+        try:
+            await self._owner.permit("file_copy")
+            found = await self._owner.user_side().serve_sftp()
+        except TeleportError as error:
+            for event in audit.sftp_refused(context, error):
+                await self._owner.record_refusal(event)
+            raise
+        await self._announce(Launch(command=SFTP), recorded=False)
+        return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
+
+    def _emit_soon(self, event: Event) -> None:
+        self.background(self._owner.emit(event))
+
+    async def sftp_over(self, failure: TeleportError | None) -> None:
+        """Record the end of SFTP."""
+        await self._owner.emit(audit.subsystem_ended(self._owner.context(self._id), SFTP.decode(), failure))
+        await self.over()
 
     def _tracker(self, story: audit.Story) -> SessionTracker:
         context, text = story.context, " ".join(story.command.decode(errors="replace").split())
@@ -174,6 +225,9 @@ class SessionHost:
         """Record the end of a command. A shell has none of its own: its session's end says it."""
         if launch.command is not None or isinstance(outcome, TeleportError):
             await self._owner.emit(audit.command_ended(self._owner.context(self._id), launch.text, outcome))
+        if self._scp is not None:
+            context = self._owner.context(self._id)
+            await self._owner.emit(audit.scp_ended(context, self._scp, launch.text, outcome))
 
     async def over(self) -> None:
         """Record the end of the session."""
