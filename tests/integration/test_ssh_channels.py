@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,11 @@ class Stock:
         argv = ["ssh", *options, *self._client.options(self._node.address), f"{LOGIN}@node-1", *command]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ, "HOME": str(self._client.folder), **(env or {})}
+            *argv,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env={**os.environ, "HOME": str(self._client.folder), **(env or {})},
         )
         try:
             async with asyncio.timeout(60):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
 import socket
 import struct
@@ -16,8 +15,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
-
-from tests.support.until import until
 
 PAYLOAD = bytes(range(256)) * 512
 """128 KiB: several packets and windows of a pipe."""
@@ -126,10 +123,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def _forwarded(stock: Stock, options: Sequence[str], opening: Callable[[], Any], ready: Callable[[], bool]) -> Seen:
+async def _forwarded(
+    stock: Stock, options: Sequence[str], opening: Callable[[], Any], ready: Callable[[], bool]
+) -> Seen:
     """Use a listener that a running client has made."""
     async with stock.start(*options, command=("echo open; exec cat",)) as client:
-        assert client.stdout is not None and client.stdin is not None and client.stderr is not None
+        assert client.stdout is not None
+        assert client.stdin is not None
+        assert client.stderr is not None
         assert await client.stdout.readline() == b"open\n"
         through = False
         if ready():
@@ -236,7 +237,7 @@ async def agent(stock: Stock, folder: Path) -> Seen:
     async with server:
         done = await stock.run(
             "-A", "-o", f"IdentityAgent={offered}", stdin=PAYLOAD, env={"SSH_AUTH_SOCK": str(offered)},
-            command=(_TALK.format(connect="s = socket.socket(socket.AF_UNIX); s.connect(os.environ['SSH_AUTH_SOCK'])"),),
+            command=(_TALK.format(connect=_CONNECT_AGENT),),
         )  # fmt: skip
     return Seen(done.out == PAYLOAD[::-1], done.err)
 
@@ -299,9 +300,10 @@ async def scp(stock: Stock, folder: Path) -> Seen:
 
 
 _TALK = (
-    "exec python3 -c \"import os, socket, sys, subprocess; {connect}; s.sendall(sys.stdin.buffer.read());"
+    'exec python3 -c "import os, socket, sys, subprocess; {connect}; s.sendall(sys.stdin.buffer.read());'
     " sys.stdout.buffer.write(b''.join(iter(lambda: s.recv(65536), b'')))\""
 )
+_CONNECT_AGENT = "s = socket.socket(socket.AF_UNIX); s.connect(os.environ['SSH_AUTH_SOCK'])"
 _CONNECT_DISPLAY = (
     "d = os.environ['DISPLAY']; n = d.split(':')[1].split('.')[0];"
     " c = bytes.fromhex(subprocess.check_output(['xauth', 'list', d], text=True).split()[2]);"

@@ -7,6 +7,7 @@ no number (RFC 4254 §4); channels while others are being decided.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -66,6 +67,8 @@ class Doors(Authentication):
         self.notices: list[str] = []
         """Lines for the next session's standard error: refusals that their own reply has no text for."""
         self._asked: deque[_Asked] = deque()
+        self._answered = asyncio.Event()
+        self._answered.set()
         self._refusing = 0
         self._environment = [0, 0]
 
@@ -84,11 +87,16 @@ class Doors(Authentication):
             raise ProtocolError("invalid maximum packet size")
         if kind == b"session":
             packet.check_end()
-            self._start_channel(SessionChannel, number, window, size, self._handler.open_session)
+            self._start_channel(SessionChannel, number, window, size, self._session_in_turn)
         elif (opened := self._connection_for(kind, packet)) is not None:
             self._start_channel(DirectChannel, number, window, size, opened)
         else:
             self._refuse(self._decline_channel(number, refusal_of(kind, packet)), number)
+
+    async def _session_in_turn(self) -> Session:
+        """Open a session when the requests before it are answered: its command may rely on what listens for it."""
+        await self._answered.wait()
+        return await self._handler.open_session()
 
     def _connection_for(self, kind: bytes, packet: SSHPacket) -> Opened | None:
         """Return what connects a channel to where the client wants it; None for a kind that is not served."""
@@ -200,10 +208,12 @@ class Doors(Authentication):
         while self._asked:
             answered, wants_reply = self._asked[0]
             if answered is not None:
+                self._answered.clear()
                 self.create_task(self._answer_one(answered), self.logger)
                 return
             self._asked.popleft()
             self._reply(None, wants_reply)
+        self._answered.set()
 
     async def _answer_one(self, answered: Answered) -> None:
         reply = await answered()

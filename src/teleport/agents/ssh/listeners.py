@@ -168,8 +168,9 @@ class Listeners:
         for task in listener.accepting:
             await tasks.cancel(task)
         for each in listener.sockets:
-            await self._owner.user_side().forget(each)
             each.socket.close()
+        for each in listener.sockets:
+            await self._owner.user_side().forget(each)
         await self._owner.emit(
             audit.no_longer_forwarded(listener.told, listener.sent, listener.received, listener.connections)
         )  # fmt: skip

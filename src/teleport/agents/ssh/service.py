@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
@@ -115,7 +116,7 @@ class SSHService:
             await ssh.serve(stream, settings=self._current_settings(), trust=self._trust, handler=handler)
         finally:
             for client in made:
-                await client.settle()
+                await _to_the_end(client.settle(), client.failed)
 
     def _current_settings(self) -> ssh_settings.ServerOptions:
         keys = self._host_keys()
@@ -123,3 +124,13 @@ class SSHService:
             made = ssh_settings.options(keys, login_timeout=self._login_timeout, keep_alive=self._keep_alive)
             self._settings = keys, made
         return self._settings[1]
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None], failed: Callable[[BaseException], None]) -> None:
+    """Run `work`, which a service that stops meanwhile does not interrupt: it waits for it."""
+    settling = tasks.spawn(work, name="ssh-settle", on_error=failed)
+    try:
+        await asyncio.shield(settling)
+    except asyncio.CancelledError:
+        await asyncio.wait([settling])
+        raise

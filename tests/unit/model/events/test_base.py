@@ -8,7 +8,7 @@ import pytest
 
 from teleport.base.errors import BadParameter
 from teleport.model import resource as kinds
-from teleport.model.events import access, base, cert, resource, session, user
+from teleport.model.events import access, base, cert, forward, resource, session, user
 from teleport.model.identity import Identity
 from tests.unit.model.samples import SAMPLES
 
