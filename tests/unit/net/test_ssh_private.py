@@ -16,7 +16,8 @@ from teleport.net import ssh, ssh_auth, ssh_channel, ssh_doors, ssh_forward, ssh
 from teleport.net.ssh_private import NAMES, VERSION, Name
 
 OURS = (
-    ssh_auth.Authentication, ssh_doors.Doors, ssh.ServerConnection, ssh_channel.SessionChannel, ssh_stream.DirectChannel,
+    ssh_auth.Authentication, ssh_doors.Doors, ssh.ServerConnection, ssh_channel.SessionChannel,
+    ssh_stream.DirectChannel,
     ssh_forward.OutwardChannel,
 )  # fmt: skip
 MODULES = (ssh, ssh_auth, ssh_channel, ssh_doors, ssh_forward, ssh_stream)
