@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.support import bare_home
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, free_ports
 from tests.support.processes import tree, wait_for
 
@@ -33,6 +34,8 @@ UsePAM no
 PasswordAuthentication no
 AuthorizedKeysFile none
 StrictModes no
+MaxStartups 100
+Subsystem sftp internal-sftp
 """
 
 SSH = """\
@@ -85,7 +88,7 @@ def openssh(folder: Path) -> Iterator[list[str] | None]:
     with ExitStack() as stack:
         for port in (jump, node):
             (folder / f"sshd-{port}").write_text(SSHD.format(port=port, folder=folder))
-            argv = [*_WITH_ITS_FOLDER, sshd, "-D", "-e", "-f", str(folder / f"sshd-{port}")]
+            argv = [*bare_home.wrapper(), *_WITH_ITS_FOLDER, sshd, "-D", "-e", "-f", str(folder / f"sshd-{port}")]
             server = stack.enter_context(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
             stack.callback(server.terminate)
         command = ["ssh", "-F", str(folder / "ssh"), "-J", "jump", "node", "true"]

@@ -24,7 +24,9 @@ def lines(cluster: Cluster) -> Mapping[str, str]:
     return {keys.ssh_line(blob): owner for blob, owner in trusted_ssh([cluster.user], "user").items()}
 
 
-def request(login: str, certificate: bytes, algorithm: bytes = b"ssh-ed25519" + SUFFIX, **changes: bytes) -> bytes:
+def request(
+    login: str, certificate: bytes, algorithm: bytes = b"ssh-ed25519" + SUFFIX, /, **changes: bytes
+) -> bytes:  # fmt: skip
     """Return what a client signs besides the session id."""
     parts = {
         "number": b"\x32", "user": string(login.encode()), "service": string(b"ssh-connection"),
@@ -45,9 +47,11 @@ async def prove(cluster: Cluster, login: str, *, session_id: bytes = b"", **iden
     return sign(key, certificate.blob, login, session_id or os.urandom(32))
 
 
-def sign(key: keys.PrivateKey, certificate: bytes, login: str, session_id: bytes, message: bytes = b"") -> Proof:
+def sign(
+    key: keys.PrivateKey, certificate: bytes, login: str, session_id: bytes, message: bytes | None = None
+) -> Proof:
     """Return the proof that the holder of `key` asked for `login`, or whatever `message` says."""
-    message = message or request(login, certificate)
+    message = request(login, certificate) if message is None else message
     signature = keys.ssh_signature(key.public_key(), keys.sign(key, string(session_id) + message))
     return Proof(session_id, message, signature, certificate, login)
 

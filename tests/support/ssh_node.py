@@ -22,12 +22,14 @@ from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from teleport.base.clock import Clock, ManualClock, SystemClock
 from teleport.base.entropy import SystemEntropy, new_id
+from teleport.base.errors import LimitExceeded, TeleportError
 from teleport.model.events.base import Event, document
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
+from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.net.network import SystemNetwork
 from teleport.net.ssh_settings import HostKey
@@ -54,6 +56,10 @@ class World:
     events: list[Event] = field(default_factory=list)
     denials: dict[str, Denial] = field(default_factory=dict)
     trackers: dict[str, SessionTracker] = field(default_factory=dict)
+    leases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Places by user; those of other nodes under `elsewhere/<user>`."""
+    lease_failure: TeleportError | None = None
+    endings: list[SessionTermination] = field(default_factory=list)
 
     def authorities(self) -> Sequence[CertAuthority]:
         return self.cluster.both
@@ -94,6 +100,17 @@ class World:
 
     async def untrack(self, session_id: str) -> None:
         self.trackers.pop(session_id, None)
+
+    async def hold_leases(self, user: str, leases: Sequence[str], most: int) -> None:
+        if self.lease_failure is not None:
+            raise self.lease_failure
+        others = self.leases.get(f"elsewhere/{user}", ())
+        if 0 < most < len(others) + len(leases) and not {*leases} <= {*self.leases.get(user, ())}:
+            raise LimitExceeded("AUTH-LEASES", name=user, limit=most)
+        self.leases[user] = tuple(leases)
+
+    def terminations(self) -> Sequence[SessionTermination]:
+        return self.endings
 
     async def emit(self, event: Event) -> None:
         self.events.append(event)

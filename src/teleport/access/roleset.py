@@ -48,15 +48,17 @@ IMPLICIT = Role(
                 ),
                 Rule(
                     resources=("session_tracker",),
-                    verbs=("list", "read"),
+                    verbs=("list", "read", "update"),
                     where="equals(resource.spec.host_user, user.metadata.name)",
                 ),
+                Rule(resources=("session_termination",), verbs=("create", "update")),
                 Rule(resources=("role",), verbs=("read",), where="contains(user.spec.roles, resource.metadata.name)"),
             )
         ),
     ),
 )
-"""What everyone who signed in may do. Reading is still filtered by labels where a kind has a selector."""
+"""What everyone who signed in may do. Reading is still filtered by labels where a kind has a selector; a session can
+be ended by whoever may update or delete its tracker (`auth.session_ending`), which itself is the node's to write."""
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -75,6 +77,8 @@ class Options(Struct, frozen=True, kw_only=True):
     client_idle_timeout: Duration = Duration(0)
     """The shortest of all roles; 0: none sets one."""
     disconnect_expired_cert: bool = False
+    max_connections: int = 0
+    """SSH connections in the whole cluster: the fewest of all roles; 0: none sets a limit."""
     max_sessions: int = 0
     """Sessions on one connection: the fewest of all roles; 0: none sets a limit."""
     strict_recording: bool = False
@@ -96,6 +100,7 @@ def merge(options: Iterable[RoleOptions]) -> Options:
         strict_locks=any(each.lock == "strict" for each in every),
         client_idle_timeout=min((t for each in every if (t := each.client_idle_timeout) > 0), default=Duration(0)),
         disconnect_expired_cert=any(each.disconnect_expired_cert for each in every),
+        max_connections=min((most for each in every if (most := each.max_connections) > 0), default=0),
         max_sessions=min((most for each in every if (most := each.max_sessions) > 0), default=0),
         strict_recording=any(_records_strictly(each) for each in every),
     )

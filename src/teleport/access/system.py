@@ -13,6 +13,7 @@ from teleport.access.action import Target, kind_of, name_of
 from teleport.access.roleset import RoleSet
 from teleport.model.identity import Identity
 from teleport.model.kinds.role import Role
+from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import Metadata
 from teleport.model.role_spec import RoleConditions, RoleSpec, Rule
@@ -40,6 +41,8 @@ SYSTEM: Mapping[str, tuple[Right, ...]] = {
         Right("session", frozenset({"create"})),
         Right("node", frozenset({"read", "readnosecrets", "create", "update"}), own=True),
         Right("session_tracker", frozenset({"create", "update", "delete"}), own=True),
+        Right("session_termination", _LOOK, own=True),
+        Right("semaphore", frozenset({"create", "update"})),
         Right("event", frozenset({"create"})),
     ),
     "Proxy": (
@@ -92,8 +95,8 @@ def permitting(caller: Identity, verb: str, target: Target) -> str:
 
 
 def _host_of(target: Target) -> str:
-    """Return the host whose object it is: the one a session tracker names, otherwise the object's own name."""
-    return target.spec.server_id if isinstance(target, SessionTracker) else name_of(target)
+    """Return the host whose object it is: the one that what is about a session names, otherwise the object's name."""
+    return target.spec.server_id if isinstance(target, SessionTracker | SessionTermination) else name_of(target)
 
 
 def rights_text(roles: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ import msgspec
 
 from teleport.access import roleset
 from teleport.auth.attempts import Attempts
+from teleport.auth.authorize import Rights
 from teleport.auth.invites import Invites
 from teleport.auth.mfa_devices import Devices
 from teleport.auth.passwords import Passwords
@@ -43,6 +44,9 @@ class Hooks:
     ) -> tuple[Resource[Any], Sequence[Op]]:
         """Return what is stored for `new`, over `old`, and operations for the same commit. May refuse."""
         return new, ()
+
+    async def permit(self, rights: Rights, new: Resource[Any]) -> None:
+        """Refuse what the caller's rights on something else do not cover; those on the object itself do."""
 
     async def before_delete(self, old: Resource[Any]) -> Sequence[Op]:
         """Return operations for the commit that removes `old`. May refuse."""

@@ -153,6 +153,7 @@ class Resources:
         self, rights: Rights, action: Action, new: Resource[Any], old: Resource[Any] | None
     ) -> Resource[Any]:
         hooks = self._hooks.get(new.info.name, _NO_HOOKS)
+        await hooks.permit(rights, new)
         async with self._turn(hooks):
             prepared, ops = await hooks.prepare(new, old, rights.identity)
             prepared.check()

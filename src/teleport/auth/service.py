@@ -49,6 +49,8 @@ from teleport.auth.refusals import Refusals
 from teleport.auth.resources import Resources
 from teleport.auth.second_factor import Kind as FactorKind
 from teleport.auth.second_factor import SecondFactor
+from teleport.auth.semaphores import SemaphoreHooks
+from teleport.auth.session_ending import SessionTerminationHooks
 from teleport.auth.sign_in import SignIn
 from teleport.auth.status import Status
 from teleport.auth.user_certs import UserCertificates
@@ -61,6 +63,8 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
+from teleport.model.kinds.semaphore import Semaphore
+from teleport.model.kinds.session_termination import SessionTermination
 from teleport.net.proxy_protocol import Mode, ProxyProtocol
 from teleport.net.stream import Stream
 from teleport.pki import client_address
@@ -141,7 +145,11 @@ class AuthService:
             backend, trail, passwords, attempts, invites, factors, sign_in, certificates, self.authorities
         )  # fmt: skip
         kinds = hooks.table(store, clock, entropy, passwords, devices, attempts, invites, cluster)
-        resources = Resources(store, trail, authorizer, {**kinds, RECORDING_CONFIG: ConfigHooks()}, clock)
+        more: dict[str, hooks.Hooks] = {
+            RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
+            SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
+        }  # fmt: skip
+        resources = Resources(store, trail, authorizer, {**kinds, **more}, clock)
         browsers = WebSessions(
             backend, store, clock, entropy, sign_in, passwords, certificates, resources, idle=self._web_idle
         )  # fmt: skip

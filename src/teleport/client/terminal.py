@@ -5,13 +5,13 @@ Every way out gives it back: the end of the session, an error, and the signals t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
+import select
 import signal
 import termios
 import tty
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from teleport.net import terminal as device
 from teleport.wire.terminal import NAME, Size
@@ -27,30 +27,27 @@ class Terminal:
     def __init__(self, descriptor: int, environment: Mapping[str, str]) -> None:
         self._descriptor = descriptor
         self._name = environment.get("TERM") or NAME
-        self._real = os.isatty(descriptor)
+        self.is_real = os.isatty(descriptor)
+        """Whether it is a terminal."""
 
     def wanted(self) -> Wanted:
         """Return what to ask a server for."""
-        modes = device.modes_of(termios.tcgetattr(self._descriptor)) if self._real else {}
+        modes = device.modes_of(termios.tcgetattr(self._descriptor)) if self.is_real else {}
         return Wanted(self._name, device.size(self._descriptor), modes)
 
     @contextlib.contextmanager
-    def watched(self, resized: Callable[[Size], None], ended: Callable[[int], None]) -> Iterator[None]:
-        """Hear of signals inside the block. Called in the event loop.
-
-        `resized` is called with each new size, `ended` with the number of a signal that ends the program.
-        """
-        loop = asyncio.get_running_loop()
-        handlers: dict[int, Callable[[], object]] = {
-            number: (lambda number=number: ended(number)) for number in ENDING  # type: ignore[misc]
-        }  # fmt: skip
-        if self._real:
-            handlers[signal.SIGWINCH] = lambda: resized(device.size(self._descriptor))
+    def watched(self) -> Iterator[Signals]:
+        """Catch signals inside the block. Called in the main thread."""
+        numbers = (*ENDING, signal.SIGWINCH) if self.is_real else ENDING
         with contextlib.ExitStack() as undo:
-            for number, handler in handlers.items():
-                loop.add_signal_handler(number, handler)
-                undo.callback(loop.remove_signal_handler, number)
-            yield
+            reading, writing = os.pipe()
+            for descriptor in (reading, writing):
+                undo.callback(os.close, descriptor)
+                os.set_blocking(descriptor, False)
+            undo.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(writing, warn_on_full_buffer=False))
+            for number in numbers:
+                undo.callback(signal.signal, number, signal.signal(number, _nothing))
+            yield Signals(reading, self._descriptor)
 
     @contextlib.contextmanager
     def raw(self, resized: Callable[[Size], None]) -> Iterator[None]:
@@ -58,7 +55,7 @@ class Terminal:
 
         `resized` is called with its size at once: it may have changed since it was asked for.
         """
-        if not self._real:
+        if not self.is_real:
             yield
             return
         before = termios.tcgetattr(self._descriptor)
@@ -68,3 +65,30 @@ class Terminal:
             yield
         finally:
             termios.tcsetattr(self._descriptor, termios.TCSADRAIN, before)
+
+
+class Signals:
+    """Signals that came, to be told from within a loop of poll(2): a handler runs in the middle of anything."""
+
+    def __init__(self, reading: int, terminal: int) -> None:
+        self._reading, self._terminal = reading, terminal
+        self._resized: Callable[[Size], None] = _nothing
+        self._ended: Callable[[int], None] = _nothing
+
+    def tell(self, resized: Callable[[Size], None], ended: Callable[[int], None]) -> None:
+        """Call `resized` with each new size, `ended` with the number of a signal that ends the program."""
+        self._resized, self._ended = resized, ended
+
+    def wants(self) -> Iterable[tuple[int, int]]:
+        return [(self._reading, select.POLLIN)]
+
+    def ready(self, descriptor: int, events: int) -> None:
+        for number in os.read(descriptor, 100):
+            if number == signal.SIGWINCH:
+                self._resized(device.size(self._terminal))
+            elif number in ENDING:
+                self._ended(number)
+
+
+def _nothing(*_: object) -> None:
+    """What a signal does by itself: the pipe tells of it."""

@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass
 
 import asyncssh
-from asyncssh.connection import SSHServerConnection
 from asyncssh.constants import DISC_NO_MORE_AUTH_METHODS_AVAILABLE
 from asyncssh.packet import SSHPacket, String
 from asyncssh.public_key import decode_ssh_public_key
@@ -19,6 +18,7 @@ from teleport.base import tasks
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.model.identity import Identity
 from teleport.net.ssh_handler import Handler, Proof, Trust, one_line
+from teleport.net.ssh_packets import PacketConnection
 from teleport.net.ssh_settings import SIGNATURES, ServerOptions
 from teleport.pki import ssh
 from teleport.pki.check import check_user
@@ -37,7 +37,7 @@ class _Counters:
     all: int = 0
 
 
-class Authentication(SSHServerConnection):
+class Authentication(PacketConnection):
     """The half of a connection that lets somebody in."""
 
     _handler: Handler

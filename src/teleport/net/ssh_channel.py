@@ -17,6 +17,7 @@ from asyncssh.constants import MSG_CHANNEL_CLOSE, MSG_CHANNEL_REQUEST
 from asyncssh.misc import ProtocolError
 from asyncssh.packet import SSHPacket
 
+from teleport.net.ssh_packets import PacketChannel
 from teleport.net.ssh_x11 import X11Request, read_x11
 from teleport.wire.buffer import ProtocolError as Malformed
 from teleport.wire.terminal import Size, Terminal, read_size, read_terminal
@@ -96,7 +97,7 @@ class Session(SSHServerSession[bytes]):
         self.release("channel")
 
 
-class SessionChannel(SSHServerChannel[bytes]):
+class SessionChannel(PacketChannel):
     """A channel that accepts terminals, commands, shells, signals and subsystems of its session, which hears of
     everything declined."""
 

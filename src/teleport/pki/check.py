@@ -19,11 +19,9 @@ from collections.abc import Iterable
 from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
-from teleport.pki import codec, keys, ssh, x509
+from teleport.pki import codec, ssh, x509
 from teleport.pki.authority import trusted_ssh, trusted_tls
-from teleport.pki.ssh_wire import Malformed, Reader
-
-_KNOWN_OPTIONS = {"user": frozenset({"source-address"}), "host": frozenset[str]()}
+from teleport.pki.ssh_check import check_signed, malformed, read
 
 
 def check_user(
@@ -44,7 +42,7 @@ def check_user(
     PKI-WRONG-TYPE, PKI-UNKNOWN-CA, PKI-BAD-SIGNATURE, PKI-NOT-YET-VALID, PKI-EXPIRED, PKI-NO-KEY-ID,
     PKI-NO-PRINCIPALS, PKI-UNKNOWN-OPTION, PKI-FOREIGN-CLUSTER) or AccessDenied (PKI-LOGIN-NOT-IN-PRINCIPALS,
     PKI-SOURCE-ADDRESS)."""
-    certificate = _read(blob)
+    certificate = read(blob)
     if certificate.key != proven_key:
         raise NotAuthenticated("PKI-NOT-PROVEN")
     identity = _check_ssh(certificate, "user", authorities, now, cluster)
@@ -61,7 +59,7 @@ def check_host(
 
     The key exchange proves possession of the key; it ends in failure without it. Raises like `check_user`,
     with AccessDenied (PKI-HOST-NOT-IN-PRINCIPALS)."""
-    identity = _check_ssh(_read(blob), "host", authorities, now, cluster)
+    identity = _check_ssh(read(blob), "host", authorities, now, cluster)
     if host not in identity.principals:
         raise AccessDenied("PKI-HOST-NOT-IN-PRINCIPALS", name=identity.name, host=host[:80])
     return identity
@@ -79,7 +77,7 @@ def check_x509(
     try:
         parsed = x509.parse(certificate)
     except BadParameter as error:
-        raise _malformed(error) from None
+        raise malformed(error) from None
     issuers = [
         (kind, owner)
         for kind in ("user", "host")
@@ -94,31 +92,13 @@ def check_x509(
     try:
         identity = codec.from_x509(parsed)
     except BadParameter as error:
-        raise _malformed(error) from None
+        raise malformed(error) from None
     (kind, owner) = issuers[0]
     if identity.is_host != (kind == "host"):
         raise NotAuthenticated("PKI-WRONG-TYPE", found="host" if identity.is_host else "user", wanted=kind)
     _check_cluster(identity, owner, cluster)
     _check_source(identity, source_ip)
     return identity
-
-
-def _read(blob: bytes) -> ssh.SSHCertificate:
-    if not ssh.is_certificate(blob):
-        raise NotAuthenticated("PKI-NOT-A-CERTIFICATE", type=_type_of(blob))
-    try:
-        return ssh.parse(blob)
-    except BadParameter as error:
-        raise _malformed(error) from None
-
-
-def _type_of(blob: bytes) -> str:
-    """Return the type that a blob claims, fit to be shown; never trusted."""
-    try:
-        text = Reader(blob).string()[:60].decode("ascii")
-    except (Malformed, UnicodeDecodeError):
-        return "unknown"
-    return text if text.isprintable() else "unknown"
 
 
 def _check_ssh(
@@ -128,43 +108,14 @@ def _check_ssh(
     now: dt.datetime,
     cluster: str,
 ) -> Identity:
-    if certificate.type != wanted:
-        raise NotAuthenticated("PKI-WRONG-TYPE", found=certificate.type, wanted=wanted)
-    owner = trusted_ssh(authorities, wanted).get(certificate.authority)
-    if owner is None:
-        raise NotAuthenticated("PKI-UNKNOWN-CA", wanted=wanted)
-    if not ssh.verify(certificate):
-        raise NotAuthenticated("PKI-BAD-SIGNATURE")
-    _check_seconds(certificate, now)
-    if not certificate.key_id:
-        raise NotAuthenticated("PKI-NO-KEY-ID", key=keys.fingerprint(certificate.key))
-    if not certificate.principals:
-        raise NotAuthenticated("PKI-NO-PRINCIPALS", key=keys.fingerprint(certificate.key))
-    for option in certificate.critical_options:
-        if option not in _KNOWN_OPTIONS[wanted]:
-            raise NotAuthenticated("PKI-UNKNOWN-OPTION", option=option[:80])
+    owners = trusted_ssh(authorities, wanted)
+    check_signed(certificate, wanted, owners, now)
     try:
         identity = codec.from_ssh(certificate)
     except BadParameter as error:
-        raise _malformed(error) from None
-    _check_cluster(identity, owner, cluster)
+        raise malformed(error) from None
+    _check_cluster(identity, owners[certificate.authority], cluster)
     return identity
-
-
-def _check_seconds(certificate: ssh.SSHCertificate, now: dt.datetime) -> None:
-    """Compare as numbers: an SSH certificate may begin or end outside the calendar."""
-    current = now.timestamp()
-    if current < certificate.valid_after:
-        raise NotAuthenticated("PKI-NOT-YET-VALID", begins=_shown(certificate.valid_after), now=f"{now:%FT%TZ}")
-    if current >= certificate.valid_before:
-        raise NotAuthenticated("PKI-EXPIRED", expired=_shown(certificate.valid_before), now=f"{now:%FT%TZ}")
-
-
-def _shown(seconds: int) -> str:
-    try:
-        return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%FT%TZ}"
-    except (ValueError, OverflowError, OSError):
-        return "the end of the calendar"
 
 
 def _check_time(begins: dt.datetime, ends: dt.datetime, now: dt.datetime) -> None:
@@ -194,7 +145,3 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
-
-
-def _malformed(error: BadParameter) -> NotAuthenticated:
-    return NotAuthenticated("PKI-MALFORMED-CERTIFICATE", problem=error.fields["problem"])

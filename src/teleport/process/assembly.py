@@ -22,6 +22,7 @@ from teleport.api.event_outbox import EventOutbox
 from teleport.api.messages import HostRequest
 from teleport.base import tasks
 from teleport.base.clock import Clock
+from teleport.base.counters import Counters
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
@@ -58,6 +59,7 @@ class World:
     signer: Signer
     spawner: Spawner | None
     host_uuid: str
+    counters: Counters = field(default_factory=Counters)
     parts: Parts = field(default_factory=Parts)
     """What services can change while they run; each registers its own."""
 
@@ -196,6 +198,7 @@ class Node:
             ),
             recorder=recorder,
             switches=Switches.of(settings.ssh),
+            counters=world.counters,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
         async with stack:

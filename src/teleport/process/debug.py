@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from aiohttp.typedefs import Handler
 
 from teleport.base import log as logging
 from teleport.base.clock import Clock, SystemClock
+from teleport.base.counters import Counter
 from teleport.base.errors import BadParameter, LimitExceeded, NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.net.bridge import as_transport
@@ -37,12 +38,13 @@ class DebugService:
 
     def __init__(
         self, network: DrainableNetwork, path: Path, supervisor: Callable[[], Supervisor], *, pulse: Pulse,
-        clock: Clock | None = None,
+        clock: Clock | None = None, counters: Iterable[Counter] = (),
     ) -> None:  # fmt: skip
         self._network = network
         self._path = path
         self._supervisor = supervisor
         self._pulse = pulse
+        self._counters = counters
         self._clock = clock or SystemClock()
         self._profiling = asyncio.Lock()
 
@@ -107,7 +109,7 @@ class DebugService:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         ready = {entry.service.name: entry.ready for entry in self._supervisor().entries}
-        found = metrics.metrics(self._pulse, ready, self._network.connections())
+        found = metrics.metrics(self._pulse, ready, self._network.connections(), self._counters)
         return web.Response(body=metrics.render(found).encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _profile(self, request: web.Request) -> web.Response:

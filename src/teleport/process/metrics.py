@@ -12,6 +12,7 @@ import platform
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from teleport.base.counters import Counter
 from teleport.process import facts
 from teleport.process.pulse import Pulse
 from teleport.version import GIT_REF, VERSION
@@ -34,8 +35,11 @@ class Metric(NamedTuple):
     """Value by labels; a number without labels has the key ()."""
 
 
-def metrics(pulse: Pulse, services: Mapping[str, bool], connections: Mapping[str, int]) -> Iterator[Metric]:
-    """Return every metric. `services` says which are ready, `connections` how many an address serves."""
+def metrics(
+    pulse: Pulse, services: Mapping[str, bool], connections: Mapping[str, int], counters: Iterable[Counter] = ()
+) -> Iterator[Metric]:
+    """Return every metric. `services` says which are ready, `connections` how many an address serves, `counters`
+    what the services count themselves."""
     now = facts.look()
     yield _counter("process_cpu_seconds_total", "CPU time of the process, user and system.", now.cpu_seconds)
     yield _gauge("process_resident_memory_bytes", "Memory in use.", now.resident)
@@ -57,6 +61,8 @@ def metrics(pulse: Pulse, services: Mapping[str, bool], connections: Mapping[str
     yield Metric("teleport_service_ready", "gauge", "Whether a service is ready.", ready)
     served: dict[Labels, float] = {(("address", address),): float(count) for address, count in connections.items()}
     yield Metric("teleport_connections", "gauge", "Connections that an address serves.", served)
+    for counter in counters:
+        yield _counter(counter.name, counter.help, counter.value)
 
 
 def render(found: Iterable[Metric]) -> str:

@@ -92,7 +92,9 @@ async def _main(
     children = [Child("signer", signer.pid), *([Child("spawner", spawner.pid)] if spawner is not None else [])]
     supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
-        debug = DebugService(network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=pulse)
+        debug = DebugService(
+            network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=pulse, counters=world.counters
+        )  # fmt: skip
         supervisor.entries.insert(0, Entry(debug, critical=False))
     life = Life(stop=supervisor.stop, network=network, reloader=reloader)
     try:

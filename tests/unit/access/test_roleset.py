@@ -34,6 +34,7 @@ def options(*each):
         ([{}], "client_idle_timeout", 0),
         ([{"disconnect_expired_cert": True}, {}], "disconnect_expired_cert", True),
         ([{}], "disconnect_expired_cert", False),
+        ([{"max_connections": 4}, {"max_connections": 2}, {"max_connections": 0}], "max_connections", 2),
         ([{"max_sessions": 4}, {"max_sessions": 2}, {"max_sessions": 0}], "max_sessions", 2),
         ([{}], "max_sessions", 0),
         ([{"record_session": {"ssh": "strict"}}, {"record_session": {"ssh": "best_effort"}}], "strict_recording", True),

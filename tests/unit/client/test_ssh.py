@@ -17,7 +17,6 @@ from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.client import ssh
-from teleport.net.network import SystemNetwork
 from teleport.wire.reach import Request
 from tests.support import bare_home, policy, proxy_world, ssh_node
 from tests.support.forwarder import Forwarder
@@ -57,7 +56,9 @@ class Stage:
         home, profile = self.person.home, self.person.profile
         request = Request(host, "", login)
         try:
-            status = await ssh.run(home, profile, SystemNetwork(), request, host=host, command=command, ends=ends)
+            status = await asyncio.to_thread(
+                ssh.run, home, profile, request, host=host, command=command, ends=ends
+            )  # fmt: skip
         finally:
             for descriptor in (source, pairs[0][1], pairs[1][1]):
                 os.close(descriptor)
@@ -161,8 +162,8 @@ def test_input_from_a_file(play: Play, tmp_path: Path) -> None:
         out = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT)
         source = os.open(path, os.O_RDONLY)
         try:
-            status = await ssh.run(
-                home, profile, SystemNetwork(), Request("node-1", "", LOGIN), host="node-1", command="wc -c",
+            status = await asyncio.to_thread(
+                ssh.run, home, profile, Request("node-1", "", LOGIN), host="node-1", command="wc -c",
                 ends=ssh.Ends(source, out, out),
             )  # fmt: skip
         finally:
@@ -280,9 +281,6 @@ def test_an_expired_certificate(play: Play, world: World, tmp_path: Path) -> Non
 def test_no_proxy(world: World, tmp_path: Path) -> None:
     person = proxy_world.person(world, tmp_path / "alice").at("localhost:1")
 
-    async def main() -> None:
-        with pytest.raises(Unavailable) as caught:
-            await ssh.reach(person.home, person.profile, SystemNetwork(), Request("node-1"))
-        assert caught.value.code == "NET-REFUSED"
-
-    asyncio.run(main())
+    with pytest.raises(Unavailable) as caught:
+        ssh.connect(person.home, person.profile, Request("node-1"), host="node-1")
+    assert caught.value.code == "CLIENT-UNREACHABLE"

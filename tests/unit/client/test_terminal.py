@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import select
 import signal
 import termios
 from collections.abc import Iterator
@@ -14,7 +14,6 @@ from teleport.client.terminal import Terminal
 from teleport.net import terminal as device
 from teleport.wire.terminal import Size
 from teleport.wire.terminal import Terminal as Wanted
-from tests.support.until import until
 
 
 @pytest.fixture
@@ -55,16 +54,17 @@ def test_it_is_raw_inside_and_given_back_after_an_error(slave: int) -> None:
 
 def test_signals_tell_of_sizes_and_ends(slave: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
-
-    async def main() -> None:
-        sizes: list[Size] = []
-        ends: list[int] = []
-        with Terminal(slave, {}).watched(sizes.append, ends.append):
-            device.resize(slave, Size(60, 20))
-            os.kill(os.getpid(), signal.SIGWINCH)
-            os.kill(os.getpid(), signal.SIGTERM)
-            await until(lambda: sizes and ends)
-        assert (sizes[0], ends) == (Size(60, 20), [signal.SIGTERM])
-
-    asyncio.run(main())
+    sizes: list[Size] = []
+    ends: list[int] = []
+    with Terminal(slave, {}).watched() as signals:
+        signals.tell(sizes.append, ends.append)
+        device.resize(slave, Size(60, 20))
+        os.kill(os.getpid(), signal.SIGWINCH)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not (sizes and ends):
+            ((descriptor, events),) = signals.wants()
+            assert select.select([descriptor], [], [], 20)[0]
+            signals.ready(descriptor, events)
+    assert (sizes[0], ends) == (Size(60, 20), [signal.SIGTERM])
     assert signal.getsignal(signal.SIGTERM) == handler
+    assert signal.set_wakeup_fd(-1) == -1

@@ -66,6 +66,20 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "spec": {"mode": "off"},
         "status": {"keys": [{"id": "0" * 32, "public_key": "MCowBQYDK2VuAyEA", "created": "2026-01-01T03:04:05Z"}]},
     },
+    "semaphore": {
+        "kind": "semaphore", "sub_kind": "connection", "version": "v3",
+        "metadata": {"name": "alice", "expires": "2026-01-02T03:04:05Z"},
+        "spec": {
+            "leases": [{"lease_id": UUID, "holder": UUID, "expires": "2026-01-02T03:04:05Z"}], "max_leases": 3,
+        },
+    },
+    "session_termination": {
+        "kind": "session_termination", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {
+            "message": "maintenance", "server_id": UUID, "host_user": "alice", "created_by": "bob",
+            "created_at": "2026-01-02T02:34:05Z",
+        },
+    },
     "session_tracker": {
         "kind": "session_tracker", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
         "spec": {
@@ -144,6 +158,11 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         },
         optional={"message": _text, "expires": _times, "created_at": _times, "created_by": _text},
     ),
+    "semaphore": st.fixed_dictionaries(
+        {"leases": st.lists(st.fixed_dictionaries({"lease_id": names, "holder": names}), max_size=2)},
+        optional={"max_leases": st.integers(0, 9)},
+    ),
+    "session_termination": st.fixed_dictionaries({"message": _text, "host_user": names, "created_at": _times}),
     "session_tracker": st.fixed_dictionaries(
         {
             "host_user": names,
@@ -215,6 +234,8 @@ def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     if kind == "cert_authority":
         document |= {"sub_kind": spec["type"]}
         about["name"] = spec["cluster_name"]
+    elif kind == "semaphore":
+        document |= {"sub_kind": "connection"}
     elif kind in ("cluster_name", "session_recording_config"):
         about["name"] = kind.replace("_", "-")
     elif kind == "role":

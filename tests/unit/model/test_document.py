@@ -41,7 +41,7 @@ def test_all_unknown_keys_of_all_documents_are_told_with_their_places() -> None:
         ("kind: user\nmetadata:\n  name: a/b\n", "KIND-NAME", "f.yaml:3:3"),
         ("kind: user\nmetadata:\n  name:\n", "KIND-NAME", "f.yaml:3:3"),
         ("kind: user\nmetadata: {name: a}\nspec:\n  oidc_identities: [x]\n", "KIND-FIELD-NOT-SUPPORTED", "f.yaml:4:3"),
-        ("kind: role\nmetadata: {name: a}\nspec:\n  options:\n    max_connections: 1\n", "KIND-FIELD-NOT-SUPPORTED",
+        ("kind: role\nmetadata: {name: a}\nspec:\n  options:\n    cert_format: oldssh\n", "KIND-FIELD-NOT-SUPPORTED",
          "f.yaml:5:5"),
         ("kind: token\nmetadata: {name: a}\nspec:\n  roles: [node]\n  join_method: iam\n", "KIND-VALUE-NOT-SUPPORTED",
          "f.yaml:5:3"),

@@ -1,7 +1,9 @@
 """Who may have something started: the spawner's memory of logins that it has checked itself.
 
-The check is `proof`, which is heavy, so it is imported with the authorities: before the service listens, and by
-no spawner of a service that never gets so far. What is remembered is bounded, and what cannot be remembered is refused.
+The check is `proof`, which is heavy, so it is imported with the authorities: before the service listens, so that
+nobody waits for it, and by no spawner of a service that never gets so far. So is what helpers need, which thereby
+share it, and which their accounts may not be able to read. What is remembered is bounded; what cannot be remembered
+is refused.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ class Admissions:
             if self._pinned._replace(id=request.id) != request:
                 raise AccessDenied("SSH-TRUST-PINNED")
             return
-        from teleport.agents.ssh import proof
+        from teleport.agents.ssh import proof, user_side_process  # noqa: F401 - see above
 
         self._trusted = proof.authorities(request.cluster, request.authorities)
         self._pinned = request

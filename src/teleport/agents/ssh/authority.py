@@ -17,6 +17,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.session_tracker import SessionTracker
 
 
@@ -58,6 +59,15 @@ class Authority(Protocol):
 
     async def untrack(self, session_id: str) -> None:
         """Take the tracker of a session away. Raises TeleportError."""
+        ...
+
+    async def hold_leases(self, user: str, leases: Sequence[str], most: int) -> None:
+        """Write that this node holds exactly these places of a user's connections, of at most `most` (0: any number)
+        in the cluster. Raises LimitExceeded (AUTH-LEASES), Unavailable."""
+        ...
+
+    def terminations(self) -> Sequence[SessionTermination]:
+        """Return what was asked to end of this node's sessions."""
         ...
 
     async def emit(self, event: Event) -> None:

@@ -28,14 +28,16 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node, NodeSpec
+from teleport.model.kinds.semaphore import CONNECTION, Lease, Semaphore, SemaphoreSpec
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
+from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import Metadata
 from teleport.version import VERSION
 
 log = logger("NODE")
 
-KINDS = ("cert_authority", "role", "lock", "session_recording_config")
+KINDS = ("cert_authority", "role", "lock", "session_recording_config", "session_termination")
 LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
 LEAVING = dt.timedelta(seconds=1)
@@ -119,6 +121,19 @@ class ClusterAuthority:
             await self._client.delete("session_tracker", session_id)
         except NotFound:
             pass
+
+    async def hold_leases(self, user: str, leases: Sequence[str], most: int) -> None:
+        """Write which places of a user's connections this node holds; the auth service decides."""
+        await self._client.upsert(
+            Semaphore(
+                version="v3", sub_kind=CONNECTION, metadata=Metadata(name=user),
+                spec=SemaphoreSpec(leases=tuple(Lease(lease_id=id) for id in leases), max_leases=most),
+            )
+        )  # fmt: skip
+
+    def terminations(self) -> Sequence[SessionTermination]:
+        """Return what was asked to end of this node's sessions: the auth service shows no others."""
+        return self._view.all(SessionTermination)
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; returns when it is durable."""

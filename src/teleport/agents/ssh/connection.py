@@ -22,6 +22,8 @@ from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
 from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.forwards import Forwards
+from teleport.agents.ssh.leases import Leases
+from teleport.agents.ssh.leases import Place as Lease
 from teleport.agents.ssh.listeners import Listener, Listeners
 from teleport.agents.ssh.recorder import Recorder
 from teleport.agents.ssh.session import Launch, ProcessSession
@@ -78,6 +80,7 @@ class World:
     cuts: Cuts
     recorder: Recorder
     switches: Switches
+    leases: Leases
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
 
@@ -93,13 +96,15 @@ class ClientConnection:
         self._background: set[asyncio.Task[None]] = set()
         self._roles: RoleSet | None = None
         self._ended = ""
+        self._place: Lease | None = None
+        self._placing = asyncio.Lock()
         self._emptied = asyncio.Event()
         self._admission: asyncio.Task[int] | None = None
         self._user_side = HelperSide(self._help)
         self._forwards = Forwards(self)
         self._listeners = Listeners(self, self._forwards)
         self._denied: dict[bytes, str] = {}
-        self._watch = Watch(world.ends, world.clock, self.cut, self.failed)
+        self._watch = Watch(world.ends, world.clock, self.cut, self.warn, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -206,6 +211,7 @@ class ClientConnection:
             raise explain.user_error(decision, id, asked=self._world.authority.node().spec.hostname)
         if self._ended:
             raise Unavailable("SSH-ENDED", reason=self._ended)
+        await self._take_place(decision.options.max_connections)
         return decision
 
     async def _recorded(self, denial: Denial, identity: Identity) -> str:
@@ -238,6 +244,23 @@ class ClientConnection:
     async def open_outward(self, session: StreamSession, kind: bytes, *parts: bytes) -> None:
         """See net.ssh_doors.Doors.open_outward."""
         await self._ssh.open_outward(session, kind, *parts)
+    async def _take_place(self, most: int) -> None:
+        """Take the connection's place in the cluster, once. Raises LimitExceeded (SSH-LIMIT-CONNECTIONS) when as many
+        connections are open as the roles allow, Unavailable (SSH-LEASE)."""
+        async with self._placing:
+            if most <= 0 or self._place is not None:
+                return
+            try:
+                self._place = await self._world.leases.take(self.who()[0].name, most, self._place_lost)
+            except LimitExceeded:
+                event = SessionRejected(reason="max_connections", max=most, **self.context().fields())
+                await self.record_refusal(event)
+                raise
+            if self._ended:
+                raise Unavailable("SSH-ENDED", reason=self._ended)
+
+    def _place_lost(self, error: TeleportError) -> None:
+        self.cut("max_connections", f"{error.what}; {error.fix}")
 
     async def _check_room(self, most: int) -> None:
         """Raise LimitExceeded (SSH-LIMIT-SESSIONS) when the client has opened as many channels as the roles allow."""
@@ -283,6 +306,18 @@ class ClientConnection:
         """A defect: the connection is closed by the transport."""
         log.error("a connection failed", error=error, client=self._ssh.client)
 
+    def end_session(self, session_id: str, reason: str, text: str) -> None:
+        """End one session of the connection with a word, if it is here."""
+        session = self._sessions.get(session_id)
+        if session is not None and not session.ending:
+            self.background(self.emit(ClientDisconnect(reason=reason, **self.context(session_id).fields())))
+            session.end(text)
+
+    def warn(self, text: str) -> bool:
+        """Tell whoever sits at a terminal of the connection; say whether somebody does."""
+        heard = [session.warn(text) for session in list(self._sessions.values())]
+        return any(heard)
+
     # -- for sessions -------------------------------------------------------------------------------------
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -301,6 +336,8 @@ class ClientConnection:
         while self._background:
             await asyncio.wait(self._background)
         await self._dismiss()
+        if self._place is not None:
+            await self._world.leases.give_back(self._place)
         if self._refusals > RECORDED_REFUSALS:
             log.warn("refusals not recorded one by one", client=self._ssh.client, count=self._refusals)
 

@@ -1,8 +1,8 @@
-"""Locks against what runs: every live connection that one meets is ended, and so is every one under `lock: strict`
-when the list of locks has not been known to be complete for too long.
+"""Locks against what runs, and sessions that somebody ends.
 
-New sessions are decided by the checker (`connection`); here those that were granted before are looked at again,
-with the same words of `access`, when the list changes and while it ages.
+Every live connection that a lock meets is ended, and so is every one under `lock: strict` when the list of locks
+has not been known to be complete for too long. New sessions are decided by the checker (`connection`); here those
+that were granted before are looked at again, with the same words of `access`, when the list changes and while it ages.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class Live(Protocol):
         """End it, with the reason for the record and the text for the user."""
         ...
 
+    def end_session(self, session_id: str, reason: str, text: str) -> None:
+        """End one session of it, if it has that session."""
+        ...
+
 
 class Cuts:
     """The open connections of a service."""
@@ -84,11 +88,21 @@ class Cuts:
             try:
                 async with asyncio.timeout(LOOK):
                     seen = await self._authority.changed(seen)
+                self._end_sessions()
             except TimeoutError:
                 if self._authority.locks_as_of() is None:
                     continue
             denials = [(each, denial) for each in self._live if (denial := self._denial(each)) is not None]
             await asyncio.gather(*(self._cut(each, denial) for each, denial in denials))
+
+    def _end_sessions(self) -> None:
+        """End the sessions that somebody entitled to it wants ended. Each is tried until its session is here: the
+        wish may come before the connection."""
+        for wish in self._authority.terminations():
+            said = f": {' '.join(wish.spec.message.split())}" if wish.spec.message else ""
+            reason = f"session terminated by {wish.spec.created_by}{said}"
+            for connection in tuple(self._live):
+                connection.end_session(wish.name, reason, f"{reason}; ask {wish.spec.created_by} before you go on")
 
     def _denial(self, connection: Live) -> Denial | None:
         """Decide again, about locks alone: the end of a certificate is another's matter (`ends`)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,12 @@ from teleport.base.struct import Duration
 
 LOOK = 30.0
 """Seconds between two looks at the time until a certificate ends: a machine that slept has not counted them."""
+IDLE_WARNING = 30.0
+"""Seconds before the end for idleness at which a user is warned; a quarter of short times."""
+LISTEN = 5.0
+"""Seconds until the next warning when nobody at a terminal was there to hear it."""
+CERTIFICATE_WARNING = 60.0
+"""Seconds before the end of a certificate at which a user is warned."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +51,19 @@ class Watch:
     """Watches one connection."""
 
     def __init__(
-        self, ends: Ends, clock: Clock, end: Callable[[str, str], None],
+        self, ends: Ends, clock: Clock, end: Callable[[str, str], None], warn: Callable[[str], bool],
         failed: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
-        """`end` is called once, with the reason for the record and the text for the client."""
+        """`end` is called once, with the reason for the record and the text for the client; `warn` before it, once
+        for each time that an end comes near; it says whether anybody was there to hear it."""
         self._ends = ends
         self._clock = clock
         self._end = end
+        self._warn = warn
+        self._warned_of_use: float | None = None
+        """The last use when the user was warned: used again, the next silence is worth another warning."""
+        self._warned_of_expiry = False
+        self._over = False
         self._failed = failed
         self._used = 0.0
         self._expires: dt.datetime | None = None
@@ -84,19 +97,47 @@ class Watch:
             self._task = None
 
     async def _run(self, expires: dt.datetime) -> None:
-        ends, loop = self._ends, asyncio.get_running_loop()
         while True:
-            waits = []
-            if ends.with_certificate:
-                left = (expires - self._clock.now()).total_seconds()
-                if left <= 0:
-                    reason = "client certificate expired"
-                    return self._end(reason, f"{reason}: sign in again with tsh login")
-                waits.append(min(left, LOOK))
-            if ends.idle:
-                left = self._used + ends.idle - loop.time()
-                if left <= 0:
-                    reason = f"client exceeded idle timeout of {Duration(ends.idle)}"
-                    return self._end(reason, ends.idle_message or f"{reason}; connect again to go on")
-                waits.append(left)
-            await asyncio.sleep(min(waits))
+            waits = [self._look_at_certificate(expires), self._look_at_use()]
+            if self._over:
+                return
+            await asyncio.sleep(min(wait for wait in waits if wait is not None))
+
+    def _look_at_certificate(self, expires: dt.datetime) -> float | None:
+        """End or warn when it is time; return the seconds until the next look."""
+        if not self._ends.with_certificate:
+            return None
+        left = (expires - self._clock.now()).total_seconds()
+        if left <= 0:
+            self._finish("client certificate expired", "client certificate expired: sign in again with tsh login")
+        elif left <= CERTIFICATE_WARNING and not self._warned_of_expiry:
+            self._warned_of_expiry = self._warn(
+                f"this connection ends in {Duration(math.ceil(left))} with your certificate: "
+                "save your work, sign in again with tsh login, and connect anew"
+            )
+            return left if self._warned_of_expiry else min(left, LISTEN)
+        return min(left - CERTIFICATE_WARNING if left > CERTIFICATE_WARNING else left, LOOK)
+
+    def _look_at_use(self) -> float | None:
+        """As `_look_at_certificate`, for idleness."""
+        idle = self._ends.idle
+        if not idle or self._over:
+            return None
+        left = self._used + idle - asyncio.get_running_loop().time()
+        if left <= 0:
+            reason = f"client exceeded idle timeout of {Duration(idle)}"
+            self._finish(reason, self._ends.idle_message or f"{reason}; connect again to go on")
+            return None
+        warning = min(IDLE_WARNING, idle / 4)
+        if left > warning:
+            return left - warning
+        text = f"nobody uses this connection: it ends in {Duration(math.ceil(left))}. Press a key to keep it"
+        if self._warned_of_use != self._used:
+            if not self._warn(text):
+                return min(left, LISTEN)
+            self._warned_of_use = self._used
+        return left
+
+    def _finish(self, reason: str, text: str) -> None:
+        self._over = True
+        self._end(reason, text)

@@ -76,10 +76,12 @@ def find(account: Account, files: Iterable[str]) -> list[Limit]:
 def apply(limits: Iterable[Limit]) -> None:
     """Set limits for this process. A soft one is at most the hard one; what the kernel refuses stays as it was."""
     for limit in sorted(limits, key=lambda each: each.side != "hard"):
-        soft, hard = resource.getrlimit(limit.resource)
-        wanted = (_least(soft, limit.value), limit.value) if limit.side == "hard" else (_least(limit.value, hard), hard)
         try:
-            resource.setrlimit(limit.resource, wanted)
+            soft, hard = resource.getrlimit(limit.resource)
+            if limit.side == "hard":
+                resource.setrlimit(limit.resource, (_least(soft, limit.value), limit.value))
+            else:
+                resource.setrlimit(limit.resource, (_least(limit.value, hard), hard))
         except (OSError, ValueError):
             continue
 

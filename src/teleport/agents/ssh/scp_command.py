@@ -6,6 +6,7 @@ the rule and gives their copies an event. The whole command stands in the event,
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import dataclass
 
@@ -38,11 +39,11 @@ def find_scp(command: bytes) -> ScpCommand | None:
         if word == "--":
             break
         action = action or ("upload" if "t" in word else "download" if "f" in word else "")
-    return ScpCommand(action, " ".join(rest)) if action else None
+    return ScpCommand(action, os.fsencode(" ".join(rest)).decode(errors="backslashreplace")) if action else None
 
 
 def _words(command: bytes) -> list[str]:
-    text = command[:COMMAND_BYTES].decode(errors="backslashreplace")
+    text = os.fsdecode(command[:COMMAND_BYTES])
     try:
         return shlex.split(text)
     except ValueError:

@@ -16,12 +16,14 @@ from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
 from teleport.agents.ssh.ends import Ends
+from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
+from teleport.base.counters import Counters
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied
 from teleport.base.log import logger
@@ -35,6 +37,9 @@ from teleport.pki.authority import trusted_ssh
 log = logger("NODE")
 
 PORT = 3022
+LIMIT_HIT = (
+    "user_max_concurrent_sessions_hit_total", "Connections refused because a user has as many as the roles allow.",
+)  # fmt: skip
 STRANGERS = 60
 """Records a minute of logins whose certificate means nothing here; more are logged, not audited."""
 
@@ -50,6 +55,7 @@ class SSHService:
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
         keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
         recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
+        counters: Counters | None = None,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -61,11 +67,12 @@ class SSHService:
         self._login_timeout, self._keep_alive = login_timeout, keep_alive
         self._settings: tuple[Sequence[ssh_settings.HostKey], ssh_settings.ServerOptions] | None = None
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
+        self._leases = Leases(authority.hold_leases, entropy, (counters or Counters()).get(*LIMIT_HIT))
         self._cuts = Cuts(authority, clock, entropy, cluster)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
-            cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(),
+            cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(), leases=self._leases,
             web_address=web_address,
         )  # fmt: skip
         self.address = ""
@@ -78,6 +85,7 @@ class SSHService:
         self._spawner.connect()
         await self._pin()
         cutting = tasks.spawn(self._cuts.run(), name="ssh-cuts", on_error=self._failed)
+        renewing = tasks.spawn(self._leases.run(), name="ssh-leases", on_error=self._leases_failed)
         try:
             listener = await self._network.listen(self._address, self.serve, limits=self._limits)
             try:
@@ -89,6 +97,7 @@ class SSHService:
                 await listener.close(0.0)
         finally:
             await tasks.cancel(cutting)
+            await tasks.cancel(renewing)
             self._spawner.disconnect()
 
     async def _pin(self) -> None:
@@ -100,6 +109,9 @@ class SSHService:
             )
         except AccessDenied as error:
             log.error("Logins with certificates of new user authorities start nothing before a restart", error=error)
+
+    def _leases_failed(self, error: BaseException) -> None:
+        log.error("Places of limited connections are no longer renewed", error=error)
 
     def _failed(self, error: BaseException) -> None:
         log.error("Locks no longer end what runs", error=error)

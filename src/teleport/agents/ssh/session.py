@@ -327,17 +327,18 @@ class ProcessSession(Session):
             (self._channel.pause_reading if crowded else self._channel.resume_reading)()
 
     def _output(self, data: bytes) -> None:
+        self._host.used()
         if self._tape is not None:
             self._tape.output(data)
         self._deliver(data, None)
 
     def _error_output(self, data: bytes) -> None:
+        self._host.used()
         if self._tape is not None:
             self._tape.output(data, error=True)
         self._deliver(data, 1)
 
     def _deliver(self, data: bytes, kind: int | None) -> None:
-        self._host.used()
         if self._channel is not None and not self._channel.is_closing():
             self._channel.write(data, kind)
 
@@ -349,11 +350,18 @@ class ProcessSession(Session):
         text = f"\r\n{line}\r\n" if at_terminal and self._outputs else f"{line}\r\n"
         self._deliver(text.encode(errors="replace"), None if at_terminal else 1)
 
+    def warn(self, text: str) -> bool:
+        """Say that the session is about to end, at a terminal only: a program that reads must not meet it."""
+        heard = self._launch.terminal is not None and bool(self._outputs) and not self.ending
+        if heard:
+            self._tell(text)
+        return heard
+
     # -- ends ---------------------------------------------------------------------------------------------
 
     def end(self, text: str) -> None:
         """The server ends the session: say why, hang up what runs, and close with a status that is none of it."""
-        if self._cut or self._drained.is_set():
+        if self.ending:
             return
         self._cut = True
         self._tell(text)
@@ -362,6 +370,11 @@ class ProcessSession(Session):
         elif self._outputs:
             self._report()
             self._abandon()
+
+    @property
+    def ending(self) -> bool:
+        """Whether the server has ended it, or it has come to its own end."""
+        return self._cut or self._drained.is_set()
 
     def end_for(self, error: TeleportError) -> None:
         """End the session because of an error."""

@@ -198,7 +198,7 @@ class Spawner:
             "LANG": LANG,
         }
         if isinstance(request, messages.Helper):
-            from teleport.agents.ssh import user_side_process  # before the fork: all helpers share it
+            from teleport.agents.ssh import user_side_process  # loaded with the authorities
         report, written = os.pipe()
         pid = os.fork()
         if pid == 0 and isinstance(request, messages.Helper):

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "recordings ls": f"{_HERE}.recordings:ls",
     "rm": f"{_HERE}.resources:rm",
     "sessions ls": f"{_HERE}.sessions:ls",
+    "sessions terminate": f"{_HERE}.sessions:end",
     "status": f"{_HERE}.status:status",
     "tokens add": f"{_HERE}.tokens:add",
     "tokens del": f"{_HERE}.tokens:rm",

@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "recordings search": f"{_HERE}.recordings:search",
     "resolve": f"{_HERE}.resolve:resolve",
     "sessions ls": f"{_HERE}.sessions:ls",
+    "sessions terminate": f"{_HERE}.sessions:end",
     "ssh": f"{_HERE}.ssh:ssh",
     "status": f"{_HERE}.login:status",
 }

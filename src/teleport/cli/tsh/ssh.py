@@ -56,12 +56,9 @@ def ssh(
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
     # What follows imports an SSH client: a mistake above should not have to wait for that.
-    import asyncio
-
     from teleport.client import ssh as client
     from teleport.client.terminal import Terminal
     from teleport.model import node_lookup
-    from teleport.net.network import SystemNetwork
     from teleport.wire.reach import Request
 
     wanted = node_lookup.parse(host)
@@ -69,12 +66,11 @@ def ssh(
     line = " ".join(command) or None
     request = Request(where, cluster or chosen_cluster(os.environ), login)
     at_terminal = not without_terminal and (with_terminal > 0 or (line is None and os.isatty(0)))
-    work = client.run(
-        chosen.home, chosen.profile, SystemNetwork(), request, host=wanted.host, command=line, ends=client.Ends(),
-        terminal=Terminal(0, os.environ) if at_terminal else None,
-    )  # fmt: skip
     with chosen.in_use():
-        return asyncio.run(work)
+        return client.run(
+            chosen.home, chosen.profile, request, host=wanted.host, command=line, ends=client.Ends(),
+            terminal=Terminal(0, os.environ) if at_terminal else None,
+        )  # fmt: skip
 
 
 @click.command("proxy ssh")

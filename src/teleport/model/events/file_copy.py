@@ -53,7 +53,7 @@ class Attributes(Struct, frozen=True, kw_only=True):
     modification_time: Annotated[int | None, Level.PUBLIC] = None
 
 
-@event(*(f"TS{action:03d}{suffix}" for action in Action for suffix in "IE"))
+@event(*(f"TS{action:03d}{suffix}" for action in Action if action < Action.DISALLOWED for suffix in "IE"), "TS020E")
 class Sftp(ServerEvent, frozen=True, kw_only=True, tag="sftp"):
     """An operation on a file through SFTP, with its outcome."""
 
@@ -76,11 +76,11 @@ class Sftp(ServerEvent, frozen=True, kw_only=True, tag="sftp"):
 
     def usual_code(self) -> str:
         """Return the code of the action, of failure where there is an error."""
-        return f"TS{self.action:03d}{'E' if self.error else 'I'}"
+        return f"TS{self.action:03d}{'E' if self.failed() else 'I'}"
 
     def failed(self) -> bool:
         """Whether it did not happen."""
-        return bool(self.error)
+        return bool(self.error) or self.action is Action.DISALLOWED
 
 
 class FileTransfer(Struct, frozen=True, kw_only=True):

@@ -147,6 +147,29 @@ class LockDeleted(LockChange, frozen=True, kw_only=True, tag="lock.deleted"):
     """A lock was deleted."""
 
 
+@event("TST00I")
+class SessionTerminate(ResourceEvent, frozen=True, kw_only=True, tag="session.terminate"):
+    """Somebody entitled to it asked that a session end. `name` is the session, `user` who asked."""
+
+    sid: Public
+    host_user: Sensitive = ""
+    """Whose session it is."""
+    server_id: Public = ""
+    message: Sensitive = ""
+
+    @classmethod
+    def describe(cls, resource: Resource[Any]) -> dict[str, Any]:
+        """Say which session, whose, where, and why."""
+        spec = resource.spec
+        return {
+            **super().describe(resource),
+            "sid": resource.name,
+            "host_user": spec.host_user,
+            "server_id": spec.server_id,
+            "message": spec.message,
+        }
+
+
 @event("TJT00I")
 class JoinTokenCreate(ResourceEvent, frozen=True, kw_only=True, tag="join_token.create"):
     """A join token was created or changed. Its name is masked."""

@@ -38,7 +38,8 @@ VERBS = frozenset({
 ENFORCED = frozenset({
     "options.max_session_ttl", "options.forward_agent", "options.port_forwarding", "options.permit_x11_forwarding",
     "options.pin_source_ip", "options.lock", "options.client_idle_timeout", "options.disconnect_expired_cert",
-    "options.max_sessions", "options.record_session", "options.ssh_port_forwarding", "options.ssh_file_copy",
+    "options.max_connections", "options.max_sessions", "options.record_session", "options.ssh_port_forwarding",
+    "options.ssh_file_copy",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
 })  # fmt: skip
 """Fields that code of this build acts on. Without a prefix: a field of both `allow` and `deny`."""
@@ -60,7 +61,6 @@ _OFF = Refusal(lambda value: not value, "no")
 _ZERO = Refusal(lambda value: value == 0, "0")
 
 REFUSED: Mapping[str, Refusal] = {
-    "options.max_connections": _ZERO,
     "options.enhanced_recording": Refusal(lambda value: {*value} <= {"command", "network"}, "[command, network]"),
     "options.create_host_user": _OFF,
     "options.create_host_user_mode": Refusal(_only("", "off"), "off"),
@@ -259,7 +259,7 @@ def _check_options(role: Role) -> None:
             )
     if options.create_host_user_mode not in _HOST_USER_MODES:
         raise BadParameter("POL-HOST-USER-MODE", value=options.create_host_user_mode[:40])
-    for option in ("max_session_ttl", "client_idle_timeout", "max_sessions"):
+    for option in ("max_session_ttl", "client_idle_timeout", "max_connections", "max_sessions"):
         if getattr(options, option) < 0:
             raise BadParameter("POL-OPTION", option=option, value=getattr(options, option), known="0 and more")
 

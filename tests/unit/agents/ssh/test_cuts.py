@@ -14,6 +14,8 @@ from teleport.access.roleset import RoleSet
 from teleport.agents.ssh.cuts import LOOK, Cuts, Standing
 from teleport.base.errors import Unavailable
 from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.session_termination import SessionTermination, SessionTerminationSpec
+from teleport.model.resource import Metadata
 from tests.support import policy, virtual_loop
 
 STRICT = RoleSet.build([policy.role("dev", options={"lock": "strict"})], {})
@@ -28,6 +30,7 @@ class World:
         self.as_of: dt.datetime | None = None
         self.recorded: list[Denial] = []
         self.reachable = True
+        self.endings: list[SessionTermination] = []
         self._revision, self._news = 0, asyncio.Event()
 
     def tell(self, *held: Lock, as_of: dt.datetime | None = None) -> None:
@@ -46,6 +49,9 @@ class World:
     def locks_as_of(self) -> dt.datetime | None:
         return self.as_of
 
+    def terminations(self) -> list[SessionTermination]:
+        return self.endings
+
     def node(self) -> Any:
         return policy.node("uuid-7", "node-7")
 
@@ -60,9 +66,13 @@ class Connection:
     def __init__(self, standing: Standing | None) -> None:
         self.who = standing
         self.cuts: list[tuple[str, str, float]] = []
+        self.ended: list[tuple[str, str, str]] = []
 
     def standing(self) -> Standing | None:
         return self.who
+
+    def end_session(self, session_id: str, reason: str, text: str) -> None:
+        self.ended.append((session_id, reason, text))
 
     def cut(self, reason: str, text: str) -> None:
         self.cuts.append((reason, text, asyncio.get_running_loop().time()))
@@ -162,5 +172,28 @@ def test_a_refusal_that_nobody_records_has_an_id_all_the_same() -> None:
         await asyncio.sleep(0.5)
         ((_, text, _),) = met.cuts
         assert len(text.rpartition("[id ")[2]) > 20
+
+    play(story)
+
+
+def test_who_wants_a_session_ended_is_named_in_it() -> None:
+    async def story(world: World, cuts: Cuts) -> None:
+        connection = Connection(somebody())
+        cuts.join(connection)
+        world.endings = [
+            SessionTermination(
+                version="v1", metadata=Metadata(name=name),
+                spec=SessionTerminationSpec(message=message, created_by="bob", host_user="carol"),
+            )
+            for name, message in (("s-1", "maintenance\nat noon"), ("s-2", ""))
+        ]  # fmt: skip
+        world.tell()
+        await asyncio.sleep(0.5)
+        said = "session terminated by bob: maintenance at noon"
+        assert connection.ended == [
+            ("s-1", said, f"{said}; ask bob before you go on"),
+            ("s-2", "session terminated by bob", "session terminated by bob; ask bob before you go on"),
+        ]
+        assert connection.cuts == []
 
     play(story)

@@ -21,16 +21,23 @@ class LoopClock:
         return START + dt.timedelta(seconds=asyncio.get_running_loop().time() + self.jumped)
 
 
-def run(ends, story):
+def run(ends, story, warnings=None, heard_from=0.0):
     """Run a story with a watch; return what the connection was ended with, and when."""
 
     async def body():
         told, failures, clock = [], [], LoopClock()
+        warned = warnings if warnings is not None else []
+
+        def warn(text):
+            now = asyncio.get_running_loop().time()
+            if now >= heard_from:
+                warned.append((text, now))
+            return now >= heard_from
 
         def end(reason, text):
             told.append((reason, text, asyncio.get_running_loop().time()))
 
-        watch = Watch(ends, clock, end, failures.append)
+        watch = Watch(ends, clock, end, warn, failures.append)
         await story(watch, clock)
         await watch.stop()
         assert failures == []
@@ -116,3 +123,70 @@ def test_another_certificate_replaces_the_first():
 
     ((_, _, at),) = run(Ends(with_certificate=True), story)
     assert at >= 500
+
+
+def test_a_certificate_that_ends_soon_is_told_of_once_a_minute_before():
+    warnings = []
+
+    async def story(watch, clock):
+        await watch.begin(START + dt.timedelta(seconds=200))
+        await asyncio.sleep(150)
+        await watch.change(Ends(with_certificate=True, idle=1000))  # watching anew is no reason to say it again
+        await asyncio.sleep(1000)
+
+    assert len(run(Ends(with_certificate=True), story, warnings)) == 1
+    ((text, at),) = warnings
+    assert at == 140
+    assert text.startswith("this connection ends in 1m0s with your certificate: save your work, sign in again")
+
+
+def test_somebody_who_connects_in_the_last_minute_is_warned_at_once():
+    warnings = []
+
+    async def story(watch, clock):
+        await watch.begin(START + dt.timedelta(seconds=20.5))
+        await asyncio.sleep(100)
+
+    run(Ends(with_certificate=True), story, warnings)
+    ((text, at),) = warnings
+    assert (text[:28], at) == ("this connection ends in 21s ", 0)
+
+
+def test_idleness_is_told_of_once_for_each_silence():
+    warnings = []
+
+    async def story(watch, clock):
+        await watch.begin(START + dt.timedelta(hours=1))
+        await asyncio.sleep(100)
+        watch.used()
+        await asyncio.sleep(1000)
+
+    ((_, _, at),) = run(Ends(idle=120), story, warnings)
+    assert at == 220
+    assert [at for _, at in warnings] == [90, 190]
+    assert warnings[0][0] == "nobody uses this connection: it ends in 30s. Press a key to keep it"
+
+
+def test_the_warning_of_a_short_idle_time_comes_in_its_last_quarter():
+    warnings = []
+
+    async def story(watch, clock):
+        await watch.begin(START + dt.timedelta(hours=1))
+        await asyncio.sleep(100)
+
+    run(Ends(idle=8), story, warnings)
+    assert [at for _, at in warnings] == [6]
+
+
+def test_who_comes_to_a_terminal_late_is_warned_then():
+    warnings = []
+
+    async def story(watch, clock):
+        await watch.begin(START + dt.timedelta(seconds=50))
+        await asyncio.sleep(100)
+
+    run(Ends(with_certificate=True, idle=100), story, warnings, heard_from=12.0)
+    assert [at for _, at in warnings] == [15]
+    warnings.clear()
+    run(Ends(idle=40), story, warnings, heard_from=32.0)
+    assert [at for _, at in warnings] == [35]

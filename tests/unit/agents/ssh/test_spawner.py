@@ -486,7 +486,7 @@ def test_an_ordinary_user_reaches_only_their_own_login(machine: Callable[..., Sp
     """What `make demo` does when it is not root."""
     wrapper = root.private_etc(tmp_path, passwd=PASSWD, group=GROUP)
     # the interpreter may lie where only root can read, so what is needed is loaded before
-    first = "import teleport.base.catalogue.en.ssh, teleport.agents.ssh.proof; "
+    first = "import teleport.base.catalogue.en.ssh; from teleport.agents.ssh import proof, user_side_process; "
     first += "os.setgroups([]); os.setgid(54322); os.setuid(54321)"
     running = launch_after(first, *wrapper)
 

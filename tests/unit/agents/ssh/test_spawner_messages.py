@@ -4,8 +4,12 @@ import pytest
 
 from teleport.agents.ssh import spawner_messages as messages
 from teleport.agents.ssh.spawner_messages import (
+    Accepted,
+    Admit,
+    Dismiss,
     Exited,
     HangUp,
+    Helper,
     Refused,
     Release,
     Reply,
@@ -13,16 +17,22 @@ from teleport.agents.ssh.spawner_messages import (
     Signal,
     Start,
     Started,
+    Trust,
 )
 from teleport.base.errors import BadParameter
 
 REQUESTS: list[Request] = [
-    Start(id=1, login="alice", command=b"\xff\x00", environment={"SSH_A": "b"}),
+    Start(id=1, admission=9, login="alice", command=b"\xff\x00", environment={"SSH_A": "b"}),
     Signal(id=2, name="TERM"),
     HangUp(id=3),
     Release(id=4),
+    Trust(id=5, cluster="example.com", authorities={"ssh-ed25519 AAAA": "example.com"}),
+    Admit(id=6, login="alice", session_id=b"\0", message=b"\xff" * 66_000, signature=b"s", source="10.0.0.1"),
+    Dismiss(id=6),
+    Helper(id=7, admission=6),
 ]
 REPLIES: list[Reply] = [
+    Accepted(id=5),
     Started(id=1, pid=2),
     Refused(id=2, status=5, code="SSH-SHELL", fields={"login": "alice"}),
     Exited(id=3, status=7),
@@ -76,10 +86,12 @@ def test_a_reply_is_no_request_and_the_reverse() -> None:
 
 def test_messages_are_bounded() -> None:
     with pytest.raises(BadParameter, match="at most"):
-        messages.encode(Start(id=1, login="x" * messages.MESSAGE_BYTES, command=b"c", environment={}))
+        messages.encode(Start(id=1, admission=1, login="x" * messages.MESSAGE_BYTES, command=b"c", environment={}))
 
 
 def test_the_largest_command_and_environment_fit() -> None:
     environment = {f"SSH_{number}": "v" * 100 for number in range(256)}
     command = b"c" * messages.COMMAND_BYTES
-    assert messages.encode(Start(id=1, login="l" * 256, command=command, environment=environment))
+    assert messages.encode(
+        Start(id=1, admission=1, login="l" * 256, command=command, environment=environment)
+    )  # fmt: skip

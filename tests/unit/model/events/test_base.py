@@ -26,11 +26,14 @@ PUBLISHED = {
     "lock.created": ("TLK00I",), "lock.deleted": ("TLK01I",), "join_token.create": ("TJT00I",),
     "session.start": ("T2000I",), "resize": ("T2002I",), "session.end": ("T2004I",), "session.rejected": ("T1006W",),
     "exec": ("T3002I", "T3002E"), "subsystem": ("T3001I", "T3001E"), "port": ("T3003I", "T3003E", "T3003S"),
+    "sftp": (*(f"TS0{number:02}{suffix}" for number in range(1, 20) for suffix in "IE"), "TS020E"),
+    "sftp_summary": ("TS021I",), "scp": ("T3004I", "T3004E", "T3005I", "T3005E", "T3010E"),
     "x11-forward": ("T3008I", "T3008W"), "client.disconnect": ("T3006I",), "auth": ("T3007W",),
     "audit.prune": ("TAU01I",), "session.recording.search": ("TSR10I",),
     "session.upload": ("T2005I",), "session.recording.access": ("T2012I",), "session.recording.failed": ("TSR00W",),
     "session.recording.set_aside": ("TSR01W",), "session.recording.key_rotated": ("TSR02I",),
     "session_recording_config.update": ("TCREC003I",),
+    "session.terminate": ("TST00I",),
     "access.denied": ("TAD00W",), "resource.change": ("TRC00I",), "unknown": ("TCC00E",),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from teleport.model.events import base
 from teleport.model.events.audit import Cut
 from teleport.model.events.cert import CertIdentity
+from teleport.model.events.file_copy import Action, Attributes, FileTransfer
 
 EVENTS = [name for name in base.every() if name != "unknown"]
 
@@ -30,6 +31,10 @@ _values: dict[Any, st.SearchStrategy[Any]] = {
     bool: st.booleans(),
     dt.datetime: _times,
     tuple[str, ...]: st.lists(_texts, max_size=3).map(tuple),
+    dict[str, int]: st.dictionaries(_texts, st.integers(0, 2**53), max_size=3),
+    Action: st.sampled_from(Action),
+    Attributes: st.builds(Attributes, permissions=st.none() | st.integers(0, 2**32)),
+    tuple[FileTransfer, ...]: st.lists(st.builds(FileTransfer, path=_texts), max_size=3).map(tuple),
     dict[str, str]: st.dictionaries(_texts, _texts, max_size=3),
     tuple[Cut, ...]: st.lists(
         st.builds(Cut, log=_texts, sequence=st.integers(1, 2**53), digest=_texts), max_size=3

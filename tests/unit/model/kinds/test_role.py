@@ -144,7 +144,6 @@ def test_reserved_names():
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"options": {"max_connections": 1}}, "options.max_connections"),
         ({"options": {"enhanced_recording": ["disk"]}}, "options.enhanced_recording"),
         ({"options": {"create_host_user": True}}, "options.create_host_user"),
         ({"options": {"create_host_user_mode": "keep"}}, "options.create_host_user_mode"),

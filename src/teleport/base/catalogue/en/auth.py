@@ -86,6 +86,11 @@ PAGES = {
         why="the cluster itself keeps this kind",
         fix="see `tctl api-resources` for what may be changed",
     ),
+    "AUTH-LEASES": Page(
+        what="err-max-leases: {limit} places of {name!r} are held, which is as many as there may be",
+        why="a limit of the roles for the whole cluster is reached (max_connections)",
+        fix="wait until one is given back; `tctl get semaphores` shows who holds them",
+    ),
     "AUTH-ESCALATION": Page(
         what="a service may not write events of type {event!r}",
         why="events of this type are written by the Auth Service itself, about its own acts",

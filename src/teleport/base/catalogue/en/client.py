@@ -118,6 +118,11 @@ PAGES = {
         why="the node or the proxy ended it, or the network did",
         fix="try again; if it stays, look at the log of the node for the same time",
     ),
+    "CLIENT-SSH-ENDED": Page(
+        what="the other side ended the connection and said: {said}",
+        why="an SSH server may end a connection at any time",
+        fix="try again; if it stays, look at the log of the node for the same time",
+    ),
     "CLIENT-SSH-OPTION": Page(
         what="the option {option!r} is not supported",
         why="tsh ssh knows User, Port and HostName, and what can only be switched off",

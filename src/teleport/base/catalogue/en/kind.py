@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "KIND-SEMAPHORE": Page(
+        what="the semaphore is not one: {problem}",
+        why="a semaphore counts connections of one user, each with a lease of a host",
+        fix="leave semaphores to the services; `tctl rm` frees every place of one",
+    ),
     "KIND-MISSING": Page(
         what="the document has no kind",
         why="every resource says what it is in its first field",

@@ -33,6 +33,16 @@ PAGES = {
         why="{limit} listeners are open, which is as many as one connection may have",
         fix="close some, or open another connection",
     ),
+    "SSH-LIMIT-CONNECTIONS": Page(
+        what="err-max-leases: {user!r} has no place for another ssh connection",
+        why="the roles allow {limit} at one time in the whole cluster (max_connections)",
+        fix="end one of the others (`tsh sessions ls`, `tsh sessions terminate <id>`), or wait until one has ended",
+    ),
+    "SSH-LEASE": Page(
+        what="the node cannot find out whether {user!r} may have another connection",
+        why="your roles limit connections in the whole cluster, and the auth service that counts them does not answer",
+        fix="try again; connections that are open stay open. Check the node's connection to the auth service",
+    ),
     "SSH-LIMIT-SESSIONS": Page(
         what="no more sessions on this connection",
         why="your roles allow {limit} at one time (max_sessions)",

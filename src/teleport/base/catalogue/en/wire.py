@@ -28,6 +28,11 @@ PAGES = {
         why="the bytes were changed, cut, or are of another kind of file",
         fix="compare the file with the one that the node stored; a file that was set aside keeps all it had",
     ),
+    "WIRE-SSH": Page(
+        what="not SSH as it should be: {problem}",
+        why="the bytes break RFC 4253 or 4254, or a message came where it is not allowed",
+        fix="compare the versions of both sides; if they are right, something between them changes the connection",
+    ),
     "WIRE-TLS-HELLO": Page(
         what="not a TLS ClientHello: {problem}",
         why="the first bytes of the connection break RFC 8446 (or its extensions)",

@@ -1,0 +1,330 @@
+"""The way of SSH packets between transport and channels, for ciphers that authenticate by themselves.
+
+asyncssh's own way is kept for key exchange, and for ciphers with a separate MAC. What differs from it: no empty message
+before each packet (it hides the chaining of CBC, which is not offered; with AES-CTR asyncssh still sends it), a key
+is set up once, received bytes are copied when a packet is whole, channel data goes straight to its channel, output of
+one burst is one write, nothing is put into words for a log that nobody keeps, and a peer cannot make us hold more
+than BACKLOG while one of its packets is being decided. Private names used stand in `ssh_private`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asyncssh.channel import SSHServerChannel
+from asyncssh.connection import SSHServerConnection
+from asyncssh.constants import (
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EXTENDED_DATA,
+    MSG_CHANNEL_FIRST,
+    MSG_CHANNEL_LAST,
+    MSG_DEBUG,
+    MSG_KEX_FIRST,
+    MSG_KEX_LAST,
+    MSG_NEWKEYS,
+    MSG_SERVICE_ACCEPT,
+    MSG_SERVICE_REQUEST,
+    MSG_UNIMPLEMENTED,
+    MSG_USERAUTH_BANNER,
+    MSG_USERAUTH_FIRST,
+    MSG_USERAUTH_LAST,
+)
+from asyncssh.misc import MACError, ProtocolError
+from asyncssh.packet import PacketDecodeError, SSHPacket, String, UInt32
+
+from teleport.net.ssh_ciphers import LENGTH, TAG, PacketCipher, take_over
+
+BACKLOG = 1024 * 1024
+"""Bytes of a peer that wait, while an earlier packet of it is being decided, before no more are read."""
+PADDING = 4
+"""Bytes of padding at least (RFC 4253 §6)."""
+_DATA_HEAD = 9
+"""Bytes of a message of channel data before the data: type, channel, length."""
+
+
+class PacketConnection(SSHServerConnection):
+    """A connection that takes its packets this way."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._sealed_for: Any = None
+        self._sealed_by: PacketCipher | None = None
+        self._opened_for: Any = None
+        self._opened_by: PacketCipher | None = None
+        self._pieces: list[bytes] = []
+        self._pieces_size = 0
+        self._parsed = 0
+        """How much of the input buffer has been taken."""
+        self._lacking = 0
+        """Bytes without which there is no packet to take."""
+        self._stopped = False
+        self._burst: list[bytes] | None = None
+
+    def log_sent_packet(self, *arguments: Any, **named: Any) -> None:
+        """asyncssh would describe each packet, and only then ask whether anybody wants to know."""
+
+    def log_received_packet(self, *arguments: Any, **named: Any) -> None:
+        """As above."""
+
+    # -- out ----------------------------------------------------------------------------------------------
+
+    def _sealer(self) -> PacketCipher | None:
+        """What protects the next packet; None where asyncssh does. A new key is a new object of asyncssh's."""
+        if self._send_encryption is not self._sealed_for:
+            self._sealed_for = self._send_encryption
+            self._sealed_by = take_over(self._send_encryption)
+        return None if self._compressor else self._sealed_by
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: Any = None) -> None:
+        """Send a message, or keep it until it may be sent. Raises nothing of the network's: its end is told."""
+        cipher = self._sealer()
+        if cipher is None:
+            super().send_packet(pkttype, *args, handler=handler)
+        elif self._may_send(pkttype):
+            self._send_sealed(cipher, pkttype, b"".join((bytes((pkttype,)), *args)))
+        else:
+            self._deferred_packets.append((pkttype, args))
+
+    def _may_send(self, kind: int) -> bool:
+        """Begin a new key exchange when one is due, and say whether a message may go before it is complete."""
+        if self._auth_complete and self._kex_complete and self._rekey_due():
+            self._send_kexinit()
+            self._kexinit_sent = True
+        waits = kind > MSG_KEX_LAST or kind in (MSG_DEBUG, MSG_SERVICE_REQUEST, MSG_SERVICE_ACCEPT)
+        if waits and not self._kex_complete:
+            return False
+        if kind == MSG_USERAUTH_BANNER:
+            return bool(self._auth_in_progress or self._auth_complete)
+        return bool(kind <= MSG_USERAUTH_LAST or self._auth_complete)
+
+    def _rekey_due(self) -> bool:
+        if self._rekey_bytes_sent >= self._rekey_bytes:
+            return True
+        return bool(self._rekey_seconds) and self._loop.time() >= self._rekey_time
+
+    def _send_sealed(self, cipher: PacketCipher, kind: int, *payload: bytes | memoryview) -> None:
+        size = 1 + sum(map(len, payload))
+        padding = -size % cipher.block
+        if padding < PADDING:
+            padding += cipher.block
+        sealed = cipher.seal(self._send_seq, b"".join((bytes((padding,)), *payload, os.urandom(padding))))
+        if self._burst is None:
+            self._send(b"".join(sealed))
+        else:
+            self._burst += sealed
+        self._send_seq = 0 if kind == MSG_NEWKEYS and self._strict_kex else (self._send_seq + 1) & 0xFFFFFFFF
+        if self._kex_complete:
+            self._rekey_bytes_sent += size + padding
+
+    def send_data(self, channel: int, kind: int | None, data: memoryview) -> None:
+        """Send data of a channel that is open, of which `kind` is the extended type, in one message."""
+        if kind is None:
+            type, head = MSG_CHANNEL_DATA, UInt32(channel)
+        else:
+            type, head = MSG_CHANNEL_EXTENDED_DATA, UInt32(channel) + UInt32(kind)
+        cipher = self._sealer()
+        if cipher is not None and self._may_send(type):
+            self._send_sealed(cipher, type, bytes((type,)) + head + UInt32(len(data)), data)
+        else:
+            self.send_packet(type, head, String(bytes(data)))
+
+    @contextmanager
+    def in_one_write(self) -> Iterator[None]:
+        """What is sent inside goes to the transport together."""
+        if self._burst is not None:
+            yield
+            return
+        burst: list[bytes] = []
+        self._burst = burst
+        try:
+            yield
+        finally:
+            self._burst = None
+            if burst:
+                self._send(b"".join(burst))
+
+    # -- in -----------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes, datatype: Any = None) -> None:
+        """Take bytes of the carrier; they are looked at when a packet can be whole."""
+        self._pieces.append(data)
+        self._pieces_size += len(data)
+        if self._pieces_size >= self._lacking:
+            self._recv_data()
+
+    def _recv_data(self) -> None:
+        if self._pieces:
+            self._inpbuf = b"".join((self._inpbuf, *self._pieces)) if self._inpbuf else b"".join(self._pieces)
+            self._pieces, self._pieces_size = [], 0
+        self._lacking = 0
+        super()._recv_data()
+        self._forget_parsed()
+        self._mind_backlog()
+
+    def _forget_parsed(self) -> None:
+        if self._parsed:
+            self._inpbuf = self._inpbuf[self._parsed :]
+            self._parsed = 0
+
+    def _mind_backlog(self) -> None:
+        """Read no more while much waits for a decision; asyncssh would gather without end."""
+        transport, much = self._transport, len(self._inpbuf) > BACKLOG
+        if transport is not None and much is not self._stopped:
+            self._stopped = much
+            (transport.pause_reading if much else transport.resume_reading)()
+
+    def _recv_pkthdr(self) -> bool:
+        """Take the next packet, head and all; False while it is not whole."""
+        if self._recv_encryption is not self._opened_for:
+            self._opened_for = self._recv_encryption
+            self._opened_by = take_over(self._recv_encryption)
+        cipher = self._opened_by
+        if cipher is None or self._decompressor:
+            self._forget_parsed()
+            return super()._recv_pkthdr()
+        plain = self._transport and self._next_packet(cipher)
+        if not plain:
+            return False
+        if plain[1] == MSG_CHANNEL_DATA and self._take_data(plain):
+            return True
+        return self._take_message(plain)
+
+    def _next_packet(self, cipher: PacketCipher) -> bytes:
+        """Return the next whole packet, opened; empty while there is none. Raises ProtocolError and MACError."""
+        begin, number = self._parsed, self._recv_seq
+        head = self._inpbuf[begin : begin + LENGTH]
+        if len(head) < LENGTH:
+            self._lacking = LENGTH - len(head)
+            return b""
+        length = cipher.length(number, head)
+        if length > self._max_recv_pktlen or length < cipher.block or length % cipher.block:
+            raise ProtocolError("A packet has a length that none has")
+        end = begin + LENGTH + length + TAG
+        if len(self._inpbuf) < end:
+            self._lacking = end - len(self._inpbuf)
+            return b""
+        plain = cipher.open(number, head, memoryview(self._inpbuf)[begin + LENGTH : end])
+        if plain is None:
+            raise MACError("A packet is not genuine")
+        if not PADDING <= plain[0] <= length - 2:
+            raise ProtocolError("A packet has a padding that none has")
+        self._parsed = end
+        return plain
+
+    def _take_data(self, plain: bytes) -> bool:
+        """Hand channel data on; False for a message that is not of that form, or for no channel of ours."""
+        channel = self._channels.get(int.from_bytes(plain[2:6], "big"))
+        begin, end = 1 + _DATA_HEAD, len(plain) - plain[0]
+        if (
+            not self._auth_complete
+            or not isinstance(channel, PacketChannel)
+            or end - begin != int.from_bytes(plain[6:10], "big")
+        ):
+            return False
+        self._auth_final = True
+        self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
+        channel.take_data(plain[begin:end])
+        return True
+
+    def _take_message(self, plain: bytes) -> bool:
+        """Hand a message to who waits for it, as asyncssh's `_recv_packet` does once encryption is on."""
+        packet, number = SSHPacket(plain[1 : -plain[0]]), self._recv_seq
+        kind = packet.get_byte()
+        handler = self._handler_of(kind, packet)
+        if handler is not None:
+            try:
+                result: Any = handler.process_packet(kind, number, packet)
+            except PacketDecodeError as error:
+                raise ProtocolError(str(error)) from None
+            if inspect.isawaitable(result):
+                self._recv_handler = _nothing_until_decided
+                decided = functools.partial(self._finish_recv_packet, kind, number, is_async=True)
+                self.create_task(result).add_done_callback(decided)
+                return False
+            if not result:
+                self.send_packet(MSG_UNIMPLEMENTED, UInt32(number))
+        self._finish_recv_packet(kind, number)
+        return True
+
+    def _handler_of(self, kind: int, packet: SSHPacket) -> Any:
+        """Return who takes a message; None for one that is passed over. Raises ProtocolError where none may come."""
+        if MSG_KEX_FIRST <= kind <= MSG_KEX_LAST:
+            if self._kex is None:
+                raise ProtocolError("Key exchange not in progress")
+            skipped, self._ignore_first_kex = self._ignore_first_kex, False
+            return None if skipped else self._kex
+        if MSG_USERAUTH_FIRST <= kind <= MSG_USERAUTH_LAST:
+            if self._auth is None:
+                raise ProtocolError("Authentication not in progress")
+            return self._auth
+        if kind > MSG_USERAUTH_LAST and not self._auth_complete:
+            raise ProtocolError("Invalid request before authentication was complete")
+        if MSG_CHANNEL_FIRST <= kind <= MSG_CHANNEL_LAST:
+            return self._channel_of(packet)
+        return self
+
+    def _channel_of(self, packet: SSHPacket) -> Any:
+        try:
+            return self._channels[packet.get_uint32()]
+        except (PacketDecodeError, KeyError):
+            raise ProtocolError("A message names no channel that is open") from None
+
+
+def _nothing_until_decided() -> bool:
+    return False
+
+
+class PacketChannel(SSHServerChannel[bytes]):
+    """A channel whose data takes that way."""
+
+    log_sent_packet = PacketConnection.log_sent_packet
+    log_received_packet = PacketConnection.log_received_packet
+
+    def write(self, data: bytes, datatype: int | None = None) -> None:
+        """Send data, or keep it until the client's window has room. Raises OSError on a channel that is not open."""
+        if self._send_state != "open":
+            raise BrokenPipeError("Channel not open for sending")
+        if datatype is not None and datatype not in self._write_datatypes:
+            raise OSError("Invalid extended data type")
+        if data:
+            self._send_buf.append((memoryview(data), datatype))  # type: ignore[arg-type]
+            self._send_buf_len += len(data)
+            self._flush_send_buf()
+
+    def _flush_send_buf(self) -> None:
+        """Send what the window takes, in one write; then what asyncssh does with an empty buffer."""
+        connection = self._conn
+        if self._send_buf and self._send_window and isinstance(connection, PacketConnection):
+            with connection.in_one_write():
+                while self._send_buf and self._send_window:
+                    self._send_piece(connection)
+        if not self._send_buf or not self._send_window:
+            super()._flush_send_buf()
+
+    def _send_piece(self, connection: PacketConnection) -> None:
+        channel, (data, kind) = self._send_chan, self._send_buf[0]
+        if channel is None:  # the client has closed it
+            self._send_buf.clear()
+            return
+        view = memoryview(data)
+        size = min(self._send_window, self._send_pktsize, len(view))
+        if size == len(view):
+            del self._send_buf[0]
+        else:
+            self._send_buf[0] = (view[size:], kind)  # type: ignore[assignment]
+        self._send_buf_len -= size
+        self._send_window -= size
+        connection.send_data(channel, kind, view[:size])
+
+    def take_data(self, data: bytes) -> None:
+        """Take data of the client. Raises ProtocolError where it may send none, or not so much."""
+        if self._recv_state != "open":
+            raise ProtocolError("Channel not open for sending")
+        if len(data) > self._recv_window:
+            raise ProtocolError("Window exceeded")
+        self._accept_data(data)
