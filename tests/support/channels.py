@@ -343,14 +343,14 @@ _REMOTE = {"ssh_port_forwarding": {"local": {"enabled": False}, "remote": {"enab
 
 def _local(name: str, client: str, channel: str, use: Callable[[Stock, Path], Awaitable[Seen]]) -> Door:
     return Door(
-        name, client, channel, "ssh_port_forwarding.local", _LOCAL, _REMOTE, "port_forwarding", "T3003I", "T3003E",
+        name, client, channel, "ssh_port_forwarding.local.enabled", _LOCAL, _REMOTE, "port_forwarding", "T3003I", "T3003E",
         "port forwarding not allowed", use,
     )  # fmt: skip
 
 
 def _remote(name: str, client: str, channel: str, use: Callable[[Stock, Path], Awaitable[Seen]]) -> Door:
     return Door(
-        name, client, channel, "ssh_port_forwarding.remote", _REMOTE, _LOCAL, "port_forwarding", "T3003I", "T3003E",
+        name, client, channel, "ssh_port_forwarding.remote.enabled", _REMOTE, _LOCAL, "port_forwarding", "T3003I", "T3003E",
         "remote port forwarding not allowed", use,
     )  # fmt: skip
 

@@ -71,11 +71,11 @@ def _remote(options: RoleOptions) -> Word:
 
 KINDS: dict[Channel, Kind] = {
     "local_forward": Kind(
-        "port forwarding", "ssh_port_forwarding.local", "port_forwarding", "permit-port-forwarding", _local,
+        "port forwarding", "ssh_port_forwarding.local.enabled", "port_forwarding", "permit-port-forwarding", _local,
         lambda who: who.permit_port_forwarding,
     ),
     "remote_forward": Kind(
-        "remote port forwarding", "ssh_port_forwarding.remote", "port_forwarding", "permit-port-forwarding", _remote,
+        "remote port forwarding", "ssh_port_forwarding.remote.enabled", "port_forwarding", "permit-port-forwarding", _remote,
         lambda who: who.permit_port_forwarding,
     ),
     "agent": Kind(
