@@ -141,7 +141,7 @@ async def _forwarded(
     return Seen(through, said.decode(errors="replace"))
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
     """Whether somebody listens on loopback, by what the system says; connecting would be a connection."""
     wanted = f"0100007F:{port:04X}"
     lines = Path("/proc/net/tcp").read_text().splitlines()
@@ -209,7 +209,7 @@ async def remote_tcp(stock: Stock, folder: Path) -> Seen:
         port = free_port()
         return await _forwarded(
             stock, ("-R", f"{port}:127.0.0.1:{target}"), lambda: asyncio.open_connection("127.0.0.1", port),
-            lambda: _listens(port),
+            lambda: listens(port),
         )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ async def remote_dynamic(stock: Stock, folder: Path) -> Seen:
     async with tcp_target() as target:
         port = free_port()
 
-        return await _forwarded(stock, ("-R", f"{port}"), lambda: _socks(port, target), lambda: _listens(port))
+        return await _forwarded(stock, ("-R", f"{port}"), lambda: _socks(port, target), lambda: listens(port))
 
 
 async def agent(stock: Stock, folder: Path) -> Seen:
@@ -343,15 +343,15 @@ _REMOTE = {"ssh_port_forwarding": {"local": {"enabled": False}, "remote": {"enab
 
 def _local(name: str, client: str, channel: str, use: Callable[[Stock, Path], Awaitable[Seen]]) -> Door:
     return Door(
-        name, client, channel, "ssh_port_forwarding.local.enabled", _LOCAL, _REMOTE, "port_forwarding", "T3003I", "T3003E",
-        "port forwarding not allowed", use,
+        name, client, channel, "ssh_port_forwarding.local.enabled", _LOCAL, _REMOTE, "port_forwarding", "T3003I",
+        "T3003E", "port forwarding not allowed", use,
     )  # fmt: skip
 
 
 def _remote(name: str, client: str, channel: str, use: Callable[[Stock, Path], Awaitable[Seen]]) -> Door:
     return Door(
-        name, client, channel, "ssh_port_forwarding.remote.enabled", _REMOTE, _LOCAL, "port_forwarding", "T3003I", "T3003E",
-        "remote port forwarding not allowed", use,
+        name, client, channel, "ssh_port_forwarding.remote.enabled", _REMOTE, _LOCAL, "port_forwarding", "T3003I",
+        "T3003E", "remote port forwarding not allowed", use,
     )  # fmt: skip
 
 
