@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from teleport.access.channels import KINDS
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.switches import Switches
 from tests.support import policy, ssh_node
-from tests.support.channels import DOORS, PAYLOAD, Door, Ran, ask, free_port, listens, tcp_target
+from tests.support.channels import DOORS, PAYLOAD, Door, Ran, ask, free_port, listens, table, tcp_target
 from tests.support.ssh_node import LOGIN, Client, World
 from tests.support.until import until
 
@@ -114,6 +115,16 @@ def test_it_is_refused_without(door: Door, play: Play, client: Client, world: Wo
         assert not world.told(door.event)
 
     play(scene, switches=NOTHING_CLOSED)
+
+
+def test_the_guide_prints_the_matrix() -> None:
+    guide = Path(__file__).parents[2] / "docs/guides/ssh-channels.md"
+    assert table() in guide.read_text()
+
+
+def test_every_channel_of_the_checker_has_a_door() -> None:
+    assert {kind.option for kind in KINDS.values()} == {door.option for door in DOORS}
+    assert {kind.service for kind in KINDS.values()} == {door.service for door in DOORS}
 
 
 # -- bytes ------------------------------------------------------------------------------------------------

@@ -382,3 +382,17 @@ DOORS = (
     ),
 )  # fmt: skip
 """Every door of a node."""
+
+
+def table() -> str:
+    """Return the matrix as the guide prints it."""
+    head = ("", "stock OpenSSH", "channel or request", "option of roles", "`ssh_service` key", "events")
+    rows = [
+        (
+            door.name, f"`{door.client}`", f"`{door.channel}`", f"`{door.option}`",
+            f"`{door.service}`" if door.service else "-", f"{door.event}, refused {door.refusal}",
+        )
+        for door in DOORS
+    ]  # fmt: skip
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
