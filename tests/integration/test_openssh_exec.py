@@ -173,59 +173,6 @@ def test_only_the_language_of_the_clients_environment_arrives(play: Play, client
     play(scene)
 
 
-def test_sftp_is_refused(play: Play, client: Client, world: World) -> None:
-    async def scene(node: SSHService) -> None:
-        status, _, err = await client.run(node, "-b", "-", program="sftp", stdin=b"ls\n")
-        assert status == 255
-        assert "SSH-NOT-SUPPORTED: the subsystem 'sftp'" in err
-        (event,) = world.told("T3001E")
-        assert event["name"] == "sftp"
-
-    play(scene)
-
-
-def test_local_forwarding_is_refused(play: Play, client: Client, world: World) -> None:
-    async def scene(node: SSHService) -> None:
-        status, _, err = await client.run(node, "-W", "127.0.0.1:80")
-        assert status == 255
-        assert "administratively prohibited: SSH-NOT-SUPPORTED: forwarding of a local port" in err
-        (event,) = world.told("T3003E")
-        assert (event["event"], event["addr"]) == ("port", "127.0.0.1:80")
-
-    play(scene)
-
-
-def test_remote_forwarding_is_refused(play: Play, client: Client, world: World, tmp_path: Path) -> None:
-    async def scene(node: SSHService) -> None:
-        options = ["-R", "0:127.0.0.1:80", "-R", f"{tmp_path}/s:127.0.0.1:80"]
-        status, out, err = await client.run(node, *options, "--", "echo ran")
-        assert (status, out) == (0, b"ran\n")
-        assert "SSH-NOT-SUPPORTED: forwarding of a remote port" in err
-        assert {event["addr"] for event in world.told("T3003E")} == {"localhost:0", f"{tmp_path}/s"}
-
-    play(scene)
-
-
-def test_agent_and_x11_forwarding_are_refused(play: Play, client: Client, world: World, tmp_path: Path) -> None:
-    async def scene(node: SSHService) -> None:
-        channel = tmp_path / "agent"
-        agent = await asyncio.start_unix_server(lambda r, w: w.close(), channel)
-        async with agent:
-            status, out, err = await client.run(
-                node, "-o", f"ForwardAgent={channel}", "-o", f"IdentityAgent={channel}", "-Y",
-                "-o", f"XAuthLocation={tmp_path}/none", "--",
-                "echo ran; echo $SSH_AUTH_SOCK$DISPLAY",
-                env={"DISPLAY": "127.0.0.1:9", "SSH_AUTH_SOCK": str(channel)},
-            )  # fmt: skip
-        assert (status, out) == (0, b"ran\n\n"), err
-        assert "SSH-NOT-SUPPORTED: agent forwarding" in err
-        assert "SSH-NOT-SUPPORTED: X11 forwarding" in err
-        assert len(world.told("T3008W")) == 1
-        assert [event["reason"] for event in world.told("T1006W")] == ["auth-agent-req@openssh.com"]
-
-    play(scene)
-
-
 def test_a_client_that_leaves_ends_its_command(play: Play, client: Client, world: World, tmp_path: Path) -> None:
     async def scene(node: SSHService) -> None:
         marker = tmp_path / "pid"

@@ -50,7 +50,7 @@ from teleport.wire.terminal import Size, Terminal
 PK_OK = 60
 _WANTED = (
     MSG_USERAUTH_FAILURE, MSG_USERAUTH_SUCCESS, MSG_USERAUTH_BANNER, MSG_CHANNEL_OPEN_CONFIRMATION,
-    MSG_CHANNEL_OPEN_FAILURE, MSG_REQUEST_FAILURE, MSG_REQUEST_SUCCESS, MSG_DISCONNECT,
+    MSG_CHANNEL_OPEN_FAILURE, MSG_REQUEST_FAILURE, MSG_REQUEST_SUCCESS, MSG_DISCONNECT, MSG_CHANNEL_OPEN,
 )  # fmt: skip
 _OF_CHANNELS = (
     MSG_CHANNEL_WINDOW_ADJUST, MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_CHANNEL_EOF, MSG_CHANNEL_CLOSE,
@@ -174,6 +174,8 @@ class Recorder:
     sessions: list[Session] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    made: net_ssh.ServerConnection | None = None
+    """The connection that it handles."""
 
     async def authorize(self, identity: Identity, login: str) -> None:
         self.calls.append(f"authorize {identity.name} {login}")
@@ -257,7 +259,12 @@ def serve(
     """Serve one connection in memory; return the server's task and the client's end."""
     theirs, ours = memory_pair(peers=(Peer(address="127.0.0.1:22"), Peer(address=address)))
     settings = options(host_keys, login_timeout=login_timeout)
-    serving = net_ssh.serve(ours, settings=settings, trust=trust, handler=lambda connection: handler)
+
+    def made(connection: net_ssh.ServerConnection) -> Recorder:
+        handler.made = connection
+        return handler
+
+    serving = net_ssh.serve(ours, settings=settings, trust=trust, handler=made)
     return asyncio.get_running_loop().create_task(serving), theirs
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from typing import Any, Union
+from typing import Any, Literal, Union
 
 from teleport.base.struct import Struct
 from teleport.model.kinds.lock import Lock
@@ -17,13 +17,25 @@ class Connect(Struct, frozen=True, tag=True):
     login: str
 
 
+Channel = Literal["local_forward", "remote_forward", "agent", "x11", "file_copy"]
+"""What a connection may have beside commands: ports of the client led to the node's side, ports of the node led to
+the client's, the client's agent, its display, and files."""
+
+
+class Open(Struct, frozen=True, tag=True):
+    """Have a channel of a kind on a node as `login`. It needs what a session needs, and more (`access.channels`)."""
+
+    login: str
+    channel: Channel
+
+
 class Use(Struct, frozen=True, tag=True):
     """Use the API: `verb` is list, read, create, update, delete, ..."""
 
     verb: str
 
 
-Action = Union[Connect, Use]  # noqa: UP007 - a value too, for decoding records
+Action = Union[Connect, Open, Use]  # noqa: UP007 - a value too, for decoding records
 
 Target = Union[Resource[Any], str]  # noqa: UP007 - evaluated at run time
 """An object, or the name of a kind for using the API before an object is known."""
@@ -38,6 +50,8 @@ class Conditions(Struct, frozen=True, kw_only=True):
     locks: tuple[Lock, ...] = ()
     locks_as_of: dt.datetime | None = None
     """When the list of locks was last known to be complete; None if it is read with every decision."""
+    closed: tuple[Channel, ...] = ()
+    """Channels that the configuration of the service switches off."""
     client_ip: str = ""
     """Source address of the caller; empty if it is not known (which a pinned certificate does not accept)."""
 

@@ -8,6 +8,7 @@ the reference: conditions on the caller, then every prohibition of every role, t
     service of the cluster: the table of `access.system`, nothing else
     connect: any role's deny side matches the node or the login -> no
              one role allows labels, expression and login together -> yes, if the certificate lists the login
+    open:    as connect; then the service's switch, the certificate's extension and the roles' option of the channel
     use:     any deny rule, or a rule that cannot be evaluated -> no; any allow rule -> yes
              reading an object that roles select by label also needs that the caller could connect to it
 
@@ -24,9 +25,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeGuard
 
 from teleport.access import locks
-from teleport.access.action import Action, Conditions, Connect, Target, Use, kind_of, name_of, utc
+from teleport.access.action import Action, Conditions, Connect, Open, Target, Use, kind_of, name_of, utc
+from teleport.access.channels import caller_checks, merged
 from teleport.access.denial import Denial, Reasons, Step
-from teleport.access.reasons import connect_reasons, use_reasons
+from teleport.access.reasons import channel_reasons, connect_reasons, use_reasons
 from teleport.access.roleset import HeldRole, Options, RoleSet
 from teleport.access.rules import READS, Answer, rule_data, user_data
 from teleport.access.standing import Check, standing
@@ -36,7 +38,7 @@ from teleport.base.struct import Duration
 from teleport.model.identity import Identity
 from teleport.model.resource import Resource
 
-__all__ = ["Action", "Conditions", "Connect", "Denial", "Grant", "Step", "Target", "Use", "decide", "visible"]
+__all__ = ["Action", "Conditions", "Connect", "Denial", "Grant", "Open", "Step", "Target", "Use", "decide", "visible"]
 
 NODE_SELECTOR = "node_labels"
 """Field of a role that selects what can be connected to in this build."""
@@ -97,7 +99,10 @@ def decide(caller: Identity, roles: RoleSet, action: Action, target: Target, con
         return _use(request, action)
     if not _has_logins(target):
         return request.refused("POL-NOT-CONNECTABLE", lambda: request.plain_reasons(_not_connectable(target)))
-    return _connect(request, action, target)
+    decision = _connect(request, action, target)
+    if isinstance(action, Connect) or isinstance(decision, Denial):
+        return decision
+    return _open(request, action, target, decision)
 
 
 def visible(caller: Identity, roles: RoleSet, target: Resource[Any], conditions: Conditions) -> bool:
@@ -180,7 +185,7 @@ class _Request:
 
     def _reasons_with(self, nearest: Step, help_: str) -> Reasons:
         """Add what the roles say to a refusal that did not depend on them."""
-        if isinstance(self.action, Connect) and _has_logins(self.target):
+        if not isinstance(self.action, Use) and _has_logins(self.target):
             steps = connect_reasons(self.caller, self.roles, self.action, self.target, self.before).steps
         elif isinstance(self.action, Use) and not self.caller.is_host:
             steps = use_reasons(self.caller, self.roles, self.action, self.target, self.before).steps
@@ -204,7 +209,7 @@ class _Request:
         return visible(self.caller, self.roles, self.target, unlocked)
 
 
-def _connect(request: _Request, action: Connect, node: Resource[Any]) -> Grant | Denial:
+def _connect(request: _Request, action: Connect | Open, node: Resource[Any]) -> Grant | Denial:
     roles, login = request.roles, action.login
     labels, user = node.labels_now(), user_data(request.caller, roles.traits)
 
@@ -222,6 +227,23 @@ def _connect(request: _Request, action: Connect, node: Resource[Any]) -> Grant |
     if login not in request.caller.principals:
         return request.refused("POL-NO-PRINCIPAL", reasons)
     return request.granted(allowing.name, roles.options)
+
+
+def _open(request: _Request, action: Open, node: Resource[Any], session: Grant) -> Grant | Denial:
+    """Decide on a channel for somebody who may have a session."""
+    channel, roles = action.channel, request.roles
+    checks = tuple(caller_checks(request.caller, request.conditions.closed, channel))
+
+    def reasons() -> Reasons:
+        before = (*request.before, *(step for _, step in checks))
+        return channel_reasons(request.caller, roles, action, node, before)
+
+    for code, step in checks:
+        if not step.matched:
+            return request.refused(code, reasons)
+    if not merged((role.options for role in roles.roles), channel):
+        return request.refused("POL-CHANNEL-ROLE", reasons)
+    return session
 
 
 def _first(roles: Iterable[HeldRole], labels: Mapping[str, str], user: object) -> HeldRole | None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from teleport.access.action import Action, Connect, Target, clock_text, kind_of, name_of, title_of
+from teleport.access.action import Action, Open, Target, Use, clock_text, kind_of, name_of, title_of
+from teleport.access.channels import KINDS
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial, Step
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
@@ -22,6 +23,8 @@ from teleport.model.events.resource import shown_name
 
 RECORD_VERSION = 1
 
+_CHANNEL = "POL-CHANNEL-"
+"""Beginning of the pages for a channel that is refused to somebody who may have a session."""
 _MAX_ROLES = 3
 """Roles whose reasons a user is told in one line."""
 
@@ -47,9 +50,11 @@ def user_error(denial: Denial, id: str, asked: str = "") -> AccessDenied | NotFo
 
 def _denied(denial: Denial) -> str:
     kind = kind_of(denial.target)
-    if isinstance(denial.action, Connect):
-        return f"access to {kind} denied. User does not have permissions. Confirm SSH login."
-    return f'access denied to perform action "{denial.action.verb}" on "{kind}"'
+    if isinstance(denial.action, Use):
+        return f'access denied to perform action "{denial.action.verb}" on "{kind}"'
+    if isinstance(denial.action, Open) and denial.code.startswith(_CHANNEL):
+        return f"{KINDS[denial.action.channel].title} not allowed"
+    return f"access to {kind} denied. User does not have permissions. Confirm SSH login."
 
 
 def _own(denial: Denial) -> list[Step]:
@@ -64,7 +69,9 @@ def _reason(denial: Denial) -> str:
         return "your roles allow the login now, but your certificate was issued before and does not list it"
     if denial.code == "POL-DENY-RULE":
         return _joined(_refusal(step) for step in own if step.side == "deny" and step.matched) or "a rule forbids it"
-    if isinstance(denial.action, Connect) and denial.code == "POL-NO-LOGIN":
+    if isinstance(denial.action, Open) and denial.code.startswith(_CHANNEL):
+        return _channel_reason(denial.code, denial.action, own)
+    if not isinstance(denial.action, Use) and denial.code == "POL-NO-LOGIN":
         login = denial.action.login
         reached = _reaching(own)
         allowed = _joined(
@@ -78,6 +85,22 @@ def _reason(denial: Denial) -> str:
     if denial.code == "POL-SYSTEM":
         return "a service of the cluster may do only what its system roles list"
     return f"no role of yours allows it on {title or kind_of(denial.target)}"
+
+
+def _channel_reason(code: str, action: Open, own: Iterable[Step]) -> str:
+    kind = KINDS[action.channel]
+    if code == "POL-CHANNEL-SERVICE":
+        return f"ssh_service.{kind.service} is off in the configuration of the node"
+    if code == "POL-CHANNEL-CERTIFICATE":
+        return (
+            f"your certificate has no extension {kind.extension}; it shows what your roles allowed when it was issued"
+        )
+    denying = (
+        f'role "{step.role}" sets {kind.option} to no'
+        for step in own
+        if step.side == "deny" and step.condition == kind.option
+    )
+    return _joined(denying) or f"no role of yours sets {kind.option} to yes"
 
 
 def _refusal(step: Step) -> str:
@@ -96,7 +119,7 @@ def _joined(parts: Iterable[str]) -> str:
 
 
 def _hint(denial: Denial, id: str) -> str:
-    if denial.code == "POL-NO-PRINCIPAL":
+    if denial.code in ("POL-NO-PRINCIPAL", "POL-CHANNEL-CERTIFICATE"):
         return "log in again: tsh login"
     if denial.reasons.logins:
         return f"tsh ssh {denial.reasons.logins[0]}@{title_of(denial.target)}"
@@ -125,9 +148,10 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 def request_text(action: Action, target: Target) -> str:
-    """Write a request in one line: `ssh bob@node-7`, `create role/dev`, `list node`."""
-    if isinstance(action, Connect):
-        return f"ssh {action.login}@{title_of(target) or kind_of(target)}"
+    """Write a request in one line: `ssh bob@node-7 (agent forwarding)`, `create role/dev`, `list node`."""
+    if not isinstance(action, Use):
+        more = f" ({KINDS[action.channel].title})" if isinstance(action, Open) else ""
+        return f"ssh {action.login}@{title_of(target) or kind_of(target)}{more}"
     name = _shown(target)
     return f"{action.verb} {kind_of(target)}/{name}" if name else f"{action.verb} {kind_of(target)}"
 

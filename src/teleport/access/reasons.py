@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from teleport.access.action import Connect, Target, Use, kind_of, title_of
+from teleport.access.action import Connect, Open, Target, Use, kind_of, title_of
+from teleport.access.channels import repairs, role_steps
 from teleport.access.denial import Reasons, Step
 from teleport.access.labels import show
 from teleport.access.roleset import IMPLICIT_NAME, HeldRole, NodeSide, RoleSet
@@ -29,7 +30,7 @@ def names(values: Sequence[str]) -> str:
 
 
 def connect_reasons(
-    caller: Identity, roles: RoleSet, action: Connect, node: Resource[Any], before: Sequence[Step]
+    caller: Identity, roles: RoleSet, action: Connect | Open, node: Resource[Any], before: Sequence[Step]
 ) -> Reasons:
     """Explain a refused connection. `before` are the conditions on the caller."""
     labels, user = node.labels_now(), user_data(caller, roles.traits)
@@ -61,6 +62,29 @@ def connect_reasons(
     return Reasons((*before, *steps), denying[0] if denying else nearest, changes)
 
 
+def channel_reasons(
+    caller: Identity, roles: RoleSet, action: Open, node: Resource[Any], before: Sequence[Step]
+) -> Reasons:
+    """Explain a refused channel to somebody who may have a session. `before` ends with what the service and the
+    certificate say of it."""
+    session = connect_reasons(caller, roles, Connect(action.login), node, before).steps
+    given = [(role.name, role.options) for role in roles.roles if role.name != IMPLICIT_NAME]
+    steps = role_steps(given, action.channel)
+    missing = next((step for step in before if not step.matched), None)
+    if missing is not None:
+        return Reasons((*session, *steps), missing, (_condition(missing),))
+    denying = next((step for step in steps if step.side == "deny"), None)
+    nearest = denying or next(iter(steps), None)
+    return Reasons((*session, *steps), nearest, repairs(steps, MAX_SUGGESTIONS))
+
+
+def _condition(missing: Step) -> str:
+    """Say what would help against a refusal that is not the roles'."""
+    if missing.condition.startswith("extension "):
+        return "give the user a role with the option and let them log in again, for a certificate with this extension"
+    return f"set {missing.condition} to yes in the configuration of the node"
+
+
 def _misses(steps: Sequence[Step]) -> int:
     return sum(not step.matched for step in steps)
 
@@ -69,7 +93,7 @@ def _misses_labels(steps: Sequence[Step]) -> bool:
     return any(not step.matched and step.condition != "logins" for step in steps)
 
 
-def _of_role(role: HeldRole, action: Connect, labels: Mapping[str, str], user: object) -> list[Step]:
+def _of_role(role: HeldRole, action: Connect | Open, labels: Mapping[str, str], user: object) -> list[Step]:
     steps: list[Step] = []
     if not role.deny.empty:
         steps += _of_side(role.name, "deny", role.deny, action, labels, user)
@@ -77,7 +101,7 @@ def _of_role(role: HeldRole, action: Connect, labels: Mapping[str, str], user: o
 
 
 def _of_side(
-    role: str, side: Side, part: NodeSide, action: Connect, labels: Mapping[str, str], user: object
+    role: str, side: Side, part: NodeSide, action: Connect | Open, labels: Mapping[str, str], user: object
 ) -> list[Step]:
     found = show(labels)
     steps: list[Step] = []
@@ -107,7 +131,7 @@ def _of_side(
     return steps
 
 
-def _repair(step: Step, allow: NodeSide, action: Connect, node: Resource[Any]) -> str:
+def _repair(step: Step, allow: NodeSide, action: Connect | Open, node: Resource[Any]) -> str:
     """Say what would turn this miss into a match."""
     where, labels = f'role "{step.role}"', node.labels_now()
     if step.condition == "logins":
@@ -125,7 +149,7 @@ def _repair(step: Step, allow: NodeSide, action: Connect, node: Resource[Any]) -
     return ", and ".join(parts)
 
 
-def _repeal(step: Step, action: Connect) -> str:
+def _repeal(step: Step, action: Connect | Open) -> str:
     if step.condition == "logins":
         return f'remove login "{action.login}" from the deny side of role "{step.role}"'
     return f'remove {step.condition} from the deny side of role "{step.role}"'

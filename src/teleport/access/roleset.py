@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from teleport.access.channels import merged
 from teleport.access.labels import Selector
 from teleport.access.predicate import LABELS, WHERE, Predicate, Value, evaluate, parse
 from teleport.access.rules import RoleRule, compile_rule
@@ -66,8 +67,10 @@ class Options(Struct, frozen=True, kw_only=True):
     max_session_ttl: Duration = DEFAULT_SESSION_TTL
     """The shortest of all roles; roles that say 0 have no opinion."""
     forward_agent: bool = False
-    port_forwarding: bool = False
+    local_forwarding: bool = False
+    remote_forwarding: bool = False
     permit_x11_forwarding: bool = False
+    file_copy: bool = False
     pin_source_ip: bool = False
     strict_locks: bool = False
     """Whether a decision needs a fresh list of locks."""
@@ -83,14 +86,16 @@ class Options(Struct, frozen=True, kw_only=True):
 
 
 def merge(options: Iterable[RoleOptions]) -> Options:
-    """Merge options over roles: the shortest time, any permission to forward, the strictest of limits."""
+    """Merge options over roles: the shortest time, the strictest of limits; channels as `access.channels` says."""
     every = tuple(options)
     times = [each.max_session_ttl for each in every if each.max_session_ttl > 0]
     return Options(
         max_session_ttl=min(times, default=DEFAULT_SESSION_TTL),
-        forward_agent=any(each.forward_agent for each in every),
-        port_forwarding=any(each.port_forwarding for each in every),
-        permit_x11_forwarding=any(each.permit_x11_forwarding for each in every),
+        forward_agent=merged(every, "agent"),
+        local_forwarding=merged(every, "local_forward"),
+        remote_forwarding=merged(every, "remote_forward"),
+        permit_x11_forwarding=merged(every, "x11"),
+        file_copy=merged(every, "file_copy"),
         pin_source_ip=any(each.pin_source_ip for each in every),
         strict_locks=any(each.lock == "strict" for each in every),
         client_idle_timeout=min((t for each in every if (t := each.client_idle_timeout) > 0), default=Duration(0)),

@@ -10,7 +10,7 @@ import ipaddress
 from typing import NamedTuple
 
 from teleport.access import locks
-from teleport.access.action import Action, Conditions, Connect, Target, Use, clock_text, kind_of, utc
+from teleport.access.action import Action, Conditions, Target, Use, clock_text, kind_of, utc
 from teleport.access.denial import Step
 from teleport.access.roleset import RoleSet
 from teleport.access.rules import READS
@@ -101,7 +101,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _locks(caller: Identity, roles: RoleSet, action: Action, target: Target, conditions: Conditions) -> Check:
-    login = action.login if isinstance(action, Connect) else ""
+    login = "" if isinstance(action, Use) else action.login
     if _enforces(caller, action, target):
         found = "not asked: a locked service must still hear of locks and report what it refused"
         return Check("POL-LOCKED", Step(condition="locks", matched=True, wanted="none", found=found))

@@ -150,7 +150,7 @@ def _plain(blob: bytes) -> bytes:
 def _extensions(options: Options) -> tuple[str, ...]:
     """Return what the server may let a session do (OpenSSH's PROTOCOL.certkeys)."""
     allowed = {
-        "permit-pty": True, "permit-port-forwarding": options.port_forwarding,
+        "permit-pty": True, "permit-port-forwarding": options.local_forwarding or options.remote_forwarding,
         "permit-agent-forwarding": options.forward_agent, "permit-X11-forwarding": options.permit_x11_forwarding,
     }  # fmt: skip
     return tuple(name for name, on in allowed.items() if on)

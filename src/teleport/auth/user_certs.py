@@ -101,7 +101,8 @@ class UserCertificates:
             name=user.name, cluster=self._cluster, roles=user.spec.roles, traits=user.spec.traits,
             principals=self._principals(roles), expires=self._expires(user, roles, ttl),
             route_to_cluster=self._cluster, login_ip=ip, pinned_ip=ip if options.pin_source_ip else "",
-            permit_agent_forwarding=options.forward_agent, permit_port_forwarding=options.port_forwarding,
+            permit_agent_forwarding=options.forward_agent,
+            permit_port_forwarding=options.local_forwarding or options.remote_forwarding,
             permit_x11_forwarding=options.permit_x11_forwarding,
         )  # fmt: skip
 

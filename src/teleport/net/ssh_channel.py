@@ -18,11 +18,12 @@ from asyncssh.misc import ProtocolError
 from asyncssh.packet import SSHPacket
 
 from teleport.net.ssh_packets import PacketChannel
+from teleport.net.ssh_x11 import X11Request, read_x11
 from teleport.wire.buffer import ProtocolError as Malformed
 from teleport.wire.terminal import Size, Terminal, read_size, read_terminal
 
 if TYPE_CHECKING:
-    from teleport.net.ssh import ServerConnection
+    from teleport.net.ssh_doors import Doors
 
 WINDOW = 2 * 1024 * 1024
 """Bytes that a client may send on a channel before we have taken them."""
@@ -60,6 +61,17 @@ class Session(SSHServerSession[bytes]):
         """The client asks for an environment variable before `run`; say whether it is taken."""
         return False
 
+    async def agent_wanted(self) -> bool:
+        """The client offers its agent to what will run; say whether that has it. Asked at most once, before `run`.
+        A refusal is told on standard error."""
+        await self.declined("auth-agent-req@openssh.com", "")
+        return False
+
+    async def x11_wanted(self, wanted: X11Request) -> bool:
+        """The client offers a display; the same."""
+        await self.declined("x11-req", "")
+        return False
+
     async def declined(self, request: str, detail: str) -> None:
         """A request of the client is not accepted: `request` as in RFC 4254, `detail` what it asked for."""
 
@@ -89,7 +101,7 @@ class SessionChannel(PacketChannel):
     """A channel that accepts terminals, commands, shells, signals and subsystems of its session, which hears of
     everything declined."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: Doors) -> None:
         """Raises asyncssh.ChannelOpenError when the connection has as many channels as it may."""
         super().__init__(
             connection, asyncio.get_running_loop(), allow_pty=False, line_editor=False, line_echo=False,
@@ -98,6 +110,7 @@ class SessionChannel(PacketChannel):
         self._serving = connection
         self._used = False
         self._has_terminal = False
+        self._offered: set[str] = set()
 
     def process_open(self, send_chan: int, send_window: int, send_pktsize: int, session: Any) -> None:
         """Bound what the client says it can take: neither number may decide how much we hold."""
@@ -227,6 +240,26 @@ class SessionChannel(PacketChannel):
             return True
         return await self._decline("subsystem", name)
 
+    def _answer_agent(self, packet: SSHPacket) -> bool | None:
+        packet.check_end()
+        return self._offer("agent", lambda session: session.agent_wanted())
+
+    def _answer_x11(self, packet: SSHPacket) -> bool | None:
+        wanted = read_x11(packet)
+        if wanted is None:
+            self._answer_later(self._decline("x11-req", ""))
+            return None
+        return self._offer("x11", lambda session: session.x11_wanted(wanted))
+
+    def _offer(self, what: str, ask: Callable[[Session], Coroutine[Any, Any, bool]]) -> bool | None:
+        """Ask the session whether it takes what the client offers: once, and before anything runs."""
+        session = self._session
+        if self._used or what in self._offered or not isinstance(session, Session):
+            return False
+        self._offered.add(what)
+        self._answer_later(ask(session))
+        return None
+
     def _answer_nothing(self, packet: SSHPacket) -> bool | None:
         """Requests that ask for no service and need no audit."""
         return False
@@ -239,6 +272,8 @@ class SessionChannel(PacketChannel):
         "env": _answer_environment,
         "signal": _answer_signal,
         "subsystem": _answer_subsystem,
+        "auth-agent-req@openssh.com": _answer_agent,
+        "x11-req": _answer_x11,
         "keepalive@openssh.com": _answer_nothing,
         "eow@openssh.com": _answer_nothing,
     }

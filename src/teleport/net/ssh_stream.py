@@ -19,7 +19,7 @@ from teleport.net.ssh_channel import Session, SessionChannel
 from teleport.net.stream import Peer
 
 if TYPE_CHECKING:
-    from teleport.net.ssh import ServerConnection
+    from teleport.net.ssh_doors import Doors
 
 HELD = 1024 * 1024
 """Bytes from the client that wait here before its window closes."""
@@ -28,7 +28,7 @@ HELD = 1024 * 1024
 class DirectChannel(SessionChannel):
     """A channel that is a connection: every request is answered with failure, and changes nothing."""
 
-    def __init__(self, connection: ServerConnection) -> None:
+    def __init__(self, connection: Doors) -> None:
         super().__init__(connection)
         self._used = True
 
@@ -52,6 +52,8 @@ class StreamSession(Session):
         self._over = False
         self._holds: set[str] = {"unopened"}
         self._changed = asyncio.Event()
+        self.when_lost: Callable[[], None] | None = None
+        """Called once the channel has ended, in both directions."""
         self._read_turn, self._write_turn = Turnstile("read", peer.address), Turnstile("write", peer.address)
 
     # -- from the channel ---------------------------------------------------------------------------------
@@ -81,6 +83,13 @@ class StreamSession(Session):
         self._over = True
         self._input_over = True
         self._changed.set()
+        if self.when_lost is not None:
+            self.when_lost()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the channel has ended, in both directions."""
+        return self._over
 
     def hold(self, reason: str) -> None:
         self._holds.add(reason)

@@ -17,6 +17,7 @@ from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
+from teleport.agents.ssh.switches import Switches
 from teleport.api.event_outbox import EventOutbox
 from teleport.api.messages import HostRequest
 from teleport.base import tasks
@@ -196,6 +197,7 @@ class Node:
                 idle_message=settings.auth.client_idle_timeout_message,
             ),
             recorder=recorder,
+            switches=Switches.of(settings.ssh),
             counters=world.counters,
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from teleport.access.checker import Connect, Denial, Grant, Use, decide, visible
+from teleport.access.checker import Connect, Denial, Grant, Open, Use, decide, visible
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import Internal
 from teleport.base.struct import Struct
@@ -263,3 +263,28 @@ def test_what_a_refusal_tells_of_the_target():
     assert ask(dev(), action=Use("create"), target="role").visible
     assert not ask(dev(), action=Use("delete"), target=role("x")).visible
     assert ask(dev(), action=Use("delete"), target=role("dev")).visible
+
+
+CERTIFIED = {"permit_port_forwarding": True, "permit_agent_forwarding": True, "permit_x11_forwarding": True}
+GIVING = {"forward_agent": True, "permit_x11_forwarding": True}
+
+
+@pytest.mark.parametrize("channel", ["local_forward", "remote_forward", "agent", "x11", "file_copy"])
+def test_a_channel_needs_a_session_the_service_the_certificate_and_the_roles(channel):
+    action, who = Open("root", channel), caller("dev", **CERTIFIED)
+    off = {
+        "port_forwarding": False, "forward_agent": False, "permit_x11_forwarding": False, "ssh_file_copy": False,
+    }  # fmt: skip
+    assert isinstance(ask(dev(options=GIVING), action=action, who=who), Grant)
+    assert code(dev(options=off), action=action, who=who) == "POL-CHANNEL-ROLE"
+    bare = code(dev(options=GIVING), action=action, who=caller("dev"))
+    assert bare == ("yes" if channel == "file_copy" else "POL-CHANNEL-CERTIFICATE")
+    closed = code(dev(options=GIVING), action=action, who=who, world=conditions(closed=(channel,)))
+    assert closed == ("yes" if channel == "agent" else "POL-CHANNEL-SERVICE")
+    for refused in (Open("postgres", channel), Open("nobody", channel)):
+        assert code(dev(options=GIVING), action=refused, who=who).startswith("POL-NO-")
+    assert code(dev(options=GIVING), action=action, who=who, world=conditions(lock(user="carol"))) == "POL-LOCKED"
+    assert code(dev(options=GIVING), action=action, who=who, world=conditions(lock(login="root"))) == "POL-LOCKED"
+    answer = ask(dev(options=off), action=action, who=who)
+    assert answer.nearest.role == "dev"
+    assert answer.succeed_if

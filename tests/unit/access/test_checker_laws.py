@@ -5,7 +5,7 @@ import datetime as dt
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from teleport.access.checker import Conditions, Connect, Denial, Grant, Use, decide, visible
+from teleport.access.checker import Conditions, Connect, Denial, Grant, Open, Use, decide, visible
 from teleport.access.explain import from_record, not_found, to_record, tree, user_error
 from teleport.access.roleset import RoleSet
 from teleport.base.struct import Duration
@@ -162,7 +162,7 @@ def test_a_grant_needs_one_role_with_login_and_labels(roles, given_traits, login
 @given(roles_of_caller, traits, principals, nodes, st.sampled_from([*LOGINS, "nobody"]), worlds)
 def test_callers_learn_of_their_own_roles_and_visible_targets_only(roles, given_traits, names, target, login, world):
     compiled, who = RoleSet.build(roles, given_traits), holder(roles, names)
-    for action in (Connect(login), Use("read"), Use("delete")):
+    for action in (Connect(login), Open(login, "agent"), Open(login, "file_copy"), Use("read"), Use("delete")):
         denial = decide(who, compiled, action, target, world)
         if isinstance(denial, Grant):
             continue

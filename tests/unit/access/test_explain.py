@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from teleport.access.checker import Connect, Denial, Grant, Use, decide
+from teleport.access.checker import Connect, Denial, Grant, Open, Use, decide
 from teleport.access.denial import Reasons, Step
 from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
 from teleport.access.roleset import RoleSet
@@ -238,3 +238,49 @@ def test_a_role_that_the_caller_does_not_hold_is_not_named():
     assert error.why == "a rule forbids it"
     assert "secret-role" not in f"{error.what}{error.why}{error.fix}{error.fields}"
     assert "secret-role" in tree(from_record(to_record(denial)))
+
+
+ROOT = {"logins": ["root"], "node_labels": {"env": "prod"}}
+CERTIFIED = {"permit_port_forwarding": True, "permit_agent_forwarding": True, "permit_x11_forwarding": True}
+
+
+@pytest.mark.parametrize(
+    ("options", "channel", "who", "closed", "expected"),
+    [
+        ({}, "agent", CERTIFIED, (), ("POL-CHANNEL-ROLE", "agent forwarding not allowed",
+         "no role of yours sets forward_agent to yes", "ask an administrator")),
+        ({"ssh_file_copy": False}, "file_copy", CERTIFIED, (), ("POL-CHANNEL-ROLE", "file copying not allowed",
+         'role "access" sets ssh_file_copy to no', "ask an administrator")),
+        ({}, "local_forward", {}, (), ("POL-CHANNEL-CERTIFICATE", "port forwarding not allowed",
+         "your certificate has no extension permit-port-forwarding", "log in again: tsh login")),
+        ({}, "x11", CERTIFIED, ("x11",), ("POL-CHANNEL-SERVICE", "X11 forwarding not allowed",
+         "ssh_service.x11.enabled is off in the configuration of the node", "ask an administrator")),
+        ({}, "remote_forward", CERTIFIED, ("remote_forward",), ("POL-CHANNEL-SERVICE",
+         "remote port forwarding not allowed", "ssh_service.port_forwarding is off", "ask an administrator")),
+    ],
+)  # fmt: skip
+def test_channels(options, channel, who, closed, expected):
+    held = role("access", ROOT, options=options)
+    denial = deny(
+        held, action=Open("root", channel), who=caller("access", **who), world=conditions(closed=closed)
+    )  # fmt: skip
+    error = user_error(denial, "id")
+    code, what, why, fix = expected
+    assert (error.code, error.what) == (code, what)
+    assert why in error.why
+    assert fix in error.fix
+    record = from_record(to_record(denial))
+    assert record.request.startswith("ssh root@node-7 (")
+    assert "<- " in tree(record)
+
+
+def test_a_channel_on_a_node_that_is_refused_is_refused_like_a_session():
+    denial = deny(ACCESS, action=Open("root", "agent"), who=caller("access", **CERTIFIED))
+    assert user_error(denial, "id").what == CONFIRM
+    assert denial.code == "POL-NO-LOGIN"
+
+
+def test_refusals_of_two_channels_are_two():
+    first, second = (deny(role("access", ROOT), action=Open("root", name), who=caller("access", **CERTIFIED))
+                     for name in ("agent", "x11"))  # fmt: skip
+    assert fingerprint(first) != fingerprint(second)

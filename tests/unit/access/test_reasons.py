@@ -2,8 +2,9 @@
 
 import pytest
 
-from teleport.access.checker import Connect, Grant, Use, decide
-from teleport.access.reasons import connect_reasons, names, use_reasons
+from teleport.access.checker import Connect, Grant, Open, Use, decide
+from teleport.access.denial import Step
+from teleport.access.reasons import channel_reasons, connect_reasons, names, use_reasons
 from teleport.access.roleset import RoleSet
 from teleport.model.resource import dump, load
 from tests.support.policy import caller, conditions, node, role
@@ -175,3 +176,43 @@ def test_help_for_rules():
     assert nearest is not None
     assert nearest.role == "b"
     assert use().nearest is None
+
+
+def channel(*roles, before=(), which="agent"):
+    who = caller(*(each.name for each in roles))
+    return channel_reasons(who, RoleSet.build(roles, {}), Open("root", which), PROD, before)
+
+
+def test_a_channel_is_explained_by_the_session_and_by_each_role():
+    reasons = channel(role("a", ROOT), role("b", ROOT))
+    assert [(step.role, step.condition, step.matched) for step in reasons.steps if step.role == "b"] == [
+        ("b", "node_labels", False), ("b", "logins", True), ("b", "forward_agent", False),
+    ]  # fmt: skip
+    assert reasons.nearest in reasons.steps
+    assert reasons.nearest.role == "a"
+    assert reasons.succeed_if == tuple(f'set forward_agent of role "{name}" to yes' for name in "ab")
+
+
+def test_a_role_that_takes_a_channel_away_is_the_reason():
+    reasons = channel(role("a", ROOT), role("b", ROOT, options={"ssh_file_copy": False}), which="file_copy")
+    assert (reasons.nearest.role, reasons.nearest.side) == ("b", "deny")
+    assert reasons.succeed_if == ('set ssh_file_copy of role "b" to yes',)
+
+
+def test_nobody_has_a_role():
+    assert channel().nearest is None
+    assert channel().succeed_if == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("extension permit-agent-forwarding", "log in again"),
+        ("ssh_service.ssh_file_copy", "set ssh_service.ssh_file_copy to yes in the configuration of the node"),
+    ],
+)
+def test_what_is_not_the_roles_is_the_reason(condition, expected):
+    missing = Step(condition=condition, matched=False, wanted="yes", found="no")
+    reasons = channel(role("a", ROOT), before=(missing,))
+    assert reasons.nearest is missing
+    assert expected in reasons.succeed_if[0]

@@ -23,9 +23,9 @@ def options(*each):
         ([], "max_session_ttl", 30 * H),
         ([{"forward_agent": False}, {"forward_agent": True}], "forward_agent", True),
         ([{}], "forward_agent", False),
-        ([{"port_forwarding": False}, {}], "port_forwarding", True),
-        ([{"port_forwarding": False}], "port_forwarding", False),
-        ([], "port_forwarding", False),
+        ([{"port_forwarding": False}, {}], "local_forwarding", True),
+        ([{"port_forwarding": False}], "local_forwarding", False),
+        ([], "local_forwarding", False),
         ([{"permit_x11_forwarding": True}, {}], "permit_x11_forwarding", True),
         ([{"pin_source_ip": True}, {}], "pin_source_ip", True),
         ([{"lock": "best_effort"}, {"lock": "strict"}], "strict_locks", True),
@@ -49,7 +49,7 @@ def test_options_merge(each, field, expected):
 
 
 def test_options_without_roles():
-    assert options() == Options()
+    assert options() == Options(file_copy=True)
 
 
 def test_lifetime_is_capped():

@@ -31,6 +31,7 @@ from teleport.base.clock import ManualClock
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AccessDenied, BadParameter, Unavailable
 from teleport.net import ssh as net_ssh
+from teleport.net import ssh_auth
 from teleport.net.ssh_channel import ENVIRONMENT_BYTES, ENVIRONMENT_ENTRIES, QUEUED_REQUESTS
 from teleport.net.ssh_settings import HostKey, options
 from teleport.net.stream import Stream
@@ -200,9 +201,9 @@ def test_a_wrong_signature_is_refused_without_a_word(door: Door) -> None:
 
 
 def test_a_signature_by_an_algorithm_of_sha1_proves_nothing() -> None:
-    assert not net_ssh._proves(b"", b"message", String(b"ssh-rsa") + String(b"x"))
-    assert not net_ssh._proves(b"no key", b"message", String(b"ssh-ed25519") + String(b"x"))
-    assert not net_ssh._proves(b"", b"message", b"\0")
+    assert not ssh_auth._proves(b"", b"message", String(b"ssh-rsa") + String(b"x"))
+    assert not ssh_auth._proves(b"no key", b"message", String(b"ssh-ed25519") + String(b"x"))
+    assert not ssh_auth._proves(b"", b"message", b"\0")
 
 
 @pytest.mark.parametrize(

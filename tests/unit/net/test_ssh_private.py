@@ -12,14 +12,25 @@ import pytest
 from asyncssh.channel import SSHServerChannel
 from asyncssh.connection import SSHClientConnection, SSHServerConnection
 
-from teleport.net import ssh, ssh_channel, ssh_ciphers, ssh_onward, ssh_packets, ssh_stream
+from teleport.net import (
+    ssh,
+    ssh_auth,
+    ssh_channel,
+    ssh_ciphers,
+    ssh_doors,
+    ssh_forward,
+    ssh_onward,
+    ssh_packets,
+    ssh_stream,
+)
 from teleport.net.ssh_private import NAMES, VERSION, Name
 
 OURS = (
-    ssh.ServerConnection, ssh_channel.SessionChannel, ssh_stream.DirectChannel, ssh_packets.PacketConnection,
-    ssh_packets.PacketChannel, ssh_onward._Connection,
+    ssh_auth.Authentication, ssh_doors.Doors, ssh.ServerConnection, ssh_channel.SessionChannel,
+    ssh_stream.DirectChannel, ssh_forward.OutwardChannel, ssh_packets.PacketConnection, ssh_packets.PacketChannel,
+    ssh_onward._Connection,
 )  # fmt: skip
-MODULES = (ssh, ssh_channel, ssh_ciphers, ssh_onward, ssh_packets, ssh_stream)
+MODULES = (ssh, ssh_auth, ssh_channel, ssh_ciphers, ssh_doors, ssh_forward, ssh_onward, ssh_packets, ssh_stream)
 WIRING = {"connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"}
 """asyncio's and asyncssh's documented callbacks, which anybody may write."""
 

@@ -22,6 +22,7 @@ from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.recorder import Recorder
 from teleport.agents.ssh.service import LIMIT_HIT
+from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -123,7 +124,7 @@ class Forwarding:
             world = World(
                 clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
                 strangers=self._strangers, ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
-                web_address=self._web_address, sessions=lambda host: RelaySession(host, lambda: further),
+                switches=Switches(), web_address=self._web_address, sessions=lambda host: RelaySession(host, lambda: further),
             )  # fmt: skip
             made.append((ClientConnection(world, connection), further))
             return made[0][0]

@@ -10,20 +10,21 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from teleport.agents.ssh.scp_command import ScpCommand
 from teleport.agents.ssh.spawner_messages import Exited
 from teleport.base.errors import TeleportError
 from teleport.model.events.access import AuthAttempt
 from teleport.model.events.base import Event, caller_fields
+from teleport.model.events.file_copy import Action, Scp, Sftp
+from teleport.model.events.forward import PortForward, X11Forward
 from teleport.model.events.host_user import HostUserDelete
 from teleport.model.events.session import (
     Exec,
-    PortForward,
     Resize,
     SessionEnd,
     SessionRejected,
     SessionStart,
     Subsystem,
-    X11Forward,
 )
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import Node
@@ -32,6 +33,8 @@ from teleport.wire.terminal import Size
 
 COMMAND_CHARACTERS = 16 * 1024
 """Longest part of a command that an event carries."""
+
+ADDRESS_CHARACTERS = 300
 
 THINGS = {
     "shell": "an interactive shell",
@@ -95,7 +98,7 @@ def login_refused(error: TeleportError, *, user: str, login: str, client: str, l
     )  # fmt: skip
 
 
-def command_ended(context: Context, command: bytes, outcome: Exited | TeleportError) -> Event:
+def command_ended(context: Context, command: bytes, outcome: Exited | TeleportError) -> Exec:
     """A command ended, or did not start. One that a signal ended has 128 more than its number as status, as
     a shell would say it."""
     text = command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
@@ -103,6 +106,35 @@ def command_ended(context: Context, command: bytes, outcome: Exited | TeleportEr
         return Exec(command=text, exit_code="255", exit_error=str(outcome), **context.fields())
     status = 128 + outcome.signal if outcome.signal else outcome.status
     return Exec(command=text, exit_code=str(status), **context.fields())
+
+
+def scp_ended(context: Context, scp: ScpCommand, command: bytes, outcome: Exited | TeleportError) -> Event:
+    """A command that copies files ended, or did not start."""
+    ran = command_ended(context, command, outcome)
+    return Scp(
+        path=scp.path[:COMMAND_CHARACTERS], action=scp.action, command=ran.command, exit_code=ran.exit_code,
+        exit_error=ran.exit_error, **context.fields(),
+    )  # fmt: skip
+
+
+def scp_refused(context: Context, scp: ScpCommand, command: bytes, error: TeleportError) -> Event:
+    """A command that copies files was not allowed."""
+    text = command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
+    return Scp(
+        path=scp.path[:COMMAND_CHARACTERS], action="disallowed", command=text, exit_error=str(error),
+        decision_id=error.id, **context.fields(),
+    )  # fmt: skip
+
+
+def sftp_refused(context: Context, error: TeleportError) -> tuple[Event, Event]:
+    """SFTP was not allowed, or could not be served."""
+    refused = Sftp(action=Action.DISALLOWED, error=str(error), decision_id=error.id, **context.fields())
+    return subsystem_ended(context, "sftp", error), refused
+
+
+def subsystem_ended(context: Context, name: str, error: TeleportError | None) -> Event:
+    """A subsystem has ended, or was not served."""
+    return Subsystem(subsystem=name, exit_error="" if error is None else str(error), **context.fields())
 
 
 @dataclass(frozen=True)
@@ -147,13 +179,57 @@ def declined(context: Context, error: TeleportError, kind: str, detail: str) -> 
     """A channel or request that this build does not serve was asked for."""
     fields = context.fields()
     if kind in _FORWARDS:
-        return PortForward(success=False, addr=detail, error=str(error), **fields)
+        return PortForward(
+            success=False, addr=detail, channel=kind, error=str(error), decision_id=error.id, **fields
+        )  # fmt: skip
     if kind in ("x11-req", "x11"):
-        return X11Forward(success=False, error=str(error), **fields)
+        return X11Forward(success=False, error=str(error), decision_id=error.id, **fields)
     if kind == "subsystem":
         return Subsystem(subsystem=detail, exit_error=str(error), **fields)
     reason = f"{kind} {detail}" if kind == "env" else kind
     return SessionRejected(reason=reason[:200], max=int(detail) if kind == TOO_MANY else 0, **fields)
+
+
+@dataclass(frozen=True)
+class Forwarding:
+    """Something that a connection leads elsewhere."""
+
+    context: Context
+    kind: str
+    """Type of the channel or request."""
+    address: str
+    origin: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a PortForward."""
+        address, origin = (text[:ADDRESS_CHARACTERS] for text in (self.address, self.origin))
+        return {"channel": self.kind, "addr": writable(address), "origin": origin, **self.context.fields()}
+
+
+def forwarded(told: Forwarding) -> Event:
+    """Something is led elsewhere from now on."""
+    if told.kind == "x11":
+        return X11Forward(success=True, display=told.address, **told.context.fields())
+    return PortForward(success=True, **told.fields())
+
+
+def not_forwarded(told: Forwarding, error: TeleportError) -> Event:
+    """It was refused, or failed."""
+    if told.kind == "x11":
+        return X11Forward(success=False, error=str(error), decision_id=error.id, **told.context.fields())
+    return PortForward(success=False, error=str(error), decision_id=error.id, **told.fields())
+
+
+def no_longer_forwarded(told: Forwarding, sent: int, received: int, connections: int = 0) -> Event:
+    """It has ended; `sent` and `received` are bytes as the client counts them."""
+    return PortForward(
+        code="T3003S", success=True, bytes_sent=sent, bytes_received=received, connections=connections, **told.fields()
+    )  # fmt: skip
+
+
+def writable(text: str) -> str:
+    """Return text that can be stored: bytes of a path that are no UTF-8 become escapes."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def thing(kind: str, detail: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleport.access import explain
-from teleport.access.action import Conditions, Connect
+from teleport.access.action import Channel, Conditions, Connect, Open
 from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial
 from teleport.access.host_users import Prevented, host_user
@@ -23,11 +23,15 @@ from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
 from teleport.agents.ssh.ends import Ends, Watch
-from teleport.agents.ssh.leases import Leases, Place
+from teleport.agents.ssh.forwards import Forwards
+from teleport.agents.ssh.leases import Leases
+from teleport.agents.ssh.leases import Place as Lease
+from teleport.agents.ssh.listeners import Listener, Listeners
 from teleport.agents.ssh.recorder import Recorder
 from teleport.agents.ssh.session import Launch, LiveSession, ProcessSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
 from teleport.agents.ssh.spawner import Process, Spawner
+from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.agents.ssh.user_side import UserSide
 from teleport.agents.ssh.user_side_client import HelperSide
@@ -48,8 +52,10 @@ from teleport.model.events.host_user import HostUserCreate
 from teleport.model.events.session import ClientDisconnect, SessionRejected
 from teleport.model.identity import Identity
 from teleport.model.login import is_login
-from teleport.net.ssh import Refusal, ServerConnection
+from teleport.net.ssh import Place, Refusal, ServerConnection
 from teleport.net.ssh_channel import Session
+from teleport.net.ssh_stream import StreamSession
+from teleport.net.ssh_x11 import X11Request
 from teleport.pki.check import check_user
 from teleport.pki.ssh import SSHCertificate
 
@@ -77,6 +83,7 @@ class World:
     ends: Ends
     cuts: Cuts
     recorder: Recorder
+    switches: Switches
     leases: Leases
     host_users: bool = False
     """Whether accounts may be made for logins."""
@@ -99,11 +106,14 @@ class ClientConnection:
         self._background: set[asyncio.Task[None]] = set()
         self._roles: RoleSet | None = None
         self._ended = ""
-        self._place: Place | None = None
+        self._place: Lease | None = None
         self._placing = asyncio.Lock()
         self._emptied = asyncio.Event()
         self._admission: asyncio.Task[int] | None = None
         self._user_side = HelperSide(self._help)
+        self._forwards = Forwards(self)
+        self._listeners = Listeners(self, self._forwards)
+        self._denied: dict[bytes, str] = {}
         self._watch = Watch(world.ends, world.clock, self.cut, self.warn, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
@@ -136,6 +146,7 @@ class ClientConnection:
         if self._ended or self._ssh.identity is None:
             return
         self._ended = reason
+        self._forwards.end()
         for session in list(self._sessions.values()):
             session.end(text)
         self.background(self._part(reason, text))
@@ -159,7 +170,7 @@ class ClientConnection:
         try:
             if error.code == _LOGIN:
                 identity = self._identity_of(certificate)
-                denial = await self._decide(identity, login)
+                denial = await self._decide(identity, Connect(login))
                 if isinstance(denial, Denial):
                     error.id = await world.authority.record_denial(denial, identity, client)
             elif not world.strangers.admit():
@@ -187,20 +198,62 @@ class ClientConnection:
 
     async def open_session(self) -> Session:
         """Decide, with what holds now, whether the client may have a session."""
-        identity, login = self.who()
-        decision = await self._decide(identity, login)
-        if isinstance(decision, Denial):
-            node = self._world.authority.node()
-            id = await self._world.authority.record_denial(decision, identity, self._ssh.client)
-            raise explain.user_error(decision, id, asked=node.spec.hostname)
-        if self._ended:
-            raise Unavailable("SSH-ENDED", reason=self._ended)
-        await self._take_place(decision.options.max_connections)
+        decision = await self._granted(Connect(self._ssh.login))
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
         keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
         self._sessions[id] = self._world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
+
+    async def permit(self, channel: Channel, *, counted: bool = False) -> Grant:
+        """See forwards.Owner."""
+        grant = await self._granted(Open(self._ssh.login, channel))
+        if counted:
+            await self._check_room(grant.options.max_sessions)
+        return grant
+
+    async def _granted(self, action: Connect | Open) -> Grant:
+        """Decide on a channel. Raises the refusal, with the id of its record, and Unavailable (SSH-ENDED)."""
+        identity, _ = self.who()
+        decision = await self._decide(identity, action)
+        if isinstance(decision, Denial):
+            id = await self._recorded(decision, identity)
+            raise explain.user_error(decision, id, asked=self._world.authority.node().spec.hostname)
+        if self._ended:
+            raise Unavailable("SSH-ENDED", reason=self._ended)
+        await self._take_place(decision.options.max_connections)
+        return decision
+
+    async def _recorded(self, denial: Denial, identity: Identity) -> str:
+        """Have a refusal recorded and return its id. Whoever asks for the same channel on and on is told the first id
+        again."""
+        alike = explain.fingerprint(denial) if isinstance(denial.action, Open) else b""
+        id = self._denied.get(alike)
+        if id is None:
+            id = await self._world.authority.record_denial(denial, identity, self._ssh.client)
+            if alike and len(self._denied) < RECORDED_REFUSALS:
+                self._denied[alike] = id
+        return id
+
+    async def open_direct(self, host: str, port: int) -> StreamSession:
+        """See net.ssh.Forwards."""
+        return await self._forwards.direct(Place(host, port))
+
+    async def open_direct_unix(self, path: str) -> StreamSession:
+        """See net.ssh.Listens."""
+        return await self._forwards.direct(Place(path=path))
+
+    async def listen(self, place: Place) -> int:
+        """See net.ssh.Listens."""
+        return await self._listeners.listen(place)
+
+    async def unlisten(self, place: Place) -> bool:
+        """See net.ssh.Listens."""
+        return await self._listeners.unlisten(place)
+
+    async def open_outward(self, session: StreamSession, kind: bytes, *parts: bytes) -> None:
+        """See net.ssh_doors.Doors.open_outward."""
+        await self._ssh.open_outward(session, kind, *parts)
 
     async def _take_place(self, most: int) -> None:
         """Take the connection's place in the cluster, once. Raises LimitExceeded (SSH-LIMIT-CONNECTIONS) when as many
@@ -221,22 +274,22 @@ class ClientConnection:
         self.cut("max_connections", f"{error.what}; {error.fix}")
 
     async def _check_room(self, most: int) -> None:
-        """Raise LimitExceeded (SSH-LIMIT-SESSIONS) when as many sessions are open as the roles allow."""
-        if 0 < most <= len(self._sessions):
+        """Raise LimitExceeded (SSH-LIMIT-SESSIONS) when the client has opened as many channels as the roles allow."""
+        if 0 < most <= len(self._sessions) + self._forwards.opened:
             event = SessionRejected(reason="max_sessions", max=most, **self.context().fields())
             await self.record_refusal(event)
             raise LimitExceeded("SSH-LIMIT-SESSIONS", limit=most)
 
-    async def _decide(self, identity: Identity, login: str) -> Grant | Denial:
+    async def _decide(self, identity: Identity, action: Connect | Open) -> Grant | Denial:
         authority = self._world.authority
         roles = await authority.role_set(identity)
         if self._ssh.identity is not None:
             await self._hold_to(roles)
         conditions = Conditions(
             now=self._world.clock.now(), cluster=self._world.cluster, locks=authority.locks(),
-            locks_as_of=authority.locks_as_of(), client_ip=self._ssh.client_ip,
+            locks_as_of=authority.locks_as_of(), client_ip=self._ssh.client_ip, closed=self._world.switches.closed,
         )  # fmt: skip
-        return decide(identity, roles, Connect(login), authority.node(), conditions)
+        return decide(identity, roles, action, authority.node(), conditions)
 
     async def declined(self, refusal: Refusal) -> TeleportError:
         """Channels of other types and requests of the whole connection: none is there in this build."""
@@ -289,6 +342,8 @@ class ClientConnection:
         """Return when everything that was begun has been ended and recorded."""
         self._world.cuts.leave(self)
         await self._watch.stop()
+        self._forwards.end()
+        await self._listeners.end()
         while self._background:
             await asyncio.wait(self._background)
         await self._dismiss()
@@ -305,6 +360,25 @@ class ClientConnection:
         """Take the lines that wait for a session to show them."""
         lines, self._ssh.notices = self._ssh.notices, []
         return lines
+
+    def client_address(self) -> str:
+        """Return the client's own address."""
+        return self._ssh.client
+
+    async def listen_agent(self, session_id: str) -> Listener:
+        """Listen for the agent of the client in a session."""
+        return await self._listeners.agent(session_id)
+
+    async def listen_display(self, session_id: str, wanted: X11Request) -> Listener:
+        """Listen for the display of the client in a session."""
+        switches = self._world.switches
+        return await self._listeners.display(
+            session_id, wanted, offset=switches.display_offset, most=switches.display_most
+        )  # fmt: skip
+
+    async def close_listener(self, listener: Listener) -> None:
+        """A session is over, and with it what listened for it."""
+        await self._listeners.close(listener)
 
     def left(self, session_id: str) -> None:
         """The channel of a session is gone."""

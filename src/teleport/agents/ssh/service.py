@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
@@ -20,6 +21,7 @@ from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.spawner_messages import Removed
+from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -54,8 +56,8 @@ class SSHService:
         host_keys: Callable[[], Sequence[ssh_settings.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
         keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
-        recorder: Recorder | None = None, web_address: str = "", counters: Counters | None = None,
-        host_users: bool = False,
+        recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
+        counters: Counters | None = None, host_users: bool = False,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -72,7 +74,7 @@ class SSHService:
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
-            cuts=self._cuts, recorder=recorder or NoRecorder(), leases=self._leases,
+            cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(), leases=self._leases,
             host_users=host_users, web_address=web_address,
         )  # fmt: skip
         self.address = ""
@@ -141,7 +143,7 @@ class SSHService:
             await ssh.serve(stream, settings=self._current_settings(), trust=self._trust, handler=handler)
         finally:
             for client in made:
-                await client.settle()
+                await _to_the_end(client.settle(), client.failed)
 
     def _current_settings(self) -> ssh_settings.ServerOptions:
         keys = self._host_keys()
@@ -149,3 +151,13 @@ class SSHService:
             made = ssh_settings.options(keys, login_timeout=self._login_timeout, keep_alive=self._keep_alive)
             self._settings = keys, made
         return self._settings[1]
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None], failed: Callable[[BaseException], None]) -> None:
+    """Run `work`, which a service that stops meanwhile does not interrupt: it waits for it."""
+    settling = tasks.spawn(work, name="ssh-settle", on_error=failed)
+    try:
+        await asyncio.shield(settling)
+    except asyncio.CancelledError:
+        await asyncio.wait([settling])
+        raise

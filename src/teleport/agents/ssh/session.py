@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, get_args
 
 from teleport.agents.ssh.pipes import InputPipe, OutputPipe, TerminalInput
 from teleport.agents.ssh.recorder import Tape, Watcher
+from teleport.agents.ssh.sftp_session import SftpRun
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import Exited, SignalName
 from teleport.base.errors import TeleportError
 from teleport.net import terminal as terminal_device
 from teleport.net.ssh import one_line
 from teleport.net.ssh_channel import Session, SessionChannel
+from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size, Terminal
 
 NOT_STARTED = 255
@@ -90,6 +92,22 @@ class Host(Protocol):
         """Note that the channel is gone."""
         ...
 
+    async def serve_sftp(self, failed: Callable[[TeleportError], None]) -> SftpRun:
+        """Have the account's files served, or raise TeleportError; the refusal is recorded."""
+        ...
+
+    async def sftp_over(self, failure: TeleportError | None) -> None:
+        """Record the end of it."""
+        ...
+
+    async def take_agent(self) -> TeleportError | None:
+        """Let what runs reach the client's agent; return the refusal."""
+        ...
+
+    async def take_display(self, wanted: X11Request) -> TeleportError | None:
+        """Let what runs reach the client's display; return the refusal."""
+        ...
+
     def notices(self) -> list[str]:
         """Return lines to show before the command's own output, once."""
         ...
@@ -121,6 +139,7 @@ class ProcessSession(LiveSession):
         self._launch = Launch()
         self._tape: Tape | None = None
         self._process: Process | None = None
+        self._sftp: SftpRun | None = None
         self._failure: TeleportError | None = None
         self._exit: Exited | None = None
         self._cut = False
@@ -148,6 +167,49 @@ class ProcessSession(LiveSession):
             self._launch.variables[name] = value
         return taken
 
+    async def start_subsystem(self, name: str) -> bool:
+        if name == "sftp":
+            await asyncio.wait([self._host.background(self._start_sftp())])
+        return self._sftp is not None
+
+    async def _start_sftp(self) -> None:
+        for line in self._host.notices():
+            self._tell(line)
+        try:
+            self._sftp = await self._host.serve_sftp(self._sftp_failed)
+        except TeleportError as error:
+            self._failure = error
+        if self._channel is None and self._sftp is not None:
+            self.session_started()
+
+    def _sftp_failed(self, error: TeleportError) -> None:
+        self._tell(one_line(error))
+
+    def _carry_sftp(self, run: SftpRun) -> None:
+        for reason in self._holds:
+            run.stream.hold(reason)
+        if self._channel is None:
+            run.stream.connection_lost(None)
+        else:
+            run.stream.connection_made(self._channel)
+        if self._cut:
+            run.end()
+        self._host.background(self._watch_sftp(run))
+
+    async def _watch_sftp(self, run: SftpRun) -> None:
+        await self._host.sftp_over(await run.run())
+
+    async def agent_wanted(self) -> bool:
+        return self._given(await self._host.take_agent())
+
+    async def x11_wanted(self, wanted: X11Request) -> bool:
+        return self._given(await self._host.take_display(wanted))
+
+    def _given(self, refusal: TeleportError | None) -> bool:
+        if refusal is not None:
+            self._tell(one_line(refusal))
+        return refusal is None
+
     async def run(self, command: bytes | None) -> bool:
         self._launch = replace(self._launch, command=command)
         await asyncio.wait([self._host.background(self._start())])
@@ -174,7 +236,9 @@ class ProcessSession(LiveSession):
         if self._begun:
             return
         self._begun = True
-        if self._process is not None:
+        if self._sftp is not None:
+            self._carry_sftp(self._sftp)
+        elif self._process is not None:
             self._attach(self._process)
         else:
             self._host.background(self._not_started())
@@ -201,18 +265,26 @@ class ProcessSession(LiveSession):
             self._flow()
 
     async def declined(self, request: str, detail: str) -> None:
+        if request == "subsystem" and self._failure is not None:
+            self._tell(one_line(self._failure))
+            return
         error = await self._host.declined_request(request, detail)
         if error is not None:
             self._tell(one_line(error))
 
     def data_received(self, data: bytes, datatype: Any) -> None:
+        if self._sftp is not None:
+            self._sftp.stream.data_received(data, datatype)
+            return
         self._host.used()
         if self._input is not None:
             self._input.write(data)
 
     def eof_received(self) -> bool:
         """Half-close: the command's input ends, its output goes on."""
-        if self._input is not None:
+        if self._sftp is not None:
+            self._sftp.stream.eof_received()
+        elif self._input is not None:
             self._input.end()
         return True
 
@@ -239,7 +311,9 @@ class ProcessSession(LiveSession):
     def connection_lost(self, exc: Exception | None) -> None:
         self._channel = None
         self._host.left()
-        if self._outputs:
+        if self._sftp is not None and self._begun:
+            self._sftp.stream.connection_lost(exc)
+        elif self._outputs:
             self._abandon()
         elif self._ready:
             self.session_started()
@@ -248,10 +322,14 @@ class ProcessSession(LiveSession):
 
     def hold(self, reason: str) -> None:
         self._holds.add(reason)
+        if self._sftp is not None:
+            self._sftp.stream.hold(reason)
         self._flow()
 
     def release(self, reason: str) -> None:
         self._holds.discard(reason)
+        if self._sftp is not None:
+            self._sftp.stream.release(reason)
         self._flow()
 
     def _recording_holds(self, held: bool) -> None:
@@ -304,7 +382,9 @@ class ProcessSession(LiveSession):
             return
         self._cut = True
         self._tell(text)
-        if self._outputs:
+        if self._sftp is not None:
+            self._sftp.end()
+        elif self._outputs:
             self._report()
             self._abandon()
 

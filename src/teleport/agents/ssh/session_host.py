@@ -9,26 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from teleport.access.action import Channel
 from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.listeners import Listener
 from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
+from teleport.agents.ssh.scp_command import ScpCommand, find_scp
 from teleport.agents.ssh.session import Launch
+from teleport.agents.ssh.sftp_session import SftpRun
+from teleport.agents.ssh.sftp_tap import SftpTap
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import VARIABLE, Exited
 from teleport.agents.ssh.throttle import Throttle
 from teleport.agents.ssh.tracking import Tracking
+from teleport.agents.ssh.user_side import UserSide
 from teleport.base.clock import Clock
 from teleport.base.errors import NotSupported, TeleportError
 from teleport.model.events.base import Event
 from teleport.model.kinds.session_tracker import Participant, SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata
+from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size
 
+SFTP = b"sftp"
+"""Name of the subsystem, which stands where other sessions have their command."""
 RESIZES = 10
 """Changes of size that one session records in the audit log a minute; its recording has every one."""
 PATIENCE = 5.0
@@ -37,7 +46,7 @@ BRIEF = 0.2
 """Seconds that a command without a terminal runs before it gets a tracker: nobody could look at a shorter one."""
 COMMAND_CHARACTERS = 200
 """Longest part of a command that a tracker shows."""
-_OWN = ("SSH_", "TERM")
+_OWN = ("SSH_", "TERM", "DISPLAY")
 """Names that the client cannot set, though the spawner would take them."""
 
 
@@ -59,6 +68,16 @@ class Owner(Protocol):
     def used(self) -> None: ...
 
     def left(self, session_id: str) -> None: ...
+
+    async def permit(self, channel: Channel, *, counted: bool = False) -> Grant: ...
+
+    def user_side(self) -> UserSide: ...
+
+    async def listen_agent(self, session_id: str) -> Listener: ...
+
+    async def listen_display(self, session_id: str, wanted: X11Request) -> Listener: ...
+
+    async def close_listener(self, listener: Listener) -> None: ...
 
     def notices(self) -> list[str]: ...
 
@@ -85,21 +104,65 @@ class SessionHost:
         self._tracking: Tracking | None = None
         self._announced: asyncio.Task[None] | None = None
         self._variables_told = False
+        self._listeners: list[Listener] = []
+        self._offered: dict[str, str] = {}
+        self._gone = False
+        self._scp: ScpCommand | None = None
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
         """Begin the recording, and begin to tell of the session: `start` waits until the audit log has it. Raises what
         `Recorder.begin` raises."""
         keeping, context = self._keeping, self._owner.context(self._id)
+        self._scp = find_scp(launch.text)
+        if self._scp is not None:
+            await self._check_scp(self._scp, launch)
         tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
+        self._announce(launch, recorded=not isinstance(tape, NoTape))
+        return tape
+
+    def _announce(self, launch: Launch, *, recorded: bool) -> None:
+        keeping = self._keeping
         self._story = audit.Story(
-            context=context, since=keeping.clock.now(), command=launch.text,
-            size=launch.terminal.size if launch.terminal else None, recorded=not isinstance(tape, NoTape),
+            context=self._owner.context(self._id), since=keeping.clock.now(), command=launch.text,
+            size=launch.terminal.size if launch.terminal else None, recorded=recorded,
         )  # fmt: skip
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
         self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
         self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
-        return tape
+
+    async def _check_scp(self, scp: ScpCommand, launch: Launch) -> None:
+        """A command that copies files needs what SFTP needs. Raises the refusal, which is recorded."""
+        try:
+            await self._owner.permit("file_copy")
+        except TeleportError as error:
+            self._scp = None
+            await self._owner.record_refusal(
+                audit.scp_refused(self._owner.context(self._id), scp, launch.text, error)
+            )  # fmt: skip
+            raise
+
+    async def serve_sftp(self, failed: Callable[[TeleportError], None]) -> SftpRun:
+        """Have the account's files served. Raises TeleportError; the refusal is recorded."""
+        context = self._owner.context(self._id)
+        try:
+            await self._owner.permit("file_copy")
+            found = await self._owner.user_side().serve_sftp()
+        except TeleportError as error:
+            for event in audit.sftp_refused(context, error):
+                await self._owner.record_refusal(event)
+            raise
+        self._announce(Launch(command=SFTP), recorded=False)
+        await self._until_announced()
+        return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
+
+    def _emit_soon(self, event: Event) -> None:
+        self.background(self._owner.emit(event))
+
+    async def sftp_over(self, failure: TeleportError | None) -> None:
+        """Record the end of SFTP."""
+        await self._owner.emit(audit.subsystem_ended(self._owner.context(self._id), SFTP.decode(), failure))
+        await self.over()
 
     def _tracker(self, story: audit.Story) -> SessionTracker:
         context, text = story.context, " ".join(story.command.decode(errors="replace").split())
@@ -131,18 +194,48 @@ class SessionHost:
     async def start(self, launch: Launch) -> Process:
         """Start the command under the grant, while the audit log is told of it; return when both is done, before
         which the client hears nothing of it. Raises what `Spawner.start` raises."""
-        environment = {**launch.variables, **self._owner.environment(self._id)}
+        environment = {**launch.variables, **self._owner.environment(self._id), **self._offered}
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
         process = await self._owner.start(self._grant, launch, environment)
+        await self._until_announced()
+        return process
+
+    async def _until_announced(self) -> None:
         if self._announced is not None:
             await asyncio.wait([self._announced], timeout=PATIENCE)
-        return process
+
+    async def take_agent(self) -> TeleportError | None:
+        """Let what runs reach the client's agent; return the refusal, which is recorded."""
+        return await self._take("SSH_AUTH_SOCK", self._owner.listen_agent(self._id))
+
+    async def take_display(self, wanted: X11Request) -> TeleportError | None:
+        """Let what runs reach the client's display; return the refusal, which is recorded."""
+        return await self._take("DISPLAY", self._owner.listen_display(self._id, wanted))
+
+    async def _take(self, variable: str, listening: Coroutine[Any, Any, Listener]) -> TeleportError | None:
+        try:
+            listener = await listening
+        except TeleportError as error:
+            return error
+        self._listeners.append(listener)
+        self._offered[variable] = listener.told.address
+        if self._gone:
+            self._close_listeners()
+        return None
+
+    def _close_listeners(self) -> None:
+        self._gone = True
+        while self._listeners:
+            self.background(self._owner.close_listener(self._listeners.pop()))
 
     async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
         """Record the end of a command. A shell has none of its own: its session's end says it."""
         if launch.command is not None or isinstance(outcome, TeleportError):
             await self._owner.emit(audit.command_ended(self._owner.context(self._id), launch.text, outcome))
+        if self._scp is not None:
+            context = self._owner.context(self._id)
+            await self._owner.emit(audit.scp_ended(context, self._scp, launch.text, outcome))
 
     async def over(self) -> None:
         """Record the end of the session."""
@@ -181,6 +274,7 @@ class SessionHost:
 
     def left(self) -> None:
         """The channel is gone."""
+        self._close_listeners()
         self._owner.left(self._id)
 
     def notices(self) -> list[str]:

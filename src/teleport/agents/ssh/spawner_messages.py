@@ -22,7 +22,7 @@ ENVIRONMENT_BYTES = 32 * 1024
 ENVIRONMENT_ENTRIES = 256
 DESCRIPTORS = 3
 VARIABLE = re.compile(
-    r"SSH_[A-Z][A-Z0-9_]{0,60}|TERM|LANG|LC_[A-Z]{1,40}|TELEPORT_SSH_JOIN_MODE"
+    r"SSH_[A-Z][A-Z0-9_]{0,60}|TERM|DISPLAY|LANG|LC_[A-Z]{1,40}|TELEPORT_SSH_JOIN_MODE"
     r"|TELEPORT_SESSION_(?:REASON|INVITED_USERS|PARTICIPANT_REQUIREMENTS)"
 )
 """Names of variables that may come with a command: nothing that tells a program what to load or to run."""

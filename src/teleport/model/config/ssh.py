@@ -15,6 +15,10 @@ from teleport.model.naming import RESERVED_PREFIX, label_problem
 SSH_PORT = 3022
 LISTEN = f"0.0.0.0:{SSH_PORT}"
 SHORTEST_PERIOD = Duration(1)
+DISPLAYS = 1000
+"""Displays from the first one, where the last one is not given."""
+LAST_DISPLAY = 65535 - 6000
+"""The last that has a TCP port."""
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -25,6 +29,21 @@ class Command(Struct, frozen=True, kw_only=True):
     period: Duration = Duration(60)
 
 
+class X11(Struct, frozen=True, kw_only=True):
+    """X11 displays that sessions may have."""
+
+    enabled: Switch = Switch(False)
+    display_offset: int = 10
+    """First display that is used."""
+    max_display: int | None = None
+    """Last one; None: a thousand from the first."""
+
+    @property
+    def most(self) -> int:
+        """Number of the last display that is used."""
+        return min(self.display_offset + DISPLAYS, LAST_DISPLAY) if self.max_display is None else self.max_display
+
+
 class SshSection(ServiceSection, frozen=True, kw_only=True):
     """The SSH service."""
 
@@ -32,12 +51,12 @@ class SshSection(ServiceSection, frozen=True, kw_only=True):
     public_addr: OneOrMore = ()
     labels: dict[str, str] = {}
     commands: tuple[Command, ...] = ()
+    port_forwarding: Switch = Switch(True)
+    ssh_file_copy: Switch = Switch(True)
+    x11: X11 = X11()
 
     permit_user_env: UnactedSwitch = None
     disable_create_host_user: Switch = Switch(False)
-    port_forwarding: UnactedSwitch = None
-    ssh_file_copy: UnactedSwitch = None
-    x11: Unacted = None
     pam: Unacted = None
     enhanced_recording: Unacted = None
     force_listen: Annotated[Any, Later((True,))] = None
@@ -65,6 +84,11 @@ class SshSection(ServiceSection, frozen=True, kw_only=True):
             for field, error in _command_faults(command, taken):
                 yield Fault(("commands", index, field), error)
             taken.add(command.name)
+        if not 0 <= self.x11.display_offset <= LAST_DISPLAY:
+            yield Fault(("x11", "display_offset"), _display(self.x11.display_offset, f"between 0 and {LAST_DISPLAY}"))
+        elif not self.x11.display_offset <= self.x11.most <= LAST_DISPLAY:
+            wanted = f"between display_offset and {LAST_DISPLAY}"
+            yield Fault(("x11", "max_display"), _display(self.x11.most, wanted))
 
 
 def _command_faults(command: Command, taken: set[str]) -> Iterator[tuple[str, TeleportError]]:
@@ -80,6 +104,10 @@ def _problem(key: str, value: str) -> str:
     if key.startswith(RESERVED_PREFIX):
         return f"labels that begin with {RESERVED_PREFIX} are the cluster's own"
     return label_problem(key, value)
+
+
+def _display(number: int, wanted: str) -> BadParameter:
+    return BadParameter("CONFIG-DISPLAY", number=number, wanted=wanted)
 
 
 def _label(key: str, problem: str) -> BadParameter:

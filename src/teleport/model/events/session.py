@@ -93,23 +93,6 @@ class Subsystem(ServerEvent, frozen=True, kw_only=True, tag="subsystem"):
         return bool(self.exit_error)
 
 
-@event("T3003I", "T3003E", "T3003S")
-class PortForward(ServerEvent, frozen=True, kw_only=True, tag="port"):
-    """A port was forwarded (T3003I), was not (T3003E), or no longer is (T3003S, given as `code`)."""
-
-    success: Annotated[bool, Level.PUBLIC]
-    addr: Sensitive
-    error: Sensitive = ""
-
-
-@event("T3008I", "T3008W")
-class X11Forward(ServerEvent, frozen=True, kw_only=True, tag="x11-forward"):
-    """Forwarding of X11 was asked for."""
-
-    success: Annotated[bool, Level.PUBLIC]
-    error: Sensitive = ""
-
-
 @event("T3006I")
 class ClientDisconnect(ServerEvent, frozen=True, kw_only=True, tag="client.disconnect"):
     """The server ended a connection: a lock, the end of a certificate, idleness."""

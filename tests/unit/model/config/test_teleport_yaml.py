@@ -272,7 +272,7 @@ proxy_service {"enabled":true}
   mysql_listen_addr postgres_listen_addr mongo_listen_addr acme
   trust_x_forwarded_for ui idp automatic_upgrades_channels limit cors
 ssh_service true
-  permit_user_env port_forwarding ssh_file_copy x11 pam enhanced_recording allow_tcp_forwarding
+  permit_user_env pam enhanced_recording allow_tcp_forwarding
 ssh_service false
   disable_create_host_user force_listen
 - {"x":1}
@@ -308,7 +308,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("auth_service.authentication.device_trust", {"mode": "off"}),
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
     ("proxy_service.tunnel_listen_addr", "0.0.0.0:3024"), ("proxy_service.idp", {"saml": {"enabled": False}}),
-    ("ssh_service.port_forwarding", False), ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
+    ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
     ("ssh_service.disable_create_host_user", True), ("app_service", {"enabled": "no", "debug_app": True}),
 ]  # fmt: skip
 

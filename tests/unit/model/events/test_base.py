@@ -8,7 +8,7 @@ import pytest
 
 from teleport.base.errors import BadParameter
 from teleport.model import resource as kinds
-from teleport.model.events import access, base, cert, resource, session, user
+from teleport.model.events import access, base, cert, forward, resource, session, user
 from teleport.model.identity import Identity
 from tests.unit.model.samples import SAMPLES
 
@@ -72,10 +72,10 @@ def test_a_field_without_a_mark_is_secret() -> None:
         (session.Exec(command="ls", exit_code="0", exit_error="no such file"), "T3002E"),
         (session.Subsystem(subsystem="sftp"), "T3001I"),
         (session.Subsystem(subsystem="sftp", exit_error="refused"), "T3001E"),
-        (session.PortForward(success=True, addr="a:1"), "T3003I"),
-        (session.PortForward(success=False, addr="a:1"), "T3003E"),
-        (session.PortForward(success=True, addr="a:1", code="T3003S"), "T3003S"),
-        (session.X11Forward(success=False), "T3008W"),
+        (forward.PortForward(success=True, addr="a:1"), "T3003I"),
+        (forward.PortForward(success=False, addr="a:1"), "T3003E"),
+        (forward.PortForward(success=True, addr="a:1", code="T3003S"), "T3003S"),
+        (forward.X11Forward(success=False), "T3008W"),
         (session.SessionRejected(reason="max"), "T1006W"),
         (access.AuthAttempt(error="x", decision_id="d"), "T3007W"),
         (access.AccessDenied(decision_id="d", action="ssh", count=3), "TAD00W"),

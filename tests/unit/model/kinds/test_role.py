@@ -144,8 +144,6 @@ def test_reserved_names():
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"options": {"ssh_port_forwarding": {"local": {"enabled": False}}}}, "options.ssh_port_forwarding"),
-        ({"options": {"ssh_file_copy": False}}, "options.ssh_file_copy"),
         ({"options": {"enhanced_recording": ["disk"]}}, "options.enhanced_recording"),
         ({"options": {"require_session_mfa": True}}, "options.require_session_mfa"),
         ({"options": {"require_session_mfa": "hardware_key"}}, "options.require_session_mfa"),

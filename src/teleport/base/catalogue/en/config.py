@@ -33,6 +33,11 @@ PAGES = {
         why="the configuration file has several faults; nothing was started",
         fix="correct each place named above",
     ),
+    "CONFIG-DISPLAY": Page(
+        what="{number} is not the number of a display for X11",
+        why="it is {wanted}: display n listens on port 6000 + n",
+        fix="correct ssh_service.x11, or leave the key out",
+    ),
     "CONFIG-VALUE": Page(
         what="unknown {what} {value}",
         why="the choice is: {known}",

@@ -97,6 +97,9 @@ PAGES = {
     "POL-NOT-CONNECTABLE": Page(what=_CONNECT, why="{reason}", fix="{hint}"),
     "POL-SYSTEM": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-IMPERSONATED": Page(what="{denied}", why="{reason}", fix="{hint}"),
+    "POL-CHANNEL-SERVICE": Page(what="{denied}", why="{reason}", fix="{hint}"),
+    "POL-CHANNEL-CERTIFICATE": Page(what="{denied}", why="{reason}", fix="{hint}"),
+    "POL-CHANNEL-ROLE": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-LOCKED": Page(
         what="lock targeting {lock} is in force{message}",
         why="an administrator, or the cluster itself, has locked it",

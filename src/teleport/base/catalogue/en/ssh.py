@@ -13,6 +13,16 @@ PAGES = {
         why="this node runs commands and shells, and nothing else yet",
         fix="run a command or a shell: `ssh <login>@<host> [<command>]`",
     ),
+    "SSH-PLACE": Page(
+        what="{place} is no address to forward to or from",
+        why="{problem}",
+        fix="correct the address in -L, -R, -D or -W",
+    ),
+    "SSH-CLIENT-REFUSED": Page(
+        what="the client did not open a channel of the kind {kind}: {reason}",
+        why="what was accepted on this node for the client has nowhere to go",
+        fix="look at the client's own forwarding options",
+    ),
     "SSH-LIMIT-CHANNELS": Page(
         what="no more channels on this connection",
         why="{limit} channels are open, which is as many as one connection may have",
@@ -27,6 +37,11 @@ PAGES = {
         what="an account of this node could not be made or removed: {tool}: {problem}",
         why="the node uses useradd, usermod, userdel, groupadd and visudo, as root, for logins that roles let it make",
         fix="install what is missing (packages passwd and sudo), or do by hand what the tool could not do",
+    ),
+    "SSH-LIMIT-LISTENERS": Page(
+        what="nothing more listens for this connection",
+        why="{limit} listeners are open, which is as many as one connection may have",
+        fix="close some, or open another connection",
     ),
     "SSH-LIMIT-CONNECTIONS": Page(
         what="err-max-leases: {user!r} has no place for another ssh connection",
