@@ -124,7 +124,8 @@ class Forwarding:
             world = World(
                 clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
                 strangers=self._strangers, ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
-                switches=Switches(), web_address=self._web_address, sessions=lambda host: RelaySession(host, lambda: further),
+                switches=Switches(), web_address=self._web_address,
+                sessions=lambda host: RelaySession(host, lambda: further),
             )  # fmt: skip
             made.append((ClientConnection(world, connection), further))
             return made[0][0]
