@@ -123,11 +123,16 @@ class _Upload:
         handle = self._session.open(target, _NEW | Open.TRUNCATE, Attrs(mode=mode))
         try:
             store(self._session, target, handle, self._descriptor, self._advance)
-            if self._manner.preserve:
+            if self._manner.preserve and self._is_file(target, handle):
                 self._finish(target, handle, mode)
             self._session.close(target, handle)
         except TeleportError as error:
             raise Unavailable("CLIENT-COPY-INCOMPLETE", path=shown(target), problem=error) from error
+
+    def _is_file(self, target: bytes, handle: bytes) -> bool:
+        """Whether permissions and times may be changed: those of a device are everybody's."""
+        found = self._session.attributes(target, handle).mode
+        return found is not None and stat.S_ISREG(found)
 
     def _finish(self, target: bytes, handle: bytes, mode: int | None) -> None:
         times = (int(self._found.st_atime), int(self._found.st_mtime)) if self._manner.preserve else (None, None)

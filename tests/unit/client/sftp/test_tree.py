@@ -210,11 +210,13 @@ def test_through_links_and_what_has_several_names(channel: SocketChannel, tmp_pa
 def test_to_a_device(channel: SocketChannel, tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(os.urandom(100_000))
     failures: list[TeleportError] = []
+    before = os.stat("/dev/null").st_mode
     work = copier(Session(channel), failures, preserve=True)
     work.download(encoded(tmp_path / "f"), b"/dev/null")
     work.upload(encoded(tmp_path / "f"), b"/dev/null")
     assert [error.code for error in failures] in ([], ["CLIENT-COPY-INCOMPLETE"])
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert stat.S_ISCHR(before)
+    assert os.stat("/dev/null").st_mode == before, "a device is everybody's"
 
 
 @pytest.mark.parametrize("existing", [False, True])
