@@ -110,7 +110,9 @@ class SSHService:
         found = trusted_ssh(self._world.authority.authorities(), "user")
         try:
             await self._spawner.trust(
-                self._world.cluster, {keys.ssh_line(blob): cluster for blob, cluster in found.items()}
+                self._world.cluster,
+                {keys.ssh_line(blob): cluster for blob, cluster in found.items()},
+                host_users=self._world.host_users,
             )
         except AccessDenied as error:
             log.error("Logins with certificates of new user authorities start nothing before a restart", error=error)

@@ -123,15 +123,15 @@ class Spawner:
         self._lost("the service has closed it")
         self._process.wait()
 
-    async def trust(self, cluster: str, authorities: Mapping[str, str]) -> None:
+    async def trust(self, cluster: str, authorities: Mapping[str, str], *, host_users: bool = False) -> None:
         """Tell the spawner, before anybody may log in, which user authorities (lines of `.pub` files, with the
-        cluster that each speaks for) it believes for as long as it lives.
+        cluster that each speaks for) it believes for as long as it lives, and whether it makes accounts.
 
         Raises AccessDenied (SSH-TRUST-PINNED) when it believes others already, BadParameter (SSH-SPAWN-MESSAGE),
         Unavailable (SSH-SPAWNER-GONE).
         """
         id = self._next()
-        await self._ask(messages.Trust(id=id, cluster=cluster, authorities=dict(authorities)))
+        await self._ask(messages.Trust(id, cluster, dict(authorities), host_users))
 
     async def admit(self, proof: Proof, *, source: str) -> int:
         """Show the spawner that somebody logged in; return the id of the admission. `source` is the client's proven

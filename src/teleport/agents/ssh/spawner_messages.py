@@ -34,12 +34,14 @@ SignalName = Literal[
 
 
 class Trust(NamedTuple):
-    """The cluster and its user authorities, as they are for the life of the spawner."""
+    """What holds for the life of the spawner: the cluster, its user authorities, and whether accounts are made."""
 
     id: int
     cluster: str
     authorities: dict[str, str]
     """Public keys, as lines of a `.pub` file, with the cluster that each speaks for."""
+    host_users: bool = False
+    """Whether `Provision` and `Sweep` are heeded."""
 
 
 class Admit(NamedTuple):

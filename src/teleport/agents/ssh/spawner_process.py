@@ -147,6 +147,7 @@ class Spawner:
 
     def _see_to_users(self, request: messages.Provision | messages.Sweep) -> None:
         try:
+            self._admissions.check_host_users()
             if isinstance(request, messages.Sweep):
                 self._host_users.sweep(request.id)
             else:

@@ -33,6 +33,11 @@ PAGES = {
         why="the node makes accounts as root, so names, numbers and lines for sudo have to be of a plain form",
         fix="correct the login, or host_groups, host_sudoers, host_user_uid and host_user_gid of the role and user",
     ),
+    "SSH-HOST-USER-CLOSED": Page(
+        what="this node makes no accounts",
+        why="its spawner was told so when it started (ssh_service.disable_create_host_user), and keeps to it",
+        fix="set `disable_create_host_user: no` in teleport.yaml and restart the node, or make the account by hand",
+    ),
     "SSH-HOST-USER-TOOL": Page(
         what="an account of this node could not be made or removed: {tool}: {problem}",
         why="the node uses useradd, usermod, userdel, groupadd and visudo, as root, for logins that roles let it make",
