@@ -3,6 +3,7 @@ has of it."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import random
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
+import paramiko
 import pytest
 
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User, decision_in
@@ -140,6 +143,56 @@ def test_stock_scp_does_its_work(alice: User, tree: Path, tmp_path: Path, old: l
         wait_for("both events of scp", lambda: len(cluster.events(str(there), event="scp")) == 2)
         found = cluster.events(str(there), event="scp")
         assert {(event["code"], event["action"]) for event in found} == {("T3004I", "download"), ("T3005I", "upload")}
+
+
+@pytest.fixture
+def keys(alice: User) -> tuple[str, str, str]:
+    """Files of alice's key, certificate and known hosts."""
+    home = alice.cluster.folder / f"home-{alice.name}"
+    (key,) = [path for path in home.rglob(alice.name) if path.is_file()]
+    (certificate,) = home.rglob("*-cert.pub")
+    known = next(path for path in home.rglob("known_hosts") if path.parent != home)
+    return str(key), str(certificate), str(known)
+
+
+def test_asyncssh_copies(alice: User, keys: tuple[str, str, str], tree: Path, tmp_path: Path) -> None:
+    key, certificate, known = keys
+
+    async def main() -> None:
+        connecting = asyncssh.connect(
+            "127.0.0.1", alice.cluster.settings["ssh"], username=OWN, host_key_alias=HOST, config=None,
+            known_hosts=known, client_keys=[(key, certificate)], agent_path=None,
+        )  # fmt: skip
+        async with connecting as connection, connection.start_sftp_client() as client:
+            await client.put(str(tree), str(tmp_path / "there"), preserve=True, recurse=True, follow_symlinks=True)
+            await client.get(str(tmp_path / "there"), str(tmp_path / "back"), preserve=True, recurse=True)
+            assert (await client.statvfs("/")).bsize
+            async with client.open(str(tmp_path / "far"), "wb") as file:
+                await file.write(b"end", offset=5 * 1024**3)
+            assert await client.getsize(str(tmp_path / "far")) == 5 * 1024**3 + 3
+
+    asyncio.run(main())
+    assert sums(tmp_path / "there") == sums(tree) == sums(tmp_path / "back")
+
+
+def test_paramiko_copies(alice: User, keys: tuple[str, str, str], tree: Path, tmp_path: Path) -> None:
+    """It asks for all of a file at once. It knows no certificates of hosts; another story looks at its keys."""
+    mine = paramiko.Ed25519Key.from_private_key_file(keys[0])
+    mine.load_certificate(keys[1])
+    transport = paramiko.Transport(("127.0.0.1", int(str(alice.cluster.settings["ssh"]))))
+    try:
+        transport.connect(username=OWN, pkey=mine)
+        client = paramiko.SFTPClient.from_transport(transport)
+        assert client is not None
+        client.put(str(tree / "large"), str(tmp_path / "there"))
+        client.get(str(tmp_path / "there"), str(tmp_path / "back"))
+        client.posix_rename(str(tmp_path / "there"), str(tmp_path / "moved"))
+        with pytest.raises(FileNotFoundError):
+            client.stat(str(tmp_path / "there"))
+        assert "moved" in client.listdir(str(tmp_path))
+    finally:
+        transport.close()
+    assert (tmp_path / "back").read_bytes() == (tree / "large").read_bytes() == (tmp_path / "moved").read_bytes()
 
 
 def test_tsh_sftp_runs_a_batch(alice: User, tmp_path: Path) -> None:
