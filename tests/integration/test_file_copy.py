@@ -97,6 +97,9 @@ def test_tsh_scp_into_the_home_and_by_patterns(alice: User, tmp_path: Path) -> N
         assert (home / source.name).read_text() == "text\n"
         alice.tsh("scp", f"{TARGET}:unique-{os.getpid()}.*", f"{TARGET}:~/{source.name}", str(goal))
         assert [path.name for path in goal.iterdir()] == [source.name]
+        alice.tsh("scp", f"{OWN}@env=dev:{source.name}", str(goal / "by label"))
+        assert (goal / "by label").read_text() == "text\n"
+        assert "CLIENT-NO-MATCH" in alice.tsh("scp", f"{OWN}@env=none:x", str(goal), status=1).err
     finally:
         (home / source.name).unlink(missing_ok=True)
 
