@@ -262,3 +262,24 @@ def test_a_cut_connection_leaves_no_half_file(alice: User, cluster: Cluster, tmp
     assert not (tmp_path / "goal").exists()
     found = told(cluster, f"{tmp_path}/goal", event="sftp_summary")
     assert found[0]["bytes_written"] < 2_000_000_000
+
+
+def test_a_lock_ends_a_copy_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    """The server ends the connection in the middle of a download: the error says so, and no half file is left."""
+    carol = cluster.sign_up("carol", ["copier"], [OWN])
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(100_000_000_000)
+    argv = [*cluster.wrapper, str(BIN / "tsh"), "scp", f"{TARGET}:{tmp_path}/large", str(tmp_path / "goal")]
+    with subprocess.Popen(argv, env=cluster.environment("carol"), stderr=subprocess.PIPE, text=True) as copy:
+        try:
+            parts = tmp_path.glob
+            wait_for("the beginning of the copy", lambda: any(part.stat().st_size for part in parts("goal*.part")))
+            cluster.tctl("lock", f"--user={carol.name}", "--message=enough")
+            assert copy.stderr is not None
+            said = copy.stderr.read()
+            assert copy.wait(60) == 1
+        finally:
+            copy.kill()
+    assert "ERROR: " in said
+    assert "fix:" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["large"]
