@@ -26,7 +26,7 @@ OWN_FORM = {
 """Commands that print a file in a format of other programs."""
 TALKING = {
     "add", "create", "del", "download", "edit", "lock", "login", "logout", "play", "puttyconfig", "reset", "restore",
-    "rm", "rotate", "set-log-level", "sign", "ssh", "start", "update",
+    "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh", "start", "terminate", "update",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
 
