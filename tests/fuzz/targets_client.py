@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from teleport.agents.ssh import spawner_messages, spawner_process
+from teleport.agents.ssh import spawner_messages, spawner_process, user_side_messages
 from teleport.base.disk import MemoryDisk
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.client import web_api
@@ -97,7 +97,11 @@ register(
 )
 
 _REQUESTS = (
-    spawner_messages.Start(id=1, login="alice", command=b"ls \xff", environment={"SSH_A": "b"}),
+    spawner_messages.Start(id=1, admission=2, login="alice", command=b"ls \xff", environment={"SSH_A": "b"}),
+    spawner_messages.Trust(id=1, cluster="c", authorities={"ssh-ed25519 AAAA": "c"}),
+    spawner_messages.Admit(id=1, login="a", session_id=b"i", message=b"\x32\xff", signature=b"s", source=""),
+    spawner_messages.Dismiss(id=1),
+    spawner_messages.Helper(id=1, admission=2),
     spawner_messages.Signal(id=1, name="TERM"),
     spawner_messages.HangUp(id=1),
 )
@@ -146,5 +150,41 @@ register(
             b"\xc0",
             b"\xd9\x05\xff",
         ),
+    )
+)
+
+_ASKED = (
+    user_side_messages.ConnectTcp(id=1, host="localhost", port=80),
+    user_side_messages.ConnectUnix(id=1, path=b"/a\xff"),
+    user_side_messages.ListenTcp(id=1, host="*", port=0),
+    user_side_messages.ListenUnix(id=1, path=b"/a"),
+    user_side_messages.ListenAgent(id=1),
+    user_side_messages.OpenDisplay(id=1, offset=10, most=20, screen=0, protocol="MIT-MAGIC-COOKIE-1", cookie=b"c"),
+    user_side_messages.ServeSftp(id=1, read_only=True),
+    user_side_messages.Forget(id=1, listener=2),
+)
+_GIVEN = (user_side_messages.Given(id=1, port=2, path=b"/a", name="n"), _REPLIES[1])
+
+
+def _user_side(data: bytes) -> object:
+    """Read as a request and as a reply; what was read can be written."""
+    answers: list[Any] = []
+    for decode in (user_side_messages.decode_request, user_side_messages.decode_reply):
+        try:
+            found = decode(data)
+        except BadParameter as error:
+            answers.append(error.fields["problem"][:20])
+            continue
+        assert decode(user_side_messages.encode(found)) == found
+        answers.append(type(found).__name__)
+    return tuple(answers)
+
+
+register(
+    Target(
+        "agents.user_side",
+        plain(_user_side),
+        lambda: [user_side_messages.encode(one) for one in (*_ASKED, *_GIVEN)],
+        widths=(1,),
     )
 )

@@ -15,6 +15,7 @@ from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.model import address, document, event_query, event_query_parser, naming, ref
 from teleport.model.config import teleport_yaml
 from teleport.model.events import base as events
+from teleport.model.events.file_copy import Action
 from teleport.model.resource import dump, load
 from teleport.net import dial
 from tests.fuzz.engine import Target, plain, register, text
@@ -178,6 +179,8 @@ def _events() -> list[bytes]:
     made = []
     for name, shape in events.every().items():
         needed: dict[str, Any] = {field.name: "x" for field in msgspec.structs.fields(shape) if field.required}
+        if "action" in needed and name == "sftp":
+            needed["action"] = Action.OPEN
         if name != "unknown":
             made.append(events.encode(shape(**needed)))
     stamp = b'"time":"2026-01-02T03:04:05.678Z","uid":"u","cluster_name":"c",'

@@ -204,6 +204,7 @@ def test_a_recording_hears_everything_before_the_client_hears_the_end(
         running = asyncio.get_running_loop().create_task(client.run(node, "--", "echo out; echo err >&2; exit 6"))
         await until(lambda: recorder.tapes and b"out\n" in recorder.tapes[0].out)
         (tape,) = recorder.tapes
+        await until(lambda: world.trackers)
         (tracker,) = world.trackers.values()
         assert (tracker.spec.host_user, tracker.spec.login, tracker.spec.state) == ("alice", LOGIN, "running")
         assert (tracker.spec.server_id, tracker.spec.hostname) == ("node-uuid-1", "node-1")

@@ -36,9 +36,11 @@ def request(
     return b"".join(parts.values())
 
 
-async def prove(cluster: Cluster, login: str, *, session_id: bytes = b"", **identity: Any) -> Proof:
-    """Return the proof of a login by a new key with a new certificate."""
-    now = SystemClock().now().replace(microsecond=0)
+async def prove(
+    cluster: Cluster, login: str, *, session_id: bytes = b"", now: dt.datetime | None = None, **identity: Any
+) -> Proof:  # fmt: skip
+    """Return the proof of a login by a new key with a new certificate, made now or at another time."""
+    now = now or SystemClock().now().replace(microsecond=0)
     key = keys.make_ed25519(SystemEntropy())
     who = cluster.identity(**{"principals": (login,), "expires": now + dt.timedelta(hours=1), **identity})
     certificate = await issue.ssh_certificate(

@@ -12,7 +12,8 @@ from teleport.client.profile import Home, Profile
 from teleport.client.reach import reach
 from teleport.client.ssh_client.connection import Connection
 from teleport.client.ssh_client.session import FAILED as FAILED
-from teleport.client.ssh_client.session import Ends, Session, Wanted, unblocked
+from teleport.client.ssh_client.session import Ends as Ends
+from teleport.client.ssh_client.session import Session, Wanted, unblocked
 from teleport.client.ssh_client.trust import HostTrust, host_authorities, user_key
 from teleport.client.terminal import Terminal
 from teleport.wire.reach import Request

@@ -21,6 +21,8 @@ LIMIT = 256 * 1024
 PAYLOAD = LIMIT - 1024
 """Most bytes of a file in one packet, as OpenSSH's server announces it."""
 VERSION = 3
+NAME_BYTES = 255
+"""Longest name of an extension."""
 HANDLE_BYTES = 256
 """Longest handle that the draft allows (section 3)."""
 
@@ -159,7 +161,10 @@ def read(body: bytes) -> Packet:
     kind, id = reader.u8(), reader.u32()
     if kind != Kind.EXTENDED:
         return Packet(kind, id, _read(reader, _fields(kind)))
-    name = reader.vector32()[:100].decode("ascii", "replace")
+    given = reader.vector32()
+    if len(given) > NAME_BYTES or not given.isascii():
+        raise _bad("no extension has such a name")
+    name = given.decode()
     return Packet(kind, id, _read(reader, _EXTENDED.get(name, "r")), name)
 
 

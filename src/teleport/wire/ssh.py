@@ -23,7 +23,7 @@ BY_APPLICATION, PROTOCOL_ERROR, KEY_EXCHANGE_FAILED, HOST_KEY_NOT_VERIFIABLE = 1
 STRICT_CLIENT, STRICT_SERVER = "kex-strict-c-v00@openssh.com", "kex-strict-s-v00@openssh.com"
 """How each side says that it counts packets anew with each key (OpenSSH, PROTOCOL 1.10; against CVE-2023-48795)."""
 
-_OURS = b"SSH-2.0-"
+_ANY, _OURS = b"SSH-", b"SSH-2.0-"
 _LINE, _BEFORE = 255, 4096
 """Longest version line with its end (RFC 4253 §4.2), and most bytes until it has come."""
 _NAMES, _NAME = 256, 64
@@ -35,12 +35,10 @@ def read_version(data: bytes) -> tuple[bytes, int]:
 
     Raises NeedMore, ProtocolError (WIRE-SSH).
     """
-    start = 0
-    while (end := data.find(b"\n", start, _BEFORE)) >= 0:
-        line = data[start:end].removesuffix(b"\r")
-        start = end + 1
-        if line.startswith(b"SSH-"):
-            return _checked_version(line), start
+    start = 0 if data.startswith(_ANY) else data.find(b"\n" + _ANY, 0, _BEFORE) + 1
+    end = data.find(b"\n", start, _BEFORE) if start or data.startswith(_ANY) else -1
+    if end >= 0:
+        return _checked_version(data[start:end].removesuffix(b"\r")), end + 1
     if len(data) >= _BEFORE:
         raise bad(f"no version line within {_BEFORE} bytes")
     raise NeedMore(1)

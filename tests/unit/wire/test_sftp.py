@@ -74,6 +74,7 @@ def test_bytes_after_the_fields_are_ignored():
     [
         b"", b"\x04\0\0", b"\x63\0\0\0\1", b"\0\0\0\0\1", b"\x04\0\0\0\1\xff\xff\xff\xff", b"\x04\0\0\0\1\0\0\0\5abc",
         b"\x68\0\0\0\1\xff\xff\xff\xff", b"\x69\0\0\0\1\x80\0\0\0\xff\xff\xff\xff", b"\x04\0\0\0\1" + bytes(LIMIT),
+        b"\xc8\0\0\0\1\0\0\0\1\xff", b"\xc8\0\0\0\1\0\0\1\0" + b"x" * 256,
         b"\xc8\0\0\0\1\0\0\0\x18posix-rename@openssh.com",
     ],
 )  # fmt: skip

@@ -78,13 +78,13 @@ class Admissions:
     def login(self, id: int) -> str:
         """Return the login of an admission. Raises AccessDenied (SSH-ADMIT-MISSING)."""
         if id not in self._logins:
-            raise AccessDenied("SSH-ADMIT-MISSING", login="a user")
+            raise AccessDenied("SSH-ADMIT-MISSING", whom="anybody")
         return self._logins[id]
 
     def check(self, id: int, login: str) -> None:
         """Raise AccessDenied (SSH-ADMIT-MISSING) unless this admission is open and for this login."""
         if self._logins.get(id) != login:
-            raise AccessDenied("SSH-ADMIT-MISSING", login=login)
+            raise AccessDenied("SSH-ADMIT-MISSING", whom=repr(login))
 
     def dismiss(self, id: int) -> None:
         """The connection is over."""

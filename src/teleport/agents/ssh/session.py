@@ -393,20 +393,21 @@ class ProcessSession(Session):
             outcome = error
             self._tell(one_line(error))
             self._close_pipes()
-        await self._host.ended(self._launch, outcome)
+        telling = self._host.background(self._host.ended(self._launch, outcome))
         await self._drained.wait()  # and no status before: a client may close at the end of output, and miss it
         self._close_pipes()
         if not self._hung_up:  # otherwise what it left running is to end with it
             await self._safely(process.release())
-        await self._conclude(facts_of(outcome))
+        await self._conclude(facts_of(outcome), telling)
 
-    async def _conclude(self, outcome: dict[str, str | int | bool]) -> None:
-        """Everything was read: the recording is closed, then the client hears how it ended."""
+    async def _conclude(self, outcome: dict[str, str | int | bool], *told: asyncio.Task[None]) -> None:
+        """Everything was read: the recording is closed and the end recorded, then the client hears of it."""
         self._drained.set()
         tape, self._tape = self._tape, None
         if tape is not None:
-            closing = self._host.background(tape.close({**outcome, "ended_by_server": self._cut}))
-            await asyncio.wait([closing], timeout=SEALING)
+            told += (self._host.background(tape.close({**outcome, "ended_by_server": self._cut})),)
+        if told:
+            await asyncio.wait(told, timeout=SEALING)
         self._report()
         if tape is not None:
             await self._host.over()

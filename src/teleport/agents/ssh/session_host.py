@@ -1,8 +1,8 @@
-"""What one session may do and has recorded: it starts under its own grant, is announced before it runs, and
-leaves a record of its beginning and end.
+"""What one session may do and has recorded: it starts under its own grant, is announced before its client sees
+anything of it, and leaves a record of its beginning and end.
 
-What is here: the order of recording, tracker and audit around a session. What is not: its bytes (`session`),
-and who may have one (`connection`).
+What is here: the order of recording, tracker and audit around a session; what can go on at the same time does. What
+is not: its bytes (`session`), and who may have one (`connection`).
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ RESIZES = 10
 """Changes of size that one session records in the audit log a minute; its recording has every one."""
 PATIENCE = 5.0
 """Seconds that a session waits at most for its announcement; the auth service may be away."""
+BRIEF = 0.2
+"""Seconds that a command without a terminal runs before it gets a tracker: nobody could look at a shorter one."""
 COMMAND_CHARACTERS = 200
 """Longest part of a command that a tracker shows."""
 _OWN = ("SSH_", "TERM", "DISPLAY")
@@ -100,7 +102,7 @@ class SessionHost:
         self._id = session_id
         self._story: audit.Story | None = None
         self._tracking: Tracking | None = None
-        self._announced: list[asyncio.Task[None]] = []
+        self._announced: asyncio.Task[None] | None = None
         self._variables_told = False
         self._listeners: list[Listener] = []
         self._offered: dict[str, str] = {}
@@ -109,27 +111,29 @@ class SessionHost:
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
-        """Begin the recording, and tell of the session in the audit log. Raises what `Recorder.begin` raises."""
+        """Begin the recording, and begin to tell of the session: `start` waits until the audit log has it. Raises what
+        `Recorder.begin` raises."""
         keeping, context = self._keeping, self._owner.context(self._id)
         self._scp = find_scp(launch.text)
         if self._scp is not None:
             await self._check_scp(self._scp, launch)
         tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
-        await self._announce(launch, recorded=not isinstance(tape, NoTape))
+        self._announce(launch, recorded=not isinstance(tape, NoTape))
         return tape
 
-    async def _announce(self, launch: Launch, *, recorded: bool) -> None:
+    def _announce(self, launch: Launch, *, recorded: bool) -> None:
         keeping = self._keeping
         self._story = audit.Story(
             context=self._owner.context(self._id), since=keeping.clock.now(), command=launch.text,
             size=launch.terminal.size if launch.terminal else None, recorded=recorded,
         )  # fmt: skip
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
-        self._announced = [
-            self.background(self._owner.emit(audit.session_started(self._story))),
-            self.background(self._tracking.begin()),
-        ]
-        await asyncio.wait(self._announced, timeout=PATIENCE)
+        self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
+        self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
+
+    async def _until_announced(self) -> None:
+        if self._announced is not None:
+            await asyncio.wait([self._announced], timeout=PATIENCE)
 
     async def _check_scp(self, scp: ScpCommand, launch: Launch) -> None:
         """A command that copies files needs what SFTP needs. Raises the refusal, which is recorded."""
@@ -152,7 +156,8 @@ class SessionHost:
             for event in audit.sftp_refused(context, error):
                 await self._owner.record_refusal(event)
             raise
-        await self._announce(Launch(command=SFTP), recorded=False)
+        self._announce(Launch(command=SFTP), recorded=False)
+        await self._until_announced()
         return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
 
     def _emit_soon(self, event: Event) -> None:
@@ -191,11 +196,14 @@ class SessionHost:
         )  # fmt: skip
 
     async def start(self, launch: Launch) -> Process:
-        """Start the command under the grant. Raises what `Spawner.start` raises."""
+        """Start the command under the grant, while the audit log is told of it; return when both is done, before
+        which the client hears nothing of it. Raises what `Spawner.start` raises."""
         environment = {**launch.variables, **self._owner.environment(self._id), **self._offered}
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
-        return await self._owner.start(self._grant, launch, environment)
+        process = await self._owner.start(self._grant, launch, environment)
+        await self._until_announced()
+        return process
 
     async def take_agent(self) -> TeleportError | None:
         """Let what runs reach the client's agent; return the refusal, which is recorded."""
@@ -232,7 +240,6 @@ class SessionHost:
     async def over(self) -> None:
         """Record the end of the session."""
         if self._story is not None and self._tracking is not None:
-            await asyncio.wait(self._announced)
             await asyncio.gather(
                 self._tracking.end(),
                 self._owner.emit(audit.session_ended(self._story, self._keeping.clock.now())),

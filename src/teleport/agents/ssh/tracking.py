@@ -1,4 +1,4 @@
-"""The tracker of one session: written before it runs, prolonged while it does, taken away at its end.
+"""The tracker of one session: written when it begins, prolonged while it does, taken away at its end.
 
 A tracker is what `tsh sessions ls` shows. When the auth service cannot be reached the session runs all the same:
 the evidence of it is the audit log and the recording, and who must not run unrecorded is held by `record_session`.
@@ -36,17 +36,21 @@ class Tracking:
         self._tracker = tracker
         self._turn = asyncio.Lock()
         self._over = False
+        self._ending = asyncio.Event()
         self._written = False
         self._renewal: asyncio.Task[None] | None = None
 
-    async def begin(self) -> None:
-        """Write the tracker, and keep it alive from now on."""
+    async def begin(self, *, after: float = 0.0) -> None:
+        """Write the tracker, unless the session is over within `after` seconds, and keep it alive from now on."""
+        if after and await self._ends_within(after):
+            return
         kept = await self._write()
         if not self._over:
             self._renewal = tasks.spawn(self._renew(kept), name="ssh-tracker", on_error=self._failed)
 
     async def end(self) -> None:
         """Take the tracker away. One that cannot be ends by itself."""
+        self._ending.set()
         async with self._turn:  # a write under way must not arrive behind the removal
             self._over = True
             if self._renewal is not None:
@@ -56,6 +60,13 @@ class Tracking:
                     await self._authority.untrack(self._tracker.name)
             except TeleportError as error:
                 log.warn("A session tracker stays until it expires", error=error, sid=self._tracker.name)
+
+    async def _ends_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._ending.wait()
+        except TimeoutError:
+            return False
 
     async def _renew(self, kept: bool) -> None:
         while True:

@@ -150,9 +150,7 @@ class HelperSide:
             return
         sockets: list[socket.socket] = []
         try:
-            data, descriptors, flags, _ = socket.recv_fds(
-                self._channel, messages.MESSAGE_BYTES + 1, messages.DESCRIPTORS
-            )
+            data, descriptors, flags, _ = socket.recv_fds(self._channel, messages.REPLY_BYTES + 1, messages.DESCRIPTORS)
             sockets = [_socket(descriptor) for descriptor in descriptors]
             if not data or flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
                 raise Unavailable("SSH-USER-GONE", problem="it has ended")

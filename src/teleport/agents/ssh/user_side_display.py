@@ -82,6 +82,7 @@ def _xauth(commands: list[str], environment: Mapping[str, str]) -> None:
             stderr=subprocess.PIPE,
             env=dict(environment),
             timeout=XAUTH_SECONDS,
+            process_group=0,  # a signal that ends the helper lets it finish
         )
     except subprocess.TimeoutExpired:
         raise Unavailable("SSH-USER-XAUTH", problem="it did not end in time") from None

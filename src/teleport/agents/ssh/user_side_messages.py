@@ -12,7 +12,10 @@ from teleport.agents.ssh.datagrams import Book
 from teleport.agents.ssh.spawner_messages import Refused
 
 MESSAGE_BYTES = 4096
-"""Largest message either way."""
+"""Largest request."""
+REPLY_BYTES = 16 * 1024
+FIELD_CHARACTERS = 300
+"""Longest field of a refusal: four of them fit a reply, whatever they hold."""
 DESCRIPTORS = 2
 """Most descriptors of an answer: a display listens at two addresses."""
 REQUESTS = 32
@@ -100,12 +103,12 @@ Request = ConnectTcp | ConnectUnix | ListenTcp | ListenUnix | ListenAgent | Open
 Reply = Given | Refused
 
 _REQUESTS = Book(*get_args(Request), limit=MESSAGE_BYTES)
-_REPLIES = Book(*get_args(Reply), limit=MESSAGE_BYTES)
+_REPLIES = Book(*get_args(Reply), limit=REPLY_BYTES)
 
 
 def encode(message: Request | Reply) -> bytes:
     """Write one message. Raises BadParameter (SSH-SPAWN-MESSAGE) when it is larger than one may be."""
-    return _REQUESTS.encode(message)
+    return (_REPLIES if isinstance(message, Reply) else _REQUESTS).encode(message)
 
 
 def decode_request(data: bytes) -> Request:

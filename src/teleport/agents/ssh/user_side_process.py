@@ -10,16 +10,15 @@ the change of user: the account may not be able to read it. What a request does 
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
 import signal
 import socket
 import threading
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import teleport.base.catalogue.en.ssh  # noqa: F401 - the words of our errors
-from teleport.agents.ssh import command, user_side_display, user_side_sockets
+from teleport.agents.ssh import command, sftp_server, user_side_display, user_side_sockets
 from teleport.agents.ssh import user_side_messages as messages
 from teleport.agents.ssh.accounts import Account
 from teleport.agents.ssh.spawner_messages import Refused
@@ -32,14 +31,6 @@ SFTP_SESSIONS = 64
 STACK_BYTES = 512 * 1024
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
 _CHANNEL = 3
-try:
-    _files: Any = importlib.import_module("teleport.agents.ssh.sftp_server")
-except ModuleNotFoundError:
-    _files = None
-
-
-class _Ended(Exception):
-    """The spawner says that it is over."""
 
 
 def become(account: Account, environment: Mapping[str, str], channel: int, report: int) -> NoReturn:
@@ -52,10 +43,10 @@ def become(account: Account, environment: Mapping[str, str], channel: int, repor
         os.set_inheritable(_CHANNEL, False)
         command.become_user(account)
         _close_to_others()
-        signal.signal(signal.SIGHUP, _end)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.stack_size(STACK_BYTES)
         helper = Helper(socket.socket(fileno=_CHANNEL), account.login, environment)
+        signal.signal(signal.SIGHUP, lambda *_: helper.end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.close(report)
         report = -1
         helper.run()
@@ -65,10 +56,6 @@ def become(account: Account, environment: Mapping[str, str], channel: int, repor
             os.write(report, problem.encode(errors="replace")[:500])
     finally:
         os._exit(0)
-
-
-def _end(number: int, frame: object) -> None:
-    raise _Ended
 
 
 def _close_to_others() -> None:
@@ -90,6 +77,7 @@ class Helper:
         self._login = login
         self._environment = environment
         self._made: dict[int, Made] = {}
+        self._over = False
         self._changing = threading.Lock()
         self._room = threading.BoundedSemaphore(messages.REQUESTS)
         self._files = threading.BoundedSemaphore(SFTP_SESSIONS)
@@ -99,12 +87,19 @@ class Helper:
         try:
             while self._receive():
                 pass
-        except (OSError, TeleportError, _Ended):
+        except (OSError, TeleportError):
             pass  # nobody is left to tell
         with self._changing:
-            made, self._made = list(self._made.values()), {}
+            made, self._made, self._over = list(self._made.values()), {}, True
         for each in made:
             each.remove()
+
+    def end(self) -> None:
+        """Make `run` come to its end, from a handler of a signal: nothing that is being removed is interrupted."""
+        try:
+            self._channel.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # its other end has gone
 
     def _receive(self) -> bool:
         data = self._channel.recv(messages.MESSAGE_BYTES + 1)
@@ -122,9 +117,7 @@ class Helper:
     def _work(self, request: messages.Request) -> None:
         try:
             made = self._do(request)
-            if made.leaves:
-                with self._changing:
-                    self._made[request.id] = made
+            self._remember(request, made)
             self._answer(request, made)
         except TeleportError as error:
             self._refuse(request, error)
@@ -135,6 +128,14 @@ class Helper:
             self._refuse(request, Unavailable("SSH-USER-GONE", problem=repr(error)[:200]))
         finally:
             self._room.release()
+
+    def _remember(self, request: messages.Request, made: Made) -> None:
+        """Keep what is to be removed later; at once, if it is too late for later."""
+        with self._changing:
+            if made.leaves and not self._over:
+                self._made[request.id] = made
+        if self._over:
+            made.remove()
 
     def _do(self, request: messages.Request) -> Made:
         if isinstance(request, messages.ServeSftp):
@@ -150,21 +151,22 @@ class Helper:
         return user_side_sockets.do(request, self._login)
 
     def _serve_sftp(self, *, read_only: bool) -> Made:
-        if _files is None:
-            raise Unavailable("SSH-USER-SFTP", login=self._login, problem="this build serves none")
         if not self._files.acquire(blocking=False):
             raise LimitExceeded("SSH-USER-BUSY", problem=f"files are served {SFTP_SESSIONS} times")
+        pair: tuple[socket.socket, ...] = ()
         try:
-            ours, theirs = socket.socketpair()
+            ours, theirs = pair = socket.socketpair()
             threading.Thread(target=self._serve_files, args=(ours, read_only), daemon=True).start()
         except (OSError, RuntimeError) as error:
+            for each in pair:
+                each.close()
             self._files.release()
             raise Unavailable("SSH-USER-SFTP", login=self._login, problem=error) from None
         return Made((theirs,))
 
     def _serve_files(self, connection: socket.socket, read_only: bool) -> None:
         try:
-            _files.serve(connection, read_only=read_only)
+            sftp_server.serve(connection, read_only=read_only)
         except OSError:
             pass  # the client has gone
         finally:
@@ -180,7 +182,7 @@ class Helper:
                 each.close()
 
     def _refuse(self, request: messages.Request, error: TeleportError) -> None:
-        fields = {name: value[:400] for name, value in error.fields.items()}
+        fields = {name: value[: messages.FIELD_CHARACTERS] for name, value in error.fields.items()}
         try:
             self._channel.send(
                 messages.encode(Refused(id=request.id, status=error.kind.grpc, code=error.code, fields=fields))

@@ -94,18 +94,26 @@ def connect_tcp(host: str, port: int, login: str) -> socket.socket:
         patience = min(end - time.monotonic(), ADDRESS_SECONDS if len(found) > 1 else CONNECT_SECONDS)
         if patience <= 0:
             break
-        made = socket.socket(family, socket.SOCK_STREAM)
         try:
-            made.settimeout(patience)
-            made.connect(address)
-            made.setblocking(False)
-            return made
+            return _connected(family, address, patience)
         except OSError as error:
-            made.close()
             problems[str(address[0])] = error
     last = list(problems.values())[-1]
     said = "; ".join(f"{where}: {_said(error)}" for where, error in problems.items())
     raise _kind(last)("SSH-USER-CONNECT", address=shown(host, port), login=login, problem=said[:400])
+
+
+def _connected(family: socket.AddressFamily, address: Any, patience: float) -> socket.socket:
+    """Return a non-blocking connected socket. Raises OSError."""
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.settimeout(patience)
+        made.connect(address)
+        made.setblocking(False)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 def _addresses(host: str, port: int) -> Sequence[tuple[socket.AddressFamily, Any]]:
@@ -158,15 +166,10 @@ def connect_unix(path: bytes, login: str) -> socket.socket:
     """Connect to a unix socket. Raises BadParameter (SSH-USER-PATH), NotFound, AccessDenied or Unavailable
     (SSH-USER-SOCKET)."""
     _check_path(path)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        made.settimeout(ADDRESS_SECONDS)
-        made.connect(path)
-        made.setblocking(False)
+        return _connected(socket.AF_UNIX, path, ADDRESS_SECONDS)
     except OSError as error:
-        made.close()
         raise _refused(path, login, error) from None
-    return made
 
 
 def listen_unix(path: bytes, login: str) -> Made:

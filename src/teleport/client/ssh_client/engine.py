@@ -194,7 +194,10 @@ class Engine:
     # -- channels -----------------------------------------------------------------------------------------
 
     def open(self, kind: bytes, body: bytes, handler: Handler) -> Channel:
-        """Open a channel; the handler hears how it went. Raises ProtocolError (WIRE-SSH) beyond CHANNELS."""
+        """Open a channel; the handler hears how it went. Raises ProtocolError (WIRE-SSH) beyond CHANNELS, and
+        what has ended the connection."""
+        if self.error is not None:
+            raise self.error
         if len(self.channels) >= CHANNELS:
             raise bad(f"more than {CHANNELS} channels")
         channel = self._new(handler)

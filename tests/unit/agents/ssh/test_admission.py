@@ -17,8 +17,12 @@ from teleport.base.errors import BadParameter, TeleportError
 from tests.support import proofs
 from tests.support.authorities import cluster
 
-NOW = SystemClock().now().replace(microsecond=0)
-OURS, THEIRS = cluster(now=NOW), cluster(seed=2, now=NOW)
+OURS, THEIRS = cluster(), cluster(seed=2)
+
+
+def clock() -> ManualClock:
+    """A clock that stands still at the time at which certificates are issued."""
+    return ManualClock(SystemClock().now().replace(microsecond=0))
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +49,7 @@ def code_of(act: Any, *arguments: Any) -> str:
 
 @pytest.fixture
 def admissions() -> Admissions:
-    made = Admissions(ManualClock(NOW), open=3, seen=5)
+    made = Admissions(clock(), open=3, seen=5)
     made.trust(trust())
     return made
 
@@ -63,7 +67,7 @@ def test_what_was_admitted_is_known_until_it_is_dismissed(admissions: Admissions
 
 
 def test_nobody_is_admitted_before_there_are_authorities() -> None:
-    assert code_of(Admissions(ManualClock(NOW)).admit, admit(1)) == "SSH-TRUST-MISSING"
+    assert code_of(Admissions(clock()).admit, admit(1)) == "SSH-TRUST-MISSING"
 
 
 def test_authorities_are_pinned(admissions: Admissions) -> None:
@@ -79,7 +83,7 @@ def test_authorities_are_pinned(admissions: Admissions) -> None:
 
 
 def test_authorities_that_cannot_be_used_pin_nothing() -> None:
-    made = Admissions(ManualClock(NOW))
+    made = Admissions(clock())
     assert code_of(made.trust, trust(authorities={})) == "SSH-SPAWN-MESSAGE"
     made.trust(trust())
     made.admit(admit(1))
@@ -116,14 +120,14 @@ def test_open_connections_are_bounded(admissions: Admissions) -> None:
 
 
 def test_the_memory_is_bounded_and_forgets_only_what_has_expired() -> None:
-    clock = ManualClock(NOW)
-    admissions = Admissions(clock, seen=5)
+    moved = clock()
+    admissions = Admissions(moved, seen=5)
     admissions.trust(trust())
     for id in range(5):
         admissions.admit(admit(id))
         admissions.dismiss(id)
     assert code_of(admissions.admit, admit(5)) == "SSH-ADMIT-FULL"
-    clock.advance(dt.timedelta(hours=2))
+    moved.advance(dt.timedelta(hours=2))
     assert code_of(admissions.admit, admit(6)) == "PKI-EXPIRED"  # and so its memory is of no use
-    shown = asyncio.run(proofs.prove(OURS, "alice", expires=NOW + dt.timedelta(hours=3)))
+    shown = asyncio.run(proofs.prove(OURS, "alice", expires=moved.now() + dt.timedelta(hours=1)))
     admissions.admit(Admit(7, shown.login, shown.session_id, shown.message, shown.signature, ""))

@@ -65,6 +65,32 @@ def test_it_is_prolonged_while_the_session_runs_and_goes_with_it() -> None:
     play(story)
 
 
+def test_a_brief_session_has_none() -> None:
+    async def story(book: Book, tracking: Tracking) -> None:
+        beginning = asyncio.get_running_loop().create_task(tracking.begin(after=0.2))
+        await asyncio.sleep(0.1)
+        await tracking.end()
+        await beginning
+        await asyncio.sleep(RENEW * 3)
+        assert book.writes == []
+
+    play(story)
+
+
+def test_a_longer_one_has_it_after_its_first_moments() -> None:
+    async def story(book: Book, tracking: Tracking) -> None:
+        beginning = asyncio.get_running_loop().create_task(tracking.begin(after=0.2))
+        await asyncio.sleep(0.1)
+        assert book.held == {}
+        await beginning
+        assert set(book.held) == {"session-1"}
+        assert 0.2 <= asyncio.get_running_loop().time() < 0.3
+        await tracking.end()
+        assert book.held == {}
+
+    play(story)
+
+
 def test_one_that_could_not_be_written_is_written_later() -> None:
     async def story(book: Book, tracking: Tracking) -> None:
         book.reachable = False

@@ -164,9 +164,10 @@ def test_our_global_requests_are_answered_in_order() -> None:
 
 def test_our_global_requests_are_bounded() -> None:
     peer = signed_in()
+    for _ in range(1024):
+        peer.client.keep_alive()
     with pytest.raises(ProtocolError):
-        for _ in range(2000):
-            peer.client.keep_alive()
+        peer.client.keep_alive()
 
 
 @pytest.mark.parametrize("message", [b"\x51", b"\x52"])
@@ -224,7 +225,9 @@ def test_what_nobody_wants_is_counted_and_dropped() -> None:
     channel.close()
     channel.close()
     channel.request(b"x")
-    peer.say(wire.write_data(0, b"late"), wire.write_request(0, b"yes", wants_reply=True), wire.write_short(wire.EOF, 0))
+    peer.say(
+        wire.write_data(0, b"late"), wire.write_request(0, b"yes", wants_reply=True), wire.write_short(wire.EOF, 0)
+    )
     peer.say(wire.write_adjust(0, 5))
     assert kept.told == ["opened"]
     assert [message[0] for message in peer.hear()] == [wire.CLOSE]

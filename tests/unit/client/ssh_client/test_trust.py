@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import BadParameter, NotAuthenticated, TeleportError
+from teleport.client import login
+from teleport.client.profile import Home
 from teleport.client.ssh_client.engine import State
 from teleport.client.ssh_client.trust import host_authorities, user_key
+from teleport.client.web_api import WebApi
 from teleport.pki import keys
 from teleport.pki.ssh_wire import string
+from tests.support.signed_in import SETTINGS, Proxy
 from tests.support.ssh_peer import HOST_KEY, Peer, certificate, engine, trust
 
 ED25519 = "ssh-ed25519-cert-v01@openssh.com"
@@ -45,7 +52,13 @@ def test_signatures_that_are_none(rsa_key: rsa.RSAPrivateKey) -> None:
     own, other = certificate(HOST_KEY.public_key()), certificate(rsa_key.public_key())
     good = keys.ssh_signature(HOST_KEY.public_key(), keys.sign(HOST_KEY, b"hash"))
     trust().verify(ED25519, own, good, b"hash")
-    wrong = [(own, b""), (own, good + b"x"), (own, good[:-1]), (other, good), (own, string(b"rsa-sha2-512") + string(b""))]
+    wrong = [
+        (own, b""),
+        (own, good + b"x"),
+        (own, good[:-1]),
+        (other, good),
+        (own, string(b"rsa-sha2-512") + string(b"")),
+    ]
     for blob, signature in wrong:
         for algorithm in (ED25519, "rsa-sha2-512-cert-v01@openssh.com"):
             with pytest.raises(NotAuthenticated) as caught:
@@ -78,8 +91,11 @@ def test_a_host_that_is_not_believed_gets_no_sign_in(code: str, host: str) -> No
     assert peer.messages[-1][0] == 1
 
 
-def test_what_sign_in_has_stored(signed_in) -> None:
-    profile = signed_in.current()
+def test_what_sign_in_has_stored() -> None:
+    signed_in = Home("/home", MemoryDisk())
+    profile = login.sign_in(
+        signed_in, cast(WebApi, Proxy()), SETTINGS, user="alice", password="x", entropy=SeededEntropy(4)
+    )  # fmt: skip
     key = user_key(signed_in, profile)
     assert key.algorithm == b"ssh-ed25519-cert-v01@openssh.com"
     assert keys.verify_ssh_signature(key.private.public_key(), key.sign(b"x"), b"x")

@@ -129,7 +129,7 @@ PAGES = {
         fix="wait until connections have ended or certificates expired; restarting the node empties the memory",
     ),
     "SSH-ADMIT-MISSING": Page(
-        what="nothing is started as {login!r} without a login that the spawner has checked",
+        what="nothing is started for {whom} without a login that the spawner has checked",
         why="the connection is over, or it was admitted for another account",
         fix="connect again",
     ),
