@@ -75,7 +75,8 @@ KINDS: dict[Channel, Kind] = {
         lambda who: who.permit_port_forwarding,
     ),
     "remote_forward": Kind(
-        "remote port forwarding", "ssh_port_forwarding.remote.enabled", "port_forwarding", "permit-port-forwarding", _remote,
+        "remote port forwarding", "ssh_port_forwarding.remote.enabled", "port_forwarding", "permit-port-forwarding",
+        _remote,
         lambda who: who.permit_port_forwarding,
     ),
     "agent": Kind(
