@@ -311,3 +311,65 @@ def test_the_socket_of_the_agent_goes_with_its_session(
         await until(lambda: not Path(path).exists())
 
     play(scene)
+
+
+# -- SFTP -------------------------------------------------------------------------------------------------
+
+
+def test_a_session_of_sftp_is_recorded_with_what_it_did(
+    play: Play, client: Client, world: World, tmp_path: Path
+) -> None:
+    async def scene(node: SSHService) -> None:
+        batch = tmp_path / "batch"
+        batch.write_text(f"get {tmp_path}/source {tmp_path}/back\nmkdir {tmp_path}/made\n")
+        assert (await Stock(client, node).run("-b", str(batch), program="sftp")).status == 0
+        (started,) = await world.wait_for("T2000I")
+        (ended,) = await world.wait_for("T2004I")
+        assert started["sid"] == ended["sid"]
+        assert ended["initial_command"] == ("sftp",)
+        assert not ended["interactive"]
+        (made,) = await world.wait_for("TS012I")
+        assert (made["path"], made["sid"]) == (f"{tmp_path}/made", ended["sid"])
+        (summary,) = await world.wait_for("TS021I")
+        assert summary["bytes_read"] == len(PAYLOAD)
+        (subsystem,) = world.told("T3001I")
+        assert (subsystem["name"], subsystem["sid"]) == ("sftp", ended["sid"])
+        await until(lambda: not world.trackers)
+
+    play(scene)
+
+
+def test_what_is_no_sftp_ends_the_channel_with_a_word(play: Play, client: Client, world: World) -> None:
+    async def scene(node: SSHService) -> None:
+        ran = await Stock(client, node).run("-s", command=("sftp",), stdin=b"GET / HTTP/1.1\r\n\r\n")
+        assert ran.status == 255
+        assert "WIRE-SFTP" in ran.err
+        (event,) = await world.wait_for("T3001E")
+        assert event["name"] == "sftp"
+
+    play(scene)
+
+
+def test_a_lock_ends_sftp(play: Play, client: Client, world: World) -> None:
+    async def scene(node: SSHService) -> None:
+        async with Stock(client, node).start("-s", command=("sftp",)) as ssh:
+            assert ssh.stdin is not None
+            ssh.stdin.write(b"\0\0\0\5\1\0\0\0\3")
+            assert ssh.stdout is not None
+            assert await ssh.stdout.readexactly(5)
+            world.held = (policy.lock(user="alice"),)
+            assert ssh.stderr is not None
+            assert b"lock targeting" in await ssh.stderr.read()
+            assert await ssh.wait() == 255
+        await world.wait_for("T2004I")
+
+    play(scene)
+
+
+def test_another_subsystem_is_not_served(play: Play, client: Client, world: World) -> None:
+    async def scene(node: SSHService) -> None:
+        ran = await Stock(client, node).run("-s", command=("netconf",))
+        assert ran.status == 255
+        assert "SSH-NOT-SUPPORTED: the subsystem 'netconf'" in ran.err
+
+    play(scene)

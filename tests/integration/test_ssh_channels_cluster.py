@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import programs
 from tests.support.channels import DOORS, PAYLOAD, Door, Ran
 from tests.support.cluster import NAME, NODE, OWN, Cluster, User, decision_in
 from tests.support.processes import wait_for
@@ -165,7 +166,7 @@ def test_a_permission_taken_away_counts_at_once_and_one_given_needs_a_new_certif
 @pytest.mark.config("ssh_service.x11.enabled", "ssh_service.x11.display_offset", "ssh_service.x11.max_display")
 def test_displays_are_those_of_the_file(alice: User, tmp_path: Path) -> None:
     """Two sessions have the two displays that there are; a third has none and is told so."""
-    options = ["-Y", "-oXAuthLocation=/usr/bin/xauth"]
+    options = ["-Y", f"-oXAuthLocation={programs.need('xauth')}"]
     env = {"DISPLAY": ":999", "XAUTHORITY": str(tmp_path / "none")}
     with contextlib.ExitStack() as stack:
         shown = []

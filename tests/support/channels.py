@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from tests.support import programs
 
 PAYLOAD = bytes(range(256)) * 512
 """128 KiB: several packets and windows of a pipe."""
@@ -261,7 +262,7 @@ async def display(stock: Stock, folder: Path) -> Seen:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 6000 + (number := _free_display()))
     name = f"127.0.0.1:{number}"
-    xauth = shutil.which("xauth") or "xauth"
+    xauth = programs.need("xauth")
     adding = await asyncio.create_subprocess_exec(
         xauth, "-q", "-f", str(authority), "add", name, "MIT-MAGIC-COOKIE-1", cookie, stderr=asyncio.subprocess.DEVNULL
     )

@@ -12,9 +12,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from teleport.access import explain
-from teleport.access.action import Channel, Conditions, Connect, Open
-from teleport.access.checker import Grant, decide
+from teleport.access.action import Channel, Connect, Open
+from teleport.access.checker import Grant
 from teleport.access.denial import Denial
 from teleport.access.host_users import Prevented, host_user
 from teleport.access.roleset import RoleSet
@@ -22,6 +21,7 @@ from teleport.access.rules import user_data
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
+from teleport.agents.ssh.decisions import Decisions
 from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.forwards import Forwards
 from teleport.agents.ssh.leases import Leases
@@ -113,7 +113,7 @@ class ClientConnection:
         self._user_side = HelperSide(self._help)
         self._forwards = Forwards(self)
         self._listeners = Listeners(self, self._forwards)
-        self._denied: dict[bytes, str] = {}
+        self._decisions = Decisions(world.authority, world.clock, world.cluster, world.switches, self._looked_up)
         self._watch = Watch(world.ends, world.clock, self.cut, self.warn, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
@@ -126,6 +126,10 @@ class ClientConnection:
         await self._watch.begin(identity.expires)
         await self._hold_to(await self._world.authority.role_set(identity))
         self._world.cuts.join(self)
+
+    async def _looked_up(self, roles: RoleSet) -> None:
+        if self._ssh.identity is not None:
+            await self._hold_to(roles)
 
     async def _hold_to(self, roles: RoleSet) -> None:
         """Remember the roles of the last decision: they say when the connection ends, and whom locks meet."""
@@ -170,7 +174,7 @@ class ClientConnection:
         try:
             if error.code == _LOGIN:
                 identity = self._identity_of(certificate)
-                denial = await self._decide(identity, Connect(login))
+                denial = await self._decisions.decide(identity, Connect(login), self._ssh.client_ip)
                 if isinstance(denial, Denial):
                     error.id = await world.authority.record_denial(denial, identity, client)
             elif not world.strangers.admit():
@@ -215,25 +219,11 @@ class ClientConnection:
     async def _granted(self, action: Connect | Open) -> Grant:
         """Decide on a channel. Raises the refusal, with the id of its record, and Unavailable (SSH-ENDED)."""
         identity, _ = self.who()
-        decision = await self._decide(identity, action)
-        if isinstance(decision, Denial):
-            id = await self._recorded(decision, identity)
-            raise explain.user_error(decision, id, asked=self._world.authority.node().spec.hostname)
+        grant = await self._decisions.demand(identity, action, self._ssh.client_ip, self._ssh.client)
         if self._ended:
             raise Unavailable("SSH-ENDED", reason=self._ended)
-        await self._take_place(decision.options.max_connections)
-        return decision
-
-    async def _recorded(self, denial: Denial, identity: Identity) -> str:
-        """Have a refusal recorded and return its id. Whoever asks for the same channel on and on is told the first id
-        again."""
-        alike = explain.fingerprint(denial) if isinstance(denial.action, Open) else b""
-        id = self._denied.get(alike)
-        if id is None:
-            id = await self._world.authority.record_denial(denial, identity, self._ssh.client)
-            if alike and len(self._denied) < RECORDED_REFUSALS:
-                self._denied[alike] = id
-        return id
+        await self._take_place(grant.options.max_connections)
+        return grant
 
     async def open_direct(self, host: str, port: int) -> StreamSession:
         """See net.ssh.Forwards."""
@@ -279,17 +269,6 @@ class ClientConnection:
             event = SessionRejected(reason="max_sessions", max=most, **self.context().fields())
             await self.record_refusal(event)
             raise LimitExceeded("SSH-LIMIT-SESSIONS", limit=most)
-
-    async def _decide(self, identity: Identity, action: Connect | Open) -> Grant | Denial:
-        authority = self._world.authority
-        roles = await authority.role_set(identity)
-        if self._ssh.identity is not None:
-            await self._hold_to(roles)
-        conditions = Conditions(
-            now=self._world.clock.now(), cluster=self._world.cluster, locks=authority.locks(),
-            locks_as_of=authority.locks_as_of(), client_ip=self._ssh.client_ip, closed=self._world.switches.closed,
-        )  # fmt: skip
-        return decide(identity, roles, action, authority.node(), conditions)
 
     async def declined(self, refusal: Refusal) -> TeleportError:
         """Channels of other types and requests of the whole connection: none is there in this build."""

@@ -235,6 +235,10 @@ def test_a_flood_of_problems_is_cut() -> None:
         ("ssh_service:\n  commands:\n  - {name: a, command: [x], period: 100ms}\n", "KIND-LABEL", "3:29"),
         ("ssh_service:\n  labels: {a: b}\n  commands:\n  - {name: a, command: [x]}\n", "KIND-LABEL", "4:6"),
         ("ssh_service:\n  commands:\n  - {name: a, command: [x]}\n  - {name: a, command: [x]}\n", "KIND-LABEL", "4:6"),
+        ("ssh_service:\n  x11: {display_offset: -1}\n", "CONFIG-DISPLAY", "2:9"),
+        ("ssh_service:\n  x11: {display_offset: 59536}\n", "CONFIG-DISPLAY", "2:9"),
+        ("ssh_service:\n  x11: {max_display: 9}\n", "CONFIG-DISPLAY", "2:9"),
+        ("ssh_service:\n  x11: {max_display: 60000}\n", "CONFIG-DISPLAY", "2:9"),
         ("ssh_service:\n  commands: [{name: a, command: [x], period: soon}]\n", "CONFIG-PROBLEMS", None),
         ("ssh_service:\n  enabled: perhaps\n", "CONFIG-PROBLEMS", None),
     ],
@@ -353,5 +357,6 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
         "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
         "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
-        "ssh_service.labels", "ssh_service.commands", "version", "debug_service",
+        "ssh_service.labels", "ssh_service.commands", "ssh_service.port_forwarding",
+        "ssh_service.ssh_file_copy", "ssh_service.x11", "version", "debug_service",
     }  # fmt: skip
