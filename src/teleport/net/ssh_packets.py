@@ -12,8 +12,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from asyncssh.channel import SSHServerChannel
@@ -133,20 +131,15 @@ class PacketConnection(SSHServerConnection):
         else:
             self.send_packet(type, head, String(bytes(data)))
 
-    @contextmanager
-    def in_one_write(self) -> Iterator[None]:
-        """What is sent inside goes to the transport together."""
-        if self._burst is not None:
-            yield
-            return
-        burst: list[bytes] = []
-        self._burst = burst
-        try:
-            yield
-        finally:
-            self._burst = None
-            if burst:
-                self._send(b"".join(burst))
+    def begin_burst(self) -> None:
+        """What is sent from here on goes to the transport together, at `end_burst`."""
+        self._burst = []
+
+    def end_burst(self) -> None:
+        """Hand over what was sent since `begin_burst`."""
+        burst, self._burst = self._burst, None
+        if burst:
+            self._send(b"".join(burst))
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -300,9 +293,12 @@ class PacketChannel(SSHServerChannel[bytes]):
         """Send what the window takes, in one write; then what asyncssh does with an empty buffer."""
         connection = self._conn
         if self._send_buf and self._send_window and isinstance(connection, PacketConnection):
-            with connection.in_one_write():
+            connection.begin_burst()
+            try:
                 while self._send_buf and self._send_window:
                     self._send_piece(connection)
+            finally:
+                connection.end_burst()
         if not self._send_buf or not self._send_window:
             super()._flush_send_buf()
 
