@@ -17,6 +17,7 @@ from typing import Any
 from asyncssh.channel import SSHServerChannel
 from asyncssh.connection import SSHServerConnection
 from asyncssh.constants import (
+    DISC_PROTOCOL_ERROR,
     MSG_CHANNEL_DATA,
     MSG_CHANNEL_EXTENDED_DATA,
     MSG_CHANNEL_FIRST,
@@ -41,6 +42,9 @@ BACKLOG = 1024 * 1024
 """Bytes of a peer that wait, while an earlier packet of it is being decided, before no more are read."""
 PADDING = 4
 """Bytes of padding at least (RFC 4253 §6)."""
+MALFORMED = (PacketDecodeError, UnicodeError)
+"""What asyncssh raises, in places where it does not expect it, for a message that is cut or has no text where one
+belongs: the peer's fault, not ours."""
 _DATA_HEAD = 9
 """Bytes of a message of channel data before the data: type, channel, length."""
 
@@ -68,6 +72,11 @@ class PacketConnection(SSHServerConnection):
 
     def log_received_packet(self, *arguments: Any, **named: Any) -> None:
         """As above."""
+
+    def end_as_malformed(self, error: Exception) -> None:
+        """End the connection because of a message that cannot be read."""
+        self._send_disconnect(DISC_PROTOCOL_ERROR, "A message cannot be read", "")
+        self._force_close(error)
 
     # -- out ----------------------------------------------------------------------------------------------
 
