@@ -75,11 +75,15 @@ def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int 
 
     chosen = credentials(Wanted())
     chosen.check_valid(SystemClock())
-    with chosen.in_use():
+    with chosen.in_use(login):
         try:
             connection = client.connect(chosen.home, chosen.profile, Request(host, cluster, login), host=host)
         except BadParameter:
             return None  # a name of several nodes, perhaps: the full command says which
-    status = client.run_on(connection, Session(command), Ends())
+        try:
+            status = client.run_on(connection, Session(command), Ends())
+        except BaseException:
+            connection.close()
+            raise
     client.keep(connection, os.environ, chosen.profile, key)
     return status
