@@ -218,11 +218,14 @@ def test_address_of_version_6_is_shown_in_brackets():
     assert (made.proxy_host, made.url) == ("::1", "https://[::1]:3080")
 
 
+WHOLE = '{"web_proxy_addr":"p:1","user":"a","cluster":"c","valid_until":"2999-01-01T00:00:00Z"}'
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "[]", "{}", '{"user": 1}', "\xff", "[" * 100_000, '{"web_proxy_addr":"p:1","user":"a","cluster":"c"}',
-        *('{"web_proxy_addr":"p:1","user":"a","cluster":"c","valid_until":"2999-01-01T00:00:00Z",%s}' % more for more in (
+        *(WHOLE.replace("}", f",{more}}}") for more in (
             '"new":1', '"roles":"a"', '"roles":[1]', '"traits":[]', '"traits":{"a":"b"}', '"critical_options":{"a":1}',
             '"proxy_version":null', '"auth_type":"\\ud800"',
         )),
