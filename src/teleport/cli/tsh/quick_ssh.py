@@ -75,7 +75,7 @@ def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int 
 
     chosen = credentials(Wanted())
     chosen.check_valid(SystemClock())
-    with chosen.in_use():
+    with chosen.in_use(login):
         try:
             connection = client.connect(chosen.home, chosen.profile, Request(host, cluster, login), host=host)
         except BadParameter:
