@@ -87,6 +87,26 @@ def test_the_agent_is_left_alone_when_that_is_wanted(cluster: Cluster, alice: Us
     assert ssh_agent.listed(agent) == before
 
 
+def test_a_key_in_the_agent_alone(cluster: Cluster, agent: str) -> None:
+    """No file has the private key; tsh and stock ssh sign in with the agent; without it tsh says what is missing."""
+    grace = cluster.sign_up("grace", ["walker"], [OWN])
+    login(grace, "--add-keys-to-agent=only", anew=True, SSH_AUTH_SOCK=agent)
+    folder = cluster.folder / "home-grace/keys/localhost"
+    assert not (folder / "grace").exists()
+    assert not (folder / "grace.ppk").exists()
+    env = cluster.environment("grace", SSH_AUTH_SOCK=agent)
+    tsh = str(BIN / "tsh")
+    assert cluster.run(tsh, "ssh", f"{OWN}@{NODE}", "echo by agent", env=env).out == "by agent\n"
+    login(grace, "--add-keys-to-agent=only", SSH_AUTH_SOCK=agent)  # nothing is asked: it is there
+    config = cluster.folder / "grace-config"
+    config.write_text(grace.tsh("config").out)
+    assert cluster.run("ssh", "-F", str(config), f"{OWN}@{HOST}", "echo stock", env=env).out == "stock\n"
+    assert "CLIENT-AGENT-KEY" in grace.tsh("ssh", "--no-holder", f"{OWN}@{NODE}", "id", status=1).err
+    assert "CLIENT-AGENT" in grace.tsh("login", "--add-keys-to-agent=only", status=1).err
+    cluster.run(tsh, "logout", env=env)
+    assert not any("grace" in line for line in ssh_agent.listed(agent))
+
+
 def test_a_broken_agent_keeps_nobody_from_signing_in(cluster: Cluster) -> None:
     dave = cluster.sign_up("dave", ["walker"], [OWN])
     assert login(dave, anew=True, SSH_AUTH_SOCK="/nowhere/agent").err.count("WARNING") == 0
