@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -197,6 +198,34 @@ def test_a_plain_host_key_is_refused(stage: Stage, tmp_path: Path) -> None:
     with another(stage, tmp_path, "bare-1"):
         said = stage.ssh("true", host=f"bare-1.{NAME}", status=255).stderr
         assert "remote host presented a public key, expected a host certificate" in said
+
+
+@pytest.mark.parametrize("how", [(), ("-O",)], ids=["sftp", "scp"])
+def test_files_are_copied_and_told(stage: Stage, tmp_path: Path, how: tuple[str, ...]) -> None:
+    data, there = os.urandom(3 << 20), tmp_path / "there"
+    (tmp_path / "here").write_bytes(data)
+    config, env = str(stage.cluster.folder / "ssh-config-alice"), stage.cluster.environment("alice")
+    scp = ["scp", *how, "-q", "-F", config]
+    subprocess.run([*scp, f"{tmp_path}/here", f"{OWN}@{HOST}:{there}"], check=True, env=env, timeout=90)
+    assert there.read_bytes() == data
+    subprocess.run([*scp, f"{OWN}@{HOST}:{there}", f"{tmp_path}/back"], check=True, env=env, timeout=90)
+    assert (tmp_path / "back").read_bytes() == data
+    wait_for("the record", lambda: stage.cluster.events(str(there)))
+    told = stage.cluster.events(str(there))
+    assert {event["server_hostname"] for event in told} == {SERVER}
+    assert {event["event"] for event in told} & {"sftp", "scp"}
+
+
+def test_a_local_port_is_led_to_the_server(stage: Stage) -> None:
+    said = stage.ssh("-W", stage.server.address.replace("127.0.0.1", "localhost"), "true", status=None)
+    assert said.stdout.startswith("SSH-2.0-OpenSSH"), said
+    wait_for("the record", lambda: stage.cluster.events(event="port", success=True))
+
+
+def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
+    done = stage.ssh("-R", "0:localhost:22", "-o", "ExitOnForwardFailure=no", "echo ran", status=0)
+    assert done.stdout == "ran\n"
+    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
 
 
 def join(stage: Stage, server: Sshd, *more: str, token: str = "", status: int = 0) -> Done:

@@ -153,7 +153,7 @@ class SessionHost:
                 await self._owner.record_refusal(event)
             raise
         self._announce(Launch(command=SFTP), recorded=False)
-        await self._until_announced()
+        await self.announced()
         return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
 
     def _emit_soon(self, event: Event) -> None:
@@ -198,10 +198,11 @@ class SessionHost:
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
         process = await self._owner.start(self._grant, launch, environment)
-        await self._until_announced()
+        await self.announced()
         return process
 
-    async def _until_announced(self) -> None:
+    async def announced(self) -> None:
+        """Return when the audit log has been told of the session, or after a while: it may be away."""
         if self._announced is not None:
             await asyncio.wait([self._announced], timeout=PATIENCE)
 
