@@ -20,6 +20,7 @@ from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.switches import Switches
 from teleport.api.event_outbox import EventOutbox
 from teleport.api.messages import HostRequest
+from teleport.api.openssh_calls import OpenSSHCalls
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.counters import Counters
@@ -96,6 +97,7 @@ class Proxy:
             public_address=settings.public_address,
             settings=_addresses(settings),
             auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
+            servers=OpenSSHCalls(self._auth.client("Proxy")),
         )
         access = node_access(
             settings, client=self._auth.client("Proxy"), registrar=self._auth.client("Instance"),

@@ -147,14 +147,15 @@ class Story:
     """Empty for a shell."""
     size: Size | None
     """None without a terminal."""
-    recorded: bool
+    mode: str
+    """How it is recorded: `off`, or a word of `session_recording_config`."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that both events have."""
         text = self.command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
         return {
             **self.context.fields(), "size": str(self.size or ""), "initial_command": (text,) if text else (),
-            "session_recording": "node" if self.recorded else "off", "participants": (self.context.identity.name,),
+            "session_recording": self.mode, "participants": (self.context.identity.name,),
         }  # fmt: skip
 
 

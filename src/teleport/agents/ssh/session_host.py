@@ -18,7 +18,7 @@ from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.listeners import Listener
-from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
+from teleport.agents.ssh.recorder import Facts, Recorder, Tape, Watcher
 from teleport.agents.ssh.scp_command import ScpCommand, find_scp
 from teleport.agents.ssh.session import Launch
 from teleport.agents.ssh.sftp_session import SftpRun
@@ -118,22 +118,18 @@ class SessionHost:
         if self._scp is not None:
             await self._check_scp(self._scp, launch)
         tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
-        self._announce(launch, recorded=not isinstance(tape, NoTape))
+        self._announce(launch, tape.mode)
         return tape
 
-    def _announce(self, launch: Launch, *, recorded: bool) -> None:
+    def _announce(self, launch: Launch, mode: str) -> None:
         keeping = self._keeping
         self._story = audit.Story(
             context=self._owner.context(self._id), since=keeping.clock.now(), command=launch.text,
-            size=launch.terminal.size if launch.terminal else None, recorded=recorded,
+            size=launch.terminal.size if launch.terminal else None, mode=mode,
         )  # fmt: skip
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
         self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
         self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
-
-    async def _until_announced(self) -> None:
-        if self._announced is not None:
-            await asyncio.wait([self._announced], timeout=PATIENCE)
 
     async def _check_scp(self, scp: ScpCommand, launch: Launch) -> None:
         """A command that copies files needs what SFTP needs. Raises the refusal, which is recorded."""
@@ -156,8 +152,8 @@ class SessionHost:
             for event in audit.sftp_refused(context, error):
                 await self._owner.record_refusal(event)
             raise
-        self._announce(Launch(command=SFTP), recorded=False)
-        await self._until_announced()
+        self._announce(Launch(command=SFTP), "off")
+        await self.announced()
         return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
 
     def _emit_soon(self, event: Event) -> None:
@@ -202,8 +198,13 @@ class SessionHost:
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
         process = await self._owner.start(self._grant, launch, environment)
-        await self._until_announced()
+        await self.announced()
         return process
+
+    async def announced(self) -> None:
+        """Return when the audit log has been told of the session, or after a while: it may be away."""
+        if self._announced is not None:
+            await asyncio.wait([self._announced], timeout=PATIENCE)
 
     async def take_agent(self) -> TeleportError | None:
         """Let what runs reach the client's agent; return the refusal, which is recorded."""
