@@ -14,6 +14,7 @@ from typing import Any
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.ends import Ends
+from teleport.agents.ssh.enhanced import observer as enhanced
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
@@ -28,6 +29,7 @@ from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
+from teleport.model.config.ssh import EnhancedRecording
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey, KeepAlive
@@ -201,6 +203,7 @@ class Node:
             recorder=recorder,
             switches=Switches.of(settings.ssh),
             counters=world.counters,
+            enhanced=_enhanced(settings.ssh.enhanced_recording),
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
@@ -240,6 +243,13 @@ async def _started(group: asyncio.TaskGroup, run: Callable[[Callable[[], None]],
 
     group.create_task(part())
     await is_ready.wait()
+
+
+def _enhanced(section: EnhancedRecording) -> enhanced.Settings | None:
+    """Return how sessions are observed; None: they are not."""
+    if not section.enabled:
+        return None
+    return enhanced.Settings(section.cgroup_path, section.root_path, section.pages)
 
 
 def _reachable(listen: str, nodename: str) -> str:

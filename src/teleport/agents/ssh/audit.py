@@ -149,6 +149,8 @@ class Story:
     """None without a terminal."""
     mode: str
     """How it is recorded: `off`, or a word of `session_recording_config`."""
+    enhanced: bool = False
+    """Whether what its programs did was recorded."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that both events have."""
@@ -167,7 +169,8 @@ def session_started(story: Story) -> Event:
 def session_ended(story: Story, now: dt.datetime) -> Event:
     """A session has ended, and its recording is closed."""
     return SessionEnd(
-        session_start=story.since, session_stop=now, interactive=story.size is not None, ei=1, **story.fields()
+        session_start=story.since, session_stop=now, interactive=story.size is not None, ei=1,
+        enhanced_recording=story.enhanced, **story.fields()
     )  # fmt: skip
 
 
