@@ -299,7 +299,7 @@ def test_a_server_cannot_choose_where_files_go(tmp_path: Path, name: bytes, patt
 
 def test_a_server_cannot_write_to_the_terminal(tmp_path: Path) -> None:
     def answer(packet: Packet) -> list[Packet]:
-        if packet.kind == Kind.FSTAT:
+        if packet.kind == Kind.READ:
             return [Packet(Kind.STATUS, packet.id, (Status.FAILURE, b"\x1b]0;title\x07\x1b[2J"))]
         return replies(packet, Attrs(mode=0o100644, size=1))
 
