@@ -123,7 +123,9 @@ class _Upload:
         handle = self._session.open(target, _NEW | Open.TRUNCATE, Attrs(mode=mode))
         try:
             keeps = self._manner.preserve and self._is_file(target, handle)
-            store(self._session, target, handle, self._descriptor, self._advance, self._attrs(mode) if keeps else Attrs())
+            store(
+                self._session, target, handle, self._descriptor, self._advance, self._attrs(mode) if keeps else Attrs()
+            )
         except TeleportError as error:
             with contextlib.suppress(TeleportError):
                 self._session.drop(handle)
