@@ -30,6 +30,7 @@ strace strace
 bpftrace bpftrace
 xauth xauth
 visudo sudo
+useradd passwd
 cc gcc libc6-dev
 PROGRAMS
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -13,6 +13,7 @@ from tests.fuzz import (
     targets_sftp,
     targets_ssh,
     targets_text,
+    targets_tsh,
     targets_web,
     targets_wire,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "targets_sftp",
     "targets_ssh",
     "targets_text",
+    "targets_tsh",
     "targets_web",
     "targets_wire",
 ]

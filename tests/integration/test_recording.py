@@ -131,8 +131,8 @@ def test_tctl_lists_and_downloads(cluster: Cluster, alice: User, tmp_path: Path)
     assert found.session_id in cluster.tctl("recordings", "ls").out
     listed = json.loads(cluster.tctl("recordings", "ls", "--format=json").out)
     assert found.session_id in {entry["session_id"] for entry in listed}
-    done = cluster.tctl("recordings", "download", found.session_id, "-o", str(tmp_path))
-    (file,) = tmp_path.iterdir()
+    done = cluster.tctl("recordings", "download", found.session_id, "-o", str(tmp_path / "new"))
+    (file,) = (tmp_path / "new").iterdir()
     assert str(file) in done.out
     assert b"for the shelf" in file.read_bytes()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

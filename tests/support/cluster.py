@@ -130,7 +130,8 @@ class Cluster:
         return {
             **kept, "PATH": f"{BIN}:{os.environ['PATH']}", "NO_COLOR": "1", "HOME": str(self.folder),
             "TELEPORT_HOME": str(self.folder / f"home-{home}"), "TELEPORT_CONFIG_FILE": str(self.config),
-            "SSL_CERT_FILE": str(self.data / "webproxy_cert.pem"), "NO_PROXY": "*", **more,
+            "SSL_CERT_FILE": str(self.data / "webproxy_cert.pem"), "NO_PROXY": "*",
+            "TELEPORT_NO_HOLDER": "1", **more,
         }  # fmt: skip
 
     @contextlib.contextmanager

@@ -37,3 +37,21 @@ def private_etc(folder: Path, **files: str) -> list[str]:
     command = ["unshare", "--mount", "sh", str(script)]
     subprocess.run([*command, "true"], check=True, capture_output=True)
     return command
+
+
+def private_accounts(folder: Path) -> list[str]:
+    """Return a command that runs what follows it on a machine with accounts of its own: /etc is a copy, homes, mail
+    and logs are empty, and new users get numbers that nothing else on this machine has, nor another test."""
+    need_root()
+    etc = folder / "etc-copy"
+    subprocess.run(["cp", "-a", "/etc", str(etc)], check=True, capture_output=True)
+    first = 200_000 + os.getpid() % 50_000 * 20
+    definitions = etc / "login.defs"
+    ranges = "".join(f"{what}_MIN {first}\n{what}_MAX {first + 19}\n" for what in ("UID", "GID"))
+    kept = [line for line in definitions.read_text().splitlines() if not line.startswith(("UID_", "GID_"))]
+    definitions.write_text("\n".join([*kept, ranges]))
+    script = folder / "enter-accounts"
+    lines = ["set -e", "mount --make-rprivate /", f"mount --bind {etc} /etc"]
+    lines += [f"mount -t tmpfs none {place}" for place in ("/home", "/var/mail", "/var/log")]
+    script.write_text("\n".join([*lines, 'exec "$@"', ""]))
+    return ["unshare", "--mount", "sh", str(script)]

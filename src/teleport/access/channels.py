@@ -76,8 +76,7 @@ KINDS: dict[Channel, Kind] = {
     ),
     "remote_forward": Kind(
         "remote port forwarding", "ssh_port_forwarding.remote.enabled", "port_forwarding", "permit-port-forwarding",
-        _remote,
-        lambda who: who.permit_port_forwarding,
+        _remote, lambda who: who.permit_port_forwarding,
     ),
     "agent": Kind(
         "agent forwarding", "forward_agent", "", "permit-agent-forwarding",

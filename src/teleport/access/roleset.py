@@ -162,13 +162,22 @@ class NodeSide:
 class HeldRole:
     """A role of the set, compiled for nodes."""
 
-    __slots__ = ("allow", "deny", "name", "options")
+    __slots__ = ("_spec", "allow", "deny", "name")
 
     def __init__(self, role: Role, traits: Traits) -> None:
         self.name = role.name
-        self.options = role.spec.options
         self.allow = NodeSide(role, "allow", traits)
         self.deny = NodeSide(role, "deny", traits)
+        self._spec = role.spec
+
+    @property
+    def options(self) -> RoleOptions:
+        """What this role alone says."""
+        return self._spec.options
+
+    def conditions(self, side: Side) -> RoleConditions:
+        """Return a side as it was written."""
+        return self._spec.allow if side == "allow" else self._spec.deny
 
 
 @dataclass(frozen=True, slots=True)

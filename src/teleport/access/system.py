@@ -30,6 +30,9 @@ class Right(NamedTuple):
 _LOOK = frozenset({"list", "read", "readnosecrets"})
 _LOOK_WITHOUT_SECRETS = frozenset({"list", "readnosecrets"})
 
+AT_PROXY = "proxy:"
+"""Stands before the id of the host of a proxy (`keeper_id`)."""
+
 SYSTEM: Mapping[str, tuple[Right, ...]] = {
     "Instance": (Right("cert_authority", _LOOK_WITHOUT_SECRETS),),
     "Node": (
@@ -52,6 +55,10 @@ SYSTEM: Mapping[str, tuple[Right, ...]] = {
         Right("lock", _LOOK),
         Right("session_recording_config", _LOOK),
         Right("node", _LOOK),
+        Right("session", frozenset({"create"})),
+        Right("session_tracker", frozenset({"create", "update", "delete"})),
+        Right("session_termination", _LOOK),
+        Right("semaphore", frozenset({"create", "update"})),
         Right("event", frozenset({"create"})),
     ),
 }
@@ -68,6 +75,12 @@ ADMIN = RoleSet.build(
     {},
 )
 """The administrator's roles: everything over the API, no login anywhere."""
+
+
+def keeper_id(caller: Identity) -> str:
+    """Return under which name a service keeps what belongs to its connections: that of its host, and for a proxy one
+    of its own, since a node may run beside it on the same host."""
+    return (AT_PROXY if "Proxy" in system_roles(caller) else "") + host_id(caller)
 
 
 def host_id(caller: Identity) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from teleport.access.system import host_id
-from teleport.api.caller import Caller
+from teleport.access.system import host_id, system_roles
+from teleport.api.caller import PROXY, Caller
 from teleport.api.messages import EventPage, EventQuery, LogReport
 from teleport.api.rpc import LARGEST_MESSAGE
 from teleport.auth.authorize import Authorizer
@@ -18,6 +18,7 @@ from teleport.model.events.access import AccessDenied as DeniedEvent
 from teleport.model.events.base import Event, document
 from teleport.model.events.base import decode as read_event
 from teleport.model.events.session import ServerEvent
+from teleport.model.identity import Identity
 from teleport.store.audit.log import AuditLog
 from teleport.store.audit.search import Query
 from teleport.store.backend import Backend
@@ -42,8 +43,8 @@ class Audit:
     async def emit(self, caller: Caller, events: Sequence[dict[str, Any]]) -> None:
         """Store what a service saw, in its own name: it cannot speak for another, nor of the Auth Service's acts."""
         await self._authorizer.require(caller, "create", EVENT)
-        server = host_id(caller.known())
-        found = [of_service(read_event(msgspec.json.encode(event)), server) for event in events]
+        service = caller.known()
+        found = [of_service(read_event(msgspec.json.encode(event)), service) for event in events]
         await self._backend.commit(*(self._log.op(event) for event in found))
 
     async def search(self, caller: Caller, query: EventQuery) -> EventPage:
@@ -74,9 +75,14 @@ class Audit:
         )
 
 
-def of_service(event: Event, server: str) -> ServerEvent:
-    """Return an event in the name of the service's host. Raises AccessDenied (AUTH-ESCALATION) for an event that is not
-    a service's to tell."""
+def of_service(event: Event, service: Identity) -> ServerEvent:
+    """Return an event in the name of the service's host. A proxy that ends connections to servers tells of these, and
+    says so (`forwarded_by`). Raises AccessDenied (AUTH-ESCALATION) for an event that is not a service's to tell."""
     if not isinstance(event, ServerEvent) or isinstance(event, DeniedEvent):
         raise AccessDenied("AUTH-ESCALATION", event=event.event_name)
-    return msgspec.structs.replace(event, server_id=server, uid="", cluster_name="")
+    host, server, by = host_id(service), event.server_id, ""
+    if PROXY in system_roles(service) and server not in ("", host):
+        by = host
+    else:
+        server = host
+    return msgspec.structs.replace(event, server_id=server, forwarded_by=by, uid="", cluster_name="")

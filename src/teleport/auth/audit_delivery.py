@@ -57,10 +57,11 @@ class Delivery:
         earlier ones are missing, unless the service says with `after_gap` that they are lost.
         """
         await self._authorizer.require(caller, "create", EVENT)
-        host = host_id(caller.known())
+        service = caller.known()
+        host = host_id(service)
         if _WRITER.fullmatch(writer) is None or first < 1:
             raise BadParameter("AUTH-AUDIT-WRITER", writer=writer[:64])
-        found = [of_service(read_event(msgspec.json.encode(event)), host) for event in events]
+        found = [of_service(read_event(msgspec.json.encode(event)), service) for event in events]
         key = f"/audit_writers/{host}/{writer}"
         for tried in range(_TRIES):
             place, when = await self._place(key)

@@ -26,8 +26,10 @@ class Authorities:
 
 
 def vouching(authorities: Iterable[CertAuthority]) -> tuple[Authority, ...]:
-    """Return those that certificates are recognised by; an authority for tokens alone is none of them."""
-    return tuple(public(entry) for entry in authorities if entry.trusted_ssh() or entry.trusted_tls())
+    """Return those that certificates are recognised by; an authority for tokens alone is none of them, nor is the one
+    that only servers without an agent trust."""
+    known = (entry for entry in authorities if entry.spec.type != "openssh")
+    return tuple(public(entry) for entry in known if entry.trusted_ssh() or entry.trusted_tls())
 
 
 def public(authority: CertAuthority) -> Authority:

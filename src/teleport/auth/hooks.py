@@ -24,6 +24,7 @@ from teleport.base.errors import BadParameter, NotFound
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
 from teleport.model.kinds.user import Author, CreatedBy, User
 from teleport.model.resource import Resource
@@ -125,6 +126,19 @@ class LockHooks(Hooks):
         return msgspec.structs.replace(new, spec=spec).with_metadata(name=new.name or new_uuid(self._entropy)), ()
 
 
+class NodeHooks(Hooks):
+    """People write servers without an agent; a node with one is written by its agent, and by nobody else."""
+
+    async def prepare(
+        self, new: Resource[Any], old: Resource[Any] | None, by: Identity
+    ) -> tuple[Resource[Any], Sequence[Op]]:
+        assert isinstance(new, Node)  # noqa: S101 - the table below pairs kind and hooks
+        for node in (new, old):
+            if isinstance(node, Node) and node.agentless is by.is_host:
+                raise BadParameter("AUTH-NODE-AGENT", node=node.spec.hostname or node.name)
+        return new, ()
+
+
 class AuthorityHooks(Hooks):
     """The cluster's own authorities stay: without them no certificate is valid any more."""
 
@@ -161,5 +175,6 @@ def table(
         User.info.name: UserHooks(clock, passwords, devices, attempts, invites),
         Role.info.name: RoleHooks(resources),
         Lock.info.name: LockHooks(clock, entropy),
+        Node.info.name: NodeHooks(),
         CertAuthority.info.name: AuthorityHooks(cluster),
     }

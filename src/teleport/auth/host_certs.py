@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Iterable, Set
 
 from teleport.access import locks
 from teleport.access.system import host_id, system_roles
@@ -109,12 +110,17 @@ def _check(request: HostRequest) -> None:
         raise _bad(f"system roles are some of {', '.join(sorted(ROLES))}")
     if len(request.principals) > _MOST_NAMES:
         raise _bad(f"there are more than {_MOST_NAMES} names")
-    for name in (request.node_name, *request.principals):
+    check_names(request.host_uuid, (request.node_name, *request.principals), frozenset(request.roles))
+
+
+def check_names(host_uuid: str, names: Iterable[str], roles: Set[str]) -> None:
+    """Raise BadParameter (AUTH-HOST-REQUEST) unless a host with this id and these system roles can have the names."""
+    for name in names:
         if name and not _NAME.fullmatch(name):
             raise _bad(f"{name[:60]!r} is neither a host name nor an IP address")
-        if _UUID.match(name.lower()) and not name.startswith(request.host_uuid):
+        if _UUID.match(name.lower()) and not name.startswith(host_uuid):
             raise _bad(f"{name[:60]!r} is the name of another host")
-        if name.lower().endswith(x509.CLUSTER_NAME) and not {AUTH, PROXY} & set(request.roles):
+        if name.lower().endswith(x509.CLUSTER_NAME) and not {AUTH, PROXY} & roles:
             raise _bad(f"{name[:60]!r} is a name of the Auth and Proxy Services")
 
 

@@ -13,6 +13,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Callable, Iterator
 
+from teleport.access.system import AT_PROXY
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
@@ -60,7 +61,8 @@ class Archive:
     # -- from nodes
 
     async def store(self, session_id: str, server_id: str, number: int, chunk: bytes) -> bytes:
-        """Keep a chunk of a recording of `server_id`; return the digest of what is read back.
+        """Keep a chunk of a recording of `server_id`, for a proxy with AT_PROXY in front; return the digest of what is
+        read back.
 
         Raises BadParameter (REC-SESSION, REC-GAP, WIRE-CHUNK), AccessDenied (REC-NOT-YOURS), AlreadyExists
         (REC-DIFFERS, REC-CLOSED), LimitExceeded (REC-TOO-LARGE), and what the disk raises.
@@ -93,7 +95,7 @@ class Archive:
         self, session_id: str, server_id: str, chain: Chain, problem: str, *, abandoned: bool = False
     ) -> None:  # fmt: skip
         facts = await self._facts(session_id)
-        if (facts.session_id, facts.server_id) != (session_id, server_id):
+        if facts.session_id != session_id or not _may_tell(server_id, facts):
             raise AccessDenied("REC-NOT-YOURS", session=session_id)
         stop = facts.start + dt.timedelta(milliseconds=min(chain.last, 10**12))
         session = recorded(facts, stop=stop, size=chain.size, problem=problem).spec
@@ -101,9 +103,9 @@ class Archive:
             session=session, server_id=server_id, chunks=chain.count, digest=chain.digest.hex(), abandoned=abandoned
         )  # fmt: skip
         event = SessionUpload(
-            sid=session_id, user=facts.user, login=facts.login, server_id=server_id, server_hostname=facts.hostname,
-            session_url=f"log/records/{session_id}.rec", size=chain.size, chunks=chain.count,
-            digest=entry.digest, problem=problem,
+            sid=session_id, user=facts.user, login=facts.login, server_id=facts.server_id,
+            server_hostname=facts.hostname, session_url=f"log/records/{session_id}.rec", size=chain.size,
+            chunks=chain.count, digest=entry.digest, problem=problem,
         )  # fmt: skip
         await self.catalogue.close(entry, self._audit.op(event))
         for tell in self.on_complete:
@@ -183,6 +185,12 @@ class Archive:
         except TeleportError:
             return False
         return True
+
+
+def _may_tell(keeper: str, facts: SessionFacts) -> bool:
+    """Whether the recording is of a session of its keeper: on that server, or ended at that proxy."""
+    host = keeper.removeprefix(AT_PROXY)
+    return facts.server_id == host or (keeper != host and facts.recorded_by == host)
 
 
 def _next(source: Iterator[Chunk], open_chunk: Callable[[Chunk], bytes]) -> bytes | None:

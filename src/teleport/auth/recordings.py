@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from teleport.access.system import host_id
+from teleport.access.system import keeper_id
 from teleport.api.caller import Caller
 from teleport.api.recording_messages import (
     Playback,
@@ -65,11 +65,11 @@ class Recordings:
         await self._authorizer.require(caller, "create", SESSION)
         if len(chunk) > LARGEST:
             raise LimitExceeded("API-TOO-LARGE", size=len(chunk), limit=LARGEST)
-        return await self._archive.store(session_id, host_id(caller.known()), index, chunk)
+        return await self._archive.store(session_id, keeper_id(caller.known()), index, chunk)
 
     async def complete(self, caller: Caller, session_id: str, chunks: int, digest: bytes) -> int:
         await self._authorizer.require(caller, "create", SESSION)
-        return await self._archive.complete(session_id, host_id(caller.known()), chunks, digest)
+        return await self._archive.complete(session_id, keeper_id(caller.known()), chunks, digest)
 
     # -- for people
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from teleport.access.system import host_id
+from teleport.access.system import keeper_id
 from teleport.auth.hooks import Hooks
 from teleport.base.clock import Clock
 from teleport.base.errors import LimitExceeded
@@ -37,7 +37,7 @@ class SemaphoreHooks(Hooks):
     ) -> tuple[Resource[Any], Sequence[Op]]:
         """Raises LimitExceeded (AUTH-LEASES) when a lease that the host did not hold yet is one too many."""
         assert isinstance(new, Semaphore)  # noqa: S101 - the table of hooks pairs kind and hooks
-        now, holder = self._clock.now(), host_id(by)
+        now, holder = self._clock.now(), keeper_id(by)
         before = old.spec.leases if isinstance(old, Semaphore) else ()
         held = [lease for lease in before if lease.expires is not None and lease.expires > now]
         others = [lease for lease in held if lease.holder != holder]

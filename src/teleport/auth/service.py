@@ -18,6 +18,7 @@ from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
 from teleport.api.services import login as login_api
+from teleport.api.services import openssh as openssh_api
 from teleport.api.services import recordings as recordings_api
 from teleport.api.services import reflection
 from teleport.api.services import resources as resources_api
@@ -39,6 +40,8 @@ from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.invites import Invites
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
+from teleport.auth.openssh import OpenSSHCertificates
+from teleport.auth.openssh_join import OpenSSHJoining
 from teleport.auth.passwords import Cost, Passwords
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import KIND as RECORDING_CONFIG
@@ -154,6 +157,9 @@ class AuthService:
             backend, store, clock, entropy, sign_in, passwords, certificates, resources, idle=self._web_idle
         )  # fmt: skip
         hosts = HostCertificateIssuer(trail, authorizer, self.authorities, signer, clock, entropy, cluster)
+        servers = OpenSSHCertificates(
+            backend, store, trail, authorizer, self.authorities, signer, clock, entropy, cluster
+        )  # fmt: skip
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -161,6 +167,9 @@ class AuthService:
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
+            *openssh_api.methods(
+                servers, OpenSSHJoining(store, trail, self.authorities, signer, clock, entropy, cluster)
+            ),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *audit_query_api.methods(
                 AuditQueries(trail, authorizer, clock), Delivery(backend, trail, authorizer, clock)

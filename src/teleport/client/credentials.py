@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
-from teleport.base.errors import BadParameter, NotAuthenticated, NotFound, TeleportError, Unavailable
+from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, TeleportError, Unavailable
 from teleport.client.profile import DEFAULT_PORTS, Home, Profile, address_of
 from teleport.model.address import Address
 
@@ -26,6 +26,10 @@ _NOT_OURS = frozenset({
     "NET-TLS-REFUSED-BAD-CERTIFICATE", "NET-TLS-PROTOCOL", "API-CERT-UNKNOWN-CA",
 })  # fmt: skip
 """What shows that one side is of another cluster, or of none."""
+
+
+_OTHER_LOGIN = frozenset({"POL-NO-LOGIN", "POL-NO-PRINCIPAL", "CLIENT-NODE-REFUSED"})
+"""What is said of a login that the certificate is not for."""
 
 
 class Wanted(NamedTuple):
@@ -55,13 +59,19 @@ class Credentials(NamedTuple):
         raise NotAuthenticated("CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=until)
 
     @contextlib.contextmanager
-    def in_use(self) -> Iterator[None]:
-        """Say of an identity which cluster it is of, when one side could not prove to the other that both are of it.
+    def in_use(self, login: str = "") -> Iterator[None]:
+        """Say what was wrong with the credentials: of an identity which cluster it is of, when one side could not
+        prove to the other that both are of it, and that a `login` on a node is none of the certificate's.
 
-        Raises NotAuthenticated (CLIENT-IDENTITY-FOREIGN) and what the block raises."""
+        Raises NotAuthenticated (CLIENT-IDENTITY-FOREIGN), AccessDenied (CLIENT-LOGIN) and what the block raises."""
         try:
             yield
         except TeleportError as error:
+            if login and error.code in _OTHER_LOGIN and login not in self.profile.logins:
+                logins = ", ".join(self.profile.logins) or "none"
+                raise AccessDenied(
+                    "CLIENT-LOGIN", id=error.id, login=login, logins=logins, said=error.what
+                ) from error  # fmt: skip
             if not self.identity or error.code not in _NOT_OURS:
                 raise
             raise NotAuthenticated(

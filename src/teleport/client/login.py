@@ -14,7 +14,7 @@ import msgspec
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
-from teleport.client import known_hosts
+from teleport.client import known_hosts, putty
 from teleport.client.profile import Files, Home, Profile
 from teleport.client.second_factor import exchange
 from teleport.client.web_api import WebApi
@@ -132,6 +132,7 @@ def _store(home: Home, files: Files, made: KeyPairs, certificate: str, tls_certi
     disk.write(files.ssh_key, keys.private_openssh(made.ssh), mode=0o600)
     disk.write(files.ssh_public_key, public.encode() + b"\n", mode=0o600)
     disk.write(files.ssh_certificate, certificate.encode() + b"\n", mode=0o600)
+    disk.write(files.putty_key, putty.key_file(made.ssh, certificate, os.path.basename(files.ssh_key)), mode=0o600)
     disk.write(files.tls_key, keys.private_pem(made.tls), mode=0o600)
     disk.write(files.tls_certificate, tls_certificate.encode(), mode=0o600)
 

@@ -14,13 +14,10 @@ import msgspec
 
 from teleport.base.disk import Disk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.base.log import logger
 from teleport.base.struct import Struct, decode, encode
 from teleport.client import known_hosts
 from teleport.model.address import Address, parse_addr
 from teleport.model.naming import name_problem
-
-log = logger("CLIENT")
 
 MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
@@ -131,7 +128,9 @@ class Home:
             try:
                 found.append(self.load(host))
             except BadParameter as error:
-                log.warn("A profile is left out", error=error)
+                from teleport.base.log import logger  # every command reads a profile, and few have something to log
+
+                logger("CLIENT").warn("A profile is left out", error=error)
         return found
 
     def save(self, profile: Profile) -> None:
@@ -197,6 +196,8 @@ class Files:
         self.ssh_key = f"{keys}/{user}"
         self.ssh_public_key = f"{keys}/{user}.pub"
         self.ssh_certificate = f"{keys}/{user}-ssh/{cluster}-cert.pub"
+        self.putty_key = f"{keys}/{user}.ppk"
+        """The SSH key with its certificate as PuTTY reads it."""
         self.tls_key = f"{keys}/{user}.key"
         self.tls_certificate = f"{keys}/{user}.crt"
         self.authorities = f"{keys}/certs.pem"
@@ -208,6 +209,7 @@ class Files:
             self.ssh_key,
             self.ssh_public_key,
             self.ssh_certificate,
+            self.putty_key,
             self.tls_key,
             self.tls_certificate,
             self.authorities,

@@ -21,13 +21,13 @@ ANSWER_TIMEOUT = 45.0
 """Seconds for the handshake and for each step until the proxy has reached the node."""
 
 
-def reach(home: Home, profile: Profile, request: Request) -> BlockingTls:
-    """Return a connection whose next bytes are the node's.
+def reach(home: Home, profile: Profile, request: Request, *, proxy: str = "") -> BlockingTls:
+    """Return a connection whose next bytes are the node's, through the profile's proxy or another of its cluster.
 
     Raises Unavailable (CLIENT-UNREACHABLE, CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter
     (WIRE-REACH, PKI-*) and whatever the proxy answers.
     """
-    address, context = profile.web_proxy_addr, context_of(home, profile)
+    address, context = proxy or profile.web_proxy_addr, context_of(home, profile)
     frame = write_request(request)
     tls = BlockingTls(_connect(address), context, address)
     try:

@@ -7,6 +7,8 @@ cryptography only what this connection uses. The protocol is in `ssh_client`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from teleport.base.clock import Clock, SystemClock
 from teleport.client.profile import Home, Profile
 from teleport.client.reach import reach
@@ -19,16 +21,18 @@ from teleport.client.terminal import Terminal
 from teleport.wire.reach import Request
 
 
-def connect(home: Home, profile: Profile, request: Request, *, host: str, clock: Clock | None = None) -> Connection:
+def connect(
+    home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None
+) -> Connection:  # fmt: skip
     """Return a connection on which the profile's user is signed in; `host` is the name that the node's certificate
-    must have.
+    must have. `proxy` is the address of another proxy of the cluster to go through.
 
     Raises what `client.reach.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
     (CLIENT-SSH, NET-*), and BadParameter (PKI-KEY, DISK-*) for keys that cannot be used.
     """
     key, authorities = user_key(home, profile), host_authorities(home, profile)
     trust = HostTrust(host, authorities, (clock or SystemClock()).now)
-    return Connection.over(reach(home, profile, request), user=request.login, key=key, trust=trust)
+    return Connection.over(reach(home, profile, request, proxy=proxy), user=request.login, key=key, trust=trust)
 
 
 def run(
@@ -71,3 +75,14 @@ def _finish(connection: Connection, session: Session) -> int:
     connection.run(lambda: session.done)
     connection.run(lambda: not session.pending, 10)
     return session.result()
+
+
+def keep(connection: Connection, environment: Mapping[str, str], profile: Profile, key: bytes) -> None:
+    """Let a process of its own hold the connection for the next call, or close it. `key` is what it is for
+    (`holder_call.key`); empty if it may not be held."""
+    from teleport.client import holder
+
+    if key and holder.may_hold(environment, profile):
+        holder.keep(connection, environment, key, profile.valid_until)
+    else:
+        connection.close()

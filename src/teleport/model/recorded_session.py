@@ -27,6 +27,8 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     user: str = ""
     login: str = ""
     server_id: str = ""
+    recorded_by: str = ""
+    """Id of the proxy that ended the connection and recorded it; empty where the server did."""
     hostname: str = ""
     cluster: str = ""
     client: str = ""

@@ -1,4 +1,4 @@
-"""The private names of asyncssh that the modules `ssh*` use, in one table.
+"""The private names of asyncssh that `net.ssh*` use, in one table.
 
 asyncssh promises nothing about them, so each stands here with what we use it for, and each method with the
 digest of its source in the pinned version. A test compares both with the installed package and our own
@@ -25,6 +25,7 @@ class Name(NamedTuple):
 
 
 _CONN, _SERVER, _CHANNEL = "connection.SSHConnection", "connection.SSHServerConnection", "channel.SSHChannel"
+_CLIENT = "connection.SSHClientConnection"
 
 NAMES: tuple[Name, ...] = (
     Name(_CONN, "_auth_complete", "", "whether quick acknowledgements are still needed"),
@@ -57,6 +58,8 @@ NAMES: tuple[Name, ...] = (
     Name(_SERVER, "host_based_auth_supported", "98521e7e6a5b", "replaced: never"),
     Name(_SERVER, "gss_kex_auth_supported", "96e831112166", "replaced: never"),
     Name(_SERVER, "gss_mic_auth_supported", "c054af48eeed", "replaced: never"),
+    Name(_CONN, "_owner", "", "what a server said before it refused us"),
+    Name(_CLIENT, "validate_server_host_key", "c8e8cd30a44d", "replaced: our own check of a server's key"),
     Name("auth._ServerPublicKeyAuth", "_start", "f736fe6663fc", "relied on: `msg` is empty without a signature"),
     Name(_CHANNEL, "_open", "2e24c79791be", "called: a channel of ours to the client"),
     Name(_CHANNEL, "_finish_open_request", "0186fdd53941", "relied on: a session is opened before the client is told"),

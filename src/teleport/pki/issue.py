@@ -63,6 +63,23 @@ async def tls_certificate(
     )  # fmt: skip
 
 
+async def login_certificate(
+    signer: Signer, ca: CertAuthority, *, user: str, login: str, key: bytes, extensions: Iterable[str],
+    now: dt.datetime, expires: dt.datetime, entropy: Entropy,
+) -> ssh.SSHCertificate:  # fmt: skip
+    """Issue a certificate by which a server without an agent lets `user` in as `login`: of the openssh authority, for
+    one login, saying nothing of roles. `user` stands in the server's log as key id. Raises BadParameter
+    (PKI-IDENTITY, PKI-SSH-CERT), NotFound (PKI-NO-SIGNING-KEY) and what `Signer.sign` raises."""
+    if ca.spec.type != "openssh":
+        raise BadParameter("PKI-IDENTITY", problem=f"the {ca.spec.type} authority does not vouch for logins")
+    issuer = authority.ssh_issuer(ca)
+    return await ssh.issue(
+        signer, issuer.key_id, authority=issuer.blob, key=key, type="user", key_id=user, principals=(login,),
+        valid_after=int((now - x509.BACKDATE).timestamp()), valid_before=int(expires.timestamp()),
+        extensions=dict.fromkeys(extensions, ""), entropy=entropy,
+    )  # fmt: skip
+
+
 def _check_pair(ca: CertAuthority, identity: Identity) -> None:
     wanted = "host" if identity.is_host else "user"
     if ca.spec.type != wanted or ca.spec.cluster_name != identity.cluster:

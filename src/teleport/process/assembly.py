@@ -199,6 +199,7 @@ class Node:
             recorder=recorder,
             switches=Switches.of(settings.ssh),
             counters=world.counters,
+            host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
         async with stack:

@@ -1,36 +1,49 @@
-"""Recording on a node, put together: spool, recorder and uploader over the data directory and a client of the Auth
-Service."""
+"""Recording on a node or a proxy, put together: spool, recorder and uploader over the data directory."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 
 from teleport.agents.recording.recorder import SpoolRecorder
 from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.uploader import Uploader
-from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.api.client import AuthClient
 from teleport.api.recording_calls import RecordingCalls
 from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
+from teleport.model.events.base import Event
+from teleport.model.kinds.session_recording_config import SessionRecordingConfig
 
 SPOOL = ("log", "upload", "streaming", "default")
+PROXY_SPOOL = ("log", "upload", "streaming", "proxy")
 SET_ASIDE = ("log", "upload", "corrupted")
+
+
+class Source(Protocol):
+    """Who knows how sessions are recorded, and takes events."""
+
+    def recording_config(self) -> SessionRecordingConfig | None: ...
+
+    async def emit(self, event: Event) -> None: ...
 
 
 @asynccontextmanager
 async def recording(
-    client: AuthClient, authority: ClusterAuthority, data_dir: Path, *, clock: Clock, entropy: Entropy
-) -> AsyncIterator[tuple[SpoolRecorder, Uploader]]:
-    """Yield what records sessions and what sends recordings; the latter is to be run."""
-    path, set_aside = str(data_dir.joinpath(*SPOOL)), str(data_dir.joinpath(*SET_ASIDE))
+    client: AuthClient, authority: Source, data_dir: Path, *, clock: Clock, entropy: Entropy,
+    proxy: str = "",
+) -> AsyncIterator[tuple[SpoolRecorder, Uploader]]:  # fmt: skip
+    """Yield what records sessions and what sends recordings; the latter is to be run. `proxy` is the id of
+    the proxy that records sessions on other servers; empty on a server itself. Each has a spool of its own."""
+    path, set_aside = str(data_dir.joinpath(*(PROXY_SPOOL if proxy else SPOOL))), str(data_dir.joinpath(*SET_ASIDE))
     spool = Spool(SystemFolder(path), path=path, set_aside=set_aside)
     uploader = Uploader(spool, RecordingCalls(client), emit=authority.emit, entropy=entropy)
     recorder = SpoolRecorder(
-        spool, uploader, config=authority.recording_config, emit=authority.emit, clock=clock, entropy=entropy
+        spool, uploader, config=authority.recording_config, emit=authority.emit, clock=clock, entropy=entropy,
+        proxy=proxy,
     )  # fmt: skip
     try:
         yield recorder, uploader

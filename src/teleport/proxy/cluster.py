@@ -16,8 +16,10 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.session_recording_config import SessionRecordingConfig
+from teleport.model.kinds.session_termination import SessionTermination
 
-KINDS = ("cert_authority", "role", "lock", "node")
+KINDS = ("cert_authority", "role", "lock", "node", "session_recording_config", "session_termination")
 
 
 class Cluster(Protocol):
@@ -88,6 +90,18 @@ class LiveCluster:
         """See Cluster.locks_as_of."""
         age = self._view.age
         return self._clock.now() - dt.timedelta(seconds=age) if age else None
+
+    def terminations(self) -> Sequence[SessionTermination]:
+        """Return what was asked to end of all sessions."""
+        return self._view.all(SessionTermination)
+
+    async def changed(self, seen: int) -> int:
+        """See ClusterView.changed."""
+        return await self._view.changed(seen)
+
+    def recording_config(self) -> SessionRecordingConfig | None:
+        """Return how sessions are recorded; None while it is not known."""
+        return next(iter(self._view.all(SessionRecordingConfig)), None)
 
     async def record_denial(self, record: bytes, client: str) -> str:
         """See Cluster.record_denial."""

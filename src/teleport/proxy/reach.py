@@ -11,6 +11,7 @@ refused here; taken along, it would be judged by the wrong one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -23,6 +24,7 @@ from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, Internal, NotFound, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.base.struct import encode
+from teleport.base.text import label_text, shorten
 from teleport.model.address import parse_addr
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import SSH_PORT, Node, public_address
@@ -30,7 +32,7 @@ from teleport.model.node_lookup import ANY_PORT, Wanted, find, join, parse
 from teleport.net.network import Network
 from teleport.net.peek import TIMEOUT, PeekStream, peek, undetected
 from teleport.net.socket_stream import SocketStream
-from teleport.net.stream import Stream
+from teleport.net.stream import Peer, Stream
 from teleport.proxy.cluster import Cluster
 from teleport.wire.buffer import NeedMore
 from teleport.wire.reach import Request
@@ -94,15 +96,31 @@ class _Question:
         return visible(self.asker.identity, self.roles, node, self.conditions)
 
 
+class Forwarder(Protocol):
+    """Ends connections at the proxy: users then speak to it as if it were the node."""
+
+    def takes(self, node: Node) -> bool:
+        """Whether connections to this node end here."""
+        ...
+
+    async def open(self, node: Node, way: Stream, client: Peer) -> Stream:
+        """Return a connection on which `client` speaks to the node; `way` leads to the node itself. Both belong to the
+        forwarder, except when it raises."""
+        ...
+
+
 class Reach:
     """Connects callers to nodes of one cluster."""
 
-    def __init__(self, *, cluster: Cluster, name: str, network: Network, clock: Clock) -> None:
-        """`name` is the cluster's."""
+    def __init__(
+        self, *, cluster: Cluster, name: str, network: Network, clock: Clock, forwarder: Forwarder | None = None
+    ) -> None:  # fmt: skip
+        """`name` is the cluster's; without a `forwarder` no connection ends at the proxy."""
         self._cluster = cluster
         self._name = name
         self._network = network
         self._clock = clock
+        self._forwarder = forwarder
 
     async def open(self, asker: Asker, request: Request) -> Stream:
         """Return a connection to the node that is meant; its first byte is the node's.
@@ -116,7 +134,14 @@ class Reach:
         grant = await self._permit(question)
         if asker.identity.pinned_ip or question.roles.options.pin_source_ip:
             raise AccessDenied("PROXY-PINNED-IP", user=asker.identity.name)
-        return await self._dial(grant)
+        stream = await self._dial(grant)
+        if self._forwarder is None or not self._forwarder.takes(node_of(grant)):
+            return stream
+        try:
+            return await self._forwarder.open(node_of(grant), stream, Peer(address=asker.address))
+        except BaseException:
+            await stream.close()
+            raise
 
     async def _question(self, asker: Asker, request: Request) -> _Question:
         cluster = self._cluster
@@ -166,9 +191,7 @@ class Reach:
 
     async def _dial(self, grant: Grant) -> Stream:
         """Connect to the node that a Grant is for, and see that an SSH server answers."""
-        node = grant.target
-        if not isinstance(node, Node):
-            raise Internal("PROXY-INTERNAL")
+        node = node_of(grant)
         stream: Stream | None = None
         try:
             stream = await self._network.dial(str(parse_addr(public_address(node), SSH_PORT)))
@@ -184,6 +207,13 @@ class Reach:
             raise
 
 
+def node_of(grant: Grant) -> Node:
+    """Return the node that a Grant is for."""
+    if not isinstance(grant.target, Node):
+        raise Internal("PROXY-INTERNAL")
+    return grant.target
+
+
 def _expect_banner(data: bytes) -> None:
     """Raise NeedMore until the banner is there, BadParameter (NET-PROTOCOL) if something else is."""
     if not BANNER.startswith(data[: len(BANNER)]):
@@ -193,6 +223,9 @@ def _expect_banner(data: bytes) -> None:
 
 
 def _ambiguous(asked: str, nodes: list[Node]) -> BadParameter:
-    listed = [f"{node.name} ({node.spec.hostname}, {public_address(node)})" for node in nodes[:_SHOWN]]
+    listed = [
+        f"{node.name} ({node.spec.hostname}, {public_address(node)}, {shorten(label_text(node.labels_now()), 60)})"
+        for node in nodes[:_SHOWN]
+    ]
     more = f"; and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else ""
     return BadParameter("PROXY-AMBIGUOUS", host=asked, nodes="; ".join(listed) + more, first=nodes[0].name)

@@ -78,7 +78,7 @@ def test_a_change_that_is_refused_leaves_nothing() -> None:
         assert await code_of(cluster.admin.delete("cert_authority", "example.com", sub_kind="user")) == (
             "AUTH-OWN-AUTHORITY"
         )
-        assert await code_of(cluster.admin.create(node("n1"))) == "AUTH-NOT-WRITABLE"
+        assert await code_of(cluster.admin.create(node("n1"))) == "AUTH-NODE-AGENT"
         assert len(await cluster.events()) == before
 
     run(story)
@@ -258,7 +258,13 @@ def test_pages_follow_each_other_without_loss() -> None:
                 break
         assert names == sorted(names)
         assert len(names) == 28
-        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == ["audit", "host", "jwt", "user"]
+        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == [
+            "audit",
+            "host",
+            "jwt",
+            "openssh",
+            "user",
+        ]
         first = await cluster.admin.page(Selection(kind="cert_authority", limit=1))
         second = await cluster.admin.page(Selection(kind="cert_authority", limit=1, after=first.next))
         assert [first.resources[0].sub_kind, second.resources[0].sub_kind] == ["audit", "host"]

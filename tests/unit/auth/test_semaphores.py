@@ -103,9 +103,20 @@ def test_people_can_free_places_and_nothing_else() -> None:
         with pytest.raises(NotSupported):
             await cluster.admin.upsert(semaphore("b"))
         with pytest.raises(AccessDenied):
-            await cluster.proxy.upsert(semaphore("b"))
+            await cluster.client(cluster.host("Instance")).upsert(semaphore("b"))
         await cluster.admin.delete("semaphore", "alice", sub_kind=CONNECTION)
         assert await cluster.service.store.list(Semaphore) == []
         assert await cluster.events("resource.change") != []
+
+    run(story)
+
+
+def test_a_proxy_beside_a_node_holds_places_of_its_own() -> None:
+    async def story(cluster: Cluster) -> None:
+        await cluster.client(cluster.host("Node")).upsert(semaphore("a", most=2))
+        await cluster.proxy.upsert(semaphore("b", most=2))
+        assert len(await held(cluster)) == 2
+        with pytest.raises(LimitExceeded):
+            await cluster.proxy.upsert(semaphore("b", "c", most=2))
 
     run(story)

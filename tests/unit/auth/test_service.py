@@ -46,7 +46,8 @@ WHO_MAY = {
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
     "Auth": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
     "Proxy": ALL_SERVICES_MAY | {
-        "Login/DescribeInvite", "Login/CompleteInvite", "Login/Login",
+        "Login/DescribeInvite", "Login/CompleteInvite", "Login/Login", "OpenSSH/IssueTarget", "OpenSSH/IssueLogin",
+        "OpenSSH/Join", "Recordings/Store", "Recordings/Complete",
         "WebSessions/SignIn", "WebSessions/Describe", "WebSessions/SignOut", "WebSessions/List",
     },
     "Kube": NOBODY_MAY,
@@ -131,7 +132,7 @@ def test_a_second_start_changes_nothing() -> None:
         before = [(item.key, item.value) async for item in cluster.backend.scan("/")]
         assert {key for key, _ in before} == {
             "/cluster_name/cluster-name", f"/authorities/host/{CLUSTER}", f"/authorities/user/{CLUSTER}",
-            f"/authorities/audit/{CLUSTER}", f"/authorities/jwt/{CLUSTER}",
+            f"/authorities/audit/{CLUSTER}", f"/authorities/jwt/{CLUSTER}", f"/authorities/openssh/{CLUSTER}",
             "/roles/access", "/roles/auditor", "/roles/editor", "/session_recording_config/session-recording-config",
         }  # fmt: skip
         again = cluster.build()
@@ -165,7 +166,13 @@ def test_two_first_starts_at_once_make_one_cluster() -> None:
         cluster = Cluster()
         second = cluster.build()
         await asyncio.gather(cluster.service.start(), second.start())
-        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == ["audit", "host", "jwt", "user"]
+        assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == [
+            "audit",
+            "host",
+            "jwt",
+            "openssh",
+            "user",
+        ]
         await second.close()
         await cluster.close()
 
@@ -190,7 +197,7 @@ def test_status_and_ping_tell_the_facts() -> None:
         status = await cluster.client(cluster.user("bob", "access")).status()
         assert (status.cluster, status.version) == (name, version) == (CLUSTER, version)
         assert [(a.type, a.state, a.last_rotated) for a in status.authorities] == [
-            (kind, "standby", "") for kind in ("host", "user", "jwt")
+            (kind, "standby", "") for kind in ("host", "user", "openssh", "jwt")
         ]  # fmt: skip
         assert [pin[:7] for pin in status.ca_pins] == ["sha256:"]
 

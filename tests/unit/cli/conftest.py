@@ -7,7 +7,8 @@ from tests.support.admin_host import AdminHost
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch, tmp_path):
-    for name in ("TELEPORT_CONFIG", "TELEPORT_CONFIG_FILE", "TELEPORT_PROXY", "TELEPORT_USER", "TELEPORT_DEBUG"):
+    for name in ("TELEPORT_CONFIG", "TELEPORT_CONFIG_FILE", "TELEPORT_PROXY", "TELEPORT_USER", "TELEPORT_DEBUG",
+                 "TELEPORT_ADD_KEYS_TO_AGENT", "SSH_AUTH_SOCK"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TELEPORT_HOME", str(tmp_path / "tsh"))
     monkeypatch.setenv("COLUMNS", "200")

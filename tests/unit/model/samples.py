@@ -201,7 +201,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         optional={
             "mode": st.sampled_from(["node", "off", False]),
             "encryption": st.fixed_dictionaries({}, optional={"enabled": st.sampled_from([True, "yes"])}),
-            "proxy_checks_host_keys": st.just(True),
+            "proxy_checks_host_keys": st.booleans(),
         },
     ),
     "token": st.fixed_dictionaries(

@@ -71,7 +71,7 @@ def test_several_faults_are_one_error() -> None:
 
 
 def test_the_class_of_a_fault_is_kept() -> None:
-    assert isinstance(failure("kind: node\nmetadata: {name: a}\nsub_kind: openssh\n"), NotSupported)
+    assert isinstance(failure("kind: node\nmetadata: {name: a}\nsub_kind: openssh-ec2-ice\n"), NotSupported)
 
 
 def test_keys_without_value_say_nothing_and_unknown_ones_are_told_all_the_same() -> None:

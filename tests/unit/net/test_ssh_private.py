@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 from asyncssh.channel import SSHServerChannel
-from asyncssh.connection import SSHServerConnection
+from asyncssh.connection import SSHClientConnection, SSHServerConnection
 
 from teleport.net import (
     ssh,
@@ -19,6 +19,7 @@ from teleport.net import (
     ssh_ciphers,
     ssh_doors,
     ssh_forward,
+    ssh_onward,
     ssh_packets,
     ssh_stream,
 )
@@ -27,8 +28,9 @@ from teleport.net.ssh_private import NAMES, VERSION, Name
 OURS = (
     ssh_auth.Authentication, ssh_doors.Doors, ssh.ServerConnection, ssh_channel.SessionChannel,
     ssh_stream.DirectChannel, ssh_forward.OutwardChannel, ssh_packets.PacketConnection, ssh_packets.PacketChannel,
+    ssh_onward._Connection,
 )  # fmt: skip
-MODULES = (ssh, ssh_auth, ssh_channel, ssh_ciphers, ssh_doors, ssh_forward, ssh_packets, ssh_stream)
+MODULES = (ssh, ssh_auth, ssh_channel, ssh_ciphers, ssh_doors, ssh_forward, ssh_onward, ssh_packets, ssh_stream)
 WIRING = {"connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"}
 """asyncio's and asyncssh's documented callbacks, which anybody may write."""
 
@@ -62,7 +64,7 @@ def test_name_is_as_it_was_read(name: Name) -> None:
 
 def test_every_private_name_in_use_is_in_the_table() -> None:
     known = {name.name for name in NAMES}
-    theirs = sources(SSHServerConnection) + sources(SSHServerChannel)
+    theirs = sources(SSHServerConnection) + sources(SSHServerChannel) + sources(SSHClientConnection)
     for module in MODULES:
         tree = ast.parse(Path(str(module.__file__)).read_text())
         for node in ast.walk(tree):

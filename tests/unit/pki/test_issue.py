@@ -11,7 +11,8 @@ from cryptography import x509 as library
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import BadParameter
-from teleport.pki import codec, issue, keys, ssh, x509
+from teleport.pki import authority, codec, issue, keys, ssh, x509
+from teleport.pki.signer import MemorySigner
 from tests.support import authorities
 
 HOME = authorities.cluster()
@@ -76,3 +77,21 @@ def test_an_authority_vouches_for_its_own_kind_and_cluster(identity: Any) -> Non
     for form in ("ssh", "tls"):
         with pytest.raises(BadParameter, match="does not vouch"):
             asyncio.run(run(form))
+
+
+def test_a_login_at_a_server_without_an_agent() -> None:
+    async def make(ca_type: Any) -> ssh.SSHCertificate:
+        signer = MemorySigner(SeededEntropy(5))
+        ca = await authority.create(signer, ca_type, "example.com", now=authorities.NOW, entropy=SeededEntropy(6))
+        return await issue.login_certificate(
+            signer, ca, user="alice", login="root", key=BLOB, extensions=("permit-pty",), now=authorities.NOW,
+            expires=authorities.NOW + dt.timedelta(minutes=2), entropy=SeededEntropy(7),
+        )  # fmt: skip
+
+    made = asyncio.run(make("openssh"))
+    assert ssh.verify(made)
+    assert (made.type, made.key_id, made.principals) == ("user", "alice", ("root",))
+    assert (made.valid_before - made.valid_after, dict(made.extensions)) == (180, {"permit-pty": ""})
+    with pytest.raises(BadParameter) as caught:
+        asyncio.run(make("user"))
+    assert caught.value.code == "PKI-IDENTITY"

@@ -117,7 +117,7 @@ def test_an_authority_without_its_key_is_told(data, tmp_path):
 
 
 def test_an_authority_with_anothers_key_is_told(data, tmp_path):
-    first, second = [p for p in sorted((data / "keys").iterdir()) if b"ssh" in p.read_bytes()[:20]]
+    first, second, *_ = [p for p in sorted((data / "keys").iterdir()) if b"ssh" in p.read_bytes()[:20]]
     first.write_bytes(second.read_bytes())
     assert "is another one" in refused(data, tmp_path / "b.tar").what
 
@@ -164,7 +164,7 @@ def test_keys_are_never_read_by_this_process(data, tmp_path, monkeypatch):
     with open(tmp_path / "b.tar", "rb") as file:
         members = archive.members(file.fileno(), "b.tar")
     keys = {member.offset for name, member in members.items() if name.startswith("keys/")}
-    assert len(keys) == 7
+    assert len(keys) == 8
     assert not keys & {member.offset for member in read}
 
 

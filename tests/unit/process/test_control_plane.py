@@ -51,7 +51,13 @@ def test_services_act_under_their_own_role_alone(tmp_path):
             for client in (proxy, node):
                 with pytest.raises(AccessDenied):
                     await client.create(user("alice"))
-            assert [ca.spec.type async for ca in node.list("cert_authority")] == ["audit", "host", "jwt", "user"]
+            assert [ca.spec.type async for ca in node.list("cert_authority")] == [
+                "audit",
+                "host",
+                "jwt",
+                "openssh",
+                "user",
+            ]
 
     run(tmp_path, story)
 

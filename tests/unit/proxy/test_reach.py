@@ -198,6 +198,7 @@ def test_several_nodes_of_a_name_are_listed_as_far_as_the_caller_may_see_them(wo
         assert "ambiguous host could match multiple nodes" in error.what
         assert NODE_ID in error.why
         assert OTHER_ID in error.why
+        assert "env=prod" in error.why
         assert "90000000" not in error.why
         world.registered = [first, hidden]
         await (await ask(world, "node-1")).close()

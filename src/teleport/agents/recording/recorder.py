@@ -44,15 +44,17 @@ class SpoolRecorder:
 
     def __init__(
         self, spool: Spool, uploader: Uploader, *, config: Callable[[], SessionRecordingConfig | None],
-        emit: Callable[[Event], Awaitable[None]], clock: Clock, entropy: Entropy,
+        emit: Callable[[Event], Awaitable[None]], clock: Clock, entropy: Entropy, proxy: str = "",
     ) -> None:  # fmt: skip
-        """`config` returns the cluster's setting as it is now, None while it is not known; `emit` writes an event."""
+        """`config` returns the cluster's setting as it is now, None while it is not known; `emit` writes an event.
+        `proxy` is the id of the proxy that records sessions on other servers; empty on a server itself."""
         self._spool = spool
         self._uploader = uploader
         self._config = config
         self._emit = emit
         self._clock = clock
         self._entropy = entropy
+        self._proxy = proxy
         self._telling: set[asyncio.Task[None]] = set()
 
     async def begin(self, facts: Facts, watcher: Watcher) -> Tape:
@@ -73,7 +75,7 @@ class SpoolRecorder:
     def _first(self, facts: Facts, key: SealingKey) -> tuple[AppendFile, Sealer, int]:
         """Write the first chunk durably. In a thread."""
         sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
-        head = Frame(0, HEADER, encode_facts(_told(facts, self._clock)))
+        head = Frame(0, HEADER, encode_facts(_told(facts, self._clock, self._proxy)))
         sealed = sealer.seal(recording.encode([head]), 0, 0)
         name = facts.session_id + SUFFIX
         file = self._spool.folder.create(name)
@@ -135,10 +137,10 @@ class SpoolRecorder:
             await asyncio.wait(self._telling)
 
 
-def _told(facts: Facts, clock: Clock) -> SessionFacts:
+def _told(facts: Facts, clock: Clock, proxy: str) -> SessionFacts:
     return SessionFacts(
         session_id=facts.session_id, start=clock.now(), user=facts.user, login=facts.login, server_id=facts.server_id,
-        hostname=facts.hostname, cluster=facts.cluster, client=facts.client, command=facts.command,
+        recorded_by=proxy, hostname=facts.hostname, cluster=facts.cluster, client=facts.client, command=facts.command,
         columns=facts.columns, rows=facts.rows, interactive=facts.interactive,
         participants=facts.participants or (facts.user,), labels=facts.labels,
     )  # fmt: skip

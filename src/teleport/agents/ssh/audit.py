@@ -17,6 +17,7 @@ from teleport.model.events.access import AuthAttempt
 from teleport.model.events.base import Event, caller_fields
 from teleport.model.events.file_copy import Action, Scp, Sftp
 from teleport.model.events.forward import PortForward, X11Forward
+from teleport.model.events.host_user import HostUserDelete
 from teleport.model.events.session import (
     Exec,
     Resize,
@@ -74,6 +75,11 @@ class Context:
             **caller_fields(self.identity), **_where(self.node, self.client, self.local),
             "login": self.login, "sid": self.sid,
         }  # fmt: skip
+
+
+def host_user_removed(node: Node, login: str, problem: str) -> HostUserDelete:
+    """An account that was made for a login is gone, or could not be removed. Nobody in particular did it."""
+    return HostUserDelete(user="", login=login, error=problem, **_where(node, "", ""))
 
 
 def _where(node: Node, client: str, local: str) -> dict[str, Any]:

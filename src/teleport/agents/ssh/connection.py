@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from teleport.access.action import Channel, Connect, Open
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial
+from teleport.access.host_users import Prevented, host_user
 from teleport.access.roleset import RoleSet
+from teleport.access.rules import user_data
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
@@ -26,7 +28,7 @@ from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
 from teleport.agents.ssh.listeners import Listener, Listeners
 from teleport.agents.ssh.recorder import Recorder
-from teleport.agents.ssh.session import Launch, ProcessSession
+from teleport.agents.ssh.session import Launch, LiveSession, ProcessSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.switches import Switches
@@ -46,6 +48,7 @@ from teleport.base.errors import (
 )
 from teleport.base.log import logger
 from teleport.model.events.base import Event
+from teleport.model.events.host_user import HostUserCreate
 from teleport.model.events.session import ClientDisconnect, SessionRejected
 from teleport.model.identity import Identity
 from teleport.model.login import is_login
@@ -72,7 +75,8 @@ class World:
     clock: Clock
     entropy: Entropy
     authority: Authority
-    spawner: Spawner
+    spawner: Spawner | None
+    """Starts commands on this machine; None where `sessions` run them elsewhere."""
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
@@ -81,8 +85,14 @@ class World:
     recorder: Recorder
     switches: Switches
     leases: Leases
+    host_users: bool = False
+    """Whether accounts may be made for logins."""
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
+    sessions: Callable[[SessionHost], LiveSession] = ProcessSession
+    """Makes what runs a session: a process of this machine."""
+    user_side: UserSide | None = None
+    """What is done for the client elsewhere; None: by a helper of this machine."""
 
 
 class ClientConnection:
@@ -92,7 +102,7 @@ class ClientConnection:
         self._world = world
         self._ssh = ssh
         self._refusals = 0
-        self._sessions: dict[str, ProcessSession] = {}
+        self._sessions: dict[str, LiveSession] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._roles: RoleSet | None = None
         self._ended = ""
@@ -196,7 +206,7 @@ class ClientConnection:
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
         keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
-        self._sessions[id] = ProcessSession(SessionHost(self, keeping, decision, id))
+        self._sessions[id] = self._world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
     async def permit(self, channel: Channel, *, counted: bool = False) -> Grant:
@@ -356,17 +366,23 @@ class ClientConnection:
 
     async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process:
         """Start a command or shell under the grant of its session."""
-        return await self._world.spawner.start(
+        return await self._spawner.start(
             grant, admission=await self._admitted(), login=self._ssh.login, command=launch.command,
             environment=environment, terminal=launch.terminal,
         )  # fmt: skip
 
+    @property
+    def _spawner(self) -> Spawner:
+        if self._world.spawner is None:
+            raise Internal("SSH-INTERNAL")
+        return self._world.spawner
+
     def user_side(self) -> UserSide:
         """Return what is done for the client as its login; the process for it starts with the first request."""
-        return self._user_side
+        return self._world.user_side or self._user_side
 
     async def _help(self) -> socket.socket:
-        return await self._world.spawner.help(await self._admitted())
+        return await self._spawner.help(await self._admitted())
 
     async def _admitted(self) -> int:
         """Have the spawner check the login, once, and return the id of the admission. Raises what `Spawner.admit`
@@ -378,7 +394,28 @@ class ClientConnection:
     async def _admit(self) -> int:
         if self._ssh.proof is None:
             raise Internal("SSH-INTERNAL")
-        return await self._world.spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
+        id = await self._spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
+        try:
+            await self._provision(id)
+        except BaseException:
+            await self._spawner.dismiss(id)
+            raise
+        return id
+
+    async def _provision(self, admission: int) -> None:
+        """Have the account made that the roles ask for. Raises what `Spawner.provision` raises."""
+        identity, login = self.who()
+        if not self._world.host_users or self._roles is None:
+            return
+        labels = self._world.authority.node().labels_now()
+        wanted = host_user(self._roles, labels, user_data(identity, self._roles.traits))
+        if isinstance(wanted, Prevented):
+            log.debug("no account is made", login=login, prevented_by=wanted.role)
+        elif await self._spawner.provision(admission, wanted):
+            event = HostUserCreate(
+                mode=wanted.mode, groups=wanted.groups, sudoers=wanted.sudoers, **self.context().fields()
+            )  # fmt: skip
+            await self.emit(event)
 
     def _not_admitted(self, error: BaseException) -> None:
         """After a rotation of the user authority this is what a node says that was not restarted."""
@@ -389,7 +426,7 @@ class ClientConnection:
         if self._admission is not None:
             await asyncio.wait([self._admission])
             if self._admission.exception() is None:
-                await self._world.spawner.dismiss(self._admission.result())
+                await self._spawner.dismiss(self._admission.result())
 
     def environment(self, session_id: str) -> dict[str, str]:
         """Facts of the session for the command: nothing of it comes from the client but its address."""

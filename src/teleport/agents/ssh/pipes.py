@@ -55,15 +55,21 @@ class OutputPipe:
             self._descriptor = -1
 
     def _read(self) -> None:
-        try:
-            data = os.read(self._descriptor, CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            self._deliver(data)
-        else:
+        """Take what is there. A terminal gives it in pieces of 4 KiB; what comes in one burst is handed on as one."""
+        pieces, size = list[bytes](), 0
+        ended = False
+        while size < CHUNK and not ended:
+            try:
+                pieces.append(os.read(self._descriptor, CHUNK - size))
+            except BlockingIOError:
+                break
+            except OSError:
+                pieces.append(b"")  # of a terminal that nobody has open any more
+            size += len(pieces[-1])
+            ended = not pieces[-1]
+        if size:
+            self._deliver(b"".join(pieces))
+        if ended and self.open:
             self.close()
             self._ended()
 

@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
@@ -19,6 +20,7 @@ from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.spawner import Spawner
+from teleport.agents.ssh.spawner_messages import Removed
 from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.base import tasks
@@ -55,7 +57,7 @@ class SSHService:
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
         keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
         recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
-        counters: Counters | None = None,
+        counters: Counters | None = None, host_users: bool = False,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -73,7 +75,7 @@ class SSHService:
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
             cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(), leases=self._leases,
-            web_address=web_address,
+            host_users=host_users, web_address=web_address,
         )  # fmt: skip
         self.address = ""
         """Where the service listens, once it is ready."""
@@ -84,6 +86,9 @@ class SSHService:
         self._current_settings()
         self._spawner.connect()
         await self._pin()
+        self._spawner.removed = self._user_removed
+        if self._world.host_users:
+            await self._spawner.sweep()
         cutting = tasks.spawn(self._cuts.run(), name="ssh-cuts", on_error=self._failed)
         renewing = tasks.spawn(self._leases.run(), name="ssh-leases", on_error=self._leases_failed)
         try:
@@ -109,6 +114,16 @@ class SSHService:
             )
         except AccessDenied as error:
             log.error("Logins with certificates of new user authorities start nothing before a restart", error=error)
+
+    def _user_removed(self, removed: Removed) -> None:
+        """An account that was made for a login is gone, or should be."""
+        if removed.problem:
+            log.error("An account made for a login was not removed", login=removed.login, problem=removed.problem)
+        event = audit.host_user_removed(self._world.authority.node(), removed.login, removed.problem)
+        tasks.spawn(self._world.authority.emit(event), name="ssh-host-user", on_error=self._removal_unrecorded)
+
+    def _removal_unrecorded(self, error: BaseException) -> None:
+        log.error("The removal of an account was not recorded", error=error)
 
     def _leases_failed(self, error: BaseException) -> None:
         log.error("Places of limited connections are no longer renewed", error=error)

@@ -113,7 +113,24 @@ class Host(Protocol):
         ...
 
 
-class ProcessSession(Session):
+class LiveSession(Session):
+    """A session that the server can end."""
+
+    def warn(self, text: str) -> bool:
+        """Say that the session is about to end, at a terminal only; say whether somebody heard it."""
+        raise AssertionError("each kind of session says so itself")  # pragma: no cover
+
+    def end(self, text: str) -> None:
+        """End it, and tell the client why."""
+        raise AssertionError("each kind of session says so itself")  # pragma: no cover
+
+    @property
+    def ending(self) -> bool:
+        """Whether the server has ended it, or it has come to its own end."""
+        raise AssertionError("each kind of session says so itself")  # pragma: no cover
+
+
+class ProcessSession(LiveSession):
     """A session that runs one command or shell, with a terminal or without."""
 
     def __init__(self, host: Host) -> None:

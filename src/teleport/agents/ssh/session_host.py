@@ -131,10 +131,6 @@ class SessionHost:
         self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
         self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
 
-    async def _until_announced(self) -> None:
-        if self._announced is not None:
-            await asyncio.wait([self._announced], timeout=PATIENCE)
-
     async def _check_scp(self, scp: ScpCommand, launch: Launch) -> None:
         """A command that copies files needs what SFTP needs. Raises the refusal, which is recorded."""
         try:
@@ -204,6 +200,10 @@ class SessionHost:
         process = await self._owner.start(self._grant, launch, environment)
         await self._until_announced()
         return process
+
+    async def _until_announced(self) -> None:
+        if self._announced is not None:
+            await asyncio.wait([self._announced], timeout=PATIENCE)
 
     async def take_agent(self) -> TeleportError | None:
         """Let what runs reach the client's agent; return the refusal, which is recorded."""

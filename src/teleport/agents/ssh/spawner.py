@@ -11,11 +11,12 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from teleport.access.action import Connect
 from teleport.access.checker import Grant
+from teleport.access.host_users import HostUser
 from teleport.agents.ssh import spawner_messages as messages
 from teleport.base import errors
 from teleport.base.errors import BadParameter, Internal, TeleportError, Unavailable
@@ -69,6 +70,8 @@ class Spawner:
         self._held: set[int] = set()
         """Commands that the spawner keeps until their last message."""
         self._gone = False
+        self.removed: Callable[[messages.Removed], None] = lambda removed: None
+        """Called when an account that was made for a login is gone, or could not be removed."""
 
     @classmethod
     def launch(cls, *, wrapper: Sequence[str] = ()) -> Spawner:
@@ -149,6 +152,25 @@ class Spawner:
             raise
         return id
 
+    async def provision(self, admission: int, wanted: HostUser) -> bool:
+        """See to it that the admission's login has an account, and say whether it was made for this. One that the
+        machine's administrator made is left as it is.
+
+        Raises BadParameter (SSH-HOST-USER), Unavailable (SSH-HOST-USER-TOOL, SSH-SPAWNER-GONE), AccessDenied
+        (SSH-ADMIT-MISSING).
+        """
+        request = messages.Provision(
+            id=self._next(), admission=admission, mode="keep" if wanted.mode == "keep" else "insecure-drop",
+            groups=",".join(wanted.groups), sudoers="\n".join(wanted.sudoers), uid=wanted.uid, gid=wanted.gid,
+            shell=wanted.shell,
+        )  # fmt: skip
+        return bool(await self._ask(request))
+
+    async def sweep(self) -> None:
+        """Begin to remove accounts that an earlier run left; `removed` is told of each. Raises Unavailable
+        (SSH-SPAWNER-GONE)."""
+        await self._ask(messages.Sweep(id=self._next()))
+
     async def dismiss(self, admission: int) -> None:
         """The connection is over. Never raises."""
         try:
@@ -179,13 +201,14 @@ class Spawner:
         return id
 
     async def _ask(
-        self, request: messages.Trust | messages.Admit | messages.Helper, given: tuple[int, ...] = ()
-    ) -> None:
+        self, request: messages.Trust | messages.Admit | messages.Helper | messages.Provision | messages.Sweep,
+        given: tuple[int, ...] = (),
+    ) -> int:  # fmt: skip
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._starting[request.id] = answer
         try:
             await self._send(request, given)
-            await answer
+            return await answer
         finally:
             self._starting.pop(request.id, None)
 
@@ -286,6 +309,9 @@ class Spawner:
             if exited is not None and not exited.done():
                 exited.set_result(reply)
             return
+        if isinstance(reply, messages.Removed):
+            self.removed(reply)
+            return
         started = self._starting.pop(reply.id, None)
         if started is None or started.done():
             return
@@ -293,6 +319,8 @@ class Spawner:
             started.set_result(reply.pid)
         elif isinstance(reply, messages.Accepted):
             started.set_result(0)
+        elif isinstance(reply, messages.Provisioned):
+            started.set_result(reply.created)
         else:
             self._running.pop(reply.id, None)
             started.set_exception(errors.from_grpc(reply.status, reply.code, reply.fields))

@@ -68,6 +68,30 @@ class Helper(NamedTuple):
     admission: int
 
 
+class Provision(NamedTuple):
+    """See to it that the login of an admission has an account, as roles want it. It is kept at least until the last
+    admission that asked for it is over."""
+
+    id: int
+    admission: int
+    mode: Literal["keep", "insecure-drop"]
+    groups: str
+    """Names of groups, separated by commas."""
+    sudoers: str
+    """Lines of sudoers(5) without the user, separated by line ends."""
+    uid: str
+    gid: str
+    """Numbers, or empty: the system chooses."""
+    shell: str
+    """A path, a name on PATH, or empty."""
+
+
+class Sweep(NamedTuple):
+    """Remove accounts that an earlier run made and could not remove."""
+
+    id: int
+
+
 class Start(NamedTuple):
     """Start `command` with the login's shell, as that login; an empty one starts the shell itself, as at a login."""
 
@@ -109,6 +133,24 @@ class Accepted(NamedTuple):
     id: int
 
 
+class Provisioned(NamedTuple):
+    """The account is there."""
+
+    id: int
+    created: bool
+    """Whether it was made for this."""
+    managed: bool
+    """Whether it is one of those that are made for logins; an administrator's own stay as they are."""
+
+
+class Removed(NamedTuple):
+    """An account was removed, or could not be. `id` is that of the `Sweep`, or 0 after the last session."""
+
+    id: int
+    login: str
+    problem: str
+
+
 class Started(NamedTuple):
     """The shell, or the helper, is running."""
 
@@ -136,8 +178,8 @@ class Exited(NamedTuple):
     core_dumped: bool = False
 
 
-Request = Trust | Admit | Dismiss | Helper | Start | Signal | HangUp | Release
-Reply = Accepted | Started | Refused | Exited
+Request = Trust | Admit | Dismiss | Helper | Provision | Sweep | Start | Signal | HangUp | Release
+Reply = Accepted | Provisioned | Removed | Started | Refused | Exited
 
 _REQUESTS = Book(*get_args(Request), limit=MESSAGE_BYTES)
 _REPLIES = Book(*get_args(Reply), limit=MESSAGE_BYTES)

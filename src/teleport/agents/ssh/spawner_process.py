@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from teleport.agents.ssh import accounts, command
 from teleport.agents.ssh import spawner_messages as messages
 from teleport.agents.ssh.admission import Admissions
+from teleport.agents.ssh.host_users import HostUsers
+from teleport.agents.ssh.jobs import Job, Jobs
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
 from teleport.base.process_name import set_name
@@ -64,15 +66,18 @@ class Spawner:
         self._helpers: dict[int, int] = {}
         """The helper of each admission that has one: a number of `_running`."""
         self._selector = selectors.DefaultSelector()
+        self._host_users = HostUsers(Jobs(self._selector), self._send)
         self._open = True
 
     def run(self) -> None:
         """Serve until the service has closed its end and every command is gone."""
         self._selector.register(self._channel, selectors.EVENT_READ, None)
-        while self._open or self._running:
+        while self._open or self._running or self._host_users.busy:
             for key, _ in self._selector.select(self._patience()):
                 if key.data is None:
                     self._receive()
+                elif isinstance(key.data, Job):
+                    key.data.read()
                 elif key.fd == key.data.exit:
                     self._reap(key.data)
                 elif key.fd == key.data.report:
@@ -117,6 +122,8 @@ class Spawner:
             self._believe(request)
         elif isinstance(request, messages.Dismiss):
             self._dismiss(request)
+        elif isinstance(request, messages.Provision | messages.Sweep):
+            self._see_to_users(request)
         elif (running := self._running.get(request.id)) is not None:
             self._attend(running, request)
 
@@ -133,12 +140,23 @@ class Spawner:
 
     def _dismiss(self, request: messages.Dismiss) -> None:
         self._admissions.dismiss(request.id)
+        self._host_users.dismiss(request.id)
         helper = self._running.get(self._helpers.pop(request.id, 0))
         if helper is not None:
             self._attend(helper, messages.HangUp(id=helper.id))
 
+    def _see_to_users(self, request: messages.Provision | messages.Sweep) -> None:
+        try:
+            if isinstance(request, messages.Sweep):
+                self._host_users.sweep(request.id)
+            else:
+                self._host_users.provision(request, self._admissions.login(request.admission))
+        except TeleportError as error:
+            self._refuse(request.id, error)
+
     def _shut(self) -> None:
         self._open = False
+        self._host_users.stop()
         self._selector.unregister(self._channel)
         self._channel.close()
         for running in list(self._running.values()):

@@ -46,7 +46,8 @@ def become(account: Account, environment: Mapping[str, str], channel: int, repor
         threading.stack_size(STACK_BYTES)
         helper = Helper(socket.socket(fileno=_CHANNEL), account.login, environment)
         signal.signal(signal.SIGHUP, lambda *_: helper.end())
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for ignored in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):  # the last two are errors of a write
+            signal.signal(ignored, signal.SIG_IGN)
         os.close(report)
         report = -1
         helper.run()

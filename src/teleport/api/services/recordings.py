@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from google.protobuf.empty_pb2 import Empty
 
-from teleport.api.caller import ADMIN, BOT, NODE, USER, Caller
+from teleport.api.caller import ADMIN, BOT, NODE, PROXY, USER, Caller
 from teleport.api.pb import recordings_pb2 as pb
 from teleport.api.recording_messages import (
     Playback,
@@ -98,7 +98,7 @@ def methods(recordings: Recordings) -> tuple[Method, ...]:
     async def rotate_key(caller: Caller, request: Empty) -> pb.RecordingKeys:
         return _keys_message(await recordings.rotate_key(caller))
 
-    people, services = frozenset({USER, BOT, ADMIN}), frozenset({NODE})
+    people, services = frozenset({USER, BOT, ADMIN}), frozenset({NODE, PROXY})
     return (
         Method(STORE, services, store),
         Method(COMPLETE, services, complete),

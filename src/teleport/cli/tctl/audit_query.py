@@ -34,9 +34,11 @@ def query(query: str, limit: int, after: str, output_format: str, where: Where) 
     tctl audit query "SELECT * FROM events WHERE event IN ('exec', 'session.start') AND server_labels.env = 'prod'"
     tctl audit query "SELECT user, COUNT(*) FROM events WHERE code LIKE 'T1%W' GROUP BY user"
     """
+    from teleport.model.event_fields import check
     from teleport.model.event_query_parser import parse
 
     wanted = parse(query)
+    check(wanted)
     rows, following = call(where, _collect(query, limit, after))
     if wanted.counts:
         rows = rows[: wanted.limit or None]

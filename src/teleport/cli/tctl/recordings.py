@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
 from typing import TYPE_CHECKING
 
 import click
 
-from teleport.base.disk import SystemDisk
-from teleport.base.errors import AlreadyExists
 from teleport.base.text import table
 from teleport.cli.common import format_option, show
+from teleport.cli.recordings import free_path, print_recordings, write_recording
 from teleport.cli.tctl.session import Where, call, collect, where_options
 
 if TYPE_CHECKING:
@@ -33,26 +31,7 @@ def ls(user: str, limit: int, output_format: str, where: Where) -> None:
 
     query = RecordingQuery(user=user, limit=limit)
     found = call(where, lambda client: collect(RecordingCalls(client).list(query)))
-    if output_format != "text":
-        show(
-            [
-                {
-                    "session_id": r.session_id, "kind": r.kind, "user": r.user, "participants": list(r.participants),
-                    "login": r.login, "server_id": r.server_id, "hostname": r.hostname, "start": r.start.isoformat(),
-                    "stop": r.stop.isoformat(), "size": r.size, "interactive": r.interactive, "command": r.command,
-                    "problem": r.problem,
-                }
-                for r in found
-            ],
-            output_format,
-        )  # fmt: skip
-        return
-    rows = [
-        [r.session_id, r.kind, ", ".join(r.participants or (r.user,)), r.hostname, f"{r.start:%Y-%m-%d %H:%M:%S} UTC"]
-        for r in found
-    ]
-    for line in table(["ID", "Type", "Participants", "Hostname", "Timestamp"], rows):
-        click.echo(line)
+    print_recordings(found, output_format)
 
 
 @click.command("recordings download")
@@ -64,16 +43,13 @@ def download(session_id: str, folder: str, where: Where) -> None:
     from teleport.api.recording_calls import RecordingCalls
     from teleport.client.recordings import asciicast, source
 
+    path = free_path(folder, session_id, "cast")
+
     async def fetched(client: AuthClient) -> bytes:
         _, frames = await source.fetch(RecordingCalls(client), session_id, purpose="download")
         return "".join(asciicast.write(frames)).encode()
 
-    data = call(where, fetched)  # whose name is no session's has been refused here
-    path = os.path.join(os.path.abspath(folder), f"{session_id}.cast")
-    if os.path.exists(path):
-        raise AlreadyExists("DISK-EXISTS", path=path)
-    SystemDisk().write(path, data, exclusive=True)
-    click.echo(f"{path}: {len(data)} bytes")
+    write_recording(path, call(where, fetched))
 
 
 @click.command("recordings encryption status")

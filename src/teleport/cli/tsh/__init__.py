@@ -10,18 +10,21 @@ COMMANDS: dict[str, str] = {
     "ls": f"{_HERE}.ls:ls",
     "play": f"{_HERE}.play:play",
     "proxy ssh": f"{_HERE}.ssh:proxy_ssh",
+    "puttyconfig": f"{_HERE}.puttyconfig:puttyconfig",
     "recordings download": f"{_HERE}.recordings:download",
     "recordings ls": f"{_HERE}.recordings:ls",
     "recordings search": f"{_HERE}.recordings:search",
     "resolve": f"{_HERE}.resolve:resolve",
+    "scp": f"{_HERE}.scp:scp",
     "sessions ls": f"{_HERE}.sessions:ls",
     "sessions terminate": f"{_HERE}.sessions:end",
+    "sftp": f"{_HERE}.sftp:sftp",
     "ssh": f"{_HERE}.ssh:ssh",
     "status": f"{_HERE}.login:status",
 }
 """Command words and the `module:function` that serves them."""
 
-QUICK: dict[str, str] = {"proxy ssh": f"{_HERE}.quick:proxy_ssh"}
+QUICK: dict[str, str] = {"proxy ssh": f"{_HERE}.quick:proxy_ssh", "ssh": f"{_HERE}.quick_ssh:ssh"}
 """Commands that also start without click: functions from arguments to an exit status, or to None for a call that
 the full command has to read."""
 
@@ -34,6 +37,7 @@ EXAMPLES = (
     "tsh login --proxy=teleport.example.com --user=alice",
     "tsh ls env=dev",
     "tsh ssh alice@node-1",
+    "tsh scp notes.txt alice@node-1:",
     "tsh sessions ls",
     "ssh -F <(tsh config) alice@node-1.example.com",
     "tsh help POL-NO-LOGIN",

@@ -27,8 +27,12 @@ def config(who: Wanted) -> None:
     FILE.known_hosts.
     """
     chosen = credentials(who)
-    files = _beside(chosen, SystemDisk()) if chosen.identity else SshFiles.of(chosen.home.files(chosen.profile))
-    click.echo(render(chosen.profile, files, _own_path()), nl=False)
+    click.echo(render(chosen.profile, ssh_files(chosen), own_path()), nl=False)
+
+
+def ssh_files(chosen: Credentials) -> SshFiles:
+    """Return the files that `ssh` reads; those of an identity file are written beside it."""
+    return _beside(chosen, SystemDisk()) if chosen.identity else SshFiles.of(chosen.home.files(chosen.profile))
 
 
 def _beside(chosen: Credentials, disk: Disk) -> SshFiles:
@@ -41,7 +45,7 @@ def _beside(chosen: Credentials, disk: Disk) -> SshFiles:
     return files
 
 
-def _own_path() -> str:
+def own_path() -> str:
     """Return the path of this command, whatever the shell that `ssh` starts has in its PATH."""
     started = sys.argv[0] if os.path.basename(sys.argv[0]) == "tsh" else "tsh"
     found = shutil.which(started)

@@ -17,6 +17,7 @@ from teleport.base.text import valid_for
 from teleport.cli.common import format_option, show
 from teleport.cli.tsh.quick import credentials
 from teleport.cli.tsh.who import who_options
+from teleport.client import agent, holder_call
 from teleport.client.credentials import Wanted
 from teleport.client.profile import Home, Profile, address_of, host_of
 
@@ -26,7 +27,12 @@ from teleport.client.profile import Home, Profile, address_of, host_of
 @click.option("--user", envvar="TELEPORT_USER", help="Your user name in the cluster.")
 @click.option("--ttl", type=click.IntRange(min=1), default=None, help="Wished validity in minutes.")
 @click.option("--insecure", is_flag=True, help="Do not check the proxy's web certificate (first contact, tests).")
-def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool) -> None:
+@click.option(
+    "-k", "--add-keys-to-agent", "to_agent", type=click.Choice(["auto", "no", "yes"]), default="auto",
+    envvar="TELEPORT_ADD_KEYS_TO_AGENT", show_default=True,
+    help="Put the key with its certificate into the running SSH agent; yes: say so when that fails.",
+)  # fmt: skip
+def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, to_agent: str) -> None:
     """Sign in and store short-lived certificates.
 
     \b
@@ -38,12 +44,25 @@ def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool) 
     known = _known(home, proxy)
     if known and known.valid_until > clock.now() and user in (None, known.user) and ttl is None:
         home.save(known)
-        print_profile(known, clock, active=True)
-        return
-    _sign_in(home, _address(proxy, known), user or (known.user if known else getpass.getuser()), ttl, insecure, clock)
+        profile = known
+    else:
+        name = user or (known.user if known else getpass.getuser())
+        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure)
+    print_profile(profile, clock, active=True)
+    if to_agent != "no":
+        _load(home, profile, clock, aloud=to_agent == "yes")
 
 
-def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: bool, clock: Clock) -> None:
+def _load(home: Home, profile: Profile, clock: Clock, *, aloud: bool) -> None:
+    """Put the key into the SSH agent. Nobody's sign-in fails for that."""
+    problem = agent.load(home, profile, os.environ, clock)
+    if aloud and not agent.present(os.environ):
+        click.echo("WARNING: no SSH agent is running here (SSH_AUTH_SOCK is not set).", err=True)
+    elif aloud and problem is not None:
+        click.echo(f"WARNING: {escape(problem.what)} ({problem.code})", err=True)
+
+
+def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: bool) -> Profile:
     # Signing in makes keys and speaks TLS; `tsh status` must not pay for importing that.
     from teleport.base.entropy import SystemEntropy
     from teleport.client.login import sign_in
@@ -52,7 +71,7 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
     if insecure:
         click.echo("WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True)
     api, settings = find_proxy(address, insecure=insecure)
-    profile = sign_in(
+    return sign_in(
         home,
         api,
         settings,
@@ -62,7 +81,6 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
         ttl_minutes=ttl or 0,
         entropy=SystemEntropy(),
     )
-    print_profile(profile, clock, active=True)
 
 
 def _known(home: Home, proxy: str | None) -> Profile | None:
@@ -120,7 +138,9 @@ def logout(proxy: str | None, user: str | None) -> None:
     if not profiles and not damaged:
         raise NotFound("CLIENT-NOT-LOGGED-IN")
     for profile in profiles:
+        agent.unload(profile, os.environ)
         home.forget(profile)
+        holder_call.end_all(os.environ, home.root, profile.proxy_host)
         if proxy is not None or user is not None or damaged:
             click.echo(f"Logged out {profile.user} from {profile.proxy_host}.")
     if damaged:

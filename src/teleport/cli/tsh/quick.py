@@ -64,7 +64,7 @@ def connect(target: str, who: Wanted, *, cluster: str) -> None:
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
     request = Request(host, cluster or chosen_cluster(os.environ), login)
-    with chosen.in_use():
+    with chosen.in_use(login):
         connection = reach(chosen.home, chosen.profile, request)
     join(connection, sys.stdin.fileno(), sys.stdout.fileno())
 

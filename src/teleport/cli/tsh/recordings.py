@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from teleport.base.clock import SystemClock
-from teleport.base.disk import SystemDisk
-from teleport.base.errors import AlreadyExists
 from teleport.base.struct import Duration
 from teleport.base.text import table, terminal_width
 from teleport.cli.common import format_option, show
+from teleport.cli.recordings import as_document, free_path, print_recordings, write_recording
 from teleport.cli.tsh.session import call, collect
 from teleport.cli.tsh.who import who_options
 from teleport.client.credentials import Wanted
 
 if TYPE_CHECKING:
     from teleport.api.client import AuthClient
-    from teleport.api.recording_messages import Recording, ScreenHit, ScreenPage
+    from teleport.api.recording_messages import ScreenHit, ScreenPage
 
 _LIMIT = 50
 _WIDTH = 200
@@ -66,15 +64,7 @@ def ls(
 
     query = RecordingQuery(limit=limit, **_range(from_utc, to_utc, last))
     found = call(who, lambda client: collect(RecordingCalls(client).list(query)))
-    if output_format != "text":
-        show([_plain(recording) for recording in found], output_format)
-        return
-    rows = [
-        [r.session_id, r.kind, ", ".join(r.participants or (r.user,)), r.hostname, f"{r.start:%Y-%m-%d %H:%M:%S} UTC"]
-        for r in found
-    ]
-    for line in table(["ID", "Type", "Participants", "Hostname", "Timestamp"], rows):
-        click.echo(line)
+    print_recordings(found, output_format)
 
 
 @click.command("recordings download")
@@ -91,19 +81,13 @@ def download(session_id: str, folder: str, file_format: str, who: Wanted) -> Non
     from teleport.client.recordings import asciicast, source
     from teleport.wire import recording
 
-    path = os.path.join(
-        os.path.abspath(folder), f"{_word(session_id)}.{'cast' if file_format == 'asciicast' else 'frames'}"
-    )
-    if os.path.exists(path):
-        raise AlreadyExists("DISK-EXISTS", path=path)
+    path = free_path(folder, session_id, "cast" if file_format == "asciicast" else "frames")
 
     async def fetched(client: AuthClient) -> bytes:
         _, frames = await source.fetch(RecordingCalls(client), session_id, purpose="download")
         return recording.encode(frames) if file_format == "frames" else "".join(asciicast.write(frames)).encode()
 
-    data = call(who, fetched)
-    SystemDisk().write(path, data, exclusive=True)
-    click.echo(f"{path}: {len(data)} bytes")
+    write_recording(path, call(who, fetched))
 
 
 @click.command("recordings search")
@@ -160,22 +144,11 @@ def _print_hits(found: list[ScreenHit]) -> None:
         click.echo(line)
 
 
-def _plain(recording: Recording) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {**asdict(recording), "start": recording.start.isoformat(), "stop": recording.stop.isoformat()}
-
-
 def _plain_hit(hit: ScreenHit) -> dict[str, Any]:
     from teleport.client.recordings.facts import position_text
 
     return {
         "session_id": hit.recording.session_id, "at_ms": hit.at, "last_ms": hit.last, "line": hit.line,
         "play": f"tsh play {hit.recording.session_id} --from={position_text(hit.at)}",
-        "recording": _plain(hit.recording),
+        "recording": as_document(hit.recording),
     }  # fmt: skip
-
-
-def _word(session_id: str) -> str:
-    """Return an id as a name of a file: what is not of an id is left out."""
-    return "".join(char for char in session_id if char.isalnum() or char == "-")[:64] or "recording"

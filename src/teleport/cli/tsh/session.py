@@ -10,7 +10,7 @@ from teleport.api.client import AuthClient
 from teleport.base.clock import SystemClock
 from teleport.cli.tsh.quick import credentials
 from teleport.client.cluster import connect
-from teleport.client.credentials import Wanted
+from teleport.client.credentials import Credentials, Wanted
 from teleport.net.network import SystemNetwork
 
 T = TypeVar("T")
@@ -23,6 +23,11 @@ def call(who: Wanted, work: Callable[[AuthClient], Awaitable[T]]) -> T:
     """
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
+    return ask(chosen, work)
+
+
+def ask(chosen: Credentials, work: Callable[[AuthClient], Awaitable[T]]) -> T:
+    """Run `work` with a client of the cluster, as somebody who is known already. Raises what `work` raises."""
 
     async def run() -> T:
         async with connect(chosen.home, chosen.profile, SystemNetwork()) as client:

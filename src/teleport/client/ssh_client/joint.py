@@ -27,7 +27,7 @@ class Sink:
         self.descriptor = descriptor
         self.error: OSError | None = None
         self._waiting = b""
-        self._at_once = not os.get_blocking(descriptor) or stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
 
     @property
     def pending(self) -> int:
@@ -40,11 +40,16 @@ class Sink:
             return len(data)
         empty = not self._waiting
         self._waiting = self._waiting + data if self._waiting else data
-        return self.flush() if empty and self._at_once else 0
+        return self.flush() if empty and self._never_blocks else 0
+
+    @property
+    def _never_blocks(self) -> bool:
+        """Asked each time: somebody who shares the descriptor may change it."""
+        return self._is_file or not os.get_blocking(self.descriptor)
 
     def flush(self) -> int:
         """Write what can be written; return how many bytes are done with. A reader that is gone takes all."""
-        limit = len(self._waiting) if self._at_once else _CAREFUL
+        limit = len(self._waiting) if self._never_blocks else _CAREFUL
         try:
             done = os.write(self.descriptor, memoryview(self._waiting)[:limit])
         except BlockingIOError:

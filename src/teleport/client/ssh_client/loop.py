@@ -79,6 +79,11 @@ class Loop:
         carrier.sock.settimeout(0)
 
     @property
+    def descriptor(self) -> int:
+        """Descriptor of the carrier."""
+        return self._carrier.sock.fileno()
+
+    @property
     def error(self) -> TeleportError | None:
         """What has ended the connection."""
         return self.engine.error

@@ -57,6 +57,7 @@ class Session(Joint):
         self._escape = Escape() if wanted.escapes else None
         self.started = False
         """Whether the request to run something was answered."""
+        self._abandoned = False
         self._code: int | None = None
         self._refusal = ""
 
@@ -82,6 +83,14 @@ class Session(Joint):
         self._code = status
         self.is_closed, self._source = True, None
 
+    def abandon(self) -> None:
+        """Whoever wanted it is gone: close it, and touch the descriptors no more."""
+        self._abandoned = True
+        self.leave(FAILED)
+        self.finish()
+        if self.channel is not None:
+            self.channel.close()
+
     def resize(self, size: Size) -> None:
         """Our terminal has another size."""
         if self.channel is not None:
@@ -105,6 +114,9 @@ class Session(Joint):
 
     def opened(self, channel: Channel) -> None:
         super().opened(channel)
+        if self._abandoned:
+            channel.close()
+            return
         wanted = self._wanted
         if wanted.agent is not None:
             channel.request(_AGENT, b"", self._agent_granted)

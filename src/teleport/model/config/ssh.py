@@ -56,7 +56,7 @@ class SshSection(ServiceSection, frozen=True, kw_only=True):
     x11: X11 = X11()
 
     permit_user_env: UnactedSwitch = None
-    disable_create_host_user: Annotated[Any, Later((True,))] = None
+    disable_create_host_user: Switch = Switch(False)
     pam: Unacted = None
     enhanced_recording: Unacted = None
     force_listen: Annotated[Any, Later((True,))] = None

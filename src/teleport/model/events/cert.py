@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from teleport.base.struct import Struct
-from teleport.model.events.base import CallerEvent, Level, event
+from teleport.model.events.base import CallerEvent, Level, Public, event
 from teleport.model.identity import Identity, Traits
 from teleport.model.resource import Time
 
@@ -39,3 +39,5 @@ class CertCreate(CallerEvent, frozen=True, kw_only=True, tag="cert.create"):
 
     cert_type: Annotated[Literal["user", "host"], Level.PUBLIC]
     identity: Annotated[CertIdentity, Level.SENSITIVE]
+    target: Public = ""
+    """Id of the server that it is for, where it is for one."""

@@ -18,6 +18,8 @@ class ServerEvent(CallerEvent, frozen=True, kw_only=True):
     ei: Annotated[int, Level.PUBLIC] = 0
     """Index of the event within its session."""
     server_id: Public = ""
+    forwarded_by: Public = ""
+    """Id of the proxy that ended the connection and tells of it; empty where the server does."""
     server_hostname: Sensitive = ""
     server_addr: Sensitive = ""
     server_labels: Annotated[dict[str, str], Level.SENSITIVE] = {}

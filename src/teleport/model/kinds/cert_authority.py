@@ -24,7 +24,7 @@ CaType = Literal[
 """Types of authorities, in the order in which tools list them."""
 
 CA_TYPES: tuple[CaType, ...] = get_args(CaType)
-SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "jwt", "audit")
+SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "openssh", "jwt", "audit")
 """Authorities that every cluster has from its first start on."""
 
 _BLOB_LIMIT = 16384

@@ -1,11 +1,13 @@
 """node: a server that people reach with SSH, as its agent last described it.
 
-Only agents of this cluster register nodes; servers without an agent (`openssh`) and nodes behind a
-reverse tunnel are refused until they can be reached.
+Agents of this cluster register their own. A server without an agent (`sub_kind: openssh`) is registered by people,
+or by `teleport join openssh`; it has no heartbeat and does not expire. Nodes behind a reverse tunnel are refused until
+they can be reached.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,11 +16,15 @@ from teleport.base.struct import Duration, Struct
 from teleport.base.text import label_text
 from teleport.model.address import parse_addr
 from teleport.model.later import Unacted, UnactedSwitch, check_later
-from teleport.model.naming import check_labels, check_name, check_text
+from teleport.model.naming import RESERVED_PREFIX, check_labels, check_name, check_text
 from teleport.model.resource import Column, Resource, kind
 
 SSH_PORT = 3022
 """Port of the SSH service when an address names none."""
+OPENSSH = "openssh"
+"""Sub-kind of a server that runs sshd and no agent: the proxy ends its users' connections."""
+JOINED = f"{RESERVED_PREFIX}joined"
+"""Label of a server that registered itself with a token: its certificate has to name its id."""
 
 
 class CommandLabel(Struct, frozen=True, kw_only=True):
@@ -49,12 +55,19 @@ def public_address(node: Node) -> str:
     return node.spec.public_addrs[0] if node.spec.public_addrs else node.spec.addr
 
 
+def agentless_name(hostname: str, addr: str) -> str:
+    """Return the name (form of a UUID, RFC 9562 version 8) of a server without an agent that was given none."""
+    digest = bytearray(hashlib.sha256(f"{hostname.lower()}\n{addr.lower()}".encode()).digest()[:16])
+    digest[6], digest[8] = 0x80 | digest[6] & 0x0F, 0x80 | digest[8] & 0x3F
+    text = digest.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
 @kind(
     key="nodes",
     versions=("v2",),
     aliases=("nodes",),
     selector="node_labels",
-    writable=("rm",),
     columns=(
         Column("Host UUID", lambda node: str(node.name)),
         Column("Public Address", public_address),
@@ -69,14 +82,28 @@ class Node(Resource[NodeSpec], frozen=True, kw_only=True, tag="node"):
 
     @classmethod
     def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:
-        """Write `teleport`, the ordinary sub-kind, as no sub-kind."""
-        return {**document, "sub_kind": ""} if document.get("sub_kind") == "teleport" else document
+        """Write `teleport`, the ordinary sub-kind, as no sub-kind; name a server without an agent after its host name
+        and address where it has no name, so that registering it again changes it."""
+        if document.get("sub_kind") == "teleport":
+            return {**document, "sub_kind": ""}
+        metadata, spec = document.get("metadata") or {}, document.get("spec")
+        if document.get("sub_kind") != OPENSSH or not isinstance(metadata, Mapping) or not isinstance(spec, Mapping):
+            return document
+        name = metadata.get("name") or agentless_name(str(spec.get("hostname", "")), str(spec.get("addr", "")))
+        return {**document, "metadata": {**metadata, "name": name}}
+
+    @property
+    def agentless(self) -> bool:
+        """Whether it runs sshd and no agent."""
+        return self.sub_kind == OPENSSH
 
     def check(self) -> None:
         """Raise BadParameter (KIND-*) for values out of grammar, NotSupported for unacted fields."""
-        if self.sub_kind:
+        if self.sub_kind not in ("", OPENSSH):
             raise NotSupported("KIND-VALUE-NOT-SUPPORTED", kind="node", field="sub_kind",
-                               value=ascii(self.sub_kind[:60]), supported="teleport")  # fmt: skip
+                               value=ascii(self.sub_kind[:60]), supported="teleport, openssh")  # fmt: skip
+        if self.agentless:
+            self._check_agentless()
         check_later("node", self.spec)
         if self.spec.hostname:
             check_name("host", self.spec.hostname)
@@ -88,6 +115,16 @@ class Node(Resource[NodeSpec], frozen=True, kw_only=True, tag="node"):
             if name in self.metadata.labels:
                 problem = "it is both a fixed label and the label of a command"
                 raise BadParameter("KIND-LABEL", kind="node", label=ascii(name), problem=problem)
+
+    def _check_agentless(self) -> None:
+        """Where it is has to be said: nobody else will."""
+        for field in ("hostname", "addr"):
+            if not getattr(self.spec, field):
+                raise BadParameter("KIND-FIELD", kind="node", problem=f"an openssh node needs `spec.{field}`")
+        if not parse_addr(self.spec.addr, 0).port:
+            raise BadParameter("KIND-FIELD", kind="node", problem="`spec.addr` of an openssh node is `host:port`")
+        if self.spec.cmd_labels:
+            raise BadParameter("KIND-FIELD", kind="node", problem="an openssh node has no `spec.cmd_labels`")
 
     def labels_now(self) -> Mapping[str, str]:
         """Fixed labels and the last results of commands; no name is in both."""

@@ -39,7 +39,8 @@ ENFORCED = frozenset({
     "options.max_session_ttl", "options.forward_agent", "options.port_forwarding", "options.permit_x11_forwarding",
     "options.pin_source_ip", "options.lock", "options.client_idle_timeout", "options.disconnect_expired_cert",
     "options.max_connections", "options.max_sessions", "options.record_session", "options.ssh_port_forwarding",
-    "options.ssh_file_copy",
+    "options.ssh_file_copy", "options.create_host_user", "options.create_host_user_mode",
+    "options.create_host_user_default_shell", "host_groups", "host_sudoers",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
 })  # fmt: skip
 """Fields that code of this build acts on. Without a prefix: a field of both `allow` and `deny`."""
@@ -62,9 +63,6 @@ _ZERO = Refusal(lambda value: value == 0, "0")
 
 REFUSED: Mapping[str, Refusal] = {
     "options.enhanced_recording": Refusal(lambda value: {*value} <= {"command", "network"}, "[command, network]"),
-    "options.create_host_user": _OFF,
-    "options.create_host_user_mode": Refusal(_only("", "off"), "off"),
-    "options.create_host_user_default_shell": _EMPTY,
     "options.require_session_mfa": Refusal(_only(False, "", "no", "off", "false"), "no"),
     "options.mfa_verification_interval": _ZERO,
     "options.cert_format": Refusal(_only("", "standard"), "standard"),
@@ -100,7 +98,6 @@ INERT: Mapping[str, str] = {
     "group_labels": "user groups", "group_labels_expression": "user groups",
     "workload_identity_labels": "workload identity", "workload_identity_labels_expression": "workload identity",
     "spiffe": "workload identity",
-    "host_groups": "creation of host users", "host_sudoers": "creation of host users",
     "aws_role_arns": "cloud access", "azure_identities": "cloud access", "gcp_service_accounts": "cloud access",
     "account_assignments": "cloud access", "mcp": "model context servers", "github_permissions": "the Git proxy",
     "impersonate": "impersonation", "request": "access requests", "review_requests": "access requests",

@@ -21,6 +21,8 @@ from teleport.model.resource import Column, Resource, Time, kind
 
 MODES = {"node": True, "off": True, "node-sync": False, "proxy": False, "proxy-sync": False}
 """Words of `mode`, and whether this build acts on them."""
+AT_PROXY = ("proxy", "proxy-sync")
+"""Modes in which the proxy ends every SSH connection and records it."""
 ORIGIN = "teleport.dev/origin"
 """Label that says where the settings come from."""
 CONFIG_FILE, DYNAMIC, DEFAULTS = "config-file", "dynamic", "defaults"
@@ -37,8 +39,9 @@ class SessionRecordingConfigSpec(Struct, frozen=True, kw_only=True):
     """What people decide."""
 
     mode: str = "node"
-    """`node`: the server that a session is on records it; `off`: nothing is recorded."""
-    proxy_checks_host_keys: Annotated[Any, Later((True,))] = None
+    """`node`: the server that a session is on records it; `proxy`: the proxy does; `off`: nothing is recorded."""
+    proxy_checks_host_keys: Switch = Switch(True)
+    """Whether a server at which the proxy arrives has to show a host certificate of the cluster."""
     encryption: Encryption = Encryption()
 
 
@@ -118,6 +121,16 @@ class SessionRecordingConfig(
     def records(self) -> bool:
         """Whether sessions are recorded."""
         return self.spec.mode != "off"
+
+    @property
+    def at_proxy(self) -> bool:
+        """Whether the proxy ends the connections to every node, and records them."""
+        return self.spec.mode in AT_PROXY
+
+    @property
+    def checks_host_keys(self) -> bool:
+        """Whether a server at which the proxy arrives has to show a host certificate of the cluster."""
+        return bool(self.spec.proxy_checks_host_keys)
 
     @property
     def sealing_key(self) -> SealingKey | None:

@@ -6,7 +6,7 @@ before its session runs, is prolonged while it does, goes with its end, and ends
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from teleport.base.struct import Struct
 from teleport.model.later import Unacted, check_later
@@ -52,6 +52,11 @@ class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
     target_sub_kind: Unacted = None
 
 
+def _created(tracker: Any) -> str:
+    created = tracker.spec.created
+    return f"{created:%Y-%m-%d %H:%M:%S} UTC" if created else ""
+
+
 @kind(
     key="session_trackers",
     versions=("v1",),
@@ -60,7 +65,7 @@ class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
     columns=(
         Column("ID", NAME.cell),
         Column("Kind", lambda tracker: str(tracker.spec.kind)),
-        Column("Created", lambda tracker: tracker.spec.created.isoformat() if tracker.spec.created else ""),
+        Column("Created", _created),
         Column("User", lambda tracker: str(tracker.spec.host_user)),
         Column("Target", lambda tracker: str(tracker.spec.hostname)),
         Column("Address", lambda tracker: str(tracker.spec.address)),

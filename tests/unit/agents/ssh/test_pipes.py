@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
 import random
+import tty
 
 from teleport.agents.ssh.pipes import BACKLOG, InputPipe, OutputPipe
 from tests.support.until import until
@@ -155,5 +157,43 @@ def test_input_without_data() -> None:
         InputPipe(writing, crowded=lambda full: None).end()
         assert os.read(reading, 1) == b""
         os.close(reading)
+
+    asyncio.run(main())
+
+
+def test_a_burst_of_a_terminal_is_joined() -> None:
+    """A terminal gives 4 KiB at a time; what is recorded and encrypted should not be that small."""
+    total = 1_000_000
+
+    async def main() -> None:
+        taken: list[int] = []
+        ended = asyncio.Event()
+        ours, theirs = pty.openpty()
+        tty.setraw(theirs)
+        os.set_blocking(ours, False)
+        output = OutputPipe(ours, deliver=lambda data: taken.append(len(data)), ended=ended.set)
+        process = await asyncio.create_subprocess_exec("head", "-c", str(total), "/dev/zero", stdout=theirs)
+        os.close(theirs)
+        output.flow(True)
+        await ended.wait()
+        await process.wait()
+        assert sum(taken) == total
+        assert max(taken) > 4096
+        assert not output.open
+
+    asyncio.run(main())
+
+
+def test_the_last_burst_comes_before_the_end() -> None:
+    async def main() -> None:
+        story: list[bytes | str] = []
+        reading, writing = os.pipe()
+        os.set_blocking(reading, False)
+        output = OutputPipe(reading, deliver=story.append, ended=lambda: story.append("end"))
+        os.write(writing, b"last words")
+        os.close(writing)
+        output.flow(True)
+        await until(lambda: "end" in story)
+        assert story == [b"last words", "end"]
 
     asyncio.run(main())

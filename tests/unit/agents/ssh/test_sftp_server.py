@@ -16,6 +16,7 @@ import pytest
 from teleport.agents.ssh.sftp_server import HANDLES
 from teleport.wire import sftp
 from teleport.wire.sftp import LIMIT, PAYLOAD, Attrs, Kind, Open, Packet, Status, write
+from tests.support.programs import need
 from tests.support.sftp_peer import SftpPeer
 
 NEW = Open.READ | Open.WRITE | Open.CREATE | Open.TRUNCATE
@@ -389,8 +390,8 @@ def test_with_openssh(tmp_path: Path) -> None:
     assert stat.S_IMODE((folder / "copy" / "empty").stat().st_mode) == 0o600
 
 
-@pytest.mark.skipif(not os.path.exists("/usr/lib/openssh/sftp-server"), reason="needs OpenSSH's sftp-server")
 def test_listings_and_failures_read_like_openssh(tmp_path: Path) -> None:
+    theirs_is = need("/usr/lib/openssh/sftp-server")
     folder = tmp_path / "work"
     folder.mkdir()
     for name, moment in (("new", 1_700_000_000), ("old", 1_000_000_000), ("réseau", 5)):
@@ -404,7 +405,7 @@ def test_listings_and_failures_read_like_openssh(tmp_path: Path) -> None:
         "ls -la\nls -l open\npwd\n-get missing\n-rmdir new\n-mkdir open\n-rm open\n-ln new old\n-chmod 600 missing\n"
         "-cd new\n-rename missing x\n-put /dev/null no/such\n"
     )
-    ours, theirs = openssh(folder, commands), openssh(folder, commands, "/usr/lib/openssh/sftp-server")
+    ours, theirs = openssh(folder, commands), openssh(folder, commands, theirs_is)
     # OpenSSH's client writes listings of its own, without the number of links, when it can ask for names of users.
     links = re.compile(r"(?m)^([-dlp][-rwxt]{9}) +([0-9]+|\?) ")
     assert [links.sub(r"\1 ", said) for _, said in (ours, theirs)] == [links.sub(r"\1 ", theirs[1])] * 2

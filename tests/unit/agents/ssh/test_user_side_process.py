@@ -309,6 +309,20 @@ def test_files_are_served(spawner: Spawner, tmp_path: Path) -> None:
     play(spawner, scene)
 
 
+def test_a_client_that_leaves_without_reading_ends_nothing_else(spawner: Spawner) -> None:
+    async def scene(side: HelperSide, admission: int) -> None:
+        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        before = children(spawner)
+        for _ in range(20):
+            with await side.serve_sftp() as connection:
+                connection.send(bytes([0, 0, 0, 5, 1, 0, 0, 0, 3]))
+        await until(lambda: len(os.listdir(f"/proc/{before[0]}/fd")) == 4)
+        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        assert children(spawner) == before
+
+    play(spawner, scene)
+
+
 def test_many_at_a_time(spawner: Spawner) -> None:
     async def scene(side: HelperSide, admission: int) -> None:
         found: list[Any] = await asyncio.gather(*(side.listen_tcp("127.0.0.1", 0) for _ in range(100)))

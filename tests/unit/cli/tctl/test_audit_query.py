@@ -56,3 +56,17 @@ def test_an_error_shows_the_place(host):
     done = host.tctl("audit", "query", "SELECT * FROM events WHERE usr LIK 'x'", status=1)
     assert "column 32" in done.err
     assert "did you mean 'LIKE'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("SELECT tme, user FROM events WHERE user = 'alice'", "'tme', did you mean 'time'?"),
+        ("SELECT * FROM events WHERE usr = 1", "'usr', did you mean 'user'?"),
+        ("SELECT COUNT(*) FROM events WHERE NOT (user = 'a' OR colour = 'red')", "'colour'"),
+    ],
+)
+def test_a_field_that_no_event_has_is_told(host, query, told):
+    done = host.tctl("audit", "query", query, status=1)
+    assert f"no event has a field {told}" in done.err
+    assert "EVENT-FIELD" in done.err

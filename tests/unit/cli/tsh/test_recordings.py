@@ -76,6 +76,7 @@ def test_search_says_how_to_look() -> None:
 
 @pytest.mark.parametrize("file_format", ["asciicast", "frames"])
 def test_what_is_downloaded_plays_offline(tmp_path: Path, file_format: str) -> None:
+    tmp_path /= "not/there/yet"
     done = run("tsh", "recordings", "download", session_id(1), "-o", str(tmp_path), "--format", file_format)
     (path,) = tmp_path.iterdir()
     assert str(path) in done.out

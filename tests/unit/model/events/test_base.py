@@ -22,7 +22,8 @@ PUBLISHED = {
     "user.login": ("T1000I", "T1000W"), "user.create": ("T1002I",), "user.update": ("T1003I",),
     "user.delete": ("T1004I",), "mfa.add": ("T1006I",), "mfa.delete": ("T1007I",),
     "user.password_change": ("T1005I",), "reset_password_token.create": ("T6000I",),
-    "cert.create": ("TC000I",), "role.created": ("T9000I",), "role.deleted": ("T9001I",), "role.updated": ("T9002I",),
+    "cert.create": ("TC000I",), "instance.join": ("TJ002I", "TJ002E"),
+    "role.created": ("T9000I",), "role.deleted": ("T9001I",), "role.updated": ("T9002I",),
     "lock.created": ("TLK00I",), "lock.deleted": ("TLK01I",), "join_token.create": ("TJT00I",),
     "session.start": ("T2000I",), "resize": ("T2002I",), "session.end": ("T2004I",), "session.rejected": ("T1006W",),
     "exec": ("T3002I", "T3002E"), "subsystem": ("T3001I", "T3001E"), "port": ("T3003I", "T3003E", "T3003S"),
@@ -33,6 +34,7 @@ PUBLISHED = {
     "session.upload": ("T2005I",), "session.recording.access": ("T2012I",), "session.recording.failed": ("TSR00W",),
     "session.recording.set_aside": ("TSR01W",), "session.recording.key_rotated": ("TSR02I",),
     "session_recording_config.update": ("TCREC003I",),
+    "host_user.create": ("THU00I",), "host_user.delete": ("THU01I", "THU01E"),
     "session.terminate": ("TST00I",),
     "access.denied": ("TAD00W",), "resource.change": ("TRC00I",), "unknown": ("TCC00E",),
 }  # fmt: skip

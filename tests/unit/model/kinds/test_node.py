@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
 
 from teleport.base.errors import BadParameter, NotSupported
 from teleport.model import resource as kinds
-from teleport.model.kinds.node import public_address
+from teleport.model.kinds.node import Node, public_address
 from tests.unit.model.samples import SAMPLES, sample
 
 
@@ -28,7 +29,7 @@ def test_the_address_to_dial() -> None:
 
 def test_sub_kinds() -> None:
     assert kinds.load({**SAMPLES["node"], "sub_kind": "teleport"}) == kinds.load(SAMPLES["node"])
-    for other in ("openssh", "openssh-ec2-ice", "x\n"):
+    for other in ("openssh-ec2-ice", "x\n"):
         with pytest.raises(NotSupported) as caught:
             kinds.load({**SAMPLES["node"], "sub_kind": other})
         assert caught.value.code == "KIND-VALUE-NOT-SUPPORTED"
@@ -44,5 +45,36 @@ def test_values_out_of_grammar(spec: dict[str, Any]) -> None:
         kinds.load(sample("node", **spec))
 
 
-def test_nodes_are_written_by_their_agents_alone() -> None:
-    assert kinds.find("node").writable == {"rm"}
+def agentless(**spec: Any) -> dict[str, Any]:
+    spec = {"hostname": "plain-1", "addr": "10.0.0.9:22", **spec}
+    return {
+        "kind": "node",
+        "version": "v2",
+        "sub_kind": "openssh",
+        "metadata": {"labels": {"env": "dev"}},
+        "spec": spec,
+    }
+
+
+def test_a_server_without_an_agent_says_where_it_is() -> None:
+    node = kinds.load(agentless())
+    assert isinstance(node, Node)
+    assert (node.agentless, public_address(node)) == (True, "10.0.0.9:22")
+    assert not kinds.load(SAMPLES["node"]).agentless  # type: ignore[attr-defined]
+    wrong: list[dict[str, Any]] = [{"hostname": ""}, {"addr": ""}, {"addr": "10.0.0.9"},
+                                   {"cmd_labels": {"k": {"command": ["/bin/true"], "result": "x"}}}]  # fmt: skip
+    for spec in wrong:
+        with pytest.raises(BadParameter) as caught:
+            kinds.load(agentless(**spec))
+        assert caught.value.code == "KIND-FIELD"
+
+
+def test_a_server_without_an_agent_is_named_after_what_it_is() -> None:
+    first, again, other = (kinds.load(agentless(addr=a)) for a in ("10.0.0.9:22", "10.0.0.9:22", "10.0.0.8:22"))
+    assert first == again
+    assert first.name != other.name
+    assert str(uuid.UUID(first.name)) == first.name
+    assert uuid.UUID(first.name).version == 8
+    assert kinds.load({**agentless(), "metadata": {"name": "mine"}}).name == "mine"
+    with pytest.raises(BadParameter):
+        kinds.load({**agentless(), "metadata": 5})

@@ -145,9 +145,6 @@ def test_reserved_names():
     ("spec", "field"),
     [
         ({"options": {"enhanced_recording": ["disk"]}}, "options.enhanced_recording"),
-        ({"options": {"create_host_user": True}}, "options.create_host_user"),
-        ({"options": {"create_host_user_mode": "keep"}}, "options.create_host_user_mode"),
-        ({"options": {"create_host_user_default_shell": "/bin/sh"}}, "options.create_host_user_default_shell"),
         ({"options": {"require_session_mfa": True}}, "options.require_session_mfa"),
         ({"options": {"require_session_mfa": "hardware_key"}}, "options.require_session_mfa"),
         ({"options": {"mfa_verification_interval": "1h"}}, "options.mfa_verification_interval"),

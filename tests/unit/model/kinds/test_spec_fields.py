@@ -29,7 +29,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
                                     "schedule": {"update_clients": T, "update_servers": T, "standby": T}}),
     ("session_recording_config", "mode", "node"), ("session_recording_config", "mode", "off"),
     ("session_recording_config", "encryption", {"enabled": True}),
-    ("session_recording_config", "proxy_checks_host_keys", True),
+    ("session_recording_config", "proxy_checks_host_keys", False),
 ]  # fmt: skip
 
 REFUSED: list[tuple[str, str, Any]] = [
@@ -48,7 +48,6 @@ REFUSED: list[tuple[str, str, Any]] = [
     *[("session_recording_config", "mode", mode) for mode in ("node-sync", "proxy", "proxy-sync")],
     ("session_recording_config", "encryption", {"enabled": False}),
     ("session_recording_config", "encryption", {"enabled": True, "manual_key_management": {"enabled": True}}),
-    ("session_recording_config", "proxy_checks_host_keys", False),
     ("cert_authority", "role_map", [{"remote": "a"}]), ("cert_authority", "signing_alg", 3),
 ]  # fmt: skip
 

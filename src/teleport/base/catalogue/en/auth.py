@@ -8,6 +8,36 @@ PAGES = {
         why="the user name, the password, or both are wrong, or the user has not set a password yet",
         fix="check both; an administrator can make a new link with `tctl users reset <name>`",
     ),
+    "AUTH-NODE-AGENT": Page(
+        what="the record of node {node!r} cannot be written this way",
+        why="a node with an agent is written by its agent alone, and one without (sub_kind: openssh) by people alone",
+        fix="for a server without an agent write `sub_kind: openssh`, under a name that no agent has",
+    ),
+    "AUTH-JOIN-TOKEN": Page(
+        what='"{host}" can not join the cluster with role "Node", token expired or not found',
+        why="a token is good until its end, and only in the cluster in which it was made",
+        fix="make a new one: tctl tokens add --type=node",
+    ),
+    "AUTH-JOIN-ROLE": Page(
+        what='node "{host}" can not join the cluster, the token does not allow "Node" role',
+        why="the token was made for {roles}",
+        fix="make one for nodes: tctl tokens add --type=node",
+    ),
+    "AUTH-JOIN-FORMER": Page(
+        what="the server did not prove that it is the one it was",
+        why="{problem}",
+        fix="remove the certificate in its data directory and join again: it gets a new id; then remove the old record",
+    ),
+    "AUTH-OPENSSH-TARGET": Page(
+        what="the proxy may not stand for node {node!r}",
+        why="it ends the connections of users only at servers without an agent, and where recording is at the proxy",
+        fix="connect again: the proxy will have learnt by then how sessions are recorded",
+    ),
+    "AUTH-OPENSSH-REPLAY": Page(
+        what="the sign-in of {user!r} was used before",
+        why="each sign-in at the proxy is good for one connection to one server",
+        fix="connect again",
+    ),
     "AUTH-AUDIT-GAP": Page(
         what="events of {host} are missing: number {expected} was expected, {first} came",
         why="a service sends its events in order; some were lost on its disk, or this server was restored from a "

@@ -100,7 +100,7 @@ PAGES = {
     ),
     "CLIENT-TARGET": Page(
         what="{target!r} names no node",
-        why="a target is host, login@host or login@host:port",
+        why="a target is host, login@host, login@host:port, or labels instead of a host: login@env=prod,role=db",
         fix="tsh ls shows the names of the nodes that you may reach",
     ),
     "CLIENT-HOST-KEY": Page(
@@ -123,6 +123,11 @@ PAGES = {
         why="an SSH server may end a connection at any time",
         fix="try again; if it stays, look at the log of the node for the same time",
     ),
+    "CLIENT-HOLDER": Page(
+        what="the process that held the connection to {host} has ended while the command ran",
+        why="it was killed, or its user signed out; what the command has done on the node is not known here",
+        fix="run it again; --no-holder gives a command a connection of its own",
+    ),
     "CLIENT-SSH-OPTION": Page(
         what="the option {option!r} is not supported",
         why="tsh ssh knows User, Port and HostName, and what can only be switched off",
@@ -130,7 +135,7 @@ PAGES = {
     ),
     "CLIENT-NO-MATCH": Page(
         what="no matching hosts found",
-        why="none of the nodes that you may reach is called {host}",
+        why="none of the nodes that you may reach is or matches {host}",
         fix="tsh ls shows the names of the nodes that you may reach",
     ),
     "CLIENT-SEVERAL-MATCHES": Page(
@@ -162,5 +167,118 @@ PAGES = {
         what="none of {count} servers could be reached: {attempts}",
         why="each of them was tried in its order, and none of them answered as a server of the cluster does",
         fix="check the addresses: those of Auth Services end in :3025, those of proxies usually in :443 or :3080",
+    ),
+    "CLIENT-COPY-PLACE": Page(
+        what="{place} names no place to copy from or to",
+        why="a place on a node is [LOGIN@]HOST:PATH; anything else is a path of this machine",
+        fix="write HOST:PATH, or ./NAME for a file here whose name has a colon",
+    ),
+    "CLIENT-COPY-SIDES": Page(
+        what="nothing can be copied from {source} to {target}",
+        why="one side of a copy is this machine, the other a node",
+        fix="tsh scp FILE HOST:PATH, or tsh scp HOST:PATH FILE; from node to node copy in two steps, and here use cp",
+    ),
+    "CLIENT-COPY-NAME": Page(
+        what="the node has listed a file called '{name}', which was not copied",
+        why="a name that is a path could put a file where you did not ask for one",
+        fix="look at the folder with tsh ssh; if it has no such file, do not trust the node",
+    ),
+    "CLIENT-COPY-LOCAL": Page(
+        what="{path} (here): {problem}",
+        why="this machine refused it",
+        fix="look at it with ls -ld, and at the space with df -h, and copy again",
+    ),
+    "CLIENT-COPY-REMOTE": Page(
+        what="{path} (on the node): {said}",
+        why="the node's file service did it with the rights of the login, and this was the answer",
+        fix="look at it with tsh ssh LOGIN@HOST ls -ld PATH, use another login or path, and copy again",
+    ),
+    "CLIENT-COPY-LOST": Page(
+        what="the connection ended before everything was copied",
+        why="the network, the proxy or the node has ended it; a file that was under way is not under its name",
+        fix="copy again; names on the node that end in .part are what was left, and can be removed",
+    ),
+    "CLIENT-COPY-INCOMPLETE": Page(
+        what="{path} is incomplete: {problem}",
+        why="it had to be written in its place, and the copy failed in the middle",
+        fix="copy it again",
+    ),
+    "CLIENT-COPY-SHORT": Page(
+        what="{path} (on the node) ended after {arrived} of {size} bytes",
+        why="somebody has cut it while it was copied",
+        fix="copy it again when nothing writes to it",
+    ),
+    "CLIENT-COPY-KIND": Page(
+        what="{path} is neither a file nor a folder",
+        why="devices, pipes and sockets have no contents that can be copied",
+        fix="leave it out, or read it with a command: tsh ssh LOGIN@HOST cat PATH",
+    ),
+    "CLIENT-COPY-FOLDER": Page(
+        what="{path} is a folder",
+        why="folders are copied with all that is in them only when that is asked for",
+        fix="add -r",
+    ),
+    "CLIENT-COPY-TARGET": Page(
+        what="{path} is no folder",
+        why="several files, or a name with a slash at its end, need a folder to be copied to",
+        fix="make it first, or name a folder that exists",
+    ),
+    "CLIENT-COPY-DEEP": Page(
+        what="{path} is in more than {limit} folders",
+        why="links are followed, and one of them probably points at a folder that it is in",
+        fix="remove the link, or pack the folder with tar",
+    ),
+    "CLIENT-COPY-MANY": Page(
+        what="more than {limit} names fit {path}",
+        why="they are copied one after the other, by name",
+        fix="copy the folder with -r, or use a narrower pattern",
+    ),
+    "CLIENT-COPY-FAILED": Page(
+        what="{count} of the files and folders were not copied",
+        why="the lines above say which, and why",
+        fix="mend what they name, and copy again",
+    ),
+    "CLIENT-NO-SFTP": Page(
+        what="the program sftp was not found",
+        why="tsh sftp is OpenSSH's sftp with the way to the node; it is not in your PATH",
+        fix="install OpenSSH's client (Debian: apt-get install openssh-client), or copy with tsh scp",
+    ),
+    "CLIENT-AGENT": Page(
+        what="the SSH agent cannot be used: {problem}",
+        why="SSH_AUTH_SOCK names a socket where no agent answers as one",
+        fix="`ssh-add -l` shows whether it works; start one with `eval $(ssh-agent)`, or unset SSH_AUTH_SOCK",
+    ),
+    "CLIENT-AMBIGUOUS": Page(
+        what="ambiguous host could match multiple nodes: {host}",
+        why="this is what {count} nodes are called, or have as labels: {nodes}",
+        fix="name one by its id, for example: tsh ssh {first}; a command runs on all nodes with labels, a shell on one",
+    ),
+    "CLIENT-LOGIN": Page(
+        what="ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey], no supported "
+        "methods remain",
+        why="{login} is not among the logins of your certificate ({logins}): {said}",
+        fix="use one of these logins; or let an administrator add {login} to one of your roles, or give you a role "
+        "that has it, and sign in again: tsh login",
+    ),
+    "CLIENT-FORWARD": Page(
+        what="-{option} {value!r} cannot be understood: {problem}",
+        why="forwards are written as for ssh: -L and -R [address:]port:host:port, -D [address:]port; a path that "
+        "begins with / may stand for a socket on either side",
+        fix="for example -L 8080:localhost:80, -R 9000:localhost:22, -D 1080",
+    ),
+    "CLIENT-FORWARD-LOCAL": Page(
+        what="the forward {forward} cannot be set up here: {problem}",
+        why="another program may have the port or socket, or this machine has no such address",
+        fix="choose another port; `ss -ltnp` shows who listens",
+    ),
+    "CLIENT-PUTTY": Page(
+        what="no session of PuTTY can be made with this {field}",
+        why="a value takes one line of a file, and the key is that of a sign-in, not of an identity file",
+        fix="sign in with `tsh login`, and use names and paths without line breaks",
+    ),
+    "CLIENT-BEHIND": Page(
+        what="there is nothing to do in the background",
+        why="-f puts a command, or with -N the ports alone, into the background; a shell would have nobody to talk to",
+        fix="add a command, or -N",
     ),
 }

@@ -8,6 +8,11 @@ PAGES = {
         why="{near}",
         fix="write for example: SELECT time, user, event FROM events WHERE user = 'alice' AND time > now() - 7d",
     ),
+    "EVENT-FIELD": Page(
+        what="no event has a field {field!r}{hint}",
+        why="a condition on a field that does not exist is never true, so the answer would be empty without a word",
+        fix="tctl audit ls --format json shows events with the names of their fields",
+    ),
     "EVENT-TOO-LARGE": Page(
         what="an event {event} has {size} bytes; {limit} are possible",
         why="an event has to fit into one call to the Auth Service",

@@ -73,6 +73,22 @@ PAGES = {
         why="the peer connected and did not say what it wants in time",
         fix="connect with a TLS client; health checks should use HTTPS",
     ),
+    "NET-SSH-SERVER": Page(
+        what="the SSH connection to {host} failed: {problem}",
+        why="the proxy ends your connection and makes a second one to the server, and that one broke",
+        fix="look into the log of sshd on {host}; it must be OpenSSH 7.4 or newer",
+    ),
+    "NET-SSH-SERVER-REFUSED": Page(
+        what="{host} does not let the proxy in: {said}",
+        why="the account is missing or closed there, or sshd does not trust the cluster's openssh authority",
+        fix="run `teleport join openssh` on {host} again, or compare its TrustedUserCAKeys with "
+        "`tctl auth export --type=openssh`",
+    ),
+    "NET-SSH-SERVER-DECLINED": Page(
+        what="{host} did not do what was asked: {problem}",
+        why="its sshd is configured to refuse it, or could not start it",
+        fix="look into sshd_config and the log of sshd on {host}",
+    ),
     "NET-PROTOCOL": Page(
         what="failed to detect connection protocol, first few bytes were: {start}",
         why="{problem}",

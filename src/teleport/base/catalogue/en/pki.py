@@ -94,6 +94,11 @@ PAGES = {
         why="a certificate counts only for whoever holds its private key",
         fix="offer the certificate together with its own key",
     ),
+    "PKI-LOGIN-PROOF": Page(
+        what="the proof of a login does not hold: {problem}",
+        why="a proxy has to show that the user really signed in as the account for which it wants a certificate",
+        fix="connect again; if it stays, bring Proxy and Auth Service to the same version",
+    ),
     "PKI-WRONG-TYPE": Page(
         what="a {found} certificate was presented where a {wanted} certificate is needed",
         why="certificates of users and of hosts are never exchangeable",

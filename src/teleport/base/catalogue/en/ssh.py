@@ -10,8 +10,8 @@ PAGES = {
     ),
     "SSH-NOT-SUPPORTED": Page(
         what="{thing} is not supported by this node",
-        why="this node runs commands and shells, and nothing else yet",
-        fix="run a command or a shell: `ssh <login>@<host> [<command>]`",
+        why="a node has commands, shells, SFTP, forwarding of ports, of the agent and of X11, and nothing else",
+        fix="leave it out of the client's options",
     ),
     "SSH-PLACE": Page(
         what="{place} is no address to forward to or from",
@@ -28,6 +28,16 @@ PAGES = {
         why="{limit} channels are open, which is as many as one connection may have",
         fix="wait until some have ended, or open another connection",
     ),
+    "SSH-HOST-USER": Page(
+        what="the account {login!r} is not made: {problem}",
+        why="the node makes accounts as root, so names, numbers and lines for sudo have to be of a plain form",
+        fix="correct the login, or host_groups, host_sudoers, host_user_uid and host_user_gid of the role and user",
+    ),
+    "SSH-HOST-USER-TOOL": Page(
+        what="an account of this node could not be made or removed: {tool}: {problem}",
+        why="the node uses useradd, usermod, userdel, groupadd and visudo, as root, for logins that roles let it make",
+        fix="install what is missing (packages passwd and sudo), or do by hand what the tool could not do",
+    ),
     "SSH-LIMIT-LISTENERS": Page(
         what="nothing more listens for this connection",
         why="{limit} listeners are open, which is as many as one connection may have",
@@ -42,6 +52,21 @@ PAGES = {
         what="the node cannot find out whether {user!r} may have another connection",
         why="your roles limit connections in the whole cluster, and the auth service that counts them does not answer",
         fix="try again; connections that are open stay open. Check the node's connection to the auth service",
+    ),
+    "SSH-HOST-CERTIFICATE": Page(
+        what="remote host presented a public key, expected a host certificate",
+        why="{host} has no certificate of this cluster, so the proxy cannot tell it from an impostor",
+        fix="run `teleport join openssh` on {host}, or set proxy_checks_host_keys to no in session_recording_config",
+    ),
+    "SSH-HOST-REFUSED": Page(
+        what="the host certificate of {host} was not accepted",
+        why="{problem}",
+        fix="run `teleport join openssh` on {host} again, or check where its name leads",
+    ),
+    "SSH-LIMIT-FORWARDED": Page(
+        what="no more connections to servers through this proxy",
+        why="it ends {limit} at one time",
+        fix="wait until some have ended, or connect through another proxy",
     ),
     "SSH-LIMIT-SESSIONS": Page(
         what="no more sessions on this connection",

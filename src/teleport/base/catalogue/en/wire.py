@@ -59,4 +59,14 @@ PAGES = {
         fix="use a client that speaks SFTP version 3, as sftp(1), scp(1) and tsh scp do; a start-up file of the "
         "account that prints something also breaks it",
     ),
+    "WIRE-AGENT": Page(
+        what="the SSH agent's answer cannot be used: {problem}",
+        why="what listens at SSH_AUTH_SOCK does not do what was asked, or is no agent",
+        fix="`ssh-add -l` shows whether the agent works; unset SSH_AUTH_SOCK to go without one",
+    ),
+    "WIRE-SOCKS": Page(
+        what="not a request of SOCKS 5, 4 or 4a that can be served: {problem}",
+        why="the program at the forwarded port must ask for a connection (CONNECT), without a password",
+        fix="set the program to use a SOCKS 5 proxy without authentication",
+    ),
 }

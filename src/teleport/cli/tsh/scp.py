@@ -1,0 +1,98 @@
+"""tsh scp: files to a node, and from one."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from teleport.base.clock import SystemClock
+from teleport.base.entropy import SystemEntropy
+from teleport.base.errors import BadParameter, TeleportError, Unavailable
+from teleport.cli.common import report
+from teleport.cli.tsh.quick import chosen_cluster, credentials, parse_target
+from teleport.cli.tsh.who import who_options
+from teleport.client.credentials import Credentials, Wanted
+from teleport.client.sftp.names import Place, parse_place
+
+if TYPE_CHECKING:
+    from teleport.client.sftp.session import Session
+
+
+@click.command("scp")
+@click.option("-r", "--recursive", is_flag=True, help="Copy folders with all that is in them.")
+@click.option("-p", "--preserve", is_flag=True, help="Keep times and permissions.")
+@click.option("-P", "--port", type=click.IntRange(1, 65535), default=None, help="Port of the node's SSH Service.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("-c", "--cluster", default="", help="Cluster of the node.")
+@who_options
+@click.argument("places", nargs=-1, required=True, metavar="SOURCE... TARGET")
+def scp(
+    recursive: bool, preserve: bool, port: int | None, quiet: bool, cluster: str, who: Wanted, places: tuple[str, ...]
+) -> int:
+    """Copy files to a node, or from one.
+
+    \b
+    tsh scp notes.txt alice@node-1:
+    tsh scp -r alice@node-1:/var/log/app logs
+    tsh scp -p 'alice@node-1:*.conf' ./confs/
+    A path on a node without a slash in front begins in the login's home. A file appears under its name when it is
+    whole. The exit status is 0 if everything was copied.
+    """
+    sources, target = [parse_place(text) for text in places[:-1]], parse_place(places[-1])
+    host = _only_host(sources, target)
+    chosen = credentials(who)
+    chosen.check_valid(SystemClock())
+    # What follows imports an SSH client: a mistake above should not have to wait for that.
+    from teleport.client.sftp.files import Manner
+    from teleport.client.sftp.progress import Line, Silent
+    from teleport.client.sftp.tree import Copier
+
+    failures: list[TeleportError] = []
+
+    def failed(error: TeleportError) -> None:
+        failures.append(error)
+        report(error)
+
+    manner = Manner(preserve=preserve, mark=f"tsh-{SystemEntropy().token(6).hex()}")
+    progress = Silent() if quiet or not sys.stderr.isatty() else Line(sys.stderr)
+    with _session(chosen, host, port, cluster) as session:
+        copier = Copier(session, manner, progress, failed, recursive=recursive)
+        paths = [source.path for source in sources]
+        (copier.upload if target.host else copier.download)(paths, target.path)
+    if len(failures) > 1:
+        raise Unavailable("CLIENT-COPY-FAILED", count=len(failures))
+    return 1 if failures else 0
+
+
+def _only_host(sources: list[Place], target: Place) -> str:
+    """Return the node of a copy. Raises BadParameter (CLIENT-COPY-SIDES)."""
+    hosts = {source.host for source in sources}
+    if len(hosts) != 1 or bool(target.host) is bool(*hosts):
+        raise BadParameter("CLIENT-COPY-SIDES", source=", ".join(map(str, sources)) or "nothing", target=target)
+    return target.host or hosts.pop()
+
+
+@contextmanager
+def _session(chosen: Credentials, target: str, port: int | None, cluster: str) -> Iterator[Session]:
+    """Open the file service of a node."""
+    from teleport.client import ssh as client
+    from teleport.client.sftp.session import Session
+    from teleport.model import node_lookup
+    from teleport.wire.reach import Request
+
+    login, host = parse_target(target)
+    wanted = node_lookup.parse(host)
+    where = node_lookup.join(wanted.host, port or wanted.port)
+    request = Request(where, cluster or chosen_cluster(os.environ), login or getpass.getuser())
+    with chosen.in_use():
+        connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host)
+    try:
+        yield Session(connection.open_stream(subsystem="sftp"))
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""Copying files over SFTP: requests, single files, trees, and the names that a server may send."""

@@ -1,0 +1,211 @@
+"""Servers without an agent: stock `ssh` through the proxy to a real sshd, recorded where the connection ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import NAME, OWN, Cluster, User, decision_in, free_ports
+from tests.support.processes import wait_for
+from tests.support.sshd import Sshd
+from tests.support.terminal import Terminal
+
+SERVER = "plain-1"
+HOST = f"{SERVER}.{NAME}"
+OWN_SESSIONS = {"resources": ["session"], "verbs": ["list", "read"],
+                "where": "contains(session.participants, user.metadata.name)"}  # fmt: skip
+
+
+class Stage:
+    """A cluster with one server that runs sshd alone."""
+
+    def __init__(self, cluster: Cluster, server: Sshd, alice: User) -> None:
+        self.cluster = cluster
+        self.server = server
+        self.alice = alice
+
+    def argv(self, *words: str, user: str = "alice", login: str = OWN, host: str = HOST) -> list[str]:
+        """Return the command line of stock `ssh`."""
+        config = str(self.cluster.folder / f"ssh-config-{user}")
+        return ["ssh", "-F", config, *words[:-1], f"{login}@{host}", *words[-1:]]
+
+    def ssh(self, *words: str, stdin: str = "", status: int | None = 0, **who: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on the server with stock `ssh`."""
+        done = subprocess.run(
+            self.argv(*words, **who), input=stdin, capture_output=True, text=True, timeout=90,
+            env=self.cluster.environment(who.get("user", "alice")),
+        )  # fmt: skip
+        assert status is None or done.returncode == status, f"{done}\n{self.server.log.read_text()[-3000:]}"
+        return done
+
+
+def register(cluster: Cluster, name: str, address: str, **labels: str) -> None:
+    document = {
+        "kind": "node", "version": "v2", "sub_kind": "openssh", "metadata": {"labels": labels},
+        "spec": {"hostname": name, "addr": address},
+    }  # fmt: skip
+    cluster.tctl("create", stdin=json.dumps(document))
+
+
+def openssh_authority(cluster: Cluster) -> str:
+    line = cluster.tctl("auth", "export", "--type=openssh").out
+    assert line.startswith("cert-authority ssh-ed25519 ")
+    return line.removeprefix("cert-authority ").strip()
+
+
+def through(user: User) -> User:
+    user._config.write_text(user.tsh("config").out)
+    return user
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("agentless")
+    cluster = Cluster(folder)
+    with cluster.running():
+        cluster.role("developer", logins=[OWN], rules=[OWN_SESSIONS])
+        server = Sshd(folder / "plain", port=free_ports(1)[0], authority=openssh_authority(cluster))
+        cluster.tctl("auth", "sign", f"--host={SERVER}", "--format=openssh", f"--out={folder}/made")
+        (folder / "made").replace(server.folder / "ssh_host_ed25519_key")
+        server.certify((folder / "made-cert.pub").read_text())
+        register(cluster, SERVER, server.address, env="dev")
+        alice = through(cluster.sign_up("alice", ["developer"]))
+        wait_for("the server in the list", lambda: SERVER in alice.tsh("ls").out)
+        with server:
+            yield Stage(cluster, server, alice)
+
+
+def recording(stage: Stage, text: str) -> dict[str, Any]:
+    """Return alice's recording of a command with this text, once it is there."""
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        listed = json.loads(stage.alice.tsh("recordings", "ls", "--format=json").out)
+        found[:] = [entry for entry in listed if text in json.dumps(entry)]
+        return bool(found)
+
+    wait_for("the recording", look, seconds=60)
+    return found[0]
+
+
+def test_a_command_is_run_recorded_and_told(stage: Stage) -> None:
+    done = stage.ssh("echo hello-there; echo wrong >&2; cat; exit 7", stdin="input\n", status=7)
+    assert (done.stdout, done.stderr) == ("hello-there\ninput\n", "wrong\n")
+    (start,) = stage.cluster.events("hello-there", event="session.start")
+    node = stage.cluster.read("node", start["server_id"])
+    assert (node["sub_kind"], start["server_hostname"]) == ("openssh", SERVER)
+    assert start["forwarded_by"] == (stage.cluster.data / "host_uuid").read_text().strip()
+    (ran,) = stage.cluster.events("hello-there", event="exec")
+    assert (ran["exitCode"], ran["login"], ran["user"]) == ("7", OWN, "alice")
+    (made,) = stage.cluster.events(event="cert.create", target=start["server_id"])[:1]
+    assert made["identity"]["logins"] == [OWN]
+    kept = recording(stage, "hello-there")
+    assert kept["hostname"] == SERVER
+    assert stage.alice.tsh("play", kept["session_id"], "--format=text").out.startswith("hello-there")
+
+
+def test_a_shell_at_a_terminal(stage: Stage) -> None:
+    command = "PS1='> ' exec sh -i"
+    with Terminal(stage.argv("-tt", command), stage.cluster.environment("alice", TERM="xterm"), status=5) as screen:
+        screen.see("> ")
+        screen.type("stty size; echo on-$((40 + 2))-screen $TERM\n")
+        screen.see("24 80\r\n")
+        screen.see("on-42-screen xterm\r\n")
+        screen.resize(101, 33)
+        screen.type("stty size\n")
+        screen.see("33 101\r\n")
+        screen.type("echo slee$((1))p; sleep 600\n")
+        screen.see("slee1p\r\n")
+        screen.type("\x03")
+        screen.see("> ")
+        screen.type("exit 5\n")
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        found[:] = json.loads(stage.alice.tsh("recordings", "search", "on-42-screen", "--format=json").out)
+        return bool(found)
+
+    wait_for("the index of the recording", look, seconds=60)
+    assert found[0]["line"].startswith("on-42-screen")
+
+
+def test_tsh_reaches_it_too(stage: Stage) -> None:
+    done = stage.alice.tsh("ssh", f"{OWN}@{SERVER}", "cat; exit 3", stdin="typed\n", status=3)
+    assert done.out == "typed\n"
+    assert SERVER in stage.alice.tsh("ls", "env=dev").out
+
+
+def test_a_login_that_no_role_allows(stage: Stage) -> None:
+    done = stage.ssh("true", login="nobody", status=255)
+    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
+
+
+def test_a_role_that_no_longer_allows_it(stage: Stage) -> None:
+    stage.cluster.role("passing", logins=[OWN])
+    carol = through(stage.cluster.sign_up("carol", ["passing"]))
+    stage.ssh("true", user="carol")
+    stage.cluster.role("passing", logins=[OWN], env=["prod"])
+    wait_for("the refusal", lambda: stage.ssh("true", user="carol", status=None).returncode == 255)
+    assert "not found" in stage.ssh("true", user="carol", status=255).stderr
+    assert carol.name == "carol"
+
+
+def test_a_lock_cuts_what_runs(stage: Stage) -> None:
+    through(stage.cluster.sign_up("dave", ["developer"]))
+    argv = stage.argv("echo open; exec cat", user="dave")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=stage.cluster.environment("dave")) as client:  # fmt: skip
+        try:
+            assert client.stdout is not None
+            assert client.stderr is not None
+            assert client.stdout.readline() == "open\n"
+            stage.cluster.tctl("lock", "--user=dave", "--message=gone fishing")
+            assert client.wait(60) == 255
+            assert "gone fishing" in client.stderr.read()
+        finally:
+            client.kill()
+
+
+def test_a_server_that_is_down(stage: Stage) -> None:
+    stage.server.stop()
+    try:
+        said = stage.ssh("true", status=255).stderr
+        assert f'failed to connect to "node" agent "{SERVER}"' in said
+    finally:
+        stage.server.start()
+
+
+@contextlib.contextmanager
+def another(stage: Stage, folder: Path, name: str) -> Iterator[Sshd]:
+    """Run and register a second server that has no host certificate."""
+    server = Sshd(folder / name, port=free_ports(1)[0], authority=openssh_authority(stage.cluster))
+    register(stage.cluster, name, server.address, env="dev")
+    wait_for("the server in the list", lambda: name in stage.alice.tsh("ls").out)
+    with server:
+        yield server
+
+
+def test_a_plain_host_key_is_refused(stage: Stage, tmp_path: Path) -> None:
+    with another(stage, tmp_path, "bare-1"):
+        said = stage.ssh("true", host=f"bare-1.{NAME}", status=255).stderr
+        assert "remote host presented a public key, expected a host certificate" in said
+
+
+def test_tctl_writes_and_edits_servers_without_an_agent_alone(stage: Stage) -> None:
+    uuid = (stage.cluster.data / "host_uuid").read_text().strip()
+    node = stage.cluster.read("node", uuid)
+    said = stage.cluster.tctl("create", "-f", stdin=json.dumps(node), status=1).err
+    assert "AUTH-NODE-AGENT" in said
+    (mine,) = [e for e in json.loads(stage.cluster.tctl("get", "nodes", "--format=json").out)
+               if e["spec"]["hostname"] == SERVER]  # fmt: skip
+    editor = stage.cluster.folder / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "s/env: dev/env: dev\\n    tier: web/" "$1"\n')
+    editor.chmod(0o700)
+    stage.cluster.tctl("edit", f"nodes/{mine['metadata']['name']}", TELEPORT_EDITOR=str(editor))
+    wait_for("the new label", lambda: "tier=web" in stage.alice.tsh("ls").out)
