@@ -17,5 +17,8 @@ story "10,000 half-open peers, slow readers, floods, guesses" \
 story "100,000 random mutations of an audit log" "$bin/python" -m tests.audit.mutations 100000
 story "500 texts planted on the screens of 200 recordings, ten times" bash -c \
   'for seed in 1 2 3 4 5 6 7 8 9 10; do "$0" -m tests.recordings.planted 200 500 --seed $seed || exit 1; done' "$bin/python"
+story "30 minutes of new sessions, 10 a second, on random nodes" "$bin/python" -m tests.ssh.soak --minutes 30 --rate 10
+story "10 GB both ways in one session, with changes of keys; noise in every phase" env TELEPORT_SOAK=1 "$bin/pytest" -q \
+  --timeout=7200 -p no:randomly tests/integration/test_ssh_bulk.py tests/integration/test_ssh_bad_input.py
 echo "soak: $((SECONDS - start)) s in all"
 exit $failed

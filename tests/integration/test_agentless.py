@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import NAME, OWN, Cluster, User, decision_in, free_ports
+from tests.support.cluster import NAME, OWN, Cluster, Done, User, decision_in, free_ports
 from tests.support.processes import wait_for
-from tests.support.sshd import Sshd
+from tests.support.sshd import PROGRAM, Sshd
 from tests.support.terminal import Terminal
 
 SERVER = "plain-1"
@@ -73,6 +75,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         server = Sshd(folder / "plain", port=free_ports(1)[0], authority=openssh_authority(cluster))
         cluster.tctl("auth", "sign", f"--host={SERVER}", "--format=openssh", f"--out={folder}/made")
         (folder / "made").replace(server.folder / "ssh_host_ed25519_key")
+        (server.folder / "ssh_host_ed25519_key.pub").unlink()
         server.certify((folder / "made-cert.pub").read_text())
         register(cluster, SERVER, server.address, env="dev")
         alice = through(cluster.sign_up("alice", ["developer"]))
@@ -195,6 +198,93 @@ def test_a_plain_host_key_is_refused(stage: Stage, tmp_path: Path) -> None:
     with another(stage, tmp_path, "bare-1"):
         said = stage.ssh("true", host=f"bare-1.{NAME}", status=255).stderr
         assert "remote host presented a public key, expected a host certificate" in said
+
+
+@pytest.mark.parametrize("how", [(), ("-O",)], ids=["sftp", "scp"])
+def test_files_are_copied_and_told(stage: Stage, tmp_path: Path, how: tuple[str, ...]) -> None:
+    data, there = os.urandom(3 << 20), tmp_path / "there"
+    (tmp_path / "here").write_bytes(data)
+    config, env = str(stage.cluster.folder / "ssh-config-alice"), stage.cluster.environment("alice")
+    scp = ["scp", *how, "-q", "-F", config]
+    subprocess.run([*scp, f"{tmp_path}/here", f"{OWN}@{HOST}:{there}"], check=True, env=env, timeout=90)
+    assert there.read_bytes() == data
+    subprocess.run([*scp, f"{OWN}@{HOST}:{there}", f"{tmp_path}/back"], check=True, env=env, timeout=90)
+    assert (tmp_path / "back").read_bytes() == data
+    wait_for("the record", lambda: stage.cluster.events(str(there)))
+    told = stage.cluster.events(str(there))
+    assert {event["server_hostname"] for event in told} == {SERVER}
+    assert {event["event"] for event in told} & {"sftp", "scp"}
+
+
+def test_a_local_port_is_led_to_the_server(stage: Stage) -> None:
+    said = stage.ssh("-W", stage.server.address.replace("127.0.0.1", "localhost"), "true", status=None)
+    assert said.stdout.startswith("SSH-2.0-OpenSSH"), said
+    wait_for("the record", lambda: stage.cluster.events(event="port", success=True))
+
+
+def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
+    done = stage.ssh("-R", "0:localhost:22", "-o", "ExitOnForwardFailure=no", "echo ran", status=0)
+    assert done.stdout == "ran\n"
+    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
+
+
+def join(stage: Stage, server: Sshd, *more: str, token: str = "", status: int = 0) -> Done:
+    """Run `teleport join openssh` on the machine of `server`."""
+    given = server.folder / "token"
+    made = token or stage.cluster.tctl("tokens", "add", "--type=node", "--ttl=10m", "--format=text").out.strip()
+    given.write_text(made)
+    return stage.cluster.teleport(
+        "join", "openssh", f"--proxy-server={stage.cluster.public}", f"--token={given}", f"--address={server.address}",
+        f"--openssh-config={server.config}", f"--data-dir={server.folder}/data", "--no-restart-sshd",
+        f"--sshd-check-command={PROGRAM} -t -f", *more, status=status,
+    )  # fmt: skip
+
+
+def test_a_server_joins_by_itself(stage: Stage, tmp_path: Path) -> None:
+    name = socket.gethostname()
+    server = Sshd(tmp_path / "joining", port=free_ports(1)[0])
+    before = server.config.read_text()
+    assert "token expired or not found" in join(stage, server, token="0" * 32, status=1).err
+    assert server.config.read_text() == before
+    first = json.loads(join(stage, server, "--labels=env=dev,tier=one", "--format=json").out)
+    assert server.config.read_text() == f'Include "{server.folder}/data/openssh/sshd.conf"\n{before}'
+    assert (server.folder / "sshd_config.before-teleport").read_text() == before
+    joined = stage.cluster.read("node", first["host_uuid"])
+    assert (joined["spec"]["hostname"], joined["spec"]["addr"]) == (name, server.address)
+    wait_for("the server in the list", lambda: "tier=one" in stage.alice.tsh("ls").out)
+    with server:
+        assert stage.ssh("echo joined", host=f"{first['host_uuid']}.{NAME}").stdout == "joined\n"
+    again = json.loads(join(stage, server, "--labels=env=dev,tier=two", "--format=json").out)
+    assert again["host_uuid"] == first["host_uuid"]
+    assert server.config.read_text().count("Include") == 1
+    wait_for("the new label", lambda: "tier=two" in stage.alice.tsh("ls").out)
+    events = stage.cluster.events(event="instance.join", host_id=first["host_uuid"])
+    assert [event["success"] for event in events] == [True, True]
+
+
+def test_a_record_that_leads_to_somebody_elses_server_leads_nowhere(stage: Stage, tmp_path: Path) -> None:
+    """Whoever has a token may register an address; the server there does not have that record's id."""
+    victim, thief = (Sshd(tmp_path / word, port=free_ports(1)[0]) for word in ("victim", "thief"))
+    join(stage, victim, "--labels=env=prod")
+    given = json.loads(join(stage, thief, "--labels=env=dev", f"--address={victim.address}", "--format=json").out)
+    wait_for("the server in the list", lambda: victim.address in stage.alice.tsh("ls").out)
+    with victim:
+        said = stage.ssh("true", host=f"{given['host_uuid']}.{NAME}", status=255).stderr
+    assert "the host certificate of" in said
+    assert "Accepted" not in victim.log.read_text()
+
+
+def test_a_configuration_that_sshd_refuses_stays(stage: Stage, tmp_path: Path) -> None:
+    server = Sshd(tmp_path / "odd", port=free_ports(1)[0])
+    before = server.config.read_text()
+    refusing = tmp_path / "check"
+    refusing.write_text(f'#!/bin/sh\ncase "$1" in -T) exec {PROGRAM} "$@";; esac\necho no good >&2\nexit 1\n')
+    refusing.chmod(0o755)
+    said = join(stage, server, f"--sshd-check-command={refusing} -t -f", status=1).err
+    assert "no good" in said
+    assert server.config.read_text() == before
+    assert list((server.folder / "data/openssh").iterdir()) == []
+    assert sorted(path.name for path in server.folder.iterdir() if "sshd_config" in path.name) == ["sshd_config"]
 
 
 def test_tctl_writes_and_edits_servers_without_an_agent_alone(stage: Stage) -> None:

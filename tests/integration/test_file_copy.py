@@ -3,6 +3,7 @@ has of it."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import random
@@ -12,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncssh
+import paramiko
 import pytest
 
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User, decision_in
-from tests.support.until import until
+from tests.support.processes import wait_for
 
 HOST = f"{NODE}.{NAME}"
 TARGET = f"{OWN}@{HOST}"
@@ -73,14 +76,7 @@ def stock(user: User, program: str, *arguments: str | Path, status: int | None =
 
 def told(cluster: Cluster, text: str, **fields: Any) -> list[dict[str, Any]]:
     """Return the events that name a path, once there are some."""
-    found: list[dict[str, Any]] = []
-
-    def some() -> bool:
-        found[:] = cluster.events(text, **fields)
-        return bool(found)
-
-    until(some, "the events of a copy")
-    return found
+    return wait_for("the events of a copy", lambda: cluster.events(text, **fields), seconds=30)
 
 
 def test_tsh_scp_copies_a_tree_there_and_back(alice: User, tree: Path, tmp_path: Path) -> None:
@@ -101,6 +97,9 @@ def test_tsh_scp_into_the_home_and_by_patterns(alice: User, tmp_path: Path) -> N
         assert (home / source.name).read_text() == "text\n"
         alice.tsh("scp", f"{TARGET}:unique-{os.getpid()}.*", f"{TARGET}:~/{source.name}", str(goal))
         assert [path.name for path in goal.iterdir()] == [source.name]
+        alice.tsh("scp", f"{OWN}@env=dev:{source.name}", str(goal / "by label"))
+        assert (goal / "by label").read_text() == "text\n"
+        assert "CLIENT-NO-MATCH" in alice.tsh("scp", f"{OWN}@env=none:x", str(goal), status=1).err
     finally:
         (home / source.name).unlink(missing_ok=True)
 
@@ -123,8 +122,9 @@ def test_tsh_scp_says_what_it_could_not_copy(alice: User, tmp_path: Path) -> Non
 def test_stock_sftp_does_its_work(alice: User, tree: Path, tmp_path: Path) -> None:
     batch = tmp_path / "batch"
     batch.write_text(
-        f"mkdir {tmp_path}/there\ncd {tmp_path}/there\nlcd {tmp_path}\nput -Rp tree copy\nget -Rp copy back\nrename copy/run "
-        "copy/ran\nln -s ran copy/soft\nln copy/ran copy/hard\nchmod 600 copy/ran\ndf .\nls -la copy\nrm copy/hard\n"
+        f"mkdir {tmp_path}/there\ncd {tmp_path}/there\nlcd {tmp_path}\nput -Rp tree copy\nget -Rp copy back\n"
+        "rename copy/run copy/ran\nln -s ran copy/soft\nln copy/ran copy/hard\nchmod 600 copy/ran\ndf .\n"
+        "ls -la copy\nrm copy/hard\n"
     )  # fmt: skip
     stock(alice, "sftp", "-b", batch, TARGET)
     copied = sums(tmp_path / "there" / "copy")
@@ -136,14 +136,66 @@ def test_stock_sftp_does_its_work(alice: User, tree: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("old", [[], ["-O"]], ids=["sftp", "the old protocol"])
 def test_stock_scp_does_its_work(alice: User, tree: Path, tmp_path: Path, old: list[str], cluster: Cluster) -> None:
     there, back = tmp_path / "there", tmp_path / "back"
+    if old:  # its protocol cannot say a name with a line break
+        next(tree.rglob("new\n*")).unlink()
     stock(alice, "scp", "-q", *old, "-rp", tree, f"{TARGET}:{there}")
     stock(alice, "scp", "-q", *old, "-rp", f"{TARGET}:{there}", back)
     assert sums(there) == sums(tree) == sums(back)
     if old:
         found = told(cluster, str(there), event="scp")
-        until(lambda: len(cluster.events(str(there), event="scp")) == 2, "both events of scp")
+        wait_for("both events of scp", lambda: len(cluster.events(str(there), event="scp")) == 2)
         found = cluster.events(str(there), event="scp")
         assert {(event["code"], event["action"]) for event in found} == {("T3004I", "download"), ("T3005I", "upload")}
+
+
+@pytest.fixture
+def keys(alice: User) -> tuple[str, str, str]:
+    """Files of alice's key, certificate and known hosts."""
+    home = alice.cluster.folder / f"home-{alice.name}"
+    (key,) = [path for path in home.rglob(alice.name) if path.is_file()]
+    (certificate,) = home.rglob("*-cert.pub")
+    known = next(path for path in home.rglob("known_hosts") if path.parent != home)
+    return str(key), str(certificate), str(known)
+
+
+def test_asyncssh_copies(alice: User, keys: tuple[str, str, str], tree: Path, tmp_path: Path) -> None:
+    key, certificate, known = keys
+
+    async def main() -> None:
+        connecting = asyncssh.connect(
+            "127.0.0.1", alice.cluster.settings["ssh"], username=OWN, host_key_alias=HOST, config=None,
+            known_hosts=known, client_keys=[(key, certificate)], agent_path=None,
+        )  # fmt: skip
+        async with connecting as connection, connection.start_sftp_client() as client:
+            await client.put(str(tree), str(tmp_path / "there"), preserve=True, recurse=True, follow_symlinks=True)
+            await client.get(str(tmp_path / "there"), str(tmp_path / "back"), preserve=True, recurse=True)
+            assert (await client.statvfs("/")).bsize
+            async with client.open(str(tmp_path / "far"), "wb") as file:
+                await file.write(b"end", offset=5 * 1024**3)
+            assert await client.getsize(str(tmp_path / "far")) == 5 * 1024**3 + 3
+
+    asyncio.run(main())
+    assert sums(tmp_path / "there") == sums(tree) == sums(tmp_path / "back")
+
+
+def test_paramiko_copies(alice: User, keys: tuple[str, str, str], tree: Path, tmp_path: Path) -> None:
+    """It asks for all of a file at once. It knows no certificates of hosts; another story looks at its keys."""
+    mine = paramiko.Ed25519Key.from_private_key_file(keys[0])
+    mine.load_certificate(keys[1])
+    transport = paramiko.Transport(("127.0.0.1", int(str(alice.cluster.settings["ssh"]))))
+    try:
+        transport.connect(username=OWN, pkey=mine)
+        client = paramiko.SFTPClient.from_transport(transport)
+        assert client is not None
+        client.put(str(tree / "large"), str(tmp_path / "there"))
+        client.get(str(tmp_path / "there"), str(tmp_path / "back"))
+        client.posix_rename(str(tmp_path / "there"), str(tmp_path / "moved"))
+        with pytest.raises(FileNotFoundError):
+            client.stat(str(tmp_path / "there"))
+        assert "moved" in client.listdir(str(tmp_path))
+    finally:
+        transport.close()
+    assert (tmp_path / "back").read_bytes() == (tree / "large").read_bytes() == (tmp_path / "moved").read_bytes()
 
 
 def test_tsh_sftp_runs_a_batch(alice: User, tmp_path: Path) -> None:
@@ -191,7 +243,7 @@ def test_whoever_may_not_copy_hears_why(cluster: Cluster, tmp_path: Path) -> Non
     assert all(done.status != 0 for done in ways)
     assert not (tmp_path / "g").exists()
     id = decision_in(ways[0].err)
-    until(lambda: cluster.events(id), "the record of the refusal")
+    wait_for("the record of the refusal", lambda: cluster.events(id))
     codes = {event["code"] for event in cluster.events(user="bob")}
     assert codes >= {"TS020E", "T3010E"}
 
@@ -203,9 +255,31 @@ def test_a_cut_connection_leaves_no_half_file(alice: User, cluster: Cluster, tmp
     argv = [*cluster.wrapper, str(BIN / "tsh"), "scp", str(tmp_path / "large"), f"{TARGET}:{tmp_path}/goal"]
     with subprocess.Popen(argv, env=cluster.environment("alice"), stderr=subprocess.PIPE) as copy:
         try:
-            until(lambda: any(path.stat().st_size for path in tmp_path.glob("goal*.part")), "the beginning of the copy")
+            parts = tmp_path.glob
+            wait_for("the beginning of the copy", lambda: any(part.stat().st_size for part in parts("goal*.part")))
         finally:
             copy.kill()
     assert not (tmp_path / "goal").exists()
     found = told(cluster, f"{tmp_path}/goal", event="sftp_summary")
     assert found[0]["bytes_written"] < 2_000_000_000
+
+
+def test_a_lock_ends_a_copy_and_leaves_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    """The server ends the connection in the middle of a download: the error says so, and no half file is left."""
+    carol = cluster.sign_up("carol", ["copier"], [OWN])
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(100_000_000_000)
+    argv = [*cluster.wrapper, str(BIN / "tsh"), "scp", f"{TARGET}:{tmp_path}/large", str(tmp_path / "goal")]
+    with subprocess.Popen(argv, env=cluster.environment("carol"), stderr=subprocess.PIPE, text=True) as copy:
+        try:
+            parts = tmp_path.glob
+            wait_for("the beginning of the copy", lambda: any(part.stat().st_size for part in parts("goal*.part")))
+            cluster.tctl("lock", f"--user={carol.name}", "--message=enough")
+            assert copy.stderr is not None
+            said = copy.stderr.read()
+            assert copy.wait(60) == 1
+        finally:
+            copy.kill()
+    assert "ERROR: " in said
+    assert "fix:" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["large"]

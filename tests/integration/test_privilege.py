@@ -10,6 +10,8 @@ import asyncio
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -321,6 +323,34 @@ def test_a_helper_is_the_user_and_nothing_more(machine: Machine) -> None:
         assert os.stat(f"/proc/{helper}/fd").st_uid == 0  # not dumpable: its files there are root's (proc(5))
 
     machine.play("walker", scene)
+
+
+def test_where_the_service_is_an_ordinary_user_its_helper_is_closed_to_others_too(tmp_path: Path) -> None:
+    """No change of user makes it so there: the process itself must (prctl(2), PR_SET_DUMPABLE)."""
+    root.need_root()
+    program = (
+        "import ctypes, os, sys; from teleport.agents.ssh import proof, spawner_process, user_side_process; "
+        f"os.setgroups([]); os.setgid(54322); os.setuid({WALKER}); "
+        "ctypes.CDLL(None).prctl(4, 1, 0, 0, 0); "  # dumpable again, as after an execve as this user
+        "spawner_process.main(sys.argv[1:])"
+    )  # everything is loaded before: the interpreter may lie where only root can read
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        argv = [*root.private_etc(tmp_path, passwd=PASSWD, group=GROUP), sys.executable, "-I", "-c", program]
+        process = subprocess.Popen([*argv, str(theirs.fileno())], pass_fds=(theirs.fileno(),))
+    machine = Machine(tmp_path, Spawner(ours, process))
+
+    async def scene(side: HelperSide) -> None:
+        forget(await side.listen_tcp("127.0.0.1", 0))
+        (helper,) = machine.children()
+        assert status_of(helper)["Uid"].split() == [str(WALKER)] * 4
+        assert status_of(helper)["NoNewPrivs"] == "1"
+        assert os.stat(f"/proc/{helper}/fd").st_uid == 0
+
+    try:
+        machine.play("walker", scene)
+    finally:
+        machine.spawner.close()
 
 
 def test_another_process_of_the_user_cannot_look_into_a_helper(machine: Machine) -> None:

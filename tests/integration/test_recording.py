@@ -71,6 +71,26 @@ def frames(cluster: Cluster, session_id: str) -> list[recording.Frame]:
     return list(recording.decode(cluster.ask(read)))
 
 
+def test_a_session_that_waits_for_the_auth_service(cluster: Cluster, alice: User) -> None:
+    """Another mode holds for the next session; with `node-sync` the recording is there before the session is over."""
+    mode = "kind: session_recording_config\nversion: v2\nmetadata: {name: session-recording-config}\nspec: {mode: %s}\n"
+    cluster.tctl("create", "-f", stdin=mode % "node-sync")
+    try:
+
+        def waits() -> bool:
+            alice.ssh("echo waiting")
+            (*_, last) = cluster.events("echo waiting", event="session.start")
+            return bool(last["session_recording"] == "node-sync")
+
+        wait_for("the new mode", waits, seconds=60)
+        with alice.session("echo open; echo in-sync; exec cat"):
+            (start,) = cluster.events("in-sync", event="session.start")
+            assert (cluster.data / "log" / "records" / f"{start['sid']}.rec").stat().st_size > 0
+        assert recorded(cluster, "in-sync").session_id == start["sid"]
+    finally:
+        cluster.tctl("create", "-f", stdin=mode % "node")
+
+
 def test_what_a_session_showed_is_stored_sealed_and_can_be_read(cluster: Cluster, alice: User) -> None:
     done = alice.ssh("echo a very secret word; echo and a warning >&2")
     assert done.out == "a very secret word\n"

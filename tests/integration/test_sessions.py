@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -136,7 +137,8 @@ def test_who_sees_which_sessions(cluster: Cluster, alice: User, bob: User, eve: 
         table = eve.tsh("sessions", "ls", "--kind", "ssh").out.splitlines()
         assert table[0].split() == ["ID", "Kind", "Created", "User", "Target", "Address"]
         (line,) = [line.split() for line in table if line.startswith(alices)]
-        assert (line[1], line[3], line[4]) == ("ssh", "alice", NODE)
+        assert (line[1], line[4], line[5], line[6]) == ("ssh", "UTC", "alice", NODE)
+        assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", " ".join(line[2:4]))
         assert len(eve.tsh("sessions", "ls", "--kind", "db,k8s").out.splitlines()) == 2
         assert "CLI-SESSION-KIND" in eve.tsh("sessions", "ls", "--kind", "web", status=1).err
         listed = json.loads(cluster.tctl("sessions", "ls", "--format=json").out)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from teleport.base.entropy import SystemEntropy, new_uuid
 from teleport.pki import keys, ssh
 from tests.support import ssh_agent
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User
@@ -40,11 +41,13 @@ def agent() -> Iterator[str]:
         yield path
 
 
-def sign_in(user: User, *words: str, **env: str) -> Done:
-    """Sign in as people with an agent do."""
-    argv = [str(BIN / "tsh"), "login", f"--proxy={user.cluster.public}", f"--user={user.name}", "--ttl=60", *words]
+def login(user: User, *words: str, anew: bool = False, **env: str) -> Done:
+    """Run `tsh login`: who is signed in already stays so, and is not asked for a code, but `anew` asks for another
+    length of time."""
+    argv = [str(BIN / "tsh"), "login", f"--proxy={user.cluster.public}", f"--user={user.name}", *words]
+    typed = f"{user.password}\n{user.code()}\n" if anew else ""
     environment = user.cluster.environment(user.name, **env)
-    return user.cluster.run(*argv, stdin=f"{user.password}\n{user.code()}\n", env=environment)
+    return user.cluster.run(*argv, *(["--ttl=60"] if anew else []), stdin=typed, env=environment)
 
 
 # the agent
@@ -56,8 +59,10 @@ def test_a_sign_in_is_in_the_agent_until_the_sign_out(cluster: Cluster, agent: s
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "my own", "-f", f"{agent}.key"], check=True)
     env = cluster.environment("bob", SSH_AUTH_SOCK=agent)
     subprocess.run(["ssh-add", "-q", f"{agent}.key"], env=env, check=True)
-    sign_in(bob, SSH_AUTH_SOCK=agent)
-    sign_in(bob, SSH_AUTH_SOCK=agent)  # the second replaces the first
+    login(bob, SSH_AUTH_SOCK=agent)
+    (first,) = [line for line in ssh_agent.listed(agent) if "teleport:" in line]
+    login(bob, anew=True, SSH_AUTH_SOCK=agent)
+    assert first not in ssh_agent.listed(agent)  # the second takes its place
     comment = f"teleport:localhost:{NAME}:bob"
     assert sorted(line.split(maxsplit=2)[2] for line in ssh_agent.listed(agent)) == ["my own", comment]
     assert f"{comment} (ED25519-CERT)" in cluster.run("ssh-add", "-l", env=env).out
@@ -75,19 +80,38 @@ def test_a_sign_in_is_in_the_agent_until_the_sign_out(cluster: Cluster, agent: s
     assert [line.split(maxsplit=2)[2] for line in ssh_agent.listed(agent)] == ["my own"]
 
 
-def test_the_agent_is_left_alone_when_that_is_wanted(cluster: Cluster, agent: str) -> None:
-    carol = cluster.sign_up("carol", ["walker"], [OWN])
+def test_the_agent_is_left_alone_when_that_is_wanted(cluster: Cluster, alice: User, agent: str) -> None:
     before = ssh_agent.listed(agent)
-    sign_in(carol, "--add-keys-to-agent=no", SSH_AUTH_SOCK=agent)
-    sign_in(carol, SSH_AUTH_SOCK=agent, TELEPORT_ADD_KEYS_TO_AGENT="no")
+    login(alice, "--add-keys-to-agent=no", SSH_AUTH_SOCK=agent)
+    login(alice, SSH_AUTH_SOCK=agent, TELEPORT_ADD_KEYS_TO_AGENT="no")
     assert ssh_agent.listed(agent) == before
+
+
+def test_a_key_in_the_agent_alone(cluster: Cluster, agent: str) -> None:
+    """No file has the private key; tsh and stock ssh sign in with the agent; without it tsh says what is missing."""
+    grace = cluster.sign_up("grace", ["walker"], [OWN])
+    login(grace, "--add-keys-to-agent=only", anew=True, SSH_AUTH_SOCK=agent)
+    folder = cluster.folder / "home-grace/keys/localhost"
+    assert not (folder / "grace").exists()
+    assert not (folder / "grace.ppk").exists()
+    env = cluster.environment("grace", SSH_AUTH_SOCK=agent)
+    tsh = str(BIN / "tsh")
+    assert cluster.run(tsh, "ssh", f"{OWN}@{NODE}", "echo by agent", env=env).out == "by agent\n"
+    login(grace, "--add-keys-to-agent=only", SSH_AUTH_SOCK=agent)  # nothing is asked: it is there
+    config = cluster.folder / "grace-config"
+    config.write_text(grace.tsh("config").out)
+    assert cluster.run("ssh", "-F", str(config), f"{OWN}@{HOST}", "echo stock", env=env).out == "stock\n"
+    assert "CLIENT-AGENT-KEY" in grace.tsh("ssh", "--no-holder", f"{OWN}@{NODE}", "id", status=1).err
+    assert "CLIENT-AGENT" in grace.tsh("login", "--add-keys-to-agent=only", status=1).err
+    cluster.run(tsh, "logout", env=env)
+    assert not any("grace" in line for line in ssh_agent.listed(agent))
 
 
 def test_a_broken_agent_keeps_nobody_from_signing_in(cluster: Cluster) -> None:
     dave = cluster.sign_up("dave", ["walker"], [OWN])
-    assert sign_in(dave, SSH_AUTH_SOCK="/nowhere/agent").err.count("WARNING") == 0
-    assert "CLIENT-AGENT" in sign_in(dave, "--add-keys-to-agent=yes", SSH_AUTH_SOCK="/nowhere/agent").err
-    assert "no SSH agent is running" in sign_in(dave, "--add-keys-to-agent=yes").err
+    assert login(dave, anew=True, SSH_AUTH_SOCK="/nowhere/agent").err.count("WARNING") == 0
+    assert "CLIENT-AGENT" in login(dave, "--add-keys-to-agent=yes", SSH_AUTH_SOCK="/nowhere/agent").err
+    assert "no SSH agent is running" in login(dave, "--add-keys-to-agent=yes").err
     assert dave.tsh("ssh", f"{OWN}@{NODE}", "echo in").out == "in\n"
 
 
@@ -127,7 +151,7 @@ def test_putty_with_a_saved_session(cluster: Cluster, alice: User, tmp_path: Pat
     assert f"{OWN}@{HOST}" in done.out
     words = (plink, "-batch", "-load", f"{OWN}@{HOST}", "echo by PuTTY as $SSH_TELEPORT_USER")
     assert cluster.run(*words, env=env).out == "by PuTTY as alice\n"
-    sign_in(alice)  # a new key and certificate: the session finds them
+    login(alice, anew=True)  # a new key and certificate: the session finds them
     assert cluster.run(*words, env=env).out == "by PuTTY as alice\n"
     (tmp_path / "putty/sshhostcas" / f"TeleportHostCA-{NAME}").unlink()
     refused = cluster.run(*words, status=None, env=env)
@@ -158,27 +182,44 @@ def test_logins_of_a_new_certificate_follow_the_role(cluster: Cluster) -> None:
     """S1-33: the principals are those of the role; after a change of its logins a new certificate has the new ones.
     S1-34: each remedy lets S1-28 succeed - another login, another role's logins, one more role."""
 
-    def logins(user: User) -> list[str]:
-        found = json.loads(user.tsh("status", "--format=json").out)["active"]["logins"]
-        assert isinstance(found, list)
-        return found
-
-    def enters(user: User, login: str, *, status: int = 0) -> Done:
-        return user.tsh("ssh", f"{login}@{HOST}", "echo in", status=status)
-
     cluster.role("changing", logins=["somebody"])
-    erin = cluster.sign_up("erin", ["changing"])
-    assert logins(erin) == ["somebody"]
-    assert enters(erin, OWN, status=1).err.startswith(SAID)
+    spec = {"roles": ["changing"], "traits": {"logins": []}}
+    cluster.create({"kind": "user", "version": "v2", "metadata": {"name": "erin"}, "spec": spec})
+    old = renewed(cluster, "erin")
+    assert logins(cluster, old) == ["somebody"]
+    assert enters(cluster, old, OWN, status=1).err.startswith(SAID)
     cluster.role("changing", logins=["somebody", OWN])
-    assert enters(erin, OWN, status=1).err.startswith(SAID)  # the old certificate has the old logins
-    erin.sign_in()
-    assert sorted(logins(erin)) == sorted(["somebody", OWN])
-    assert enters(erin, OWN).out == "in\n"  # another login, after the role was edited
+    assert enters(cluster, old, OWN, status=1).err.startswith(SAID)  # the old certificate has the old logins
+    new = renewed(cluster, "erin")
+    assert sorted(logins(cluster, new)) == sorted(["somebody", OWN])
+    assert enters(cluster, new, OWN).out == "in\n"
     cluster.role("changing", logins=["somebody"])
-    erin.sign_in()
-    assert enters(erin, OWN, status=1).err.startswith(SAID)
+    assert enters(cluster, renewed(cluster, "erin"), OWN, status=1).err.startswith(SAID)
     cluster.role("more", logins=[OWN])
-    cluster.tctl("users", "update", "erin", "--set-roles=changing,more")
-    erin.sign_in()
-    assert enters(erin, OWN).out == "in\n"
+    cluster.create({"kind": "user", "version": "v2", "metadata": {"name": "erin"},
+                    "spec": {**spec, "roles": ["changing", "more"]}})  # fmt: skip
+    assert enters(cluster, renewed(cluster, "erin"), OWN).out == "in\n"
+
+
+def renewed(cluster: Cluster, user: str) -> Path:
+    """Make new certificates for a user."""
+    path = cluster.folder / f"{user}.identity"
+    cluster.tctl("auth", "sign", f"--user={user}", f"--out={path}", "--overwrite")
+    kept = cluster.folder / f"{user}-{new_uuid(SystemEntropy())}.identity"
+    path.rename(kept)
+    return kept
+
+
+def as_owner(cluster: Cluster, identity: Path, *words: str, status: int = 0) -> Done:
+    argv = (str(BIN / "tsh"), "-i", str(identity), f"--proxy={cluster.public}", *words)
+    return cluster.run(*argv, status=status, env=cluster.environment("nobody"))
+
+
+def logins(cluster: Cluster, identity: Path) -> list[str]:
+    found = json.loads(as_owner(cluster, identity, "status", "--format=json").out)["active"]["logins"]
+    assert isinstance(found, list)
+    return found
+
+
+def enters(cluster: Cluster, identity: Path, login: str, *, status: int = 0) -> Done:
+    return as_owner(cluster, identity, "ssh", f"{login}@{HOST}", "echo in", status=status)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import ssh_agent, sshd_node
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, free_ports
+from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, decision_in, free_ports
 from tests.support.processes import wait_for
 from tests.support.sshd_node import SshdNode
 
@@ -211,11 +211,13 @@ def dial(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=60)
 
 
-def test_a_local_port_leads_to_where_the_node_can_go(alice: User, tmp_path: Path) -> None:
+@pytest.mark.parametrize("node", ["db", NODE])
+def test_a_local_port_leads_to_where_the_node_can_go(alice: User, tmp_path: Path, node: str) -> None:
     (port,) = free_ports(1)
     unix = str(tmp_path / "s")
-    with echo() as target, forwarding(alice, "-L", f"{port}:127.0.0.1:{target.getsockname()[1]}",
-                                      "-L", f"{unix}:localhost:{target.getsockname()[1]}"):  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        there = f"127.0.0.1:{stack.enter_context(echo()).getsockname()[1]}"
+        stack.enter_context(forwarding(alice, "-L", f"{port}:{there}", "-L", f"{unix}:{there}", node=node))
         assert asked(dial(port)) == b"HELLO\n"
         sockets = [dial(port) for _ in range(5)]
         assert [asked(sock, b"many\n" * 1000) for sock in sockets] == [b"MANY\n" * 1000] * 5
@@ -226,20 +228,22 @@ def test_a_local_port_leads_to_where_the_node_can_go(alice: User, tmp_path: Path
     assert not os.path.exists(unix)
 
 
-def test_a_local_port_leads_to_a_socket_of_the_node(alice: User, tmp_path: Path) -> None:
+@pytest.mark.parametrize("node", ["db", NODE])
+def test_a_local_port_leads_to_a_socket_of_the_node(alice: User, tmp_path: Path, node: str) -> None:
     (port,) = free_ports(1)
     path = str(tmp_path / "there")
-    with echo(socket.AF_UNIX, path), forwarding(alice, "-L", f"127.0.0.1:{port}:{path}"):
+    with echo(socket.AF_UNIX, path), forwarding(alice, "-L", f"127.0.0.1:{port}:{path}", node=node):
         assert asked(dial(port)) == b"HELLO\n"
 
 
-def test_a_port_of_the_node_leads_here(alice: User, tmp_path: Path) -> None:
+@pytest.mark.parametrize("node", ["db", NODE])
+def test_a_port_of_the_node_leads_here(alice: User, tmp_path: Path, node: str) -> None:
     there, nobody = free_ports(2)
     path = str(tmp_path / "there")
     with contextlib.ExitStack() as stack:
         here = stack.enter_context(echo()).getsockname()[1]
         words = ("-R", f"{there}:localhost:{here}", "-R", f"{path}:localhost:{here}", "-R", f"0:127.0.0.1:{nobody}")
-        client = stack.enter_context(forwarding(alice, *words))
+        client = stack.enter_context(forwarding(alice, *words, node=node))
         assert asked(dial(there)) == b"HELLO\n"
         remote = socket.socket(socket.AF_UNIX)
         remote.connect(path)
@@ -336,15 +340,39 @@ def test_a_port_that_is_taken_is_told(alice: User) -> None:
 # the agent
 
 
-def test_the_agent_goes_along_when_it_is_asked_for(alice: User) -> None:
+@pytest.mark.parametrize("node", ["db", NODE])
+def test_the_agent_goes_along_when_it_is_asked_for(alice: User, node: str) -> None:
     with ssh_agent.running() as path:
         env = alice.cluster.environment("alice", SSH_AUTH_SOCK=path)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mine", "-f", f"{path}.key"], check=True)
         subprocess.run(["ssh-add", "-q", f"{path}.key"], env=env, check=True)
-        listing = [str(BIN / "tsh"), "ssh", f"{OWN}@db", "ssh-add -l"]
+        listing = [str(BIN / "tsh"), "ssh", f"{OWN}@{node}", "ssh-add -l"]
         assert "mine" in alice.cluster.run(*listing[:2], "-A", *listing[2:], env=env).out
         assert "mine" in alice.cluster.run(*listing[:2], "-o", "ForwardAgent=yes", *listing[2:], env=env).out
         assert alice.cluster.run(*listing, status=2, env=env).out == ""
+
+
+def test_what_roles_do_not_allow_is_refused_with_an_id(cluster: Cluster, nodes: dict[str, SshdNode]) -> None:
+    """Ports that the node does not open are told of as they are used; the command goes on."""
+    cluster.create({
+        "kind": "role", "version": "v7", "metadata": {"name": "no-ports"},
+        "spec": {
+            "allow": {"logins": [OWN], "node_labels": {"*": ["*"]}},
+            "options": {"ssh_port_forwarding": {"local": {"enabled": False}, "remote": {"enabled": False}}},
+        },
+    })  # fmt: skip
+    mallory = cluster.sign_up("mallory", ["no-ports"])
+    (port,) = free_ports(1)
+    with forwarding(mallory, "-L", f"{port}:127.0.0.1:{port}", node=NODE) as client:
+        assert asked(dial(port)) == b""
+        assert client.stderr is not None
+        told = client.stderr.readline()
+    assert "the node did not connect: POL-" in told
+    assert "port forwarding not allowed" in told
+    assert "mallory" in cluster.tctl("access", "explain", decision_in(told)).out
+    done = mallory.tsh("ssh", "-R", "0:localhost:1", f"{OWN}@{NODE}", "echo never", status=1)
+    assert done.out == ""
+    assert "CLIENT-NODE-REFUSED" in done.err
 
 
 def test_another_proxy_on_the_way(alice: User) -> None:

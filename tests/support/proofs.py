@@ -60,5 +60,5 @@ def sign(
 
 async def admitted(spawner: Spawner, cluster: Cluster, login: str) -> int:
     """Have a spawner admit a login; return the id of the admission."""
-    await spawner.trust(cluster.name, lines(cluster))
+    await spawner.trust(cluster.name, lines(cluster), host_users=True)
     return await spawner.admit(await prove(cluster, login), source="")

@@ -218,8 +218,7 @@ class Person:
     def at(self, address: str) -> Person:
         """Return the same person signed in at a proxy on another port."""
         port = address.rpartition(":")[2]
-        fields = {name: getattr(self.profile, name) for name in self.profile.__struct_fields__}
-        profile = Profile(**{**fields, "web_proxy_addr": f"localhost:{port}"})
+        profile = self.profile._replace(web_proxy_addr=f"localhost:{port}")
         self.home.save(profile)
         return Person(self.home, profile)
 

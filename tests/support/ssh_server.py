@@ -18,8 +18,8 @@ from teleport.client.ssh_client.trust import UserKey
 from teleport.pki import keys
 from tests.support.ssh_peer import AUTHORITY, HOST_KEY, USER_KEY, certificate, trust
 
-_MAY = {"permit-agent-forwarding": "", "permit-port-forwarding": "", "permit-pty": ""}
-_FOREVER = {"valid_after": 0, "valid_before": (1 << 64) - 1}
+MAY = {"permit-agent-forwarding": "", "permit-port-forwarding": "", "permit-pty": ""}
+FOREVER = {"valid_after": 0, "valid_before": (1 << 64) - 1}
 
 
 class SocketCarrier:
@@ -95,7 +95,7 @@ class Running:
     def connect(self, *, limits: Limits | None = None, host: str = "node-1", user: str = "alice") -> Connection:
         """Sign in."""
         carrier = SocketCarrier(socket.create_connection(("127.0.0.1", self.port), 10))
-        own = certificate(USER_KEY.public_key(), type="user", principals=("alice",), extensions=_MAY, **_FOREVER)
+        own = certificate(USER_KEY.public_key(), type="user", principals=("alice",), extensions=MAY, **FOREVER)
         return Connection.over(carrier, user=user, key=UserKey(USER_KEY, own), trust=trust(host), limits=limits)
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -111,7 +111,7 @@ def serving(process: Process, **options: Any) -> Iterator[Running]:
     """Serve `process` for every session."""
     loop, kept = asyncio.new_event_loop(), list[asyncssh.SSHServerConnection]()
     host_key = asyncssh.import_private_key(keys.private_pem(HOST_KEY))
-    blob = certificate(HOST_KEY.public_key(), **_FOREVER)
+    blob = certificate(HOST_KEY.public_key(), **FOREVER)
     host_certificate = asyncssh.import_certificate(keys.ssh_line(blob).encode())
     line = keys.ssh_line(keys.ssh_blob(AUTHORITY.public_key()))
     clients = asyncssh.import_authorized_keys(f"cert-authority {line}\n")

@@ -16,6 +16,7 @@ class FakeTape:
     facts: Facts
     watcher: Watcher
     notice: str = ""
+    mode: str = "node"
     out: list[bytes] = field(default_factory=list)
     errors: list[bytes] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)

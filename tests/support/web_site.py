@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from email.message import Message
 from typing import Any, Literal, NamedTuple
 
+from teleport.api.client import AuthClient
+from teleport.api.openssh_calls import OpenSSHCalls
 from teleport.base import tasks
 from teleport.net.memory import MemoryStream, memory_pair
 from teleport.net.stream import Peer
@@ -147,7 +149,8 @@ async def serving(
     """Yield a site whose accounts are these."""
     application = app.build(
         accounts=accounts, entropy=entropy, cluster=auth_cluster.CLUSTER, public_address=public_address,
-        settings=SETTINGS, auth_settings=ping.auth_settings(second_factor=second_factor),
+        settings=SETTINGS, servers=OpenSSHCalls(accounts) if isinstance(accounts, AuthClient) else None,
+        auth_settings=ping.auth_settings(second_factor=second_factor),
     )  # fmt: skip
     async with WebServer(application) as server:
         site = Site(server)

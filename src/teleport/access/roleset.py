@@ -35,7 +35,7 @@ IMPLICIT = Role(
     version="v3",
     metadata=Metadata(name=IMPLICIT_NAME),
     spec=RoleSpec(
-        options=RoleOptions(max_session_ttl=Duration(0), port_forwarding=Switch(False)),
+        options=RoleOptions(max_session_ttl=Duration(0), port_forwarding=Switch(False), enhanced_recording=()),
         allow=RoleConditions(
             rules=(
                 Rule(resources=_READABLE, verbs=("list", "read")),
@@ -81,6 +81,8 @@ class Options(Struct, frozen=True, kw_only=True):
     """SSH connections in the whole cluster: the fewest of all roles; 0: none sets a limit."""
     max_sessions: int = 0
     """Sessions on one connection: the fewest of all roles; 0: none sets a limit."""
+    enhanced_recording: tuple[str, ...] = ()
+    """What the programs of SSH sessions do that is recorded: `command`, `disk`, `network`; what any role says."""
     strict_recording: bool = False
     """Whether an SSH session that cannot be recorded must not run."""
 
@@ -102,6 +104,7 @@ def merge(options: Iterable[RoleOptions]) -> Options:
         disconnect_expired_cert=any(each.disconnect_expired_cert for each in every),
         max_connections=min((most for each in every if (most := each.max_connections) > 0), default=0),
         max_sessions=min((most for each in every if (most := each.max_sessions) > 0), default=0),
+        enhanced_recording=tuple(sorted({kind for each in every for kind in each.enhanced_recording})),
         strict_recording=any(_records_strictly(each) for each in every),
     )
 

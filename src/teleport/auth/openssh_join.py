@@ -17,7 +17,7 @@ from teleport.auth.host_certs import check_names
 from teleport.auth.openssh import server_identity
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
-from teleport.base.errors import AccessDenied, BadParameter, NotFound, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.cert import CertCreate, CertIdentity
 from teleport.model.events.join import InstanceJoin
@@ -79,14 +79,14 @@ class OpenSSHJoining:
         )  # fmt: skip
 
     async def _check_token(self, request: JoinServer) -> None:
-        """Raises AccessDenied (AUTH-JOIN-TOKEN), BadParameter (AUTH-JOIN-ROLE)."""
+        """Raises NotAuthenticated (AUTH-JOIN-TOKEN), BadParameter (AUTH-JOIN-ROLE)."""
         host = ascii(request.hostname[:80])[1:-1]
         try:
             token = await self._resources.get(Token, request.token)
         except TeleportError as error:
             if error.code not in _NOT_THERE:
                 raise
-            raise AccessDenied("AUTH-JOIN-TOKEN", host=host) from None
+            raise NotAuthenticated("AUTH-JOIN-TOKEN", host=host) from None
         if "Node" not in token.spec.roles:
             raise BadParameter("AUTH-JOIN-ROLE", host=host, roles=", ".join(token.spec.roles))
 

@@ -26,6 +26,10 @@ INTERRUPTED, BROKEN_PIPE = 130, 141
 """Exit statuses of a command that SIGINT or a reader's disappearance ended, as shells count them."""
 
 
+class _Quick(int):
+    """Exit status of a quick command: nothing is left to tidy up, so the interpreter need not (a tenth of its time)."""
+
+
 def teleport() -> NoReturn:
     """The server."""
     sys.exit(main("teleport", sys.argv[1:]))
@@ -38,7 +42,11 @@ def tctl() -> NoReturn:
 
 def tsh() -> NoReturn:
     """The user's command."""
-    sys.exit(main("tsh", sys.argv[1:]))
+    status = main("tsh", sys.argv[1:])
+    if isinstance(status, _Quick):
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def tbot() -> NoReturn:
@@ -125,7 +133,7 @@ def _run_quickly(target: str, arguments: list[str]) -> int | None:
     module, _, attribute = target.partition(":")
     try:
         status: int | None = getattr(importlib.import_module(module), attribute)(arguments)
-        return status
+        return None if status is None else _Quick(status)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
     except Exception as error:

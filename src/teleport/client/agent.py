@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 
 from teleport.base.clock import Clock
-from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.errors import NotFound, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.wire import ssh_agent
@@ -108,18 +108,57 @@ def load(home: Home, profile: Profile, environment: Mapping[str, str], clock: Cl
 
     Returns why that failed, if there is an agent and it did.
     """
-    left = int((profile.valid_until - clock.now()).total_seconds())
-    if left <= 0:
+    if profile.valid_until <= clock.now():
         return None
 
     def work(agent: Agent) -> None:
         files, disk = home.files(profile), home.disk
         private = disk.read(files.ssh_key, limit=MAX_FILE, private=True)
-        certificate = disk.read(files.ssh_certificate, limit=MAX_FILE).decode(errors="replace")
-        _forget(agent, profile)
-        agent.add(private, certificate, comment=comment_of(profile), lifetime=left)
+        _put(agent, profile, private, disk.read(files.ssh_certificate, limit=MAX_FILE).decode(errors="replace"), clock)
 
     return _with_agent(environment, work)
+
+
+def check(environment: Mapping[str, str]) -> None:
+    """Raise Unavailable (CLIENT-AGENT), BadParameter (WIRE-AGENT) unless there is an agent that works."""
+    with Agent(_path(environment)) as agent:
+        agent.identities()
+
+
+def has_key(home: Home, profile: Profile, environment: Mapping[str, str]) -> bool:
+    """Whether the agent has the key that a sign-in's certificate is for."""
+    try:
+        line = home.disk.read(home.files(profile).ssh_certificate, limit=MAX_FILE).decode(errors="replace")
+        from teleport.pki import keys
+
+        signer(environment, keys.load_ssh_line(line))
+    except TeleportError:
+        return False
+    return True
+
+
+def keep(environment: Mapping[str, str], profile: Profile, private: bytes, certificate: str, clock: Clock) -> None:
+    """Put a key that is nowhere else into the agent. Raises Unavailable (CLIENT-AGENT), BadParameter (WIRE-AGENT)."""
+    with Agent(_path(environment)) as agent:
+        _put(agent, profile, private, certificate, clock)
+
+
+def signer(environment: Mapping[str, str], certificate: bytes) -> Callable[[bytes], bytes]:
+    """Return what signs with the key that a certificate is for. Raises NotFound (CLIENT-AGENT-KEY) if the agent has
+    not got it, or there is none; calls of the result raise Unavailable (CLIENT-AGENT), BadParameter (WIRE-AGENT)."""
+    try:
+        with Agent(_path(environment)) as agent:
+            found = any(identity.blob == certificate for identity in agent.identities())
+    except TeleportError:
+        found = False
+    if not found:
+        raise NotFound("CLIENT-AGENT-KEY")
+
+    def sign(data: bytes) -> bytes:
+        with Agent(_path(environment)) as agent:
+            return agent.sign(certificate, data)
+
+    return sign
 
 
 def unload(profile: Profile, environment: Mapping[str, str]) -> TeleportError | None:
@@ -137,12 +176,25 @@ def _with_agent(environment: Mapping[str, str], work: Callable[[Agent], None]) -
         log.debug("No SSH agent is known", variable=VARIABLE)
         return None
     try:
-        with Agent(os.path.expanduser(environment[VARIABLE])) as agent:
+        with Agent(_path(environment)) as agent:
             work(agent)
     except TeleportError as error:
         log.debug("The SSH agent does not do what was asked", error=error)
         return error
     return None
+
+
+def _put(agent: Agent, profile: Profile, private: bytes, certificate: str, clock: Clock) -> None:
+    _forget(agent, profile)
+    left = int((profile.valid_until - clock.now()).total_seconds())
+    agent.add(private, certificate, comment=comment_of(profile), lifetime=left)
+
+
+def _path(environment: Mapping[str, str]) -> str:
+    path = environment.get(VARIABLE, "")
+    if not path:
+        raise _unavailable(f"{VARIABLE} is not set")
+    return os.path.expanduser(path)
 
 
 def _forget(agent: Agent, profile: Profile) -> None:

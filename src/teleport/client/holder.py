@@ -12,6 +12,7 @@ import array
 import contextlib
 import datetime as dt
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -118,6 +119,7 @@ def _sweep(path: str) -> None:
 
 def _detach(kept: set[int]) -> None:
     """Leave the terminal, the folder and the descriptors of whoever started us; keep these."""
+    gc.enable()
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

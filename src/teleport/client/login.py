@@ -55,9 +55,11 @@ def sign_in(
     password: str,
     code: Callable[[], str] = str,
     ttl_minutes: int = 0,
+    keep: Callable[[Profile, bytes, str], None] | None = None,
     entropy: Entropy,
 ) -> Profile:
     """Sign in and store the result as the current profile. `code` is asked if the cluster wants a second factor.
+    `keep` takes the SSH key (a file of OpenSSH) and its certificate (a line); the key is not written to the disk then.
 
     Raises the proxy's error, or BadParameter (CLIENT-ANSWER, CLIENT-PROXY-NAME, PKI-*) when its answer is
     not what was asked for; nothing is stored then.
@@ -93,7 +95,9 @@ def sign_in(
     files = home.files(profile)
     bundle = _authorities(signer)
     host_lines = known_hosts.lines(profile.proxy_host, cluster, signer.checking_keys)
-    _store(home, files, made, certificate.line(), x509.pem(granted.tls_cert.encode()))
+    if keep is not None:
+        keep(profile, keys.private_openssh(made.ssh), certificate.line())
+    _store(home, files, made, certificate.line(), x509.pem(granted.tls_cert.encode()), with_key=keep is None)
     _trust(home, files, cluster, bundle, host_lines)
     home.save(profile)
     return profile
@@ -124,15 +128,22 @@ def _authorities(signer: HostSigner) -> bytes:
     return "".join(x509.pem(certificate) for certificate in found).encode()
 
 
-def _store(home: Home, files: Files, made: KeyPairs, certificate: str, tls_certificate: str) -> None:
+def _store(home: Home, files: Files, made: KeyPairs, certificate: str, tls_certificate: str, *, with_key: bool) -> None:
     disk = home.disk
     for folder in (home.root, f"{home.root}/keys", files.folder, os.path.dirname(files.ssh_certificate)):
         disk.make_dir(folder, mode=0o700)
     public = keys.ssh_line(keys.ssh_blob(made.ssh.public_key()))
-    disk.write(files.ssh_key, keys.private_openssh(made.ssh), mode=0o600)
     disk.write(files.ssh_public_key, public.encode() + b"\n", mode=0o600)
     disk.write(files.ssh_certificate, certificate.encode() + b"\n", mode=0o600)
-    disk.write(files.putty_key, putty.key_file(made.ssh, certificate, os.path.basename(files.ssh_key)), mode=0o600)
+    own = {
+        files.ssh_key: keys.private_openssh(made.ssh),
+        files.putty_key: putty.key_file(made.ssh, certificate, os.path.basename(files.ssh_key)),
+    }
+    for path, data in own.items():
+        if with_key:
+            disk.write(path, data, mode=0o600)
+        elif disk.exists(path):  # an earlier sign-in's
+            disk.remove(path)
     disk.write(files.tls_key, keys.private_pem(made.tls), mode=0o600)
     disk.write(files.tls_certificate, tls_certificate.encode(), mode=0o600)
 

@@ -7,17 +7,18 @@ JSON, which is YAML as well, under the name other tools look for: `<proxy>.yaml`
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
-from collections.abc import Iterable, Mapping
-
-import msgspec
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from teleport.base.disk import Disk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.base.struct import Struct, decode, encode
 from teleport.client import known_hosts
 from teleport.model.address import Address, parse_addr
 from teleport.model.naming import name_problem
+
+T = TypeVar("T")
 
 MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
@@ -29,22 +30,22 @@ _RESERVED = ("cas", "certs.pem", "known_hosts")
 """Names beside the keys of the user."""
 
 
-class Profile(Struct, frozen=True, kw_only=True):
-    """One sign-in at one proxy."""
+class Profile(NamedTuple):
+    """One sign-in at one proxy. No Struct: reading it would cost a command more than the command itself."""
 
     web_proxy_addr: str
     """`host:port` of the proxy."""
     user: str
     cluster: str
+    valid_until: dt.datetime
     auth_type: str = "local"
     roles: tuple[str, ...] = ()
     logins: tuple[str, ...] = ()
     """Logins of hosts; internal principals are left out."""
-    traits: dict[str, tuple[str, ...]] = {}
+    traits: Mapping[str, tuple[str, ...]] = {}
     extensions: tuple[str, ...] = ()
-    critical_options: dict[str, str] = {}
+    critical_options: Mapping[str, str] = {}
     """Limits of the certificate that every SSH server must respect, for example `source-address`."""
-    valid_until: dt.datetime
     proxy_version: str = ""
     """Version that the proxy had at the sign-in."""
 
@@ -72,6 +73,57 @@ def host_of(text: str) -> str:
     return address_of(text).host
 
 
+def write(profile: Profile) -> bytes:
+    """Return the text of a profile file: JSON without what is as usual."""
+    fields: dict[str, Any] = profile._asdict()
+    usual: Mapping[str, Any] = Profile._field_defaults
+    kept = {name: value for name, value in fields.items() if name not in usual or value != usual[name]}
+    kept["valid_until"] = profile.valid_until.isoformat().replace("+00:00", "Z")
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def read(data: bytes) -> Profile:
+    """Read what `write` has written. Raises ValueError, RecursionError."""
+    document: object = json.loads(data.decode())
+    if not isinstance(document, dict):
+        raise ValueError("it is no object")
+    missing = {"web_proxy_addr", "user", "cluster", "valid_until"} - set(document)
+    unknown = set(document) - set(Profile._fields)
+    if missing or unknown:
+        raise ValueError(f"it lacks or has a field: {', '.join(sorted(missing or unknown))[:100]}")
+    return Profile(**{name: _reader(name)(value) for name, value in document.items()})
+
+
+def _reader(name: str) -> Callable[[Any], Any]:
+    return _READERS.get(name, _text)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is none")
+    value.encode()  # lone surrogates are no text
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list is none")
+    return tuple(map(_text, value))
+
+
+def _map(value: Any, read_entry: Callable[[Any], T]) -> dict[str, T]:
+    if not isinstance(value, dict):
+        raise ValueError("an object is none")
+    return {_text(name): read_entry(entry) for name, entry in value.items()}
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "valid_until": lambda value: dt.datetime.fromisoformat(_text(value)),
+    "roles": _texts, "logins": _texts, "extensions": _texts,
+    "traits": lambda value: _map(value, _texts), "critical_options": lambda value: _map(value, _text),
+}  # fmt: skip
+
+
 class Home:
     """The folder of profiles and keys. All key files have mode 0600, all folders 0700."""
 
@@ -97,9 +149,9 @@ class Home:
         except NotFound:
             raise NotFound("CLIENT-NOT-LOGGED-IN") from None
         try:
-            profile = decode(data, Profile)
+            profile = read(data)
             files = self.files(profile)
-        except (msgspec.DecodeError, msgspec.ValidationError, BadParameter) as problem:
+        except (ValueError, RecursionError, BadParameter) as problem:
             raise BadParameter("CLIENT-PROFILE", path=path, problem=problem) from None
         if files.proxy_host != proxy_host or profile.valid_until.tzinfo is None:
             raise BadParameter("CLIENT-PROFILE", path=path, problem="it is not the profile of this proxy")
@@ -142,7 +194,7 @@ class Home:
         kept = self.files(profile).all()
         self._remove(path for path in self.files(before).all() if path not in kept)
         self.disk.make_dir(self.root, mode=0o700)
-        self.disk.write(self._profile_file(profile.proxy_host), encode(profile) + b"\n", mode=0o600)
+        self.disk.write(self._profile_file(profile.proxy_host), write(profile), mode=0o600)
         self.disk.write(f"{self.root}/current-profile", profile.proxy_host.encode() + b"\n", mode=0o600)
 
     def forget(self, profile: Profile) -> None:

@@ -21,6 +21,7 @@ from teleport.net.ssh_auth import ATTEMPTS, QUERIES
 from teleport.net.ssh_channel import SessionChannel
 from teleport.net.ssh_doors import CHANNELS, TOO_MANY, Doors
 from teleport.net.ssh_handler import Forwards, Handler, Listens, Place, Proof, Refusal, Trust, one_line
+from teleport.net.ssh_packets import MALFORMED
 from teleport.net.ssh_settings import ServerOptions
 from teleport.net.stream import Stream
 
@@ -114,6 +115,9 @@ class ServerConnection(Doors):
     def internal_error(self, exc_info: Any = None, error_logger: Any = None) -> None:
         """asyncssh closes the connection and tells nobody."""
         error = (exc_info or sys.exc_info())[1]
+        if isinstance(error, MALFORMED):
+            self.end_as_malformed(error)
+            return
         if error is not None:
             self._handler.failed(error)
         super().internal_error(exc_info, error_logger)

@@ -8,7 +8,9 @@ to it), what we authenticate with, the algorithms (those that we serve) and the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +19,12 @@ from asyncssh.connection import SSHClientConnection, SSHClientConnectionOptions
 
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.net.bridge import as_transport
+from teleport.net.ssh_carried import OnwardSession, carry
 from teleport.net.ssh_settings import CIPHERS, KEX, LOGIN_TIMEOUT, MACS, SERVER_VERSION, SIGNATURES
 from teleport.net.stream import Stream
 from teleport.pki import ssh
-from teleport.wire.terminal import Size, Terminal
+from teleport.wire.terminal import Terminal
 
-HIGH, LOW = 262144, 65536
-"""Bytes that wait for a server which does not read before, and until, its user is asked to pause."""
 WINDOW = 2 * 1024 * 1024
 KEEP_ALIVE = 300.0
 """Seconds of silence after which the server is asked whether it is there."""
@@ -84,13 +85,34 @@ class Onward:
 
         Raises AccessDenied (NET-SSH-SERVER-DECLINED) and Unavailable (NET-SSH-SERVER).
         """
-        try:
-            command: Any = request.command  # bytes are sent as they are, though the type says text
-            variables: Any = request.variables or {}
+        command: Any = request.command  # bytes are sent as they are, though the type says text
+        variables: Any = request.variables or {}
+        with self._errors():
             await self._connection.create_session(
                 lambda: session, command, subsystem=request.subsystem, env=variables, encoding=None, window=WINDOW,
                 **_terminal(request.terminal),
             )  # fmt: skip
+
+    async def subsystem(self, name: str) -> socket.socket:
+        """Return a socket at whose other end the server's subsystem is. Raises as `open`."""
+        return await carry(lambda session: self.open(session, Request(subsystem=name)))
+
+    async def connect_tcp(self, host: str, port: int) -> socket.socket:
+        """Return a socket that the server has connected to `host:port` (RFC 4254 §7.2). Raises as `open`."""
+        return await carry(lambda session: self._forward(self._connection.create_connection, session, host, port))
+
+    async def connect_unix(self, path: str) -> socket.socket:
+        """Return a socket that the server has connected to its unix socket (OpenSSH's PROTOCOL). Raises as `open`."""
+        return await carry(lambda session: self._forward(self._connection.create_unix_connection, session, path))
+
+    async def _forward(self, create: Any, session: OnwardSession, *where: str | int) -> None:
+        with self._errors():
+            await create(lambda: session, *where, encoding=None, window=WINDOW)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except asyncssh.ChannelOpenError as error:
             raise AccessDenied("NET-SSH-SERVER-DECLINED", host=self._called, problem=error.reason) from None
         except (asyncssh.Error, OSError) as error:
@@ -116,61 +138,6 @@ class Request:
     subsystem: str | None = None
     terminal: Terminal | None = None
     variables: dict[str, str] | None = None
-
-
-class OnwardSession(asyncssh.SSHClientSession[bytes]):
-    """What hears the server on one channel, and speaks to it. Subclasses say what happens with it.
-
-    Of asyncssh's own methods these are called: `data_received(data, kind)`, `eof_received()`, `exit_status_received`,
-    `exit_signal_received`, `connection_lost(error)`.
-    """
-
-    def __init__(self) -> None:
-        self._far: Any = None
-
-    def connection_made(self, chan: Any) -> None:
-        """The channel is open."""
-        self._far = chan
-        chan.set_write_buffer_limits(high=HIGH, low=LOW)
-
-    def crowded(self, crowded: bool) -> None:
-        """More, or no more, waits for the server than it takes."""
-
-    def pause_writing(self) -> None:
-        self.crowded(True)
-
-    def resume_writing(self) -> None:
-        self.crowded(False)
-
-    def send(self, data: bytes) -> None:
-        """Send input, unless the channel is closing."""
-        if self._far is not None and not self._far.is_closing():
-            self._far.write(data)
-
-    def send_end(self) -> None:
-        """Tell the server that no more input comes."""
-        if self._far is not None and not self._far.is_closing():
-            self._far.write_eof()
-
-    def send_signal(self, name: str) -> None:
-        """Pass on a signal (RFC 4254 §6.9)."""
-        if self._far is not None and not self._far.is_closing():
-            self._far.send_signal(name)
-
-    def send_size(self, size: Size) -> None:
-        """Pass on another size of the terminal."""
-        if self._far is not None and not self._far.is_closing():
-            self._far.change_terminal_size(*size)
-
-    def flow(self, on: bool) -> None:
-        """Take output of the server, or leave it waiting."""
-        if self._far is not None:
-            (self._far.resume_reading if on else self._far.pause_reading)()
-
-    def abandon(self) -> None:
-        """Close the channel: what runs there is hung up."""
-        if self._far is not None:
-            self._far.abort()
 
 
 class _Client(asyncssh.SSHClient):

@@ -12,13 +12,12 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from asyncssh.channel import SSHServerChannel
 from asyncssh.connection import SSHServerConnection
 from asyncssh.constants import (
+    DISC_PROTOCOL_ERROR,
     MSG_CHANNEL_DATA,
     MSG_CHANNEL_EXTENDED_DATA,
     MSG_CHANNEL_FIRST,
@@ -43,6 +42,9 @@ BACKLOG = 1024 * 1024
 """Bytes of a peer that wait, while an earlier packet of it is being decided, before no more are read."""
 PADDING = 4
 """Bytes of padding at least (RFC 4253 §6)."""
+MALFORMED = (PacketDecodeError, UnicodeError)
+"""What asyncssh raises, in places where it does not expect it, for a message that is cut or has no text where one
+belongs: the peer's fault, not ours."""
 _DATA_HEAD = 9
 """Bytes of a message of channel data before the data: type, channel, length."""
 
@@ -70,6 +72,11 @@ class PacketConnection(SSHServerConnection):
 
     def log_received_packet(self, *arguments: Any, **named: Any) -> None:
         """As above."""
+
+    def end_as_malformed(self, error: Exception) -> None:
+        """End the connection because of a message that cannot be read."""
+        self._send_disconnect(DISC_PROTOCOL_ERROR, "A message cannot be read", "")
+        self._force_close(error)
 
     # -- out ----------------------------------------------------------------------------------------------
 
@@ -133,20 +140,15 @@ class PacketConnection(SSHServerConnection):
         else:
             self.send_packet(type, head, String(bytes(data)))
 
-    @contextmanager
-    def in_one_write(self) -> Iterator[None]:
-        """What is sent inside goes to the transport together."""
-        if self._burst is not None:
-            yield
-            return
-        burst: list[bytes] = []
-        self._burst = burst
-        try:
-            yield
-        finally:
-            self._burst = None
-            if burst:
-                self._send(b"".join(burst))
+    def begin_burst(self) -> None:
+        """What is sent from here on goes to the transport together, at `end_burst`."""
+        self._burst = []
+
+    def end_burst(self) -> None:
+        """Hand over what was sent since `begin_burst`."""
+        burst, self._burst = self._burst, None
+        if burst:
+            self._send(b"".join(burst))
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -300,9 +302,12 @@ class PacketChannel(SSHServerChannel[bytes]):
         """Send what the window takes, in one write; then what asyncssh does with an empty buffer."""
         connection = self._conn
         if self._send_buf and self._send_window and isinstance(connection, PacketConnection):
-            with connection.in_one_write():
+            connection.begin_burst()
+            try:
                 while self._send_buf and self._send_window:
                     self._send_piece(connection)
+            finally:
+                connection.end_burst()
         if not self._send_buf or not self._send_window:
             super()._flush_send_buf()
 

@@ -12,7 +12,7 @@ import base64
 import hashlib
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
@@ -34,6 +34,9 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _BLOB_LIMIT = 4096
 """Largest plain public key in bytes; RSA of 8192 bits takes 1.1 KB."""
 _RSA_BITS = range(2048, 8193)
+_OPENSSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
+_PLAIN_KEY = b"openssh-key-v1\0" + string(b"none") + string(b"none") + string(b"") + (1).to_bytes(4, "big")
+"""How the key in such a file begins if it is the only one and not encrypted."""
 
 
 def make_ed25519(entropy: Entropy) -> ed25519.Ed25519PrivateKey:
@@ -57,16 +60,22 @@ def algorithm_of(key: PrivateKey | PublicKey) -> str:
 
 def spki(key: PublicKey) -> bytes:
     """Return the SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7)."""
+    from cryptography.hazmat.primitives import serialization
+
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def public_pem(key: PublicKey) -> str:
     """Return the SubjectPublicKeyInfo as PEM."""
+    from cryptography.hazmat.primitives import serialization
+
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def load_spki(data: bytes) -> PublicKey:
     """Read a SubjectPublicKeyInfo in DER. Raises BadParameter (PKI-KEY)."""
+    from cryptography.hazmat.primitives import serialization
+
     try:
         key = serialization.load_der_public_key(data)
     except (ValueError, UnsupportedAlgorithm, InternalError):
@@ -76,6 +85,8 @@ def load_spki(data: bytes) -> PublicKey:
 
 def raw_ed25519(pem: str) -> bytes:
     """Return the 32 bytes of an Ed25519 public key that stands in PEM. Raises BadParameter (PKI-KEY)."""
+    from cryptography.hazmat.primitives import serialization
+
     try:
         key: object = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm, InternalError):
@@ -87,6 +98,8 @@ def raw_ed25519(pem: str) -> bytes:
 
 def ssh_blob(key: PublicKey) -> bytes:
     """Return the public key as OpenSSH writes it (RFC 4253 section 6.6, RFC 5656, RFC 8709)."""
+    from cryptography.hazmat.primitives import serialization
+
     if isinstance(key, ed25519.Ed25519PublicKey):
         return string(SSH_ED25519) + string(key.public_bytes_raw())
     if isinstance(key, rsa.RSAPublicKey):
@@ -154,20 +167,28 @@ def fingerprint(blob: bytes) -> str:
 
 def private_pem(key: PrivateKey) -> bytes:
     """Return the private key as unencrypted PKCS #8 PEM (RFC 5958)."""
+    from cryptography.hazmat.primitives import serialization
+
     plain = serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
 
 
 def private_openssh(key: PrivateKey) -> bytes:
     """Return the private key in OpenSSH's own form: `ssh` reads Ed25519 keys in no other."""
+    from cryptography.hazmat.primitives import serialization
+
     plain = serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, plain)
 
 
 def load_private(data: bytes) -> PrivateKey:
     """Read an unencrypted private key, PKCS #8, SEC 1 or OpenSSH. Raises BadParameter (PKI-KEY)."""
+    if (own := _own_ed25519(data)) is not None:
+        return own
+    from cryptography.hazmat.primitives import serialization
+
     try:
-        if data.lstrip().startswith(b"-----BEGIN OPENSSH PRIVATE KEY-----"):
+        if data.lstrip().startswith(_OPENSSH):
             key: object = serialization.load_ssh_private_key(data, None)
         else:
             key = serialization.load_pem_private_key(data, None)
@@ -178,6 +199,27 @@ def load_private(data: bytes) -> PrivateKey:
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key
     raise _bad("the private key", "it is neither Ed25519 nor ECDSA P-256")
+
+
+def _own_ed25519(data: bytes) -> ed25519.Ed25519PrivateKey | None:
+    """Read the one form that `private_openssh` writes for Ed25519 (OpenSSH, PROTOCOL.key): the library's reader of all
+    of them takes longer to import than a command has. None for every other."""
+    body = data.strip().removeprefix(_OPENSSH).removesuffix(_OPENSSH.replace(b"BEGIN", b"END"))
+    try:
+        blob = base64.b64decode(b"".join(body.split()), validate=True)
+        if not blob.startswith(_PLAIN_KEY):
+            return None
+        reader = Reader(blob[len(_PLAIN_KEY) :])
+        public, inner = reader.string(), Reader(reader.string())
+        reader.end()
+        checks, kind, point, pair = inner.take(8), inner.string(), inner.string(), inner.string()
+    except ValueError:  # all that base64 and the codecs say
+        return None
+    if checks[:4] != checks[4:] or kind != SSH_ED25519 or len(pair) != 64:
+        return None
+    key = ed25519.Ed25519PrivateKey.from_private_bytes(pair[:32])
+    own = key.public_key().public_bytes_raw()
+    return key if own == point == pair[32:] and public == string(kind) + string(own) else None
 
 
 def sign(key: PrivateKey, message: bytes) -> bytes:

@@ -14,12 +14,14 @@ from typing import Any
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.ends import Ends
+from teleport.agents.ssh.enhanced import observer as enhanced
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.switches import Switches
 from teleport.api.event_outbox import EventOutbox
 from teleport.api.messages import HostRequest
+from teleport.api.openssh_calls import OpenSSHCalls
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.counters import Counters
@@ -27,6 +29,7 @@ from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
+from teleport.model.config.ssh import EnhancedRecording
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
 from teleport.net.ssh_settings import HostKey, KeepAlive
@@ -96,6 +99,7 @@ class Proxy:
             public_address=settings.public_address,
             settings=_addresses(settings),
             auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
+            servers=OpenSSHCalls(self._auth.client("Proxy")),
         )
         access = node_access(
             settings, client=self._auth.client("Proxy"), registrar=self._auth.client("Instance"),
@@ -199,6 +203,7 @@ class Node:
             recorder=recorder,
             switches=Switches.of(settings.ssh),
             counters=world.counters,
+            enhanced=_enhanced(settings.ssh.enhanced_recording),
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
@@ -238,6 +243,13 @@ async def _started(group: asyncio.TaskGroup, run: Callable[[Callable[[], None]],
 
     group.create_task(part())
     await is_ready.wait()
+
+
+def _enhanced(section: EnhancedRecording) -> enhanced.Settings | None:
+    """Return how sessions are observed; None: they are not."""
+    if not section.enabled:
+        return None
+    return enhanced.Settings(section.cgroup_path, section.root_path, section.pages)
 
 
 def _reachable(listen: str, nodename: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from aiohttp import web
 
 from teleport.api.messages import Page, Selection, WebSession
+from teleport.api.openssh_messages import Joined, JoinServer
 from teleport.base.entropy import Entropy
 from teleport.web import pages, security
 from teleport.web.guesses import Guesses
@@ -91,6 +92,12 @@ class Accounts(Protocol):
     async def web_page(self, token: str, selection: Selection, *, client_address: str) -> Page: ...
 
 
+class Servers(Protocol):
+    """Who takes in servers without an agent: `api.openssh_calls.OpenSSHCalls`."""
+
+    async def join(self, asked: JoinServer) -> Joined: ...
+
+
 @dataclass(frozen=True)
 class Site:
     """What every handler needs."""
@@ -105,6 +112,8 @@ class Site:
     auth_settings: Mapping[str, Any]
     guesses: Guesses
     """Failed sign-ins by source."""
+    servers: Servers | None = None
+    """None: servers do not join here."""
 
 
 SITE = web.AppKey("site", Site)
@@ -118,9 +127,11 @@ def build(
     public_address: str,
     settings: Mapping[str, Any],
     auth_settings: Mapping[str, Any],
+    servers: Servers | None = None,
 ) -> web.Application:
     """Return the application. It keeps no state but how many sign-ins failed from where."""
-    from teleport.web import login, mfa, servers, sign_in, signup  # they import SITE from here
+    from teleport.web import join, login, mfa, sign_in, signup  # they import SITE from here
+    from teleport.web import servers as pages_of_servers
 
     app = web.Application(
         middlewares=[security.add_headers, security.refuse_doubtful, security.explain_errors, security.take_body],
@@ -134,9 +145,10 @@ def build(
         settings=settings,
         auth_settings=auth_settings,
         guesses=Guesses(),
+        servers=servers,
     )
     app.add_routes([web.get("/", front), *(web.get(f"/static/{name}", drawn) for name in ASSETS)])
-    for part in (signup, login, mfa, sign_in, servers):
+    for part in (signup, login, mfa, sign_in, pages_of_servers, join):
         app.add_routes(part.routes())
     return app
 

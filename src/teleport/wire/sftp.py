@@ -114,6 +114,7 @@ _EXTENDED: Mapping[str, str] = {
     EXPAND_PATH: "s", COPY_DATA: "sUUsU",
 }  # fmt: skip
 _HEAD = struct.Struct("!IB")
+_WRITE, _PLACE, _DATA = struct.Struct("!IBII"), struct.Struct("!QI"), struct.Struct("!BII")
 _SIZE, _OWNER, _MODE, _TIMES, _MORE = 1, 2, 4, 8, 0x80000000
 
 
@@ -182,6 +183,25 @@ def write(packet: Packet) -> bytes:
     if len(writer) > LIMIT:
         raise _bad(f"a packet would have {len(writer)} bytes")
     return bytes(Writer().vector32(bytes(writer)))
+
+
+def write_contents(id: int, handle: bytes, offset: int, data: bytes) -> bytes:
+    """Return a WRITE with its length, as `write` would, with one copy of the data."""
+    size = 21 + len(handle) + len(data)
+    if size > LIMIT:
+        raise _bad(f"a packet would have {size} bytes")
+    head, tail = _WRITE.pack(size, Kind.WRITE, id, len(handle)), _PLACE.pack(offset, len(data))
+    return b"".join((head, handle, tail, data))
+
+
+def read_contents(body: bytes) -> Packet:
+    """Read a body as `read` does; of DATA the field is a view of the body, and no copy."""
+    if len(body) < _DATA.size or body[0] != Kind.DATA:
+        return read(body)
+    _, id, size = _DATA.unpack_from(body)
+    if _DATA.size + size > len(body):
+        raise _bad("a packet is cut")
+    return Packet(Kind.DATA, id, (memoryview(body)[_DATA.size : _DATA.size + size],))
 
 
 def _fields(kind: int) -> str:
@@ -313,16 +333,17 @@ class Packets:
     ) -> tuple[list[tuple[bytes, int]], int]:
         """Return what was found, and where the bytes begin that wait for more."""
         found: list[tuple[bytes, int]] = []
-        while end - position > 4:
-            length, kind = _HEAD.unpack_from(data, position)
-            if not 5 <= length <= LIMIT:
-                raise _bad(f"a packet has {length} bytes")
-            kept = min(length, self._keep[kind])
-            start = position + 4
-            if end - start < kept:
-                return found, position
-            found.append((bytes(data[start : start + kept]), length))
-            position = start + length
+        with memoryview(data) as view:
+            while end - position > 4:
+                length, kind = _HEAD.unpack_from(view, position)
+                if not 5 <= length <= LIMIT:
+                    raise _bad(f"a packet has {length} bytes")
+                kept = min(length, self._keep[kind])
+                start = position + 4
+                if end - start < kept:
+                    return found, position
+                found.append((bytes(view[start : start + kept]), length))
+                position = start + length
         if position > end:
             self._skip = position - end
         return found, min(position, end)

@@ -35,6 +35,13 @@ def options(*each):
         ([{"disconnect_expired_cert": True}, {}], "disconnect_expired_cert", True),
         ([{}], "disconnect_expired_cert", False),
         ([{"max_connections": 4}, {"max_connections": 2}, {"max_connections": 0}], "max_connections", 2),
+        (
+            [{"enhanced_recording": ["disk"]}, {"enhanced_recording": ["command"]}],
+            "enhanced_recording",
+            ("command", "disk"),
+        ),
+        ([{"enhanced_recording": []}], "enhanced_recording", ()),
+        ([{}], "enhanced_recording", ("command", "network")),
         ([{"max_sessions": 4}, {"max_sessions": 2}, {"max_sessions": 0}], "max_sessions", 2),
         ([{}], "max_sessions", 0),
         ([{"record_session": {"ssh": "strict"}}, {"record_session": {"ssh": "best_effort"}}], "strict_recording", True),

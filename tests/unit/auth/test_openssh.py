@@ -91,7 +91,7 @@ def test_a_user_who_signed_in_goes_on_as_that_login_alone() -> None:
         assert found.valid_before == int((cluster.clock.now() + dt.timedelta(minutes=2)).timestamp())
         assert made.expires.timestamp() == found.valid_before
         (event,) = await cluster.events("cert.create")
-        assert (event["identity"]["user"], event["identity"]["logins"], event["target"]) == ("alice", ["root"], PLAIN)
+        assert (event["identity"]["user"], event["identity"]["logins"], event["target"]) == ("alice", ("root",), PLAIN)
         assert (event["user"], event["addr.remote"]) == (f"{HOST_UUID}.{CLUSTER}", "192.0.2.9:4000")
 
     run(story)

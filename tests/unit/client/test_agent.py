@@ -11,10 +11,11 @@ import pytest
 from teleport.base.clock import SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.entropy import SeededEntropy, SystemEntropy
-from teleport.base.errors import BadParameter, TeleportError, Unavailable
+from teleport.base.errors import BadParameter, NotFound, TeleportError, Unavailable
 from teleport.client import agent
 from teleport.client.login import sign_in
 from teleport.client.profile import Home
+from teleport.client.ssh_client.trust import user_key
 from teleport.pki import keys
 from teleport.wire.buffer import ProtocolError
 from tests.support import authorities, signed_in, ssh_agent
@@ -93,6 +94,53 @@ def test_it_signs_with_what_was_added(tmp_path, environment):
     assert caught.value.code == "WIRE-AGENT"
     public = keys.load_ssh_blob(keys.load_ssh_line((tmp_path / "keys/proxy.example.com/alice.pub").read_text()))
     assert keys.verify_ssh_signature(public, signature, b"what is signed")
+
+
+def test_a_key_that_is_in_the_agent_alone(tmp_path, environment, monkeypatch):
+    """The own client signs with it; an earlier key goes from the disk."""
+    home, _ = signed_in_at(tmp_path)
+    now = CLOCK.now().replace(microsecond=0)
+    proxy = signed_in.Proxy(authorities.cluster(now=now), now=now)
+    proxy.identity = {"expires": now + dt.timedelta(hours=1)}
+    agent.check(environment)
+    profile = sign_in(
+        home, proxy, signed_in.SETTINGS, user="alice", password="x", entropy=SystemEntropy(),
+        keep=lambda profile, private, line: agent.keep(environment, profile, private, line, CLOCK),
+    )  # fmt: skip
+    files = home.files(profile)
+    assert not os.path.exists(files.ssh_key)
+    assert not os.path.exists(files.putty_key)
+    assert agent.has_key(home, profile, environment)
+    monkeypatch.setenv("SSH_AUTH_SOCK", environment["SSH_AUTH_SOCK"])
+    key = user_key(home, profile)
+    public = keys.load_ssh_blob(keys.load_ssh_line((tmp_path / "keys/proxy.example.com/alice.pub").read_text()))
+    assert keys.verify_ssh_signature(public, key.sign(b"data"), b"data")
+    agent.unload(profile, environment)
+    assert not agent.has_key(home, profile, environment)
+    for found in (environment["SSH_AUTH_SOCK"], ""):
+        monkeypatch.setenv("SSH_AUTH_SOCK", found)
+        with pytest.raises(NotFound) as caught:
+            user_key(home, profile)
+        assert caught.value.code == "CLIENT-AGENT-KEY"
+    with pytest.raises(Unavailable) as caught:
+        agent.check({})
+    assert caught.value.code == "CLIENT-AGENT"
+
+
+def test_nothing_is_stored_when_the_agent_does_not_take_the_key(tmp_path):
+    now = CLOCK.now().replace(microsecond=0)
+    home = Home(str(tmp_path / "home"), SystemDisk())
+    proxy = signed_in.Proxy(authorities.cluster(now=now), now=now)
+    proxy.identity = {"expires": now + dt.timedelta(hours=1)}
+
+    def refuse(profile, private, certificate):
+        raise Unavailable("CLIENT-AGENT", problem="full")
+
+    with pytest.raises(Unavailable):
+        sign_in(
+            home, proxy, signed_in.SETTINGS, user="alice", password="x", entropy=SystemEntropy(), keep=refuse
+        )  # fmt: skip
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_p256_key(tmp_path, environment):

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 
-import msgspec
 import pytest
 
 from teleport.base.clock import SystemClock
@@ -72,7 +71,7 @@ async def _meet(home, profile, context):
     network = SystemNetwork(timeout=5)
     listener = await network.listen("127.0.0.1:0", serve)
     try:
-        profile = msgspec.structs.replace(profile, web_proxy_addr=listener.address)
+        profile = profile._replace(web_proxy_addr=listener.address)
         async with connect(home, profile, network) as client:
             with pytest.raises(TeleportError) as caught:
                 await client.ping()

@@ -196,6 +196,6 @@ def test_a_call_imports_next_to_nothing() -> None:
 def test_a_new_connection_imports_neither_asyncssh_nor_asyncio_nor_click() -> None:
     found = imported(SHOW("import teleport.client.ssh, teleport.cli.tsh.quick, teleport.cli.tsh.quick_ssh"))
     assert not found & {
-        "asyncssh", "asyncio", "click", "grpclib", "yaml", "teleport.model.kinds.node", "cryptography.x509",
+        "asyncssh", "asyncio", "click", "grpclib", "yaml", "teleport.model.kinds.node", "cryptography.x509", "msgspec",
         "teleport.pki.check", "logging",
     }  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from teleport.base.disk import MemoryDisk, SystemDisk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.client.profile import Files, Home, address_of, host_of
+from teleport.client.profile import Files, Home, address_of, host_of, read, write
 from tests.support.signed_in import profile
 
 OTHER = {"web_proxy_addr": "other.example.com:3080", "user": "bob", "cluster": "other.example.com"}
@@ -216,3 +216,27 @@ def test_address_that_is_none(text):
 def test_address_of_version_6_is_shown_in_brackets():
     made = profile(web_proxy_addr="[::1]:3080")
     assert (made.proxy_host, made.url) == ("::1", "https://[::1]:3080")
+
+
+WHOLE = '{"web_proxy_addr":"p:1","user":"a","cluster":"c","valid_until":"2999-01-01T00:00:00Z"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "{}", '{"user": 1}', "\xff", "[" * 100_000, '{"web_proxy_addr":"p:1","user":"a","cluster":"c"}',
+        *(WHOLE.replace("}", f",{more}}}") for more in (
+            '"new":1', '"roles":"a"', '"roles":[1]', '"traits":[]', '"traits":{"a":"b"}', '"critical_options":{"a":1}',
+            '"proxy_version":null', '"auth_type":"\\ud800"',
+        )),
+    ],
+)  # fmt: skip
+def test_what_no_sign_in_has_written(text: str) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        read(text.encode("latin-1"))
+
+
+def test_there_and_back() -> None:
+    made = profile(traits={"team": ("a", "b")}, critical_options={"source-address": "10.0.0.1/32"}, roles=("é",))
+    assert read(write(made)) == made
+    assert b"auth_type" not in write(made), "what is as usual is not written"

@@ -10,7 +10,7 @@ import pytest
 
 from teleport.base.disk import MemoryDisk
 from teleport.client.profile import Home, Profile
-from teleport.client.ssh_config import SshFiles, render
+from teleport.client.ssh_config import SshFiles, options_for, render
 
 PROFILE = Profile(
     web_proxy_addr="proxy.example.com:3080", user="alice", cluster="example.com",
@@ -91,3 +91,18 @@ def test_an_identity_file_is_named_to_tsh():
     assert 'IdentityFile "/k/id"' in text
     assert 'CertificateFile "/k/id-cert.pub"' in text
     assert 'UserKnownHostsFile "/k/id.known_hosts"' in text
+
+
+@pytest.mark.parametrize(
+    ("host", "alias"), [("node-1", "node-1.example.com"), ("node-1.example.com", "node-1.example.com")]
+)
+@pytest.mark.parametrize("home", ["/home/alice/.tsh", "/home/a b/.tsh", "/home/50%/.tsh"])
+def test_options_of_one_connection(host: str, alias: str, home: str) -> None:
+    """As `tsh sftp` gives them: whatever the name is that was typed, the node proves the one in the cluster."""
+    files = SshFiles.of(Home(home, MemoryDisk()).files(PROFILE))
+    given = [word for line in options_for(PROFILE, files, "/usr/bin/tsh", host) for word in ("-o", line)]
+    done = subprocess.run(["ssh", "-F", "none", *given, "-G", host], capture_output=True, text=True, check=True)
+    found = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
+    assert (found["hostkeyalias"], found["stricthostkeychecking"]) == (alias, "true")
+    assert found["proxycommand"].startswith('"/usr/bin/tsh" proxy ssh --cluster=example.com')
+    assert found["userknownhostsfile"].replace("%%", "%").replace('"', "").startswith(home)

@@ -91,6 +91,20 @@ def test_what_nobody_would_take_is_not_written(packet):
         write(packet)
 
 
+def test_contents_are_written_and_read_as_all_packets_are():
+    packet = Packet(Kind.WRITE, 7, (b"handle", 2**40, b"contents"))
+    assert sftp.write_contents(7, *packet.fields) == write(packet)
+    with pytest.raises(ProtocolError):
+        sftp.write_contents(7, b"h", 0, bytes(LIMIT))
+    for packet in EXAMPLES:
+        assert sftp.read_contents(write(packet)[4:]) == packet
+    body = write(Packet(Kind.DATA, 7, (b"contents",)))[4:]
+    assert bytes(sftp.read_contents(body + b"more").fields[0]) == b"contents"
+    for cut in (body[:-1], body[:7]):
+        with pytest.raises(ProtocolError):
+            sftp.read_contents(cut)
+
+
 STREAM = b"".join(write(packet) for packet in EXAMPLES)
 
 

@@ -15,6 +15,7 @@ from collections import OrderedDict
 
 from teleport.agents.forwarding.authority import TargetAuthority, Trackers, View
 from teleport.agents.forwarding.session import RelaySession
+from teleport.agents.forwarding.side import CLOSED, OnwardSide
 from teleport.agents.forwarding.way import Certifier, Way
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
@@ -124,7 +125,7 @@ class Forwarding:
             world = World(
                 clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
                 strangers=self._strangers, ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
-                switches=Switches(), web_address=self._web_address,
+                switches=Switches(closed=CLOSED), user_side=OnwardSide(further), web_address=self._web_address,
                 sessions=lambda host: RelaySession(host, lambda: further),
             )  # fmt: skip
             made.append((ClientConnection(world, connection), further))

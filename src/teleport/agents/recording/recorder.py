@@ -32,6 +32,10 @@ from teleport.wire.recording import HEADER, Frame
 log = logger("NODE")
 
 
+PATIENCE = 10.0
+"""Seconds that a session waits for the Auth Service to have what it recorded, where it has to."""
+
+
 class Unrecorded(NoTape):
     """The recording of a session that goes on without one."""
 
@@ -67,10 +71,14 @@ class SpoolRecorder:
             key = None if config is None else config.sealing_key
             if key is None:
                 raise Unavailable("REC-NO-KEY")
+            assert config is not None  # noqa: S101 - it had a key
             file, sealer, size = await self._spool.run(self._first, facts, key)
         except TeleportError as error:
             return self._without(facts, error)
-        return self._tape(facts, watcher, file, sealer, size)
+        tape = self._tape(facts, watcher, file, sealer, size, config)
+        if config.synchronous:
+            await self._first_sync(tape, facts, size)
+        return tape
 
     def _first(self, facts: Facts, key: SealingKey) -> tuple[AppendFile, Sealer, int]:
         """Write the first chunk durably. In a thread."""
@@ -99,7 +107,23 @@ class SpoolRecorder:
             raise Unavailable("REC-IMPOSSIBLE", problem=error.what) from error
         return Unrecorded(f"This session is not recorded: {error.what}")
 
-    def _tape(self, facts: Facts, watcher: Watcher, file: AppendFile, sealer: Sealer, size: int) -> SpoolTape:
+    async def _first_sync(self, tape: SpoolTape, facts: Facts, size: int) -> None:
+        """Wait until the Auth Service has the first chunk. Raises Unavailable (REC-IMPOSSIBLE) if roles demand that;
+        otherwise the session is recorded as `node` does."""
+        try:
+            await self._uploader.sync(facts.session_id, size, PATIENCE)
+        except TeleportError as error:
+            strict = facts.on_failure == "deny"
+            self._tell(facts, error, ended=strict)
+            tape.relax()
+            if strict:
+                await tape.close({"error": error.code})
+                raise Unavailable("REC-IMPOSSIBLE", problem=error.what) from error
+
+    def _tape(
+        self, facts: Facts, watcher: Watcher, file: AppendFile, sealer: Sealer, size: int,
+        config: SessionRecordingConfig,
+    ) -> SpoolTape:  # fmt: skip
         sid, uploader = facts.session_id, self._uploader
 
         def failed(error: TeleportError) -> None:
@@ -108,11 +132,26 @@ class SpoolRecorder:
             if strict:
                 watcher.failed(Unavailable("REC-LOST", problem=error.what))
 
+        async def confirm(grown: int) -> None:
+            try:
+                await uploader.sync(sid, grown, PATIENCE)
+            except TeleportError as error:
+                if facts.on_failure == "deny":
+                    raise
+                self._tell(facts, error, ended=False)
+                tape.relax()
+
         uploader.grown(sid, size)
-        return SpoolTape(
+        tape = SpoolTape(
             sid, watcher, spool=self._spool, file=file, sealer=sealer, grown=size,
             on_grown=lambda grown: uploader.grown(sid, grown), on_end=lambda: uploader.ended(sid), on_failure=failed,
+            mode=self._word(config), confirm=confirm if config.synchronous else None,
         )  # fmt: skip
+        return tape
+
+    def _word(self, config: SessionRecordingConfig) -> str:
+        """Return how sessions are recorded here; a proxy records at the proxy whatever the others do."""
+        return config.spec.mode.replace("node", "proxy") if self._proxy else config.spec.mode
 
     def _tell(self, facts: Facts, error: TeleportError, *, ended: bool) -> None:
         """Tell log and audit log, without waiting."""

@@ -11,7 +11,7 @@ core is good for a person's terminal and bad for a file of a gigabyte that runs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -51,15 +51,19 @@ class SpoolTape:
     def __init__(
         self, session_id: str, watcher: Watcher, *, spool: Spool, file: AppendFile, sealer: Sealer, grown: int,
         on_grown: Callable[[int], None], on_end: Callable[[], None], on_failure: Callable[[TeleportError], None],
+        mode: str = "node", confirm: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         """`grown` are the bytes of the file so far; `on_grown` is told of more. `on_end` is called when the file is
-        closed, `on_failure` before it if the recording failed."""
+        closed, `on_failure` before it if the recording failed. With `confirm`, what was
+        written counts only when it has returned; it raises TeleportError when the recording failed."""
         self._id = session_id
         self._watcher = watcher
         self._spool = spool
         self._file = file
         self._sealer = sealer
         self._grown = grown
+        self.mode = mode
+        self._confirm = confirm
         self._on_grown, self._on_end, self._on_failure = on_grown, on_end, on_failure
         loop = asyncio.get_running_loop()
         self._time, self._later = loop.time, loop.call_later
@@ -74,6 +78,10 @@ class SpoolTape:
         self._timer: asyncio.TimerHandle | None = None
         self._held = False
         self._over = False
+
+    def relax(self) -> None:
+        """What is written from now on counts when the disk has it."""
+        self._confirm = None
 
     # -- from the session
 
@@ -163,12 +171,14 @@ class SpoolTape:
                 size = await self._spool.run(lambda: self._keep(self._seal(frames, final, compress=True)))
             else:
                 size = await self._spool.run(self._keep, self._seal(frames, final, compress=False))
+            self._grown += size
+            if self._confirm is not None:
+                await self._confirm(self._grown)
         except TeleportError as error:
             self._fail(error)
             return
         finally:
             self._work, self._writing = None, 0
-        self._grown += size
         self._on_grown(self._grown)
         if self._over:
             return

@@ -1,10 +1,10 @@
 """The uploader: sends recordings from the spool to the Auth Service, and removes what has arrived.
 
-Chunks go as they become durable, also while the session runs, so that the loss of a node loses little. A running
-session sends one in `PACE` seconds, and all together send no more than `RATE`: sending costs more computing than
-recording does, and sessions shall not wait for it. A file is removed after the Auth Service has said that the whole
-recording is stored. What lies in the spool at the start is what a crash has left: it is sent as far as it is whole.
-What can never be stored is set aside, and told.
+Chunks go as they become durable, also while the session runs, so that the loss of a node loses little. A session that
+waits for the Auth Service (`sync`) sends them at once. Any other running one sends one in `PACE` seconds, and all
+together send no more than `RATE`: sending costs more computing than recording does, and sessions shall not wait for it.
+A file is removed after the Auth Service has said that the whole recording is stored. What lies in the spool at the
+start is what a crash has left: it is sent as far as it is whole. What can never be stored is set aside, and told.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 
 from teleport.agents.recording.spool import SUFFIX, Spool
 from teleport.base.entropy import Entropy
-from teleport.base.errors import Internal, TeleportError
+from teleport.base.errors import Internal, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
 from teleport.model.events.base import Event
@@ -65,6 +65,10 @@ class _Upload:
         self.damaged = False
         """Whether something that is no torn end follows what can be sent: the file is kept then."""
         self.timer: asyncio.TimerHandle | None = None
+        self.urgent = False
+        """Whether its session waits for what is sent."""
+        self.moved = asyncio.Event()
+        """Set with every chunk that has arrived."""
         self.waits = waits
         self.restart()
 
@@ -109,6 +113,23 @@ class Uploader:
         upload.durable = durable
         if upload.timer is None:  # otherwise it sends in its own time
             self._offer(upload)
+
+    async def sync(self, session_id: str, durable: int, patience: float) -> None:
+        """Take note that so many bytes of a recording are durable, and return when the Auth Service has them.
+
+        Raises Unavailable (REC-SYNC) after `patience` seconds; the recording is then sent like any other.
+        """
+        upload = self._of(session_id)
+        upload.urgent, upload.durable = True, durable
+        try:
+            async with asyncio.timeout(patience):
+                while upload.sent < durable:
+                    upload.moved.clear()
+                    self._offer(upload)
+                    await upload.moved.wait()
+        except TimeoutError:
+            upload.urgent = False
+            raise Unavailable("REC-SYNC", seconds=f"{patience:g}") from None
 
     def ended(self, session_id: str) -> None:
         """Take note that a recording grows no more."""
@@ -161,9 +182,10 @@ class Uploader:
         if upload.durable < 0 and not await self._measured(upload):
             return
         while upload.sent < upload.durable:
-            await self._turn()
+            if not upload.urgent:
+                await self._turn()
             await self._send(upload)
-            if not upload.ended:
+            if not upload.ended and not upload.urgent:
                 self._again(upload, self._pace)
                 return
         if upload.ended:
@@ -200,6 +222,7 @@ class Uploader:
         if digest != chunk.digest:
             raise Internal("REC-MISSTORED", session=sid, number=chunk.head.number)
         upload.sent, upload.count, upload.digest = upload.sent + len(data), upload.count + 1, digest
+        upload.moved.set()
         upload.waits = self._backoff.waits(self._entropy)
 
     async def _complete(self, upload: _Upload) -> None:

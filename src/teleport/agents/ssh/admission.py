@@ -75,6 +75,11 @@ class Admissions:
         if count >= self._limits[things]:
             raise LimitExceeded("SSH-ADMIT-FULL", limit=self._limits[things], things=things)
 
+    def check_host_users(self) -> None:
+        """Raise AccessDenied (SSH-HOST-USER-CLOSED) unless this spawner makes accounts."""
+        if self._pinned is None or not self._pinned.host_users:
+            raise AccessDenied("SSH-HOST-USER-CLOSED")
+
     def login(self, id: int) -> str:
         """Return the login of an admission. Raises AccessDenied (SSH-ADMIT-MISSING)."""
         if id not in self._logins:

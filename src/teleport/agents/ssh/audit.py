@@ -147,14 +147,17 @@ class Story:
     """Empty for a shell."""
     size: Size | None
     """None without a terminal."""
-    recorded: bool
+    mode: str
+    """How it is recorded: `off`, or a word of `session_recording_config`."""
+    enhanced: bool = False
+    """Whether what its programs did was recorded."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that both events have."""
         text = self.command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
         return {
             **self.context.fields(), "size": str(self.size or ""), "initial_command": (text,) if text else (),
-            "session_recording": "node" if self.recorded else "off", "participants": (self.context.identity.name,),
+            "session_recording": self.mode, "participants": (self.context.identity.name,),
         }  # fmt: skip
 
 
@@ -166,7 +169,8 @@ def session_started(story: Story) -> Event:
 def session_ended(story: Story, now: dt.datetime) -> Event:
     """A session has ended, and its recording is closed."""
     return SessionEnd(
-        session_start=story.since, session_stop=now, interactive=story.size is not None, ei=1, **story.fields()
+        session_start=story.since, session_stop=now, interactive=story.size is not None, ei=1,
+        enhanced_recording=story.enhanced, **story.fields()
     )  # fmt: skip
 
 

@@ -25,12 +25,13 @@ FAILED = 127
 
 def become(
     account: Account, command: bytes, environment: Mapping[str, str], descriptors: Sequence[int], report: int, *,
-    terminal: bool = False,
+    terminal: bool = False, entrance: str = "",
 ) -> NoReturn:  # fmt: skip
     """Turn this forked child into the shell of `account` running `command`; write a failure to `report`.
 
     `descriptors` become standard input, output and error; with `terminal` the only one becomes all three, the
-    user's, and the terminal that controls the session. `report` closes by itself when the shell runs.
+    user's, and the terminal that controls the session. `entrance` is the file of the control group to enter, if any.
+    `report` closes by itself when the shell runs.
     """
     variables = dict(environment)
     try:
@@ -38,6 +39,10 @@ def become(
         if terminal:
             variables["SSH_TTY"] = os.ttyname(0)
             _own_terminal(account)
+        if entrance:
+            from teleport.agents.ssh import cgroups  # where there are groups it is loaded already
+
+            cgroups.enter(entrance)
         become_user(account)
         shell = os.fsencode(account.shell)
         os.execve(shell, _arguments(os.path.basename(shell), command), variables)  # noqa: S606 - this is the shell

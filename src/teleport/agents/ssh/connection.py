@@ -23,6 +23,7 @@ from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.cuts import Cuts, Standing
 from teleport.agents.ssh.decisions import Decisions
 from teleport.agents.ssh.ends import Ends, Watch
+from teleport.agents.ssh.enhanced.observer import Observer
 from teleport.agents.ssh.forwards import Forwards
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
@@ -85,6 +86,8 @@ class World:
     recorder: Recorder
     switches: Switches
     leases: Leases
+    observer: Observer | None = None
+    """What programs of sessions do; None: this node does not look."""
     host_users: bool = False
     """Whether accounts may be made for logins."""
     web_address: str = ""
@@ -205,7 +208,9 @@ class ClientConnection:
         decision = await self._granted(Connect(self._ssh.login))
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
-        keeping = Keeping(self._world.clock, self._world.recorder, self._world.cluster, self._world.authority)
+        keeping = Keeping(
+            self._world.clock, self._world.recorder, self._world.cluster, self._world.authority, self._world.observer
+        )
         self._sessions[id] = self._world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
@@ -364,11 +369,11 @@ class ClientConnection:
         self._sessions.pop(session_id, None)
         self._emptied.set()
 
-    async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process:
+    async def start(self, grant: Grant, launch: Launch, environment: dict[str, str], group: str) -> Process:
         """Start a command or shell under the grant of its session."""
         return await self._spawner.start(
             grant, admission=await self._admitted(), login=self._ssh.login, command=launch.command,
-            environment=environment, terminal=launch.terminal,
+            environment=environment, terminal=launch.terminal, group=group,
         )  # fmt: skip
 
     @property

@@ -60,6 +60,11 @@ class Tape(Protocol):
         """A line for the user before anything else; empty: none. Said when a session is not recorded."""
         ...
 
+    @property
+    def mode(self) -> str:
+        """How the session is recorded, in the words of `session_recording_config`; `off` when it is not."""
+        ...
+
     def output(self, data: bytes, *, error: bool = False) -> None:
         """Record what the client gets; `error`: on standard error. Returns at once."""
         ...
@@ -90,6 +95,7 @@ class NoTape:
     """What stands for the recording of a session that is not recorded."""
 
     notice = ""
+    mode = "off"
 
     def output(self, data: bytes, *, error: bool = False) -> None:
         """Forget it."""

@@ -17,6 +17,7 @@ from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
 from teleport.agents.ssh.ends import Ends
+from teleport.agents.ssh.enhanced.observer import Observer, Settings
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.spawner import Spawner
@@ -42,6 +43,7 @@ PORT = 3022
 LIMIT_HIT = (
     "user_max_concurrent_sessions_hit_total", "Connections refused because a user has as many as the roles allow.",
 )  # fmt: skip
+BPF_LOST = ("teleport_bpf_lost_events_total", "What the kernel had to drop of enhanced recording.")
 STRANGERS = 60
 """Records a minute of logins whose certificate means nothing here; more are logged, not audited."""
 
@@ -58,6 +60,7 @@ class SSHService:
         keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
         recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
         counters: Counters | None = None, host_users: bool = False,
+        enhanced: Settings | None = None,
     ) -> None:  # fmt: skip
         """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
         spawner is launched before the event loop and closed after it, by the caller."""
@@ -69,13 +72,15 @@ class SSHService:
         self._login_timeout, self._keep_alive = login_timeout, keep_alive
         self._settings: tuple[Sequence[ssh_settings.HostKey], ssh_settings.ServerOptions] | None = None
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
-        self._leases = Leases(authority.hold_leases, entropy, (counters or Counters()).get(*LIMIT_HIT))
+        counters = counters or Counters()
+        self._leases = Leases(authority.hold_leases, entropy, counters.get(*LIMIT_HIT))
+        self._observer = Observer(spawner, enhanced, counters.get(*BPF_LOST)) if enhanced is not None else None
         self._cuts = Cuts(authority, clock, entropy, cluster)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
             cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(), leases=self._leases,
-            host_users=host_users, web_address=web_address,
+            host_users=host_users, observer=self._observer, web_address=web_address,
         )  # fmt: skip
         self.address = ""
         """Where the service listens, once it is ready."""
@@ -91,6 +96,7 @@ class SSHService:
             await self._spawner.sweep()
         cutting = tasks.spawn(self._cuts.run(), name="ssh-cuts", on_error=self._failed)
         renewing = tasks.spawn(self._leases.run(), name="ssh-leases", on_error=self._leases_failed)
+        observing = [tasks.spawn(self._observer.run(), name="ssh-bpf", on_error=self._failed)] if self._observer else []
         try:
             listener = await self._network.listen(self._address, self.serve, limits=self._limits)
             try:
@@ -103,6 +109,8 @@ class SSHService:
         finally:
             await tasks.cancel(cutting)
             await tasks.cancel(renewing)
+            for task in observing:
+                await tasks.cancel(task)
             self._spawner.disconnect()
 
     async def _pin(self) -> None:
@@ -110,7 +118,9 @@ class SSHService:
         found = trusted_ssh(self._world.authority.authorities(), "user")
         try:
             await self._spawner.trust(
-                self._world.cluster, {keys.ssh_line(blob): cluster for blob, cluster in found.items()}
+                self._world.cluster,
+                {keys.ssh_line(blob): cluster for blob, cluster in found.items()},
+                host_users=self._world.host_users,
             )
         except AccessDenied as error:
             log.error("Logins with certificates of new user authorities start nothing before a restart", error=error)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from teleport.access.action import Channel
 from teleport.access.checker import Grant
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
+from teleport.agents.ssh.enhanced.observer import Observer
+from teleport.agents.ssh.enhanced.story import Enhanced
 from teleport.agents.ssh.listeners import Listener
-from teleport.agents.ssh.recorder import Facts, NoTape, Recorder, Tape, Watcher
+from teleport.agents.ssh.recorder import Facts, Recorder, Tape, Watcher
 from teleport.agents.ssh.scp_command import ScpCommand, find_scp
 from teleport.agents.ssh.session import Launch
 from teleport.agents.ssh.sftp_session import SftpRun
@@ -30,11 +32,14 @@ from teleport.agents.ssh.tracking import Tracking
 from teleport.agents.ssh.user_side import UserSide
 from teleport.base.clock import Clock
 from teleport.base.errors import NotSupported, TeleportError
+from teleport.base.log import logger
 from teleport.model.events.base import Event
 from teleport.model.kinds.session_tracker import Participant, SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata
 from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size
+
+log = logger("NODE")
 
 SFTP = b"sftp"
 """Name of the subsystem, which stands where other sessions have their command."""
@@ -57,7 +62,7 @@ class Owner(Protocol):
 
     def environment(self, session_id: str) -> dict[str, str]: ...
 
-    async def start(self, grant: Grant, launch: Launch, environment: dict[str, str]) -> Process: ...
+    async def start(self, grant: Grant, launch: Launch, environment: dict[str, str], group: str) -> Process: ...
 
     async def emit(self, event: Event) -> None: ...
 
@@ -90,6 +95,8 @@ class Keeping:
     recorder: Recorder
     cluster: str
     authority: Authority
+    observer: Observer | None = None
+    """What its programs do; None: this node does not look."""
 
 
 class SessionHost:
@@ -103,6 +110,8 @@ class SessionHost:
         self._story: audit.Story | None = None
         self._tracking: Tracking | None = None
         self._announced: asyncio.Task[None] | None = None
+        self._enhanced: Enhanced | None = None
+        self._failed: Callable[[TeleportError], None] = lambda error: None
         self._variables_told = False
         self._listeners: list[Listener] = []
         self._offered: dict[str, str] = {}
@@ -114,18 +123,19 @@ class SessionHost:
         """Begin the recording, and begin to tell of the session: `start` waits until the audit log has it. Raises what
         `Recorder.begin` raises."""
         keeping, context = self._keeping, self._owner.context(self._id)
+        self._failed = watcher.failed
         self._scp = find_scp(launch.text)
         if self._scp is not None:
             await self._check_scp(self._scp, launch)
         tape = await keeping.recorder.begin(self._facts(context, launch), watcher)
-        self._announce(launch, recorded=not isinstance(tape, NoTape))
+        self._announce(launch, tape.mode)
         return tape
 
-    def _announce(self, launch: Launch, *, recorded: bool) -> None:
+    def _announce(self, launch: Launch, mode: str) -> None:
         keeping = self._keeping
         self._story = audit.Story(
             context=self._owner.context(self._id), since=keeping.clock.now(), command=launch.text,
-            size=launch.terminal.size if launch.terminal else None, recorded=recorded,
+            size=launch.terminal.size if launch.terminal else None, mode=mode,
         )  # fmt: skip
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
         self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
@@ -152,8 +162,8 @@ class SessionHost:
             for event in audit.sftp_refused(context, error):
                 await self._owner.record_refusal(event)
             raise
-        self._announce(Launch(command=SFTP), recorded=False)
-        await self._until_announced()
+        self._announce(Launch(command=SFTP), "off")
+        await self.announced()
         return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
 
     def _emit_soon(self, event: Event) -> None:
@@ -197,11 +207,13 @@ class SessionHost:
         environment = {**launch.variables, **self._owner.environment(self._id), **self._offered}
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
-        process = await self._owner.start(self._grant, launch, environment)
-        await self._until_announced()
+        group = await self._observe()
+        process = await self._owner.start(self._grant, launch, environment, group)
+        await self.announced()
         return process
 
-    async def _until_announced(self) -> None:
+    async def announced(self) -> None:
+        """Return when the audit log has been told of the session, or after a while: it may be away."""
         if self._announced is not None:
             await asyncio.wait([self._announced], timeout=PATIENCE)
 
@@ -229,6 +241,30 @@ class SessionHost:
         while self._listeners:
             self.background(self._owner.close_listener(self._listeners.pop()))
 
+    async def _observe(self) -> str:
+        """Begin to watch what the programs of the session do; return the control group for them, or nothing. A session
+        that must be recorded does not start without. Raises Unavailable (SSH-BPF-*)."""
+        observer, options = self._keeping.observer, self._grant.options
+        if observer is None or not options.enhanced_recording:
+            return ""
+        enhanced = Enhanced(observer, self._id, self._owner.context(self._id).fields(), self._owner.emit)
+        try:
+            await enhanced.begin(options.enhanced_recording, self._unobserved)
+        except TeleportError as error:
+            if options.strict_recording:
+                raise
+            log.warn("A session runs without enhanced recording", error=error, sid=self._id)
+            return ""
+        self._enhanced = enhanced
+        return self._id
+
+    def _unobserved(self, error: TeleportError) -> None:
+        """Nothing sees what the session does any more."""
+        if self._grant.options.strict_recording:
+            self._failed(error)
+        else:
+            log.warn("A session goes on without enhanced recording", error=error, sid=self._id)
+
     async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
         """Record the end of a command. A shell has none of its own: its session's end says it."""
         if launch.command is not None or isinstance(outcome, TeleportError):
@@ -239,10 +275,12 @@ class SessionHost:
 
     async def over(self) -> None:
         """Record the end of the session."""
+        if self._enhanced is not None:
+            await self._enhanced.end()
         if self._story is not None and self._tracking is not None:
+            story = replace(self._story, enhanced=self._enhanced is not None)
             await asyncio.gather(
-                self._tracking.end(),
-                self._owner.emit(audit.session_ended(self._story, self._keeping.clock.now())),
+                self._tracking.end(), self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
             )
 
     async def resized(self, size: Size) -> None:

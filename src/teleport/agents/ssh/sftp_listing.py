@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -65,9 +66,11 @@ def longname(name: bytes, found: os.stat_result, names: Names, now: float) -> by
 
     Columns as OpenSSH's sftp-server makes them, because some clients cut them out.
     """
-    when = time.localtime(found.st_mtime)
     recent = now - _HALF_YEAR < found.st_mtime <= now
-    date = time.strftime("%b %e %H:%M" if recent else "%b %e  %Y", when)
+    try:
+        date = time.strftime("%b %e %H:%M" if recent else "%b %e  %Y", time.localtime(found.st_mtime))
+    except (OverflowError, ValueError, OSError):
+        date = "?"  # some file systems keep years that no calendar has
     line = (
         f"{stat.filemode(found.st_mode)}  {found.st_nlink:>3} {names.user(found.st_uid):<8} "
         f"{names.group(found.st_gid):<8} {found.st_size:>8} {date} "
@@ -90,12 +93,11 @@ class Folder:
 
     def _read(self) -> Iterator[tuple[bytes, os.stat_result]]:
         for name in (b".", b".."):
-            yield name, os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            with contextlib.suppress(OSError):  # what is above may be closed to the account
+                yield name, os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         for entry in self._scan:
-            try:
+            with contextlib.suppress(OSError):  # it has gone meanwhile
                 yield os.fsencode(entry.name), entry.stat(follow_symlinks=False)
-            except OSError:
-                continue  # it has gone meanwhile
 
     def next(self, names: Names, now: float) -> list[Entry]:
         """Return the next names; none are left when there is none. Raises OSError."""

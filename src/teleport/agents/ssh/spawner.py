@@ -24,6 +24,12 @@ from teleport.net import terminal as terminal_device
 from teleport.net.ssh import Proof
 from teleport.wire.terminal import Terminal
 
+Asked = (
+    messages.Trust | messages.Admit | messages.Helper | messages.Provision | messages.Sweep | messages.Observe
+    | messages.Group
+)  # fmt: skip
+"""Requests with one answer."""
+
 
 @dataclass
 class Process:
@@ -123,15 +129,15 @@ class Spawner:
         self._lost("the service has closed it")
         self._process.wait()
 
-    async def trust(self, cluster: str, authorities: Mapping[str, str]) -> None:
+    async def trust(self, cluster: str, authorities: Mapping[str, str], *, host_users: bool = False) -> None:
         """Tell the spawner, before anybody may log in, which user authorities (lines of `.pub` files, with the
-        cluster that each speaks for) it believes for as long as it lives.
+        cluster that each speaks for) it believes for as long as it lives, and whether it makes accounts.
 
         Raises AccessDenied (SSH-TRUST-PINNED) when it believes others already, BadParameter (SSH-SPAWN-MESSAGE),
         Unavailable (SSH-SPAWNER-GONE).
         """
         id = self._next()
-        await self._ask(messages.Trust(id=id, cluster=cluster, authorities=dict(authorities)))
+        await self._ask(messages.Trust(id, cluster, dict(authorities), host_users))
 
     async def admit(self, proof: Proof, *, source: str) -> int:
         """Show the spawner that somebody logged in; return the id of the admission. `source` is the client's proven
@@ -171,6 +177,19 @@ class Spawner:
         (SSH-SPAWNER-GONE)."""
         await self._ask(messages.Sweep(id=self._next()))
 
+    async def observe(self, mount: str, root: str, pages: int, output: int) -> None:
+        """Start bpftrace for enhanced recording, whose output goes to the descriptor `output`. Raises Unavailable
+        (SSH-BPF-RIGHTS, SSH-BPF-TOOL, SSH-BPF-CGROUP, SSH-SPAWNER-GONE)."""
+        await self._ask(messages.Observe(id=self._next(), mount=mount, root=root, pages=pages), (output,))
+
+    async def group(self, name: str) -> int:
+        """Make a control group; return its number. Raises Unavailable (SSH-BPF-CGROUP, SSH-SPAWNER-GONE)."""
+        return await self._ask(messages.Group(id=self._next(), name=name))
+
+    async def ungroup(self, name: str) -> None:
+        """Let a control group go. Raises Unavailable (SSH-SPAWNER-GONE)."""
+        await self._send(messages.Ungroup(id=self._next(), name=name), ())
+
     async def dismiss(self, admission: int) -> None:
         """The connection is over. Never raises."""
         try:
@@ -201,7 +220,7 @@ class Spawner:
         return id
 
     async def _ask(
-        self, request: messages.Trust | messages.Admit | messages.Helper | messages.Provision | messages.Sweep,
+        self, request: Asked,
         given: tuple[int, ...] = (),
     ) -> int:  # fmt: skip
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -214,7 +233,7 @@ class Spawner:
 
     async def start(
         self, grant: Grant, *, admission: int, login: str, command: bytes | None, environment: Mapping[str, str],
-        terminal: Terminal | None = None,
+        terminal: Terminal | None = None, group: str = "",
     ) -> Process:  # fmt: skip
         """Start `command` as `login` and return when its shell runs; None starts the shell itself, as at a login.
 
@@ -234,7 +253,7 @@ class Spawner:
         exited.add_done_callback(_take_error)  # whoever awaits it still sees the failure
         request = messages.Start(
             id=id, admission=admission, login=login, command=command or b"", environment=dict(environment),
-            terminal=terminal is not None,
+            terminal=terminal is not None, group=group,
         )  # fmt: skip
         ours, theirs = _pipes() if terminal is None else _terminal(terminal)
         self._starting[id], self._running[id] = started, exited
@@ -319,6 +338,8 @@ class Spawner:
             started.set_result(reply.pid)
         elif isinstance(reply, messages.Accepted):
             started.set_result(0)
+        elif isinstance(reply, messages.Grouped):
+            started.set_result(reply.group)
         elif isinstance(reply, messages.Provisioned):
             started.set_result(reply.created)
         else:

@@ -34,12 +34,14 @@ SignalName = Literal[
 
 
 class Trust(NamedTuple):
-    """The cluster and its user authorities, as they are for the life of the spawner."""
+    """What holds for the life of the spawner: the cluster, its user authorities, and whether accounts are made."""
 
     id: int
     cluster: str
     authorities: dict[str, str]
     """Public keys, as lines of a `.pub` file, with the cluster that each speaks for."""
+    host_users: bool = False
+    """Whether `Provision` and `Sweep` are heeded."""
 
 
 class Admit(NamedTuple):
@@ -92,6 +94,32 @@ class Sweep(NamedTuple):
     id: int
 
 
+class Observe(NamedTuple):
+    """Start bpftrace for enhanced recording; its output goes to the descriptor that comes along."""
+
+    id: int
+    mount: str
+    """Where the hierarchy of control groups is, or is to be mounted."""
+    root: str
+    """Folder of our groups in it."""
+    pages: int
+    """Pages of the kernel's buffer on each processor."""
+
+
+class Group(NamedTuple):
+    """Make a control group."""
+
+    id: int
+    name: str
+
+
+class Ungroup(NamedTuple):
+    """Let a control group go when it is empty. There is no answer."""
+
+    id: int
+    name: str
+
+
 class Start(NamedTuple):
     """Start `command` with the login's shell, as that login; an empty one starts the shell itself, as at a login."""
 
@@ -104,6 +132,8 @@ class Start(NamedTuple):
     """Facts of the session and what the client may say, names of VARIABLE only; the rest is the spawner's own."""
     terminal: bool = False
     """Whether the one descriptor is the slave side of a terminal, which becomes the user's."""
+    group: str = ""
+    """The control group that the command runs in, made before."""
 
 
 class Signal(NamedTuple):
@@ -131,6 +161,14 @@ class Accepted(NamedTuple):
     """`Trust` holds, or `Admit` was believed."""
 
     id: int
+
+
+class Grouped(NamedTuple):
+    """A control group was made."""
+
+    id: int
+    group: int
+    """Its number, as the kernel tells it."""
 
 
 class Provisioned(NamedTuple):
@@ -178,8 +216,10 @@ class Exited(NamedTuple):
     core_dumped: bool = False
 
 
-Request = Trust | Admit | Dismiss | Helper | Provision | Sweep | Start | Signal | HangUp | Release
-Reply = Accepted | Provisioned | Removed | Started | Refused | Exited
+Request = (
+    Trust | Admit | Dismiss | Helper | Provision | Sweep | Observe | Group | Ungroup | Start | Signal | HangUp | Release
+)
+Reply = Accepted | Grouped | Provisioned | Removed | Started | Refused | Exited
 
 _REQUESTS = Book(*get_args(Request), limit=MESSAGE_BYTES)
 _REPLIES = Book(*get_args(Reply), limit=MESSAGE_BYTES)

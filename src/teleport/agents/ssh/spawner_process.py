@@ -17,6 +17,7 @@ import stat
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from teleport.agents.ssh import accounts, command
 from teleport.agents.ssh import spawner_messages as messages
@@ -26,6 +27,9 @@ from teleport.agents.ssh.jobs import Job, Jobs
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
 from teleport.base.process_name import set_name
+
+if TYPE_CHECKING:
+    from teleport.agents.ssh.tracer import Tracer
 
 GRACE = 5.0
 """Seconds between SIGHUP and SIGKILL when the client is gone."""
@@ -67,6 +71,7 @@ class Spawner:
         """The helper of each admission that has one: a number of `_running`."""
         self._selector = selectors.DefaultSelector()
         self._host_users = HostUsers(Jobs(self._selector), self._send)
+        self._tracer: Tracer | None = None
         self._open = True
 
     def run(self) -> None:
@@ -83,6 +88,8 @@ class Spawner:
                 elif key.fd == key.data.report:
                     self._settle(key.data)
             self._kill_overdue()
+        if self._tracer is not None:
+            self._tracer.stop()
 
     def _patience(self) -> float | None:
         """Seconds until something is due by itself; None if nothing is. A group whose leader has ended tells
@@ -124,6 +131,8 @@ class Spawner:
             self._dismiss(request)
         elif isinstance(request, messages.Provision | messages.Sweep):
             self._see_to_users(request)
+        elif isinstance(request, messages.Observe | messages.Group | messages.Ungroup):
+            self._trace(request, descriptors)
         elif (running := self._running.get(request.id)) is not None:
             self._attend(running, request)
 
@@ -147,12 +156,36 @@ class Spawner:
 
     def _see_to_users(self, request: messages.Provision | messages.Sweep) -> None:
         try:
+            self._admissions.check_host_users()
             if isinstance(request, messages.Sweep):
                 self._host_users.sweep(request.id)
             else:
                 self._host_users.provision(request, self._admissions.login(request.admission))
         except TeleportError as error:
             self._refuse(request.id, error)
+
+    def _trace(
+        self, request: messages.Observe | messages.Group | messages.Ungroup, descriptors: Sequence[int]
+    ) -> None:  # fmt: skip
+        try:
+            if isinstance(request, messages.Observe):
+                from teleport.agents.ssh.tracer import Tracer  # here, so that a spawner without it stays small
+
+                self._tracer = self._tracer or Tracer()
+                self._tracer.start(request, descriptors)
+                self._send(messages.Accepted(id=request.id))
+            elif self._tracer is None:
+                raise BadParameter("SSH-SPAWN-MESSAGE", problem="nothing is observed")
+            elif isinstance(request, messages.Group):
+                self._send(messages.Grouped(id=request.id, group=self._tracer.groups.make(request.name)))
+            else:
+                self._tracer.groups.remove(request.name)
+        except TeleportError as error:
+            self._refuse(request.id, error)
+
+    def _entrance(self, group: str) -> str:
+        """Return the file by which a process enters a control group; empty for none."""
+        return self._tracer.groups.entrance(group) if group and self._tracer is not None else ""
 
     def _shut(self) -> None:
         self._open = False
@@ -217,13 +250,16 @@ class Spawner:
         }
         if isinstance(request, messages.Helper):
             from teleport.agents.ssh import user_side_process  # loaded with the authorities
+        entrance = self._entrance(request.group) if isinstance(request, messages.Start) else ""
         report, written = os.pipe()
         pid = os.fork()
         if pid == 0 and isinstance(request, messages.Helper):
             user_side_process.become(account, environment, descriptors[0], written)
         elif pid == 0 and isinstance(request, messages.Start):
             variables = {**environment, **request.environment}
-            command.become(account, request.command, variables, descriptors, written, terminal=request.terminal)
+            command.become(
+                account, request.command, variables, descriptors, written, terminal=request.terminal, entrance=entrance
+            )  # fmt: skip
         os.close(written)
         running = Running(request.id, pid, exit=os.pidfd_open(pid), report=report)
         running.released = isinstance(request, messages.Helper)  # how it ends, its socket says

@@ -7,7 +7,6 @@ language stand in a folder beside `en`. Templates are `str.format` with named fi
 from __future__ import annotations
 
 import importlib
-import pkgutil
 from typing import NamedTuple
 
 
@@ -38,6 +37,8 @@ def find(code: str, language: str = "en") -> Page:
 
 def codes(language: str = "en") -> list[str]:
     """Return every code, sorted. Opens all areas."""
+    import pkgutil  # every command imports this module, and one lists the codes
+
     package = importlib.import_module(f"{__name__}.{language}")
     found: list[str] = []
     for module in pkgutil.iter_modules(package.__path__):

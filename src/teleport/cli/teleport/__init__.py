@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "debug profile": f"{_HERE}.debug:profile",
     "debug readyz": f"{_HERE}.debug:readyz",
     "debug set-log-level": f"{_HERE}.debug:set_log_level",
+    "join openssh": f"{_HERE}.join:openssh",
     "restore": f"{_HERE}.backup:restore",
     "start": f"{_HERE}.start:start",
     "status": f"{_HERE}.status:status",

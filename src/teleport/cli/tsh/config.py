@@ -32,7 +32,11 @@ def config(who: Wanted) -> None:
 
 def ssh_files(chosen: Credentials) -> SshFiles:
     """Return the files that `ssh` reads; those of an identity file are written beside it."""
-    return _beside(chosen, SystemDisk()) if chosen.identity else SshFiles.of(chosen.home.files(chosen.profile))
+    if chosen.identity:
+        return _beside(chosen, SystemDisk())
+    files = SshFiles.of(chosen.home.files(chosen.profile))
+    # A key that is in the agent alone is known there by its certificate.
+    return files if chosen.home.disk.exists(files.key) else files._replace(key=files.certificate)
 
 
 def _beside(chosen: Credentials, disk: Disk) -> SshFiles:

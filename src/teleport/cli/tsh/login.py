@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -21,6 +22,9 @@ from teleport.client import agent, holder_call
 from teleport.client.credentials import Wanted
 from teleport.client.profile import Home, Profile, address_of, host_of
 
+Keeper = Callable[[Profile, bytes, str], None]
+"""Takes a private key and its certificate."""
+
 
 @click.command("login")
 @click.option("--proxy", envvar="TELEPORT_PROXY", help="Address of the proxy, host or host:port.")
@@ -28,9 +32,9 @@ from teleport.client.profile import Home, Profile, address_of, host_of
 @click.option("--ttl", type=click.IntRange(min=1), default=None, help="Wished validity in minutes.")
 @click.option("--insecure", is_flag=True, help="Do not check the proxy's web certificate (first contact, tests).")
 @click.option(
-    "-k", "--add-keys-to-agent", "to_agent", type=click.Choice(["auto", "no", "yes"]), default="auto",
+    "-k", "--add-keys-to-agent", "to_agent", type=click.Choice(["auto", "no", "yes", "only"]), default="auto",
     envvar="TELEPORT_ADD_KEYS_TO_AGENT", show_default=True,
-    help="Put the key with its certificate into the running SSH agent; yes: say so when that fails.",
+    help="Put the key into the running SSH agent; yes: say so when that fails; only: write it to no file.",
 )  # fmt: skip
 def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, to_agent: str) -> None:
     """Sign in and store short-lived certificates.
@@ -42,15 +46,32 @@ def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, 
     clock = SystemClock()
     home = Home.from_environment(os.environ, SystemDisk())
     known = _known(home, proxy)
-    if known and known.valid_until > clock.now() and user in (None, known.user) and ttl is None:
+    only = to_agent == "only"
+    if only:
+        agent.check(os.environ)  # before anybody has typed anything
+    if known and _serves(home, known, clock, only=only) and user in (None, known.user) and ttl is None:
         home.save(known)
         profile = known
     else:
         name = user or (known.user if known else getpass.getuser())
-        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure)
+        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure, _keeper(clock) if only else None)
     print_profile(profile, clock, active=True)
-    if to_agent != "no":
+    if to_agent in ("auto", "yes"):
         _load(home, profile, clock, aloud=to_agent == "yes")
+
+
+def _serves(home: Home, known: Profile, clock: Clock, *, only: bool) -> bool:
+    """Whether an earlier sign-in is still good, and its SSH key is where it is wanted."""
+    if known.valid_until <= clock.now():
+        return False
+    if home.disk.exists(home.files(known).ssh_key):
+        return not only
+    return agent.has_key(home, known, os.environ)
+
+
+def _keeper(clock: Clock) -> Keeper:
+    """Return what puts a key into the agent alone."""
+    return lambda profile, private, certificate: agent.keep(os.environ, profile, private, certificate, clock)
 
 
 def _load(home: Home, profile: Profile, clock: Clock, *, aloud: bool) -> None:
@@ -62,7 +83,9 @@ def _load(home: Home, profile: Profile, clock: Clock, *, aloud: bool) -> None:
         click.echo(f"WARNING: {escape(problem.what)} ({problem.code})", err=True)
 
 
-def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: bool) -> Profile:
+def _sign_in(
+    home: Home, address: str, user: str, ttl: int | None, insecure: bool, keep: Keeper | None
+) -> Profile:  # fmt: skip
     # Signing in makes keys and speaks TLS; `tsh status` must not pay for importing that.
     from teleport.base.entropy import SystemEntropy
     from teleport.client.login import sign_in
@@ -79,6 +102,7 @@ def _sign_in(home: Home, address: str, user: str, ttl: int | None, insecure: boo
         password=_password(user),
         code=_code,
         ttl_minutes=ttl or 0,
+        keep=keep,
         entropy=SystemEntropy(),
     )
 

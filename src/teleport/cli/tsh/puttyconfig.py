@@ -49,6 +49,8 @@ def puttyconfig(port: int, leaf: str, hostca_validity: str, who: Wanted, target:
     if leaf not in ("", profile.cluster):
         raise NotFound("PROXY-CLUSTER", cluster=leaf, known=profile.cluster)
     files = chosen.home.files(profile)
+    if not disk.exists(files.putty_key):
+        raise BadParameter("CLIENT-PUTTY", field="sign-in, whose key is in the SSH agent alone")
     name = host if host.endswith(f".{profile.cluster}") else f"{host}.{profile.cluster}"
     options = (f"--cluster={profile.cluster}", f"--proxy={profile.web_proxy_addr}")
     session = putty.Session(

@@ -6,6 +6,7 @@ is imported here before it is needed: with a held connection that is `client.hol
 
 from __future__ import annotations
 
+import gc
 import os
 
 from teleport.client import holder_call
@@ -64,6 +65,7 @@ def _read(arguments: Sequence[str]) -> tuple[str, str, str, bool] | None:
 
 def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int | None:
     """Make a connection; it may be held afterwards."""
+    gc.disable()  # nothing of what is imported now becomes garbage, and looking for it takes a tenth of the time
     from teleport.base.clock import SystemClock
     from teleport.base.errors import BadParameter
     from teleport.cli.tsh.quick import credentials
@@ -75,11 +77,16 @@ def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int 
 
     chosen = credentials(Wanted())
     chosen.check_valid(SystemClock())
-    with chosen.in_use():
+    with chosen.in_use(login):
         try:
             connection = client.connect(chosen.home, chosen.profile, Request(host, cluster, login), host=host)
         except BadParameter:
+            gc.enable()
             return None  # a name of several nodes, perhaps: the full command says which
-    status = client.run_on(connection, Session(command), Ends())
+        try:
+            status = client.run_on(connection, Session(command), Ends())
+        except BaseException:
+            connection.close()
+            raise
     client.keep(connection, os.environ, chosen.profile, key)
     return status

@@ -15,10 +15,12 @@ from teleport.base.clock import SystemClock
 from teleport.base.entropy import SystemEntropy
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
 from teleport.cli.common import report
-from teleport.cli.tsh.quick import chosen_cluster, credentials, parse_target
+from teleport.cli.tsh.quick import chosen_cluster, credentials
 from teleport.cli.tsh.who import who_options
+from teleport.client import ssh_targets
 from teleport.client.credentials import Credentials, Wanted
 from teleport.client.sftp.names import Place, parse_place
+from teleport.client.ssh_targets import Target
 
 if TYPE_CHECKING:
     from teleport.client.sftp.session import Session
@@ -41,8 +43,9 @@ def scp(
     tsh scp notes.txt alice@node-1:
     tsh scp -r alice@node-1:/var/log/app logs
     tsh scp -p 'alice@node-1:*.conf' ./confs/
-    A path on a node without a slash in front begins in the login's home. A file appears under its name when it is
-    whole. The exit status is 0 if everything was copied.
+    tsh scp notes.txt alice@env=dev,role=web:/tmp/
+    A path on a node without a slash in front begins in the login's home; labels must mean one node. A file appears
+    under its name when it is whole. The exit status is 0 if everything was copied.
     """
     sources, target = [parse_place(text) for text in places[:-1]], parse_place(places[-1])
     host = _only_host(sources, target)
@@ -61,7 +64,7 @@ def scp(
 
     manner = Manner(preserve=preserve, mark=f"tsh-{SystemEntropy().token(6).hex()}")
     progress = Silent() if quiet or not sys.stderr.isatty() else Line(sys.stderr)
-    with _session(chosen, host, port, cluster) as session:
+    with _session(chosen, host, port, cluster or chosen_cluster(os.environ)) as session:
         copier = Copier(session, manner, progress, failed, recursive=recursive)
         paths = [source.path for source in sources]
         (copier.upload if target.host else copier.download)(paths, target.path)
@@ -79,20 +82,45 @@ def _only_host(sources: list[Place], target: Place) -> str:
 
 
 @contextmanager
-def _session(chosen: Credentials, target: str, port: int | None, cluster: str) -> Iterator[Session]:
+def _session(chosen: Credentials, where: str, port: int | None, cluster: str) -> Iterator[Session]:
     """Open the file service of a node."""
     from teleport.client import ssh as client
     from teleport.client.sftp.session import Session
     from teleport.model import node_lookup
     from teleport.wire.reach import Request
 
-    login, host = parse_target(target)
-    wanted = node_lookup.parse(host)
-    where = node_lookup.join(wanted.host, port or wanted.port)
-    request = Request(where, cluster or chosen_cluster(os.environ), login or getpass.getuser())
-    with chosen.in_use():
+    target = ssh_targets.parse(where)
+    login = target.login or getpass.getuser()
+    wanted = node_lookup.parse(named(chosen, target, cluster))
+    request = Request(node_lookup.join(wanted.host, port or wanted.port), cluster, login)
+    with chosen.in_use(login), explained(chosen, target, cluster):
         connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host)
     try:
         yield Session(connection.open_stream(subsystem="sftp"))
     finally:
         connection.close()
+
+
+def named(chosen: Credentials, target: Target, cluster: str) -> str:
+    """Return the name of the one node that a target means, with its port if one was given. Labels are looked up.
+
+    Raises NotFound (CLIENT-NO-MATCH), BadParameter (CLIENT-AMBIGUOUS)."""
+    if not target.listed:
+        return target.host
+    # Listing speaks to the cluster: who names a node by its name does not wait for importing that.
+    from teleport.cli.tsh import ssh_many
+
+    return ssh_targets.only(ssh_many.find(chosen, target, cluster), target.text).name
+
+
+@contextmanager
+def explained(chosen: Credentials, target: Target, cluster: str) -> Iterator[None]:
+    """List the nodes when a proxy says that a name means several. Raises BadParameter (CLIENT-AMBIGUOUS)."""
+    try:
+        yield
+    except BadParameter as error:
+        if not ssh_targets.is_ambiguity(error):
+            raise
+        from teleport.cli.tsh import ssh_many
+
+        raise ssh_targets.ambiguous(ssh_many.find(chosen, target, cluster), target.text) from None

@@ -11,8 +11,10 @@ import click
 from teleport.base.clock import SystemClock
 from teleport.base.errors import NotFound
 from teleport.cli.tsh.config import own_path, ssh_files
-from teleport.cli.tsh.quick import credentials, parse_target
+from teleport.cli.tsh.quick import credentials
+from teleport.cli.tsh.scp import named
 from teleport.cli.tsh.who import who_options
+from teleport.client import ssh_targets
 from teleport.client.credentials import Wanted
 from teleport.client.ssh_config import options_for
 from teleport.model import node_lookup
@@ -26,7 +28,7 @@ from teleport.model.kinds.node import SSH_PORT
 @click.option("-p", "--preserve", is_flag=True, help="Keep times and permissions.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @who_options
-@click.argument("target", metavar="[LOGIN@]HOST[:PORT]")
+@click.argument("target", metavar="[LOGIN@]HOST[:PORT] | [LOGIN@]LABELS")
 def sftp(batch: str, port: int | None, recursive: bool, preserve: bool, quiet: bool, who: Wanted, target: str) -> None:
     """Work with the files of a node, one command at a time.
 
@@ -35,18 +37,18 @@ def sftp(batch: str, port: int | None, recursive: bool, preserve: bool, quiet: b
     tsh sftp -b commands.txt alice@node-1
     This is OpenSSH's sftp(1), which must be installed; `help` lists its commands.
     """
-    login, host = parse_target(target)
-    wanted = node_lookup.parse(host)
+    meant = ssh_targets.parse(target)
     program = shutil.which("sftp")
     if program is None:
         raise NotFound("CLIENT-NO-SFTP")
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
+    wanted = node_lookup.parse(named(chosen, meant, ""))
     arguments = [program, "-F", "none", "-P", str(port or wanted.port or SSH_PORT)]
     for line in options_for(chosen.profile, ssh_files(chosen), own_path(), wanted.host):
         arguments += ["-o", line]
     flags = (("-r", recursive), ("-p", preserve), ("-q", quiet))
     arguments += [flag for flag, given in flags if given]
     arguments += ["-b", batch] if batch else []
-    arguments += ["--", f"{login or getpass.getuser()}@{node_lookup.join(wanted.host, 0)}"]
+    arguments += ["--", f"{meant.login or getpass.getuser()}@{node_lookup.join(wanted.host, 0)}"]
     os.execv(program, arguments)  # noqa: S606 - arguments, and no shell

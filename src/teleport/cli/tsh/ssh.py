@@ -79,6 +79,7 @@ class Plan(NamedTuple):
 )
 @click.option("-J", "--jumphost", "jump", default="", metavar="PROXY", help="Go through another proxy of the cluster.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing of connections that a forward could not open.")
+@click.option("--no-holder", is_flag=True, expose_value=False, help="Use a connection of its own, and keep none.")
 @click.option("--search", default="", help="Nodes with these words, separated by commas, in name or labels.")
 @click.option("--query", default="", help='Nodes that a predicate is true of, for example \'labels["env"] == "prod"\'.')
 @click.option(

@@ -34,7 +34,7 @@ def store(session: Session, path: bytes, handle: bytes, source: int, advance: Ad
                 data = os.read(source, session.chunk)
                 ended = not data
                 if data:
-                    waiting[session.send(Kind.WRITE, handle, offset, data)] = len(data)
+                    waiting[session.send_contents(handle, offset, data)] = len(data)
                     offset += len(data)
             if not waiting:
                 return
@@ -93,7 +93,7 @@ class Fetch:
             return 0
         if answer.kind != Kind.DATA:
             raise refusal(self._path, answer)
-        data = answer.fields[0]
+        data: memoryview = answer.fields[0]
         if not 0 < len(data) <= length:
             raise ProtocolError("WIRE-SFTP", problem="an answer has another length than its request")
         self._put(data, None if in_order else offset)
@@ -102,8 +102,7 @@ class Fetch:
         self._advance(len(data))
         return len(data)
 
-    def _put(self, data: bytes, offset: int | None) -> None:
-        view = memoryview(data)
+    def _put(self, view: memoryview, offset: int | None) -> None:
         while view:
             if offset is None:
                 written = os.write(self._target, view)

@@ -15,7 +15,7 @@ from teleport.base.escape import escape
 from teleport.client.sftp.names import shown
 from teleport.wire import sftp
 from teleport.wire.buffer import ProtocolError
-from teleport.wire.sftp import PAYLOAD, VERSION, Attrs, Entry, Kind, Packet, Packets, Status, read, write
+from teleport.wire.sftp import PAYLOAD, VERSION, Attrs, Entry, Kind, Packet, Packets, Status, write
 
 CHUNK = 32 * 1024
 """Bytes of a file in one request where the server does not say what it takes; every server takes these."""
@@ -84,6 +84,12 @@ class Session:
         self._channel.write(write(Packet(kind, self._id, fields, name)))
         return self._id
 
+    def send_contents(self, handle: bytes, offset: int, data: bytes) -> int:
+        """Send a WRITE and return its id."""
+        self._id = (self._id + 1) & 0xFFFFFFFF
+        self._channel.write(sftp.write_contents(self._id, handle, offset, data))
+        return self._id
+
     def receive(self) -> Packet:
         """Return the next answer to any request."""
         while True:
@@ -109,7 +115,7 @@ class Session:
             data = self._channel.read(_READ)
             if not data:
                 raise Unavailable("CLIENT-COPY-LOST")
-            self._arrived = [read(body) for body, _ in self._packets.feed(data)]
+            self._arrived = [sftp.read_contents(body) for body, _ in self._packets.feed(data)]
         return self._arrived.pop(0)
 
     def do(self, path: bytes, kind: int, *fields: Any, name: str = "", wanted: int = Kind.STATUS) -> Any:

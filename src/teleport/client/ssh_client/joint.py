@@ -200,6 +200,11 @@ class SocketJoint(Joint):
                 self.channel.close()
         super().after_writing()
 
+    def closed(self, error: TeleportError | None) -> None:
+        super().closed(error)
+        if error is not None:
+            self.finish()  # nothing runs any more that would write what is left
+
     def finish(self) -> None:
         super().finish()
         self._socket.close()

@@ -186,7 +186,8 @@ class Loop:
             self.engine.keep_alive()
 
     def close(self) -> None:
-        """Say goodbye and close the carrier."""
+        """Say goodbye and close the carrier; what was joined with channels is closed as well."""
         self.engine.close()
         self._send()
+        self.engine.lose(Unavailable("CLIENT-SSH", host=self.host, problem="it was closed"))
         self._carrier.sock.close()

@@ -7,6 +7,7 @@ use, and plain host keys are not even offered (`transport.HOST_KEYS`).
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -73,7 +74,8 @@ def _proves_rsa(kind: bytes, key: keys.PublicKey, raw: bytes, signed: bytes) -> 
 class UserKey:
     """A private key and the certificate for it."""
 
-    private: keys.PrivateKey
+    private: keys.PrivateKey | Callable[[bytes], bytes]
+    """The key, or what signs with it: an SSH agent."""
     certificate: bytes
     """Blob of the certificate."""
 
@@ -83,19 +85,26 @@ class UserKey:
         return Reader(self.certificate).string()
 
     def sign(self, data: bytes) -> bytes:
-        """Return an SSH signature blob."""
+        """Return an SSH signature blob. Raises what an agent raises."""
+        if not isinstance(self.private, keys.PrivateKey):
+            return self.private(data)
         return keys.ssh_signature(self.private.public_key(), keys.sign(self.private, data))
 
 
 def user_key(home: Home, profile: Profile) -> UserKey:
-    """Return what the profile's user signs in with. Raises BadParameter (PKI-KEY, DISK-*), NotFound (DISK-*)."""
+    """Return what the profile's user signs in with; a key that is not on the disk is one of the SSH agent.
+
+    Raises BadParameter (PKI-KEY, DISK-*), NotFound (DISK-*, CLIENT-AGENT-KEY)."""
     files = home.files(profile)
-    private = keys.load_private(home.disk.read(files.ssh_key, limit=MAX_FILE, private=True))
     line = home.disk.read(files.ssh_certificate, limit=MAX_FILE).decode("ascii", "replace")
     blob = keys.load_ssh_line(line)
     if not ssh.is_certificate(blob):
         raise BadParameter("PKI-KEY", thing=files.ssh_certificate, problem="it is no certificate")
-    return UserKey(private, blob)
+    if not home.disk.exists(files.ssh_key):
+        from teleport.client import agent
+
+        return UserKey(agent.signer(os.environ, blob), blob)
+    return UserKey(keys.load_private(home.disk.read(files.ssh_key, limit=MAX_FILE, private=True)), blob)
 
 
 def host_authorities(home: Home, profile: Profile) -> frozenset[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -19,6 +20,8 @@ DISPLAYS = 1000
 """Displays from the first one, where the last one is not given."""
 LAST_DISPLAY = 65535 - 6000
 """The last that has a TCP port."""
+MOST_PAGES = 1024
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+")
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -44,6 +47,35 @@ class X11(Struct, frozen=True, kw_only=True):
         return min(self.display_offset + DISPLAYS, LAST_DISPLAY) if self.max_display is None else self.max_display
 
 
+class EnhancedRecording(Struct, frozen=True, kw_only=True):
+    """Recording of what the programs of sessions do, by the kernel."""
+
+    enabled: Switch = Switch(False)
+    command_buffer_size: int = 8
+    """Pages of memory for each processor; there is one buffer, for all three together."""
+    disk_buffer_size: int = 128
+    network_buffer_size: int = 8
+    cgroup_path: str = "/cgroup2"
+    root_path: str = "/teleport"
+
+    def faults(self) -> Iterator[tuple[str, TeleportError]]:
+        """Return sizes and paths that cannot be."""
+        for field in ("command_buffer_size", "disk_buffer_size", "network_buffer_size"):
+            if not 0 < getattr(self, field) <= MOST_PAGES:
+                yield field, _value(field, getattr(self, field), f"1 to {MOST_PAGES} pages")
+        for field in ("cgroup_path", "root_path"):
+            if not _PLAIN_PATH.fullmatch(getattr(self, field)):
+                yield (
+                    field,
+                    _value(field, getattr(self, field), "a path like /cgroup2, of letters, digits, `_`, `.` and `-`"),
+                )
+
+    @property
+    def pages(self) -> int:
+        """The buffers together, in pages."""
+        return self.command_buffer_size + self.disk_buffer_size + self.network_buffer_size
+
+
 class SshSection(ServiceSection, frozen=True, kw_only=True):
     """The SSH service."""
 
@@ -58,7 +90,7 @@ class SshSection(ServiceSection, frozen=True, kw_only=True):
     permit_user_env: UnactedSwitch = None
     disable_create_host_user: Switch = Switch(False)
     pam: Unacted = None
-    enhanced_recording: Unacted = None
+    enhanced_recording: EnhancedRecording = EnhancedRecording()
     force_listen: Annotated[Any, Later((True,))] = None
     allow_tcp_forwarding: UnactedSwitch = None
 
@@ -79,6 +111,8 @@ class SshSection(ServiceSection, frozen=True, kw_only=True):
         for key, value in self.labels.items():
             if problem := _problem(key, value):
                 yield Fault(("labels", key), _label(key, problem))
+        for field, error in self.enhanced_recording.faults():
+            yield Fault(("enhanced_recording", field), error)
         taken = set(self.labels)
         for index, command in enumerate(self.commands):
             for field, error in _command_faults(command, taken):
@@ -112,3 +146,7 @@ def _display(number: int, wanted: str) -> BadParameter:
 
 def _label(key: str, problem: str) -> BadParameter:
     return BadParameter("KIND-LABEL", kind="ssh_service", label=ascii(key[:60]), problem=problem)
+
+
+def _value(what: str, value: object, known: str) -> BadParameter:
+    return BadParameter("CONFIG-VALUE", what=what, value=ascii(value)[:60], known=known)

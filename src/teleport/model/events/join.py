@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
+
 from teleport.model.events.base import Event, Level, Public, Sensitive, event
 
 
@@ -19,4 +21,4 @@ class InstanceJoin(Event, frozen=True, kw_only=True, tag="instance.join"):
     token_name: Public = ""
     """Masked."""
     error: Sensitive = ""
-    addr_remote: Sensitive = ""
+    addr_remote: Sensitive = msgspec.field(default="", name="addr.remote")

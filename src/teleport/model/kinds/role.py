@@ -39,7 +39,7 @@ ENFORCED = frozenset({
     "options.max_session_ttl", "options.forward_agent", "options.port_forwarding", "options.permit_x11_forwarding",
     "options.pin_source_ip", "options.lock", "options.client_idle_timeout", "options.disconnect_expired_cert",
     "options.max_connections", "options.max_sessions", "options.record_session", "options.ssh_port_forwarding",
-    "options.ssh_file_copy", "options.create_host_user", "options.create_host_user_mode",
+    "options.ssh_file_copy", "options.enhanced_recording", "options.create_host_user", "options.create_host_user_mode",
     "options.create_host_user_default_shell", "host_groups", "host_sudoers",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
 })  # fmt: skip
@@ -62,7 +62,6 @@ _OFF = Refusal(lambda value: not value, "no")
 _ZERO = Refusal(lambda value: value == 0, "0")
 
 REFUSED: Mapping[str, Refusal] = {
-    "options.enhanced_recording": Refusal(lambda value: {*value} <= {"command", "network"}, "[command, network]"),
     "options.require_session_mfa": Refusal(_only(False, "", "no", "off", "false"), "no"),
     "options.mfa_verification_interval": _ZERO,
     "options.cert_format": Refusal(_only("", "standard"), "standard"),

@@ -19,7 +19,7 @@ from teleport.model.later import Later, check_later
 from teleport.model.naming import check_name
 from teleport.model.resource import Column, Resource, Time, kind
 
-MODES = {"node": True, "off": True, "node-sync": False, "proxy": False, "proxy-sync": False}
+MODES = {"node": True, "off": True, "node-sync": True, "proxy": False, "proxy-sync": False}
 """Words of `mode`, and whether this build acts on them."""
 AT_PROXY = ("proxy", "proxy-sync")
 """Modes in which the proxy ends every SSH connection and records it."""
@@ -39,7 +39,8 @@ class SessionRecordingConfigSpec(Struct, frozen=True, kw_only=True):
     """What people decide."""
 
     mode: str = "node"
-    """`node`: the server that a session is on records it; `proxy`: the proxy does; `off`: nothing is recorded."""
+    """`node`: the server that a session is on records it; `node-sync`: it does, and what it records counts
+    when the Auth Service has it; `off`: nothing is recorded."""
     proxy_checks_host_keys: Switch = Switch(True)
     """Whether a server at which the proxy arrives has to show a host certificate of the cluster."""
     encryption: Encryption = Encryption()
@@ -126,6 +127,11 @@ class SessionRecordingConfig(
     def at_proxy(self) -> bool:
         """Whether the proxy ends the connections to every node, and records them."""
         return self.spec.mode in AT_PROXY
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether a session waits until the Auth Service has what it recorded."""
+        return self.spec.mode.endswith("-sync")
 
     @property
     def checks_host_keys(self) -> bool:

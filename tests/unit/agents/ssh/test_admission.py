@@ -76,6 +76,7 @@ def test_authorities_are_pinned(admissions: Admissions) -> None:
         trust(authorities=dict(proofs.lines(THEIRS))),
         trust(authorities={**proofs.lines(OURS), **proofs.lines(THEIRS)}),
         trust(cluster="other.example.com"),
+        trust(host_users=True),
         trust(authorities={}),
     ):
         assert code_of(admissions.trust, other) == "SSH-TRUST-PINNED"
@@ -109,6 +110,14 @@ def test_an_id_that_is_in_use(admissions: Admissions) -> None:
     with pytest.raises(BadParameter) as caught:
         admissions.admit(admit(1))
     assert caught.value.code == "SSH-SPAWN-MESSAGE"
+
+
+def test_accounts_are_made_where_that_was_said_first(admissions: Admissions) -> None:
+    assert code_of(Admissions(clock()).check_host_users) == "SSH-HOST-USER-CLOSED"
+    assert code_of(admissions.check_host_users) == "SSH-HOST-USER-CLOSED"
+    making = Admissions(clock())
+    making.trust(trust(host_users=True))
+    making.check_host_users()
 
 
 def test_open_connections_are_bounded(admissions: Admissions) -> None:

@@ -18,10 +18,9 @@ def asked(id: int = 1, admission: int = 7, **fields: Any) -> messages.Provision:
 
 
 def test_what_is_asked_for_is_read() -> None:
-    wanted = read(
-        asked(groups="wheel,docker", sudoers="ALL=(ALL) ALL\nALL=(root) /bin/ls", uid="1001", gid="9", shell="bash"),
-        "a.b-c",
-    )  # fmt: skip
+    fields = {"groups": "wheel,docker", "sudoers": "ALL=(ALL) ALL\nALL=(root) /bin/ls", "uid": "1001", "gid": "9"}
+    fields["shell"] = "bash"
+    wanted = read(asked(**fields), "a.b-c")
     assert (wanted.login, wanted.keep, wanted.groups, wanted.uid, wanted.gid, wanted.shell) == (
         "a.b-c", True, ("wheel", "docker"), "1001", "9", "bash",
     )  # fmt: skip
@@ -39,9 +38,10 @@ def test_logins_that_could_mean_something_else(login: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"groups": "-g"}, {"groups": "a,,b"}, {"groups": "a b"}, {"groups": "teleport-system"}, {"groups": "a,teleport-keep"},
-        {"groups": ",".join(["g"] * 65)}, {"uid": "0"}, {"uid": "-1"}, {"uid": "07"}, {"uid": "4294967295"}, {"uid": "٣"},
-        {"gid": "0"}, {"gid": "x"}, {"gid": "9" * 40}, {"shell": "-c"}, {"shell": "/bin/sh -c x"}, {"shell": "/../bin/sh"},
+        {"groups": "-g"}, {"groups": "a,,b"}, {"groups": "a b"}, {"groups": "teleport-system"},
+        {"groups": "a,teleport-keep"}, {"groups": ",".join(["g"] * 65)}, {"uid": "0"}, {"uid": "-1"}, {"uid": "07"},
+        {"uid": "4294967295"}, {"uid": "\u0663"}, {"gid": "0"}, {"gid": "x"}, {"gid": "9" * 40}, {"shell": "-c"},
+        {"shell": "/bin/sh -c x"}, {"shell": "/../bin/sh"},
         {"sudoers": "a\\"}, {"sudoers": "a\\ "}, {"sudoers": "a\n\nb"}, {"sudoers": "a\0b"}, {"sudoers": "a\rb"},
         {"sudoers": "x" * 2001}, {"sudoers": "\n".join(["x"] * 129)}, {"sudoers": " "},
     ],

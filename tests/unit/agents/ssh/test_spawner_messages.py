@@ -26,7 +26,7 @@ REQUESTS: list[Request] = [
     Signal(id=2, name="TERM"),
     HangUp(id=3),
     Release(id=4),
-    Trust(id=5, cluster="example.com", authorities={"ssh-ed25519 AAAA": "example.com"}),
+    Trust(id=5, cluster="example.com", authorities={"ssh-ed25519 AAAA": "example.com"}, host_users=True),
     Admit(id=6, login="alice", session_id=b"\0", message=b"\xff" * 66_000, signature=b"s", source="10.0.0.1"),
     Dismiss(id=6),
     Helper(id=7, admission=6),

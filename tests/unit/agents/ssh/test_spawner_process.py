@@ -263,6 +263,21 @@ def test_a_caller_that_gives_up_is_dismissed(spawner: Spawner) -> None:
     play(spawner, scene)
 
 
+def test_a_node_that_makes_no_accounts_is_not_talked_into_it(spawner: Spawner) -> None:
+    async def scene(spawner: Spawner) -> None:
+        admission = await spawner.admit(await proofs.prove(OURS, "somebody"), source="")
+        wanted = messages.Provision(
+            id=spawner._next(), admission=admission, mode="keep", groups="", sudoers="ALL=(ALL) NOPASSWD: ALL", uid="",
+            gid="", shell="",
+        )  # fmt: skip
+        for request in (wanted, messages.Sweep(id=spawner._next())):
+            await refused(spawner._ask(request), "SSH-HOST-USER-CLOSED")
+        await refused(spawner.trust(OURS.name, proofs.lines(OURS), host_users=True), "SSH-TRUST-PINNED")
+        assert children(spawner) == []
+
+    play(spawner, scene)
+
+
 def test_what_is_a_channel() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as good, open("/dev/null", "rb") as file:
         assert spawner_process.is_channel(good.fileno())

@@ -308,7 +308,10 @@ def imported(home, *words):
     ],
 )
 def test_commands_import_no_more_than_they_need(home, words, without):
-    home.save(profile(web_proxy_addr="127.0.0.1:1", valid_until=left()))
+    known = profile(web_proxy_addr="127.0.0.1:1", valid_until=left())
+    home.save(known)
+    home.disk.make_dir(home.files(known).folder)
+    home.disk.write(home.files(known).ssh_key, b"a key")
     found = imported(home, *words)
     assert "teleport" in found
     assert found & without == set()

@@ -34,6 +34,7 @@ PUBLISHED = {
     "session.upload": ("T2005I",), "session.recording.access": ("T2012I",), "session.recording.failed": ("TSR00W",),
     "session.recording.set_aside": ("TSR01W",), "session.recording.key_rotated": ("TSR02I",),
     "session_recording_config.update": ("TCREC003I",),
+    "session.command": ("T4000I",), "session.disk": ("T4001I",), "session.network": ("T4002I",),
     "host_user.create": ("THU00I",), "host_user.delete": ("THU01I", "THU01E"),
     "session.terminate": ("TST00I",),
     "access.denied": ("TAD00W",), "resource.change": ("TRC00I",), "unknown": ("TCC00E",),

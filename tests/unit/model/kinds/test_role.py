@@ -144,7 +144,6 @@ def test_reserved_names():
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"options": {"enhanced_recording": ["disk"]}}, "options.enhanced_recording"),
         ({"options": {"require_session_mfa": True}}, "options.require_session_mfa"),
         ({"options": {"require_session_mfa": "hardware_key"}}, "options.require_session_mfa"),
         ({"options": {"mfa_verification_interval": "1h"}}, "options.mfa_verification_interval"),

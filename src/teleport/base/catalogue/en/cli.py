@@ -3,6 +3,26 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "CLI-JOIN-METHOD": Page(
+        what="the join method {method!r} is not there",
+        why="servers join with the method `token` in this build",
+        fix="leave --join-method out, and make a token: tctl tokens add --type=node",
+    ),
+    "CLI-JOIN-HOST-KEY": Page(
+        what="sshd has no host key that can be certified",
+        why="of {keys} none is Ed25519 or ECDSA P-256",
+        fix="make one with `ssh-keygen -A`, and take other HostKey lines out of {config}",
+    ),
+    "CLI-JOIN-SSHD": Page(
+        what="sshd does not accept its configuration: {problem}",
+        why="`{command}` failed; {config} is as it was",
+        fix="mend what it names; sshd older than OpenSSH 8.2 is set up by hand (docs/guides/openssh.md)",
+    ),
+    "CLI-JOIN-RESTART": Page(
+        what="the server has joined, and sshd was not restarted: {problem}",
+        why="`{command}` failed; until sshd reads its configuration again it lets nobody in from the proxy",
+        fix="restart sshd, or give its command with --restart-command",
+    ),
     "CLI-INTERNAL": Page(
         what="unexpected condition: {kind}: {problem}",
         why="a defect of this program, or something in its surroundings that it did not expect",

@@ -281,4 +281,9 @@ PAGES = {
         why="-f puts a command, or with -N the ports alone, into the background; a shell would have nobody to talk to",
         fix="add a command, or -N",
     ),
+    "CLIENT-AGENT-KEY": Page(
+        what="the SSH key of this sign-in is neither in its file nor in the SSH agent",
+        why="after `tsh login --add-keys-to-agent=only` the key is in the agent alone, until that ends or forgets it",
+        fix="point SSH_AUTH_SOCK to that agent, or sign in again: tsh login",
+    ),
 }

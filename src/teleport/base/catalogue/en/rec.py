@@ -50,6 +50,12 @@ PAGES = {
         why="nothing is added to a recording that its node has completed",
         fix="compare the stored file with the one set aside in the node's `log/upload/corrupted`, and report it",
     ),
+    "REC-SYNC": Page(
+        what="the Auth Service did not take the recording within {seconds} seconds",
+        why="with `mode: node-sync` or `proxy-sync` what is recorded counts when the Auth Service has it",
+        fix="check the connection to the Auth Service; with `record_session: {{ssh: best_effort}}` sessions go on, and "
+        "with `mode: node` they do not wait",
+    ),
     "REC-NOT-YOURS": Page(
         what="recording {session} belongs to another server",
         why="a service stores recordings of its own sessions alone",

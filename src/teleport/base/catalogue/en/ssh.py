@@ -33,6 +33,11 @@ PAGES = {
         why="the node makes accounts as root, so names, numbers and lines for sudo have to be of a plain form",
         fix="correct the login, or host_groups, host_sudoers, host_user_uid and host_user_gid of the role and user",
     ),
+    "SSH-HOST-USER-CLOSED": Page(
+        what="this node makes no accounts",
+        why="its spawner was told so when it started (ssh_service.disable_create_host_user), and keeps to it",
+        fix="set `disable_create_host_user: no` in teleport.yaml and restart the node, or make the account by hand",
+    ),
     "SSH-HOST-USER-TOOL": Page(
         what="an account of this node could not be made or removed: {tool}: {problem}",
         why="the node uses useradd, usermod, userdel, groupadd and visudo, as root, for logins that roles let it make",
@@ -42,6 +47,31 @@ PAGES = {
         what="nothing more listens for this connection",
         why="{limit} listeners are open, which is as many as one connection may have",
         fix="close some, or open another connection",
+    ),
+    "SSH-BPF-RIGHTS": Page(
+        what="enhanced recording needs root",
+        why="only root may put a program into the kernel and make control groups; this service runs as another user",
+        fix="run the service as root, or set ssh_service.enhanced_recording.enabled to no",
+    ),
+    "SSH-BPF-TOOL": Page(
+        what="enhanced recording needs {tool}, which is not installed",
+        why="programs in the kernel are compiled and put there by bpftrace, in a mount namespace of its own",
+        fix="install the packages bpftrace and util-linux",
+    ),
+    "SSH-BPF-CGROUP": Page(
+        what="a control group for enhanced recording cannot be made in {path!r}: {problem}",
+        why="the processes of a session are told apart by a control group (version 2) of their own",
+        fix="check that the kernel has cgroup2, and ssh_service.enhanced_recording.cgroup_path and root_path",
+    ),
+    "SSH-BPF-ENDED": Page(
+        what="enhanced recording does not run: {problem}",
+        why="bpftrace has ended, or did not become ready: the kernel may be too old (5.8 is needed) or forbid it",
+        fix="run `bpftrace -e 'BEGIN {{ exit(); }}'` as root on the node to see what it says",
+    ),
+    "SSH-BPF-CHECK": Page(
+        what="enhanced recording sees nothing of the control groups below {root}",
+        why="the kernel tells of groups by their path in the whole hierarchy, which in a container may be another",
+        fix="set ssh_service.enhanced_recording.root_path to that path, or run the service outside of the container",
     ),
     "SSH-LIMIT-CONNECTIONS": Page(
         what="err-max-leases: {user!r} has no place for another ssh connection",

@@ -1,0 +1,147 @@
+"""Channels of SSH connections that we made: what hears the server on one, and a channel as a socket.
+
+The socket is one end of a pair, whose other end is copied here.
+Back-pressure goes both ways: a socket that nobody reads leaves the server waiting, a server that does not read leaves
+the socket full. Ends go on as ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncssh
+
+from teleport.wire.terminal import Size
+
+HIGH, LOW = 262144, 65536
+"""Bytes that wait for a server which does not read before, and until, its user is asked to pause."""
+
+
+class OnwardSession(asyncssh.SSHClientSession[bytes]):
+    """What hears the server on one channel, and speaks to it. Subclasses say what happens with it.
+
+    Of asyncssh's own methods these are called: `data_received(data, kind)`, `eof_received()`, `exit_status_received`,
+    `exit_signal_received`, `connection_lost(error)`.
+    """
+
+    def __init__(self) -> None:
+        self._far: Any = None
+
+    def connection_made(self, chan: Any) -> None:
+        """The channel is open."""
+        self._far = chan
+        chan.set_write_buffer_limits(high=HIGH, low=LOW)
+
+    def crowded(self, crowded: bool) -> None:
+        """More, or no more, waits for the server than it takes."""
+
+    def pause_writing(self) -> None:
+        self.crowded(True)
+
+    def resume_writing(self) -> None:
+        self.crowded(False)
+
+    def send(self, data: bytes) -> None:
+        """Send input, unless the channel is closing."""
+        if self._far is not None and not self._far.is_closing():
+            self._far.write(data)
+
+    def send_end(self) -> None:
+        """Tell the server that no more input comes."""
+        if self._far is not None and not self._far.is_closing():
+            self._far.write_eof()
+
+    def send_signal(self, name: str) -> None:
+        """Pass on a signal (RFC 4254 §6.9)."""
+        if self._far is not None and not self._far.is_closing():
+            self._far.send_signal(name)
+
+    def send_size(self, size: Size) -> None:
+        """Pass on another size of the terminal."""
+        if self._far is not None and not self._far.is_closing():
+            self._far.change_terminal_size(*size)
+
+    def flow(self, on: bool) -> None:
+        """Take output of the server, or leave it waiting."""
+        if self._far is not None:
+            (self._far.resume_reading if on else self._far.pause_reading)()
+
+    def abandon(self) -> None:
+        """Close the channel: what runs there is hung up."""
+        if self._far is not None:
+            self._far.abort()
+
+
+class Carried(OnwardSession):
+    """The channel's half."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._near: asyncio.Transport | None = None
+
+    def attach(self, near: asyncio.Transport) -> None:
+        """Hand everything on to this transport from now on."""
+        self._near = near
+        near.set_write_buffer_limits(high=HIGH, low=LOW)
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if self._near is not None and datatype is None:  # what a server says on standard error has no place in a stream
+            self._near.write(data)
+
+    def eof_received(self) -> bool:
+        if self._near is not None and self._near.can_write_eof() and not self._near.is_closing():
+            self._near.write_eof()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._near is not None:
+            self._near.close()
+
+    def crowded(self, crowded: bool) -> None:
+        if self._near is not None and not self._near.is_closing():
+            (self._near.pause_reading if crowded else self._near.resume_reading)()
+
+
+class _Near(asyncio.Protocol):
+    """The socket's half."""
+
+    def __init__(self, far: Carried) -> None:
+        self._far = far
+
+    def data_received(self, data: bytes) -> None:
+        self._far.send(data)
+
+    def eof_received(self) -> bool:
+        self._far.send_end()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._far.abandon()
+
+    def pause_writing(self) -> None:
+        self._far.flow(False)
+
+    def resume_writing(self) -> None:
+        self._far.flow(True)
+
+
+async def carry(open_channel: Callable[[Carried], Awaitable[Any]]) -> socket.socket:
+    """Open a channel, and return a non-blocking socket that leads to it. Raises what `open_channel` raises."""
+    theirs, ours = socket.socketpair()
+    theirs.setblocking(False)
+    far = Carried()
+    try:
+        near, _ = await asyncio.get_running_loop().create_connection(lambda: _Near(far), sock=ours)
+        try:
+            far.attach(near)
+            await open_channel(far)
+        except BaseException:
+            near.abort()
+            raise
+    except BaseException:
+        theirs.close()
+        raise
+    return theirs
