@@ -238,7 +238,7 @@ def test_access_can_says_what_the_node_would(cluster: Cluster, alice: User) -> N
 
 
 def test_what_is_no_session_is_refused_and_recorded(cluster: Cluster, alice: User) -> None:
-    """Everything that is neither a command nor a shell is refused with a code, and audited."""
+    """A channel that an account cannot connect, or that does not exist, is refused with a code and audited."""
     forwarded = alice.ssh("true", options=("-W", "127.0.0.1:1"), status=255)
-    assert "SSH-NOT-SUPPORTED: forwarding of a local port" in forwarded.err
-    wait_for("the event", lambda: cluster.events("127.0.0.1:1", event="port"))
+    assert "SSH-USER-CONNECT" in forwarded.err
+    wait_for("the event", lambda: cluster.events("127.0.0.1:1", event="port", code="T3003E"))

@@ -373,3 +373,13 @@ def test_another_subsystem_is_not_served(play: Play, client: Client, world: Worl
         assert "SSH-NOT-SUPPORTED: the subsystem 'netconf'" in ran.err
 
     play(scene)
+
+
+def test_a_client_cannot_say_itself_where_agent_and_display_are(play: Play, client: Client, world: World) -> None:
+    async def scene(node: SSHService) -> None:
+        ran = await Stock(client, node).run(
+            "-oSetEnv=DISPLAY=:9 SSH_AUTH_SOCK=/tmp/x LANG=C.UTF-8", command=("echo $DISPLAY$SSH_AUTH_SOCK$LANG",)
+        )
+        assert ran.out == b"C.UTF-8\n"
+
+    play(scene)

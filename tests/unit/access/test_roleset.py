@@ -132,3 +132,10 @@ def test_predicates_are_read_when_a_role_is_written(allow):
 def test_a_good_role_passes():
     rules = [{"resources": ["role"], "verbs": ["read"]}, {"resources": ["a"], "verbs": ["read"], "where": "true"}]
     check(role(allow={"node_labels_expression": "true", "rules": rules}))
+
+
+def test_a_held_role_says_what_it_alone_says():
+    given = role(allow={"logins": ["a"]}, deny={"logins": ["b"]}, options={"forward_agent": True})
+    (held,) = [each for each in RoleSet.build([given], {}).roles if each.name == given.name]
+    assert held.options == given.spec.options
+    assert (held.conditions("allow"), held.conditions("deny")) == (given.spec.allow, given.spec.deny)

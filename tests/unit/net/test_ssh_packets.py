@@ -16,7 +16,6 @@ from asyncssh.packet import SSHPacket, String, UInt32
 
 from teleport.base.clock import ManualClock
 from teleport.base.entropy import SeededEntropy
-from teleport.base.errors import TeleportError
 from teleport.net import ssh as net_ssh
 from teleport.net import ssh_packets
 from teleport.net.bridge import as_transport
@@ -375,25 +374,19 @@ def test_an_unknown_message_is_answered(place: Place) -> None:
     place.play(scene)
 
 
-class Undecided(Recorder):
-    """Takes its time over everything that it declines."""
+def test_what_waits_for_a_slow_packet_is_bounded(place: Place) -> None:
+    """asyncssh reads no other packet while one is being answered by a task."""
+    decide = asyncio.Event()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.decide = asyncio.Event()
-
-    async def declined(self, refusal: net_ssh.Refusal) -> TeleportError:
-        await self.decide.wait()
-        return TeleportError("SSH-NOT-SUPPORTED", thing=refusal.kind)
-
-
-def test_what_waits_for_a_decision_is_bounded(place: Place) -> None:
-    handler = Undecided()
+    async def slow(server: Any, kind: int, number: int, packet: Any) -> None:
+        await decide.wait()
+        server.send_packet(82)
 
     async def scene(ends: Ends) -> None:
         client = await place.raw(ends.stream)
         client.open_channel(b"session", 7)
         assert (await client.reply())[0] == 91
+        ends.server._packet_handlers = {**ends.server._packet_handlers, 80: slow}
         client.global_request(b"tcpip-forward", String(b"h"), UInt32(1))
         for _ in range(300):
             client.send_packet(MSG_IGNORE, String(bytes(30_000)))
@@ -401,8 +394,8 @@ def test_what_waits_for_a_decision_is_bounded(place: Place) -> None:
         await until(lambda: server._stopped)
         held = len(server._inpbuf) + server._pieces_size
         assert held < ssh_packets.BACKLOG + (1 << 17)
-        handler.decide.set()
+        decide.set()
         assert (await client.reply())[0] == 82
         await until(lambda: not server._stopped and not server._inpbuf and not server._pieces)
 
-    place.play(scene, handler=handler)
+    place.play(scene)

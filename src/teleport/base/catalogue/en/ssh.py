@@ -10,8 +10,8 @@ PAGES = {
     ),
     "SSH-NOT-SUPPORTED": Page(
         what="{thing} is not supported by this node",
-        why="this node runs commands and shells, and nothing else yet",
-        fix="run a command or a shell: `ssh <login>@<host> [<command>]`",
+        why="a node has commands, shells, SFTP, forwarding of ports, of the agent and of X11, and nothing else",
+        fix="leave it out of the client's options",
     ),
     "SSH-PLACE": Page(
         what="{place} is no address to forward to or from",
