@@ -11,7 +11,14 @@ from typing import Any
 
 import asyncssh
 import pytest
-from asyncssh.constants import DISC_MAC_ERROR, DISC_PROTOCOL_ERROR, MSG_CHANNEL_DATA, MSG_CHANNEL_OPEN, MSG_IGNORE
+from asyncssh.constants import (
+    DISC_MAC_ERROR,
+    DISC_PROTOCOL_ERROR,
+    MSG_CHANNEL_DATA,
+    MSG_CHANNEL_OPEN,
+    MSG_CHANNEL_OPEN_FAILURE,
+    MSG_IGNORE,
+)
 from asyncssh.packet import SSHPacket, String, UInt32
 
 from teleport.base.clock import ManualClock
@@ -394,7 +401,7 @@ def test_what_waits_for_a_decision_is_bounded(place: Place) -> None:
         client = await place.raw(ends.stream)
         client.open_channel(b"session", 7)
         assert (await client.reply())[0] == 91
-        client.global_request(b"tcpip-forward", String(b"h"), UInt32(1))
+        client.open_channel(b"tun@openssh.com", 8)
         for _ in range(300):
             client.send_packet(MSG_IGNORE, String(bytes(30_000)))
         server = ends.server
@@ -402,7 +409,7 @@ def test_what_waits_for_a_decision_is_bounded(place: Place) -> None:
         held = len(server._inpbuf) + server._pieces_size
         assert held < ssh_packets.BACKLOG + (1 << 17)
         handler.decide.set()
-        assert (await client.reply())[0] == 82
+        assert (await client.reply())[0] == MSG_CHANNEL_OPEN_FAILURE
         await until(lambda: not server._stopped and not server._inpbuf and not server._pieces)
 
     place.play(scene, handler=handler)
