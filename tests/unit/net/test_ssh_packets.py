@@ -16,14 +16,14 @@ from asyncssh.constants import (
     DISC_PROTOCOL_ERROR,
     MSG_CHANNEL_DATA,
     MSG_CHANNEL_OPEN,
-    MSG_CHANNEL_OPEN_FAILURE,
     MSG_IGNORE,
+    MSG_USERAUTH_SUCCESS,
 )
 from asyncssh.packet import SSHPacket, String, UInt32
 
 from teleport.base.clock import ManualClock
 from teleport.base.entropy import SeededEntropy
-from teleport.base.errors import TeleportError
+from teleport.model.identity import Identity
 from teleport.net import ssh as net_ssh
 from teleport.net import ssh_packets
 from teleport.net.bridge import as_transport
@@ -163,7 +163,7 @@ class Place:
         _, client = as_transport(stream, RawClient)
         await client.ready()
         client.prove("root", self.certificate.blob, self.key)
-        assert (await client.reply())[0] == 52
+        assert (await client.reply())[0] == MSG_USERAUTH_SUCCESS
         return client
 
 
@@ -383,25 +383,23 @@ def test_an_unknown_message_is_answered(place: Place) -> None:
 
 
 class Undecided(Recorder):
-    """Takes its time over everything that it declines."""
+    """Takes its time over letting somebody in."""
 
     def __init__(self) -> None:
         super().__init__()
         self.decide = asyncio.Event()
 
-    async def declined(self, refusal: net_ssh.Refusal) -> TeleportError:
+    async def authorize(self, identity: Identity, login: str) -> None:
         await self.decide.wait()
-        return TeleportError("SSH-NOT-SUPPORTED", thing=refusal.kind)
 
 
 def test_what_waits_for_a_decision_is_bounded(place: Place) -> None:
     handler = Undecided()
 
     async def scene(ends: Ends) -> None:
-        client = await place.raw(ends.stream)
-        client.open_channel(b"session", 7)
-        assert (await client.reply())[0] == 91
-        client.open_channel(b"tun@openssh.com", 8)
+        _, client = as_transport(ends.stream, RawClient)
+        await client.ready()
+        client.prove("root", place.certificate.blob, place.key)
         for _ in range(300):
             client.send_packet(MSG_IGNORE, String(bytes(30_000)))
         server = ends.server
@@ -409,7 +407,7 @@ def test_what_waits_for_a_decision_is_bounded(place: Place) -> None:
         held = len(server._inpbuf) + server._pieces_size
         assert held < ssh_packets.BACKLOG + (1 << 17)
         handler.decide.set()
-        assert (await client.reply())[0] == MSG_CHANNEL_OPEN_FAILURE
+        assert (await client.reply())[0] == MSG_USERAUTH_SUCCESS
         await until(lambda: not server._stopped and not server._inpbuf and not server._pieces)
 
     place.play(scene, handler=handler)
