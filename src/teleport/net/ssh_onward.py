@@ -110,7 +110,7 @@ class Onward:
             await create(lambda: session, *where, encoding=None, window=WINDOW)
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _foreign_mapped(self) -> Iterator[None]:
         try:
             yield
         except asyncssh.ChannelOpenError as error:
