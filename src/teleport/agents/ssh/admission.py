@@ -1,9 +1,8 @@
 """Who may have something started: the spawner's memory of logins that it has checked itself.
 
-The check is `proof`, which is heavy, so it is imported with the authorities: before the service listens, so that
-nobody waits for it, and by no spawner of a service that never gets so far. So is what helpers need, which thereby
-share it, and which their accounts may not be able to read. What is remembered is bounded; what cannot be remembered
-is refused.
+The check is `proof`, which is heavy, so it is imported for the first login: a server that nobody uses stays small, and
+one user waits a tenth of a second for it. So is what helpers need, which thereby share it, and which their accounts
+may not be able to read. What is remembered is bounded; what cannot be remembered is refused.
 """
 
 from __future__ import annotations
@@ -17,10 +16,14 @@ from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, LimitExceeded, NotAuthenticated, Unavailable
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from teleport.model.kinds.cert_authority import CertAuthority
 
 OPEN = 32 * 1024
 """Admissions at one time; a service has fewer connections."""
+AUTHORITIES = 64
+"""Most keys that are believed."""
 SEEN = 256 * 1024
 """Session ids that are remembered until the certificate of their login ends; each takes some 150 bytes."""
 
@@ -44,23 +47,19 @@ class Admissions:
             if self._pinned._replace(id=request.id) != request:
                 raise AccessDenied("SSH-TRUST-PINNED")
             return
-        from teleport.agents.ssh import proof, user_side_process  # noqa: F401 - see above
-
-        self._trusted = proof.authorities(request.cluster, request.authorities)
+        if not request.cluster or not 0 < len(request.authorities) <= AUTHORITIES:
+            problem = f"{len(request.authorities)} authorities of {ascii(request.cluster)[:40]}"
+            raise BadParameter("SSH-SPAWN-MESSAGE", problem=problem)
         self._pinned = request
-        gc.collect()
-        gc.freeze()  # so that the forks to come share these pages
 
     def admit(self, request: messages.Admit) -> None:
         """Believe that somebody logged in, or raise why not: see `Spawner.admit`."""
         if self._pinned is None:
             raise Unavailable("SSH-TRUST-MISSING")
-        from teleport.agents.ssh import proof
-
         if request.id in self._logins:
             raise BadParameter("SSH-SPAWN-MESSAGE", problem="the id is in use")
         now = self._clock.now()
-        ends = proof.verify(request, self._trusted, self._pinned.cluster, now)
+        ends = self._verify(request, self._pinned, now)
         digest = hashlib.sha256(request.session_id).digest()[:16]
         if digest in self._seen:
             raise NotAuthenticated("SSH-ADMIT-REPLAY")
@@ -70,6 +69,17 @@ class Admissions:
         self._check_room("open connections", len(self._logins))
         self._seen[digest] = ends
         self._logins[request.id] = request.login
+
+    def _verify(self, request: messages.Admit, pinned: messages.Trust, now: dt.datetime) -> int:
+        from teleport.agents.ssh import proof
+
+        if not self._trusted:
+            from teleport.agents.ssh import user_side_process  # noqa: F401 - see above
+
+            self._trusted = proof.authorities(pinned.authorities)
+            gc.collect()
+            gc.freeze()  # so that the forks to come share these pages
+        return proof.verify(request, self._trusted, pinned.cluster, now)
 
     def _check_room(self, things: str, count: int) -> None:
         if count >= self._limits[things]:

@@ -85,11 +85,20 @@ def test_authorities_are_pinned(admissions: Admissions) -> None:
     admissions.admit(admit(3))
 
 
-def test_authorities_that_cannot_be_used_pin_nothing() -> None:
+@pytest.mark.parametrize(
+    "changes", [{"authorities": {}}, {"cluster": ""}, {"authorities": {str(n): "c" for n in range(65)}}]
+)
+def test_authorities_that_cannot_be_used_pin_nothing(changes: dict[str, Any]) -> None:
     made = Admissions(clock())
-    assert code_of(made.trust, trust(authorities={})) == "SSH-SPAWN-MESSAGE"
+    assert code_of(made.trust, trust(**changes)) == "SSH-SPAWN-MESSAGE"
     made.trust(trust())
     made.admit(admit(1))
+
+
+def test_with_keys_that_are_none_nobody_is_admitted() -> None:
+    made = Admissions(clock())
+    made.trust(trust(authorities={"nonsense": "c"}))
+    assert code_of(made.admit, admit(1)) == "SSH-SPAWN-MESSAGE"
 
 
 def test_a_login_counts_once(admissions: Admissions) -> None:

@@ -45,7 +45,7 @@ CERTIFICATE = certificate()
 
 def check(shown: Proof, *, source: str = "", now: dt.datetime = NOW) -> int:
     request = Admit(1, shown.login, shown.session_id, shown.message, shown.signature, source)
-    return proof.verify(request, proof.authorities(OURS.name, proofs.lines(OURS)), OURS.name, now)
+    return proof.verify(request, proof.authorities(proofs.lines(OURS)), OURS.name, now)
 
 
 def code_of(shown: Proof, **how: Any) -> str:
@@ -156,17 +156,8 @@ def test_a_certificate_that_was_changed_after_it_was_signed() -> None:
     assert code_of(signed(CERTIFICATE[:at] + b"clara" + CERTIFICATE[at + 5 :])) == "PKI-BAD-SIGNATURE"
 
 
-@pytest.mark.parametrize(
-    ("name", "lines"),
-    [
-        ("example.com", {}),
-        ("", proofs.lines(OURS)),
-        ("example.com", {"ssh-ed25519 AAAA": "example.com"}),
-        ("example.com", {"nonsense": "example.com"}),
-        ("example.com", {f"ssh-ed25519 {number}": "example.com" for number in range(65)}),
-    ],
-)
-def test_authorities_that_cannot_be_used(name: str, lines: dict[str, str]) -> None:
+@pytest.mark.parametrize("line", ["ssh-ed25519 AAAA", "nonsense", ""])
+def test_authorities_that_cannot_be_used(line: str) -> None:
     with pytest.raises(BadParameter) as caught:
-        proof.authorities(name, lines)
+        proof.authorities({line: "example.com"})
     assert caught.value.code == "SSH-SPAWN-MESSAGE"
