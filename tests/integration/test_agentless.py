@@ -22,6 +22,12 @@ SERVER = "plain-1"
 HOST = f"{SERVER}.{NAME}"
 OWN_SESSIONS = {"resources": ["session"], "verbs": ["list", "read"],
                 "where": "contains(session.participants, user.metadata.name)"}  # fmt: skip
+RECORDING = """\
+kind: session_recording_config
+version: v2
+metadata: {{name: session-recording-config}}
+spec: {{mode: node, proxy_checks_host_keys: {}}}
+"""
 
 
 class Stage:
@@ -198,6 +204,15 @@ def test_a_plain_host_key_is_refused(stage: Stage, tmp_path: Path) -> None:
     with another(stage, tmp_path, "bare-1"):
         said = stage.ssh("true", host=f"bare-1.{NAME}", status=255).stderr
         assert "remote host presented a public key, expected a host certificate" in said
+        try:
+            stage.cluster.tctl("create", "-f", stdin=RECORDING.format("no"))
+
+            def works() -> bool:
+                return stage.ssh("true", host=f"bare-1.{NAME}", status=None).returncode == 0
+
+            wait_for("the new setting", works, seconds=60)
+        finally:
+            stage.cluster.tctl("create", "-f", stdin=RECORDING.format("yes"))
 
 
 @pytest.mark.parametrize("how", [(), ("-O",)], ids=["sftp", "scp"])

@@ -20,11 +20,13 @@ from tests.support.cluster import OWN, Cluster, User
 from tests.support.processes import wait_for
 
 
-@pytest.mark.config("auth_service.session_recording")
+@pytest.mark.config("auth_service.session_recording", "auth_service.proxy_checks_host_keys")
 def test_the_configuration_file_turns_recording_off_and_tctl_cannot_change_it(tmp_path: Path) -> None:
-    with Cluster(tmp_path, auth_service="  session_recording: off\n").running() as cluster:
+    with Cluster(
+        tmp_path, auth_service="  session_recording: off\n  proxy_checks_host_keys: no\n"
+    ).running() as cluster:
         found = cluster.read("session_recording_config", "session-recording-config")
-        assert found["spec"]["mode"] == "off"
+        assert (found["spec"]["mode"], found["spec"]["proxy_checks_host_keys"]) == ("off", False)
         assert found["metadata"]["labels"]["teleport.dev/origin"] == "config-file"
         assert len(found["status"]["keys"]) == 1
         (tmp_path / "on.yaml").write_text(

@@ -18,6 +18,7 @@ from teleport.auth.authorize import Authorizer
 from teleport.auth.hooks import Hooks
 from teleport.base.clock import Clock
 from teleport.base.errors import AlreadyExists, BadParameter, CompareFailed, NotFound
+from teleport.base.struct import Switch
 from teleport.model.events.base import caller_fields
 from teleport.model.events.recording import RecordingKeyRotated
 from teleport.model.identity import Identity
@@ -53,28 +54,29 @@ class RecordingKeys:
         self._authorizer = authorizer
         self._clock = clock
 
-    async def ensure(self, mode: str) -> None:
+    async def ensure(self, mode: str, checks: bool | None = None) -> None:
         """Make the setting if there is none, with a key; bring it in line with `mode` of the configuration file.
 
-        `mode` is empty where the file says nothing: then people decide, and a setting that came from the file before
-        becomes theirs.
+        `mode` is empty and `checks` (of host keys) None where the file says nothing: then people decide, and a setting
+        that came from the file before becomes theirs.
         """
+        in_file = bool(mode) or checks is not None
         try:
             found = await self._store.get(SessionRecordingConfig, "")
         except NotFound:
-            spec = SessionRecordingConfigSpec(mode=mode or "node")
-            made = _from(SessionRecordingConfig(version="v2", metadata=_NAMED, spec=spec), mode, DEFAULTS)
+            spec = _as_file_says(SessionRecordingConfigSpec(), mode, checks)
+            made = _from(SessionRecordingConfig(version="v2", metadata=_NAMED, spec=spec), in_file, DEFAULTS)
             try:
                 await self._store.create(made.with_key(await self._new_key()))
                 return
             except AlreadyExists:  # another process was first
                 found = await self._store.get(SessionRecordingConfig, "")
         wanted = found
-        if mode:
-            spec = msgspec.structs.replace(found.spec, mode=mode)
-            wanted = _from(msgspec.structs.replace(found, spec=spec), mode, "")
+        if in_file:
+            spec = _as_file_says(found.spec, mode, checks)
+            wanted = _from(msgspec.structs.replace(found, spec=spec), in_file, "")
         elif found.metadata.labels.get(ORIGIN) == CONFIG_FILE:
-            wanted = _from(found, "", DYNAMIC)
+            wanted = _from(found, False, DYNAMIC)
         if not wanted.status.keys:
             wanted = wanted.with_key(await self._new_key())
         if wanted != found:
@@ -121,16 +123,21 @@ class ConfigHooks(Hooks):
     ) -> tuple[Resource[Any], Sequence[Op]]:
         assert isinstance(new, SessionRecordingConfig)  # noqa: S101 - the table of hooks pairs kind and hooks
         if not isinstance(old, SessionRecordingConfig):
-            return _from(msgspec.structs.replace(new, status=Status()), "", DYNAMIC), ()
+            return _from(msgspec.structs.replace(new, status=Status()), False, DYNAMIC), ()
         if old.metadata.labels.get(ORIGIN) == CONFIG_FILE:
             raise BadParameter("REC-CONFIG-FILE")
-        return _from(msgspec.structs.replace(new, status=old.status), "", DYNAMIC), ()
+        return _from(msgspec.structs.replace(new, status=old.status), False, DYNAMIC), ()
 
 
 _NAMED = Metadata(name=SessionRecordingConfig.info.singleton)
 
 
-def _from(config: SessionRecordingConfig, mode: str, otherwise: str) -> SessionRecordingConfig:
+def _as_file_says(spec: SessionRecordingConfigSpec, mode: str, checks: bool | None) -> SessionRecordingConfigSpec:
+    checked = spec.proxy_checks_host_keys if checks is None else Switch(checks)
+    return msgspec.structs.replace(spec, mode=mode or spec.mode, proxy_checks_host_keys=checked)
+
+
+def _from(config: SessionRecordingConfig, in_file: bool, otherwise: str) -> SessionRecordingConfig:
     """Return the setting with the label that says where it comes from."""
-    labels = {**config.metadata.labels, ORIGIN: CONFIG_FILE if mode else otherwise}
+    labels = {**config.metadata.labels, ORIGIN: CONFIG_FILE if in_file else otherwise}
     return config.with_metadata(labels=labels)

@@ -100,15 +100,16 @@ class AuthService:
         host_id: str,
         records: Folder,
         recording_mode: str = "",
+        checks_host_keys: bool | None = None,
         indexes: IndexShelf | None = None,
         second_factor: FactorKind = "otp",
         web_idle: float = IDLE,
         password_cost: Cost | None = None,
     ) -> None:
-        """`host_id` names the audit log of this server. `records` is the folder of session recordings,
-        `recording_mode` what the configuration file says of them, if anything, `indexes` where the indexes of their
-        screens lie; without there are none. `web_idle`: seconds after which a
-        browser's session that is not used ends. `password_cost` is for tests."""
+        """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
+        and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
+        their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
+        ends. `password_cost` is for tests."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -119,7 +120,7 @@ class AuthService:
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
-        self._recording_mode = recording_mode
+        self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
         self.archive = Archive(
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
         )  # fmt: skip
@@ -190,7 +191,7 @@ class AuthService:
         await bootstrap.ensure(
             self._backend, self.store, self.audit_log, self._signer, self._clock, self._entropy, self.cluster
         )  # fmt: skip
-        await self._recording_keys.ensure(self._recording_mode)
+        await self._recording_keys.ensure(self._recording_mode, self._checks_host_keys)
         await self._passwords.warm_up()
 
     async def run(self) -> None:

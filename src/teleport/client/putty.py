@@ -39,7 +39,7 @@ def key_file(key: keys.PrivateKey, certificate: str, comment: str) -> bytes:
     blob = keys.load_ssh_line(certificate)
     kind = Reader(blob).string()
     if isinstance(key, ed25519.Ed25519PrivateKey):
-        private = string(key.private_bytes_raw().rstrip(b"\0"))  # a number, its lowest byte first
+        private = string(key.private_bytes_raw())  # a number, its lowest byte first
     else:
         private = mpint(key.private_numbers().private_value)
     note = "".join(char for char in comment if char.isprintable() and char.isascii())

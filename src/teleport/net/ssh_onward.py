@@ -87,7 +87,7 @@ class Onward:
         """
         command: Any = request.command  # bytes are sent as they are, though the type says text
         variables: Any = request.variables or {}
-        with self._errors():
+        with self._foreign_mapped():
             await self._connection.create_session(
                 lambda: session, command, subsystem=request.subsystem, env=variables, encoding=None, window=WINDOW,
                 **_terminal(request.terminal),
@@ -106,11 +106,11 @@ class Onward:
         return await carry(lambda session: self._forward(self._connection.create_unix_connection, session, path))
 
     async def _forward(self, create: Any, session: OnwardSession, *where: str | int) -> None:
-        with self._errors():
+        with self._foreign_mapped():
             await create(lambda: session, *where, encoding=None, window=WINDOW)
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _foreign_mapped(self) -> Iterator[None]:
         try:
             yield
         except asyncssh.ChannelOpenError as error:

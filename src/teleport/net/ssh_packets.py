@@ -40,6 +40,9 @@ from teleport.net.ssh_ciphers import LENGTH, TAG, PacketCipher, take_over
 
 BACKLOG = 1024 * 1024
 """Bytes of a peer that wait, while an earlier packet of it is being decided, before no more are read."""
+UNSENT = 256 * 1024
+"""Bytes for the carrier that wait before sessions are held. What a command writes at once is a quarter of it: held and
+released for each such piece, they would take a quarter longer."""
 PADDING = 4
 """Bytes of padding at least (RFC 4253 §6)."""
 MALFORMED = (PacketDecodeError, UnicodeError)
@@ -66,6 +69,11 @@ class PacketConnection(SSHServerConnection):
         """Bytes without which there is no packet to take."""
         self._stopped = False
         self._burst: list[bytes] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin."""
+        transport.set_write_buffer_limits(high=UNSENT)
+        super().connection_made(transport)
 
     def log_sent_packet(self, *arguments: Any, **named: Any) -> None:
         """asyncssh would describe each packet, and only then ask whether anybody wants to know."""

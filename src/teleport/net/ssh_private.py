@@ -74,6 +74,7 @@ NAMES: tuple[Name, ...] = (
     Name(_CHANNEL, "process_open", "6a3a551a99b6", "extended: bound on the packet size"),
     # The way of packets (`ssh_packets`, `ssh_ciphers`)
     Name(_CONN, "send_packet", "fb9da7bec6dd", "replaced for authenticating ciphers: when it waits, rekeying, padding"),
+    Name(_CONN, "connection_made", "e7b867af0f59", "extended: how much output may wait"),
     Name(_CONN, "_send", "c6698a37eb80", "called: bytes to the transport"),
     Name(_CONN, "_send_kexinit", "275ddc818b59", "called when new keys are due"),
     Name(_CONN, "send_newkeys", "0b4123442037", "relied on: each key is a new object in `_send_encryption`"),

@@ -84,6 +84,7 @@ class ControlPlane:
                 records=SystemFolder(str(settings.data_dir / "log" / "records")),
                 indexes=IndexShelf(SystemDisk(), str(settings.data_dir / "log" / "records")),
                 recording_mode=settings.auth.recording_mode,
+                checks_host_keys=settings.auth.checks_host_keys,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
             )

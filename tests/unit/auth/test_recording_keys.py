@@ -34,7 +34,10 @@ def test_a_first_start_makes_a_key_and_later_ones_keep_it() -> None:
 def test_the_configuration_file_wins_while_it_says_something() -> None:
     async def story(cluster: Cluster) -> None:
         keys = cluster.service._recording_keys
-        await keys.ensure("off")
+        await keys.ensure("", False)
+        assert ((await setting(cluster)).checks_host_keys, (await setting(cluster)).spec.mode) == (False, "node")
+        await keys.ensure("off", True)
+        assert (await setting(cluster)).checks_host_keys
         found = await setting(cluster)
         assert (found.records, found.metadata.labels["teleport.dev/origin"]) == (False, "config-file")
         with pytest.raises(errors.BadParameter, match="static configuration"):

@@ -9,7 +9,7 @@ import pytest
 
 from teleport.base.clock import ManualClock
 from teleport.base.disk import SystemDisk
-from teleport.base.errors import BadParameter, NotAuthenticated, NotFound, TeleportError, Unavailable
+from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, TeleportError, Unavailable
 from teleport.client import credentials
 from teleport.client.credentials import Wanted, choose
 from teleport.client.profile import Home
@@ -109,6 +109,22 @@ def test_another_cluster_is_named_when_an_identity_is_used(environment, file, sa
         with pytest.raises(TeleportError) as caught, credential.in_use():
             raise error
         assert caught.value is error
+
+
+def test_a_login_that_the_certificate_is_not_for_is_told(environment, file, said):
+    """S1-29: with the text that other clients have, the logins there are, and the decision's id."""
+    found = chosen(environment, said, identity=str(file), proxy="p:1")
+    refused = AccessDenied("CLIENT-NODE-REFUSED", id="0123", host="node-1", said="no")
+    with pytest.raises(AccessDenied) as caught, found.in_use("bob"):
+        raise refused
+    assert (caught.value.code, caught.value.id) == ("CLIENT-LOGIN", "0123")
+    assert "unable to authenticate, attempted methods [none publickey]" in caught.value.what
+    assert "bob is not among the logins of your certificate (" in caught.value.why
+    other = BadParameter("CLIENT-NO-PROXY")
+    for login, error in ((found.profile.logins[0], refused), ("", refused), ("bob", other)):
+        with pytest.raises(TeleportError) as kept, found.in_use(login):
+            raise error
+        assert kept.value is error
 
 
 def test_a_proxy_without_a_port_is_looked_for(monkeypatch):

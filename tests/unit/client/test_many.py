@@ -41,20 +41,19 @@ def test_lines_come_whole_and_with_the_name():
 
 
 def test_no_more_run_at_once_than_allowed():
-    running, most, lock = [], [], threading.Lock()
-    gate = threading.Barrier(2)  # passed by two only
+    """A line is printed when all that may run have been started; only then a worker looks how many there are."""
+    names = {f"id-{number}": f"counted-{number}" for number in range(6)}
+    printed = {name: threading.Event() for name in names.values()}
+    most = []
 
     def run(id, ends):
-        with lock:
-            running.append(id)
-            most.append(len(running))
-        gate.wait(timeout=30)
-        with lock:
-            running.remove(id)
+        os.write(ends.stdout, b"here\n")
+        assert printed[names[id]].wait(30)
+        most.append(sum(thread.name.startswith("node counted-") for thread in threading.enumerate()))
         return 0
 
-    results = Many({f"id-{n}": str(n) for n in range(6)}, run, SystemClock(), at_once=2).run()
-    assert len(results) == 6
+    results = Many(names, run, SystemClock(), at_once=2, on_line=lambda name, *_: printed[name].set()).run()
+    assert [result.status for result in results] == [0] * 6
     assert max(most) == 2
 
 

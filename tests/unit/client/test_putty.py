@@ -46,7 +46,7 @@ def test_a_key_file_is_what_puttygen_reads(tmp_path, key):
 
 
 def test_a_key_with_zeros_at_its_end(tmp_path):
-    """The number that a key of Ed25519 is ends there: it has no bytes for them."""
+    """PuTTY's own files have no bytes for them, as the key is a number there; it reads them all the same."""
     from cryptography.hazmat.primitives.asymmetric import ed25519
 
     key = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 30 + b"\0\0")

@@ -53,9 +53,8 @@ class Job:
         if data and len(self._said) <= ANSWER_BYTES:
             self._said += data
             return
-        self._jobs.ended(self._pipe)
         os.waitpid(self._pid, 0)
-        self._then(_answer(self._said))
+        self._jobs.ended(self._pipe, lambda: self._then(_answer(self._said)))
 
 
 class Jobs:
@@ -77,10 +76,11 @@ class Jobs:
         self._waiting.append(Job(self, work, then, wanted))
         self._next()
 
-    def ended(self, pipe: int) -> None:
-        """The running job is over."""
+    def ended(self, pipe: int, then: Callable[[], None]) -> None:
+        """The running job is over: first comes what follows from it, then the next."""
         self._selector.unregister(pipe)
         os.close(pipe)
+        then()
         self._running = False
         self._next()
 

@@ -19,6 +19,7 @@ from teleport.agents.ssh import audit
 from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.enhanced.observer import Observer
 from teleport.agents.ssh.enhanced.story import Enhanced
+from teleport.agents.ssh.event_bursts import EventBursts
 from teleport.agents.ssh.listeners import Listener
 from teleport.agents.ssh.recorder import Facts, Recorder, Tape, Watcher
 from teleport.agents.ssh.scp_command import ScpCommand, find_scp
@@ -117,6 +118,7 @@ class SessionHost:
         self._offered: dict[str, str] = {}
         self._gone = False
         self._scp: ScpCommand | None = None
+        self._told = EventBursts(owner.emit, keeping.clock, owner.background)
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
@@ -164,13 +166,11 @@ class SessionHost:
             raise
         self._announce(Launch(command=SFTP), "off")
         await self.announced()
-        return SftpRun(found, SftpTap(self._emit_soon, context), self._owner.used, failed)
-
-    def _emit_soon(self, event: Event) -> None:
-        self.background(self._owner.emit(event))
+        return SftpRun(found, SftpTap(self._told.add, context), self._owner.used, failed)
 
     async def sftp_over(self, failure: TeleportError | None) -> None:
         """Record the end of SFTP."""
+        await self._told.flush()
         await self._owner.emit(audit.subsystem_ended(self._owner.context(self._id), SFTP.decode(), failure))
         await self.over()
 

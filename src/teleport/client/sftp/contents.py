@@ -13,18 +13,22 @@ from teleport.base.errors import Unavailable
 from teleport.client.sftp.names import shown
 from teleport.client.sftp.session import Session, refusal
 from teleport.wire.buffer import ProtocolError
-from teleport.wire.sftp import Kind, Packet, Status
+from teleport.wire.sftp import Attrs, Kind, Packet, Status
 
 T = TypeVar("T")
+NOTHING = Attrs()
 
 Advance = Callable[[int], None]
 """Told how many more bytes have arrived at their goal."""
 
 
-def store(session: Session, path: bytes, handle: bytes, source: int, advance: Advance) -> None:
-    """Send what can be read from a descriptor to an open file of the server. `path` is for errors.
+def store(
+    session: Session, path: bytes, handle: bytes, source: int, advance: Advance, attrs: Attrs = NOTHING
+) -> None:  # fmt: skip
+    """Send what can be read from a descriptor to an open file of the server, set its attributes, and close it. `path`
+    is for errors. When this returns, the server has said of all of it that it is done.
 
-    Raises OSError of this side, and what the methods of Session raise.
+    Raises OSError of this side, and what the methods of Session raise; then the file may still be open.
     """
     waiting: dict[int, int] = {}
     offset, ended = 0, False
@@ -33,7 +37,11 @@ def store(session: Session, path: bytes, handle: bytes, source: int, advance: Ad
             while not ended and len(waiting) < session.window:
                 data = os.read(source, session.chunk)
                 ended = not data
-                if data:
+                if ended:
+                    if attrs != NOTHING:
+                        waiting[session.send(Kind.FSETSTAT, handle, attrs)] = 0
+                    waiting[session.send(Kind.CLOSE, handle)] = 0
+                else:
                     waiting[session.send_contents(handle, offset, data)] = len(data)
                     offset += len(data)
             if not waiting:

@@ -46,8 +46,10 @@ def this_side(path: bytes) -> Iterator[None]:
         raise BadParameter("CLIENT-COPY-LOCAL", path=shown(path), problem=problem) from None
 
 
-def upload(session: Session, source: bytes, target: bytes, manner: Manner, advance: Advance) -> None:
-    """Copy a file of this machine to a path of the server.
+def upload(
+    session: Session, source: bytes, target: bytes, manner: Manner, advance: Advance, *, fresh: bool = False
+) -> None:
+    """Copy a file of this machine to a path of the server; `fresh` says that nothing has this path.
 
     Raises BadParameter (CLIENT-COPY-LOCAL, CLIENT-COPY-KIND), what Session's methods raise, and Unavailable
     (CLIENT-COPY-INCOMPLETE) when a file was damaged in its place.
@@ -58,7 +60,7 @@ def upload(session: Session, source: bytes, target: bytes, manner: Manner, advan
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise BadParameter("CLIENT-COPY-KIND", path=shown(source))
-            _Upload(session, descriptor, found, manner, advance).to(target)
+            _Upload(session, descriptor, found, manner, advance).to(target, None if fresh else session.find(target))
         finally:
             os.close(descriptor)
 
@@ -70,9 +72,9 @@ class _Upload:
         self._session, self._descriptor, self._advance = session, descriptor, advance
         self._found, self._manner = found, manner
 
-    def to(self, target: bytes) -> None:
+    def to(self, target: bytes, existing: Attrs | None) -> None:
         """Write beside the target and replace it, or else in its place."""
-        session, existing = self._session, self._session.find(target)
+        session = self._session
         if existing is not None:
             target = session.resolve(target)
         part = part_of(target, self._manner.mark)
@@ -80,7 +82,7 @@ class _Upload:
         if existing is not None and existing.mode is not None and not self._manner.preserve:
             mode = existing.mode & PERMISSIONS
         if existing is None:
-            handle = session.open(part, _NEW | Open.EXCLUSIVE, Attrs(mode=mode))  # less the node's umask
+            handle = session.open(part, _NEW | Open.EXCLUSIVE, Attrs(mode=mode), meant=target)  # less the umask there
             self._beside(part, handle, target, mode if self._manner.preserve else None)
             return
         if stat.S_ISREG(existing.mode or 0):
@@ -111,9 +113,7 @@ class _Upload:
 
     def _beside(self, part: bytes, handle: bytes, target: bytes, mode: int | None) -> None:
         try:
-            store(self._session, target, handle, self._descriptor, self._advance)
-            self._finish(target, handle, mode)
-            self._session.close(target, handle)
+            store(self._session, target, handle, self._descriptor, self._advance, self._attrs(mode))
             self._session.replace(part, target)
         except (TeleportError, OSError, KeyboardInterrupt):
             self._drop(part, handle)
@@ -122,11 +122,13 @@ class _Upload:
     def _in_place(self, target: bytes, mode: int) -> None:
         handle = self._session.open(target, _NEW | Open.TRUNCATE, Attrs(mode=mode))
         try:
-            store(self._session, target, handle, self._descriptor, self._advance)
-            if self._manner.preserve and self._is_file(target, handle):
-                self._finish(target, handle, mode)
-            self._session.close(target, handle)
+            keeps = self._manner.preserve and self._is_file(target, handle)
+            store(
+                self._session, target, handle, self._descriptor, self._advance, self._attrs(mode) if keeps else Attrs()
+            )
         except TeleportError as error:
+            with contextlib.suppress(TeleportError):
+                self._session.drop(handle)
             raise Unavailable("CLIENT-COPY-INCOMPLETE", path=shown(target), problem=error) from error
 
     def _is_file(self, target: bytes, handle: bytes) -> bool:
@@ -134,25 +136,27 @@ class _Upload:
         found = self._session.attributes(target, handle).mode
         return found is not None and stat.S_ISREG(found)
 
-    def _finish(self, target: bytes, handle: bytes, mode: int | None) -> None:
+    def _attrs(self, mode: int | None) -> Attrs:
         times = (int(self._found.st_atime), int(self._found.st_mtime)) if self._manner.preserve else (None, None)
-        attrs = Attrs(None, None, None, mode, *times)
-        if attrs != Attrs():
-            self._session.change(target, handle, attrs)
+        return Attrs(None, None, None, mode, *times)
 
 
-def download(session: Session, source: bytes, target: bytes, manner: Manner, advance: Advance) -> None:
-    """Copy a file of the server to a path of this machine. Raises as `upload`."""
+def download(
+    session: Session, source: bytes, target: bytes, manner: Manner, advance: Advance, attrs: Attrs | None = None
+) -> None:
+    """Copy a file of the server to a path of this machine; `attrs` are its attributes, where they are known.
+
+    Raises as `upload`."""
     handle = session.open(source, Open.READ, Attrs())
     try:
-        attrs = session.attributes(source, handle)
+        attrs = attrs or session.attributes(source, handle)
         if attrs.mode is not None and not stat.S_ISREG(attrs.mode):
             raise BadParameter("CLIENT-COPY-KIND", path=shown(source))
         with this_side(target):
             _Download(session, source, handle, attrs, manner, advance).to(target)
     finally:
         with contextlib.suppress(TeleportError):
-            session.close(source, handle)
+            session.drop(handle)
 
 
 class _Download:

@@ -127,10 +127,14 @@ class Session:
 
     # -- files ----------------------------------------------------------------------------------------------
 
-    def open(self, path: bytes, flags: int, attrs: Attrs) -> bytes:
-        """Open a file and return its handle."""
-        handle: bytes = self.do(path, Kind.OPEN, path, flags, attrs, wanted=Kind.HANDLE)
+    def open(self, path: bytes, flags: int, attrs: Attrs, *, meant: bytes = b"") -> bytes:
+        """Open a file and return its handle. Errors name the path that is `meant`, if it is another."""
+        handle: bytes = self.do(meant or path, Kind.OPEN, path, flags, attrs, wanted=Kind.HANDLE)
         return handle
+
+    def drop(self, handle: bytes) -> None:
+        """Close a file that was only read: nobody waits for the answer."""
+        self.abandon([self.send(Kind.CLOSE, handle)])
 
     def close(self, path: bytes, handle: bytes) -> None:
         """Close a file: what the server could not store it says here at the latest."""
@@ -141,12 +145,9 @@ class Session:
         attrs: Attrs = self.do(path, Kind.FSTAT, handle, wanted=Kind.ATTRS)
         return attrs
 
-    def change(self, path: bytes, handle: bytes | None, attrs: Attrs) -> None:
-        """Set attributes of an open file, or of a path where none is open."""
-        if handle is None:
-            self.do(path, Kind.SETSTAT, path, attrs)
-        else:
-            self.do(path, Kind.FSETSTAT, handle, attrs)
+    def change(self, path: bytes, attrs: Attrs) -> None:
+        """Set attributes."""
+        self.do(path, Kind.SETSTAT, path, attrs)
 
     def remove(self, path: bytes) -> None:
         """Remove a file."""

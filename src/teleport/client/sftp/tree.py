@@ -88,13 +88,14 @@ class Copier:
 
     # -- to the server ----------------------------------------------------------------------------------------
 
-    def _send(self, source: bytes, target: bytes, depth: int) -> None:
+    def _send(self, source: bytes, target: bytes, depth: int, fresh: bool = False) -> None:
+        """Copy a file or folder; `fresh` says that nothing has the target's path."""
         with this_side(source):
             found = os.stat(source)
         if not stat.S_ISDIR(found.st_mode):
             self._progress.begin(shown(source), found.st_size)
             try:
-                files.upload(self._session, source, target, self._manner, self._progress.advance)
+                files.upload(self._session, source, target, self._manner, self._progress.advance, fresh=fresh)
             finally:
                 self._progress.end()
             return
@@ -104,10 +105,10 @@ class Copier:
         mode = found.st_mode & PERMISSIONS
         is_new = self._session.make_folder(target, mode | 0o700)
         for name in names:
-            self._guarded(self._send, join(source, name), join(target, name), depth + 1)
+            self._guarded(self._send, join(source, name), join(target, name), depth + 1, is_new)
         times = (int(found.st_atime), int(found.st_mtime)) if self._manner.preserve else (None, None)
         if self._manner.preserve or (is_new and mode | 0o700 != mode):
-            self._session.change(target, None, Attrs(None, None, None, mode, *times))
+            self._session.change(target, Attrs(None, None, None, mode, *times))
 
     # -- from the server --------------------------------------------------------------------------------------
 
@@ -139,33 +140,34 @@ class Copier:
         if into:
             name = base(source) or base(self._session.resolve(source))
             target = join(target, safe(name)) if name else target
-        self._fetch(source, target, 0)
+        self._fetch(source, target, 0, None)
 
-    def _fetch(self, source: bytes, target: bytes, depth: int) -> None:
-        attrs = self._session.stat(source)
+    def _fetch(self, source: bytes, target: bytes, depth: int, known: Attrs | None) -> None:
+        """Copy a file or folder; what is `known` of it need not be asked, unless it is a link."""
+        attrs = known if known and known.mode and not stat.S_ISLNK(known.mode) else self._session.stat(source)
         if attrs.mode is not None and not (stat.S_ISDIR(attrs.mode) or stat.S_ISREG(attrs.mode)):
             raise BadParameter("CLIENT-COPY-KIND", path=shown(source))  # opening a pipe stops some servers for good
         if not stat.S_ISDIR(attrs.mode or 0):
             self._progress.begin(shown(source), attrs.size or 0)
             try:
-                files.download(self._session, source, target, self._manner, self._progress.advance)
+                files.download(self._session, source, target, self._manner, self._progress.advance, attrs)
             finally:
                 self._progress.end()
             return
         self._check_folder(source, depth)
-        names = sorted({entry.name for entry in self._session.names(source)})
+        entries = sorted({entry.name: entry.attrs for entry in self._session.names(source)}.items())
         mode = PERMISSIONS & (0o777 if attrs.mode is None else attrs.mode)
         with this_side(target):
             is_new = not os.path.isdir(target)
             if is_new:
                 os.mkdir(target, mode | 0o700)
-        for name in names:
-            self._guarded(self._fetch_named, source, target, name, depth + 1)
+        for name, known in entries:
+            self._guarded(self._fetch_named, source, target, name, depth + 1, known)
         with this_side(target):
             self._finish(target, mode, attrs, is_new)
 
-    def _fetch_named(self, source: bytes, target: bytes, name: bytes, depth: int) -> None:
-        self._fetch(join(source, safe(name)), join(target, name), depth)
+    def _fetch_named(self, source: bytes, target: bytes, name: bytes, depth: int, known: Attrs) -> None:
+        self._fetch(join(source, safe(name)), join(target, name), depth, known)
 
     def _finish(self, target: bytes, mode: int, attrs: Attrs, is_new: bool) -> None:
         if self._manner.preserve or (is_new and mode | 0o700 != mode):

@@ -106,7 +106,9 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
 
     public_addr: Unacted = None
     tokens: Unacted = None
-    proxy_checks_host_keys: Unacted = None
+    proxy_checks_host_keys: Switch | None = None
+    """Whether servers at which the proxy arrives have to show a host certificate of the cluster; left out: what
+    `session_recording_config` says. Like `session_recording` it is set at each start."""
     session_recording: bool | str = ""
     """`node` or `off`; YAML reads the bare word as a boolean. Empty: what `session_recording_config` says; otherwise
     that is set at each start, and `tctl` does not change it."""
@@ -146,6 +148,11 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         if isinstance(self.session_recording, bool):
             return "on" if self.session_recording else "off"
         return self.session_recording
+
+    @property
+    def checks_host_keys(self) -> bool | None:
+        """Whether `proxy_checks_host_keys` is on; None where it is not written."""
+        return None if self.proxy_checks_host_keys is None else bool(self.proxy_checks_host_keys)
 
     @property
     def cuts_expired(self) -> bool:

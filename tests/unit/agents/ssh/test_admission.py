@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -118,6 +120,16 @@ def test_accounts_are_made_where_that_was_said_first(admissions: Admissions) -> 
     making = Admissions(clock())
     making.trust(trust(host_users=True))
     making.check_host_users()
+
+
+def test_what_is_loaded_for_logins_has_no_part_of_a_network() -> None:
+    program = (
+        "import sys; from teleport.agents.ssh import proof, spawner_process, user_side_process; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('asyncssh', 'ssl', '_ssl', 'aiohttp', 'asyncio', 'grpclib', 'h2', 'http') or m.startswith('teleport.net')])"
+    )
+    found = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 def test_open_connections_are_bounded(admissions: Admissions) -> None:

@@ -81,18 +81,20 @@ def test_what_is_written_in_its_place_and_fails_says_so(session: Session, tmp_pa
     assert (tmp_path / "second").stat().st_size == 2_000_000
 
 
-def another_owner(*, fails: bool = False, opens: bool = True) -> tuple[Session, Scripted]:
+def another_owner(
+    *, fails: bool = False, opens: bool = True, kind: int = stat.S_IFREG
+) -> tuple[Session, Scripted]:  # fmt: skip
     """A server on which a new file is not like the one that is to be replaced."""
 
     def answer(packet: Packet) -> list[Packet]:
         if packet.kind == Kind.FSTAT:
-            return [Packet(Kind.ATTRS, packet.id, (Attrs(mode=0o100600, uid=1, gid=1),))]
+            return [Packet(Kind.ATTRS, packet.id, (Attrs(mode=kind | 0o600, uid=1, gid=1),))]
         if packet.kind == Kind.REALPATH:
             return [Packet(Kind.STATUS, packet.id, (Status.FAILURE, b""))]
         refused = packet.kind == Kind.OPEN and packet.fields[0].endswith(b".part") and not opens
         if refused or (fails and packet.kind == Kind.WRITE):
             return [Packet(Kind.STATUS, packet.id, (Status.PERMISSION_DENIED, b"no"))]
-        return replies(packet, Attrs(mode=0o100644, uid=2, gid=2))
+        return replies(packet, Attrs(mode=kind | 0o644, uid=2, gid=2))
 
     channel = Scripted(answer)
     session = Session(channel)
@@ -113,6 +115,15 @@ def test_a_file_of_somebody_else_is_written_in_its_place(tmp_path: Path, opens: 
     with pytest.raises(Unavailable) as caught:
         put(failing, tmp_path / "f", b"/t")
     assert caught.value.code == "CLIENT-COPY-INCOMPLETE"
+
+
+@pytest.mark.parametrize(("kind", "changes"), [(stat.S_IFREG, 1), (stat.S_IFCHR, 0)])
+def test_permissions_of_a_device_are_left_alone(tmp_path: Path, kind: int, changes: int) -> None:
+    (tmp_path / "f").write_text("new")
+    session, channel = another_owner(kind=kind)
+    put(session, tmp_path / "f", b"/t", Manner(preserve=True, mark="m"))
+    asked = [packet.kind for packet in channel.asked]
+    assert (asked.count(Kind.FSETSTAT), asked.count(Kind.SETSTAT)) == (changes, 0)
 
 
 def test_only_files_have_contents(session: Session, tmp_path: Path) -> None:

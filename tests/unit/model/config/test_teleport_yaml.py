@@ -264,7 +264,7 @@ teleport ["x"]
   auth_token join_params ca_pin auth_server auth_servers proxy_server advertise_ip diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr tokens proxy_checks_host_keys session_control_timeout ssh_dial_timeout
+  public_addr tokens session_control_timeout ssh_dial_timeout
   routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
   ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
@@ -349,7 +349,7 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
-        "auth_service.session_recording",
+        "auth_service.session_recording", "auth_service.proxy_checks_host_keys",
         "auth_service.web_idle_timeout", "auth_service.disconnect_expired_cert", "auth_service.keep_alive_interval",
         "auth_service.keep_alive_count_max", "auth_service.client_idle_timeout",
         "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",
