@@ -29,7 +29,8 @@ from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
 from teleport.agents.ssh.listeners import Listener, Listeners
 from teleport.agents.ssh.recorder import Recorder
-from teleport.agents.ssh.session import Launch, LiveSession, ProcessSession
+from teleport.agents.ssh.session import ProcessSession
+from teleport.agents.ssh.session_contract import Launch, LiveSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
 from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.switches import Switches

@@ -1,27 +1,28 @@
 """One command or shell of one client: from the request to the exit status.
 
 Between the channel (`net.ssh_channel`) and the process (`spawner`). What may run, and what is recorded, is
-decided by the service through `Host`; here bytes move and ends are told apart: the client's end of input,
-the command's end of output, its exit, the loss of the client, and the end that the server itself makes.
+decided by the service through `session_contract.Host`; here bytes move and ends are told apart: the client's end
+of input, the command's end of output, its exit, the loss of the client, and the end that the server itself makes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, get_args
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any, get_args
 
 from teleport.agents.ssh.pipes import InputPipe, OutputPipe, TerminalInput
 from teleport.agents.ssh.recorder import Tape, Watcher
+from teleport.agents.ssh.session_contract import Host, Launch, LiveSession
 from teleport.agents.ssh.sftp_session import SftpRun
 from teleport.agents.ssh.spawner import Process
 from teleport.agents.ssh.spawner_messages import Exited, SignalName
 from teleport.base.errors import TeleportError
 from teleport.net import terminal as terminal_device
 from teleport.net.ssh import one_line
-from teleport.net.ssh_channel import Session, SessionChannel
+from teleport.net.ssh_channel import SessionChannel
 from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size, Terminal
 
@@ -32,102 +33,6 @@ SEALING = 10.0
 _SIGNALS = frozenset(get_args(SignalName))
 _KEYS = {"INT": signal.SIGINT, "QUIT": signal.SIGQUIT}
 """Signals that a terminal sends to whatever is in its foreground."""
-
-
-@dataclass(frozen=True)
-class Launch:
-    """What a client asks to run."""
-
-    command: bytes | None = None
-    """None: a shell, as at a login."""
-    terminal: Terminal | None = None
-    variables: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def text(self) -> bytes:
-        """The command; empty for a shell."""
-        return self.command or b""
-
-
-class Host(Protocol):
-    """What a session needs from the connection that it belongs to."""
-
-    async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
-        """Make the session known and begin its recording, or raise TeleportError: it must not start."""
-        ...
-
-    async def start(self, launch: Launch) -> Process:
-        """Start the command, or raise TeleportError."""
-        ...
-
-    async def ended(self, launch: Launch, outcome: Exited | TeleportError) -> None:
-        """Record how the command ended, or why it did not start."""
-        ...
-
-    async def over(self) -> None:
-        """Record that the session has ended, whatever it left running."""
-        ...
-
-    async def resized(self, size: Size) -> None:
-        """Record another size of the terminal."""
-        ...
-
-    async def declined_request(self, request: str, detail: str) -> TeleportError | None:
-        """Record a request that was not accepted; return what to tell the client, if anything."""
-        ...
-
-    def variable_wanted(self, name: str) -> bool:
-        """Say whether a client may set this variable."""
-        ...
-
-    def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work`, which the connection waits for before it is forgotten."""
-        ...
-
-    def used(self) -> None:
-        """Note that data went by."""
-        ...
-
-    def left(self) -> None:
-        """Note that the channel is gone."""
-        ...
-
-    async def serve_sftp(self, failed: Callable[[TeleportError], None]) -> SftpRun:
-        """Have the account's files served, or raise TeleportError; the refusal is recorded."""
-        ...
-
-    async def sftp_over(self, failure: TeleportError | None) -> None:
-        """Record the end of it."""
-        ...
-
-    async def take_agent(self) -> TeleportError | None:
-        """Let what runs reach the client's agent; return the refusal."""
-        ...
-
-    async def take_display(self, wanted: X11Request) -> TeleportError | None:
-        """Let what runs reach the client's display; return the refusal."""
-        ...
-
-    def notices(self) -> list[str]:
-        """Return lines to show before the command's own output, once."""
-        ...
-
-
-class LiveSession(Session):
-    """A session that the server can end."""
-
-    def warn(self, text: str) -> bool:
-        """Say that the session is about to end, at a terminal only; say whether somebody heard it."""
-        raise AssertionError("each kind of session says so itself")  # pragma: no cover
-
-    def end(self, text: str) -> None:
-        """End it, and tell the client why."""
-        raise AssertionError("each kind of session says so itself")  # pragma: no cover
-
-    @property
-    def ending(self) -> bool:
-        """Whether the server has ended it, or it has come to its own end."""
-        raise AssertionError("each kind of session says so itself")  # pragma: no cover
 
 
 class ProcessSession(LiveSession):

@@ -23,7 +23,7 @@ from teleport.agents.ssh.event_bursts import EventBursts
 from teleport.agents.ssh.listeners import Listener
 from teleport.agents.ssh.recorder import Facts, Recorder, Tape, Watcher
 from teleport.agents.ssh.scp_command import ScpCommand, find_scp
-from teleport.agents.ssh.session import Launch
+from teleport.agents.ssh.session_contract import Launch
 from teleport.agents.ssh.sftp_session import SftpRun
 from teleport.agents.ssh.sftp_tap import SftpTap
 from teleport.agents.ssh.spawner import Process
