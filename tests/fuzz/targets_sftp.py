@@ -1,11 +1,16 @@
-"""Targets of SFTP: its packets, and the tap that tells the audit log of them."""
+"""Targets of SFTP: its packets, the server, and the tap that tells the audit log of them."""
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Sequence
+from typing import cast
+
+from teleport.agents.ssh import sftp_server
 from teleport.agents.ssh.sftp_tap import SftpTap
 from teleport.model.events.base import Event, encode
 from teleport.wire.buffer import ProtocolError
-from teleport.wire.sftp import VERSION, Attrs, Kind, Packet, Packets, Status, read, write
+from teleport.wire.sftp import EXPAND_PATH, FSTATVFS, VERSION, Attrs, Kind, Packet, Packets, Status, read, write
 from tests.fuzz.engine import Target, plain, register
 from tests.unit.agents.ssh.test_audit import CONTEXT
 from tests.unit.wire.test_sftp import EXAMPLES
@@ -57,3 +62,48 @@ def _requests() -> list[bytes]:
 
 
 register(Target("agents.ssh.sftp_tap", plain(_tap), _requests, (ProtocolError,), widths=(4,)))
+
+
+class _Memory:
+    """As much of a socket as the server uses: it gets `data` and then the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.sent = b""
+
+    def recv_into(self, view: memoryview) -> int:
+        size = min(len(view), len(self._data))
+        view[:size], self._data = self._data[:size], self._data[size:]
+        return size
+
+    def sendmsg(self, parts: Sequence[bytes | memoryview]) -> int:
+        data = b"".join(parts)
+        self.sent += data
+        return len(data)
+
+    def sendall(self, data: bytes | memoryview) -> None:
+        self.sent += data
+
+
+def _server(data: bytes) -> object:
+    """The server of a channel that only reads raises nothing, and every answer can be read."""
+    connection = _Memory(_INIT + data)
+    sftp_server.serve(cast(socket.socket, connection), read_only=True)
+    answers = [read(body) for body, _ in Packets().feed(connection.sent)]
+    return tuple([(answer.kind, answer.fields[0] if answer.kind == Kind.STATUS else 0) for answer in answers])
+
+
+def _conversations() -> list[bytes]:
+    handle = b"\0\0\0\1"
+    requests = [
+        Packet(Kind.OPEN, 1, (b"/etc/passwd", 1, Attrs())), Packet(Kind.READ, 2, (handle, 0, 100)),
+        Packet(Kind.WRITE, 3, (handle, 0, b"abc")), Packet(Kind.FSTAT, 4, (handle,)),
+        Packet(Kind.OPENDIR, 5, (b"/etc/init.d",)), Packet(Kind.READDIR, 6, (b"\0\0\0\2",)),
+        Packet(Kind.REALPATH, 7, (b"/none/../etc",)), Packet(Kind.EXTENDED, 8, (b"~root/x",), EXPAND_PATH),
+        Packet(Kind.EXTENDED, 9, (handle,), FSTATVFS), Packet(Kind.READLINK, 10, (b"/proc/self",)),
+        Packet(Kind.CLOSE, 11, (handle,)),
+    ]  # fmt: skip
+    return [b"".join(map(write, requests)), *(write(requests[0]) + write(request) for request in requests)]
+
+
+register(Target("agents.ssh.sftp_server", plain(_server), _conversations, (), widths=(4,)))

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import os
 import random
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -283,3 +284,23 @@ def test_a_lock_ends_a_copy_and_leaves_nothing(cluster: Cluster, tmp_path: Path)
     assert "ERROR: " in said
     assert "fix:" in said
     assert [path.name for path in tmp_path.iterdir()] == ["large"]
+
+
+@pytest.mark.parametrize(("upload", "number"), [(True, signal.SIGINT), (False, signal.SIGTERM)])
+def test_whoever_stops_a_copy_leaves_nothing(
+    alice: User, cluster: Cluster, tmp_path: Path, upload: bool, number: signal.Signals
+) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(100_000_000_000)
+    there, here = f"{TARGET}:{tmp_path}/", f"{tmp_path}/"
+    words = [f"{here}large", f"{there}goal"] if upload else [f"{there}large", f"{here}goal"]
+    argv = [*cluster.wrapper, str(BIN / "tsh"), "scp", *words]
+    with subprocess.Popen(argv, env=cluster.environment("alice"), stderr=subprocess.PIPE) as copy:
+        try:
+            parts = tmp_path.glob
+            wait_for("the beginning of the copy", lambda: any(part.stat().st_size for part in parts("goal*.part")))
+            copy.send_signal(number)
+            assert copy.wait(60) == 130
+        finally:
+            copy.kill()
+    wait_for("the removal of the part", lambda: [path.name for path in tmp_path.iterdir()] == ["large"])

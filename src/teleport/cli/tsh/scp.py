@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,9 +97,29 @@ def _session(chosen: Credentials, where: str, port: int | None, cluster: str) ->
     with chosen.in_use(login), explained(chosen, target, cluster):
         connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host)
     try:
-        yield Session(connection.open_stream(subsystem="sftp"))
+        session = Session(connection.open_stream(subsystem="sftp"))
+        with _stopped_by_signals(session):
+            yield session
     finally:
         connection.close()
+
+
+@contextmanager
+def _stopped_by_signals(session: Session) -> Iterator[None]:
+    """Let a signal end a copy between two requests, so that what is half done can be removed; a second one ends it
+    wherever it is."""
+
+    def stop(number: int, frame: object) -> None:
+        if session.stopping:
+            raise KeyboardInterrupt
+        session.stopping = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def named(chosen: Credentials, target: Target, cluster: str) -> str:

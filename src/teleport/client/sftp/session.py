@@ -50,6 +50,9 @@ class Session:
         self._packets = Packets()
         self._arrived: list[Packet] = []
         self._id = 0
+        self.stopping = False
+        """Whether the next request or answer is to raise KeyboardInterrupt; that clears it. A signal that raised by
+        itself could cut a packet in two, and then there would be no way to remove what is half done."""
         self._abandoned: set[int] = set()
         self.chunk = CHUNK
         """Bytes of a file in one request."""
@@ -80,23 +83,31 @@ class Session:
 
     def send(self, kind: int, *fields: Any, name: str = "") -> int:
         """Send a request and return its id; `receive` gives its answer."""
+        self._stop_if_told()
         self._id = (self._id + 1) & 0xFFFFFFFF
         self._channel.write(write(Packet(kind, self._id, fields, name)))
         return self._id
 
     def send_contents(self, handle: bytes, offset: int, data: bytes) -> int:
         """Send a WRITE and return its id."""
+        self._stop_if_told()
         self._id = (self._id + 1) & 0xFFFFFFFF
         self._channel.write(sftp.write_contents(self._id, handle, offset, data))
         return self._id
 
     def receive(self) -> Packet:
         """Return the next answer to any request."""
+        self._stop_if_told()
         while True:
             answer = self._next()
             if answer.id not in self._abandoned:
                 return answer
             self._abandoned.discard(answer.id)
+
+    def _stop_if_told(self) -> None:
+        if self.stopping:
+            self.stopping = False
+            raise KeyboardInterrupt
 
     def abandon(self, ids: Iterator[int] | list[int]) -> None:
         """Forget requests whose answers are still to come."""

@@ -126,6 +126,24 @@ def test_permissions_of_a_device_are_left_alone(tmp_path: Path, kind: int, chang
     assert (asked.count(Kind.FSETSTAT), asked.count(Kind.SETSTAT)) == (changes, 0)
 
 
+@pytest.mark.parametrize("after", [0, 1, 5])
+def test_a_copy_that_is_stopped_removes_what_is_half_done(session: Session, tmp_path: Path, after: int) -> None:
+    (tmp_path / "f").write_bytes(bytes(30_000_000))
+    arrived: list[int] = []
+
+    def stop(size: int) -> None:
+        arrived.append(size)
+        session.stopping = len(arrived) > after
+
+    for work, target in ((upload, tmp_path / "up"), (download, tmp_path / "down")):
+        arrived.clear()
+        with pytest.raises(KeyboardInterrupt):
+            work(session, os.fsencode(tmp_path / "f"), os.fsencode(target), PLAIN, stop)
+        assert [path.name for path in tmp_path.iterdir()] == ["f"]
+    put(session, tmp_path / "f", tmp_path / "again")
+    assert (tmp_path / "again").stat().st_size == 30_000_000
+
+
 def test_only_files_have_contents(session: Session, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for work, source, target in ((put, tmp_path / "pipe", tmp_path / "x"), (get, tmp_path, tmp_path / "x")):
