@@ -71,7 +71,7 @@ def keep(connection: Connection, environment: Mapping[str, str], key: bytes, unt
 def _listen(path: str, name: str) -> socket.socket | None:
     """Listen on a socket of this name; None if somebody does, or too many do. Raises OSError."""
     with contextlib.suppress(FileExistsError):
-        os.makedirs(path, mode=0o700)
+        os.mkdir(path, mode=0o700)
     folder = call.open_folder(path)
     try:
         lock = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)

@@ -49,7 +49,7 @@ def key(environment: Mapping[str, str], login: str, host: str, cluster: str) -> 
     """Return what a connection is for: who, signed in when and where, as which login on which node; empty if that
     cannot be said. Each sign-in writes the profile anew, so that its inode and time stand for the certificate."""
     root = home(environment)
-    proxy = environment.get("TELEPORT_PROXY", "")
+    proxy = environment.get("TELEPORT_PROXY", "").removeprefix("https://").partition(":")[0]
     try:
         if not proxy:
             with open(f"{root}/current-profile", encoding="utf-8") as file:

@@ -73,7 +73,6 @@ def run_on(connection: Connection, wanted: Wanted, ends: Ends, terminal: Termina
 
 def _finish(connection: Connection, session: Session) -> int:
     connection.run(lambda: session.done)
-    connection.run(lambda: not session.pending, 10)
     return session.result()
 
 

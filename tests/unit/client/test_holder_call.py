@@ -42,6 +42,11 @@ def test_a_key_is_of_one_sign_in_login_node_and_cluster(environment: dict[str, s
     assert len({first, *others}) == 5
 
 
+def test_the_proxy_may_be_named_with_its_port(environment: dict[str, str]) -> None:
+    for proxy in ("proxy.example.com", "proxy.example.com:3080", "https://proxy.example.com:443"):
+        assert key({**environment, "TELEPORT_PROXY": proxy}) == key(environment)
+
+
 @pytest.mark.parametrize(
     "change", [{"TELEPORT_PROXY": "other.example.com"}, {"TELEPORT_PROXY": "../x"}, {"TELEPORT_HOME": "/nonexistent"}]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 
@@ -166,3 +167,21 @@ def test_damaged_lines_are_refused(line: str) -> None:
 def test_a_line_must_say_its_type_truly() -> None:
     line = keys.ssh_line(keys.ssh_blob(ED.public_key())).replace("ssh-ed25519", "ssh-rsa", 1)
     _refused(keys.load_ssh_line, line, "base64")
+
+
+def test_an_openssh_key_whose_halves_do_not_fit_is_refused() -> None:
+    """The quick reader of our own form takes nothing that the library's would not."""
+    made, other = (keys.make_ed25519(SeededEntropy(number)) for number in (41, 42))
+    text = keys.private_openssh(made)
+    assert keys.load_private(text).private_bytes_raw() == made.private_bytes_raw()
+    blob = base64.b64decode(b"".join(text.splitlines()[1:-1]))
+    point, wrong = made.public_key().public_bytes_raw(), other.public_key().public_bytes_raw()
+    at = blob.rindex(point)
+    changed = [
+        blob.replace(point, wrong, 1), blob.replace(point, wrong, 2).replace(wrong, point, 1),
+        blob[:at] + wrong + blob[at + 32 :], blob[:-20], blob.replace(b"openssh-key-v1", b"openssh-key-v2"),
+    ]  # fmt: skip
+    for data in changed:
+        lines = [text.splitlines()[0], base64.b64encode(data), text.splitlines()[-1]]
+        with pytest.raises(BadParameter):
+            keys.load_private(b"\n".join(lines))

@@ -57,7 +57,7 @@ class Session(Joint):
         self._escape = Escape() if wanted.escapes else None
         self.started = False
         """Whether the request to run something was answered."""
-        self._abandoned = False
+        self._abandoned = self._left = False
         self._code: int | None = None
         self._refusal = ""
 
@@ -76,11 +76,11 @@ class Session(Joint):
 
     @property
     def done(self) -> bool:
-        return super().done or isinstance(self._out.error, BrokenPipeError)
+        return self._left or super().done or isinstance(self._out.error, BrokenPipeError)
 
     def leave(self, status: int) -> None:
-        """End our side at once, with this status."""
-        self._code = status
+        """End our side at once, with this status: what has not been written yet is not."""
+        self._code, self._left = status, True
         self.is_closed, self._source = True, None
 
     def abandon(self) -> None:

@@ -179,6 +179,18 @@ def test_the_way_out(typed: bytes) -> None:
     os.close(writing)
 
 
+def test_leaving_does_not_wait_for_a_reader(stage: Stage) -> None:
+    """A command that floods a terminal which nobody reads: the way out is a way out."""
+    stage.opened()
+    stage.peer.say(SUCCESS, *[wire.write_data(0, bytes(30_000))] * 10)
+    stage.loop.step(0.1)
+    assert stage.session.pending
+    stage.session.leave(130)
+    assert stage.session.done
+    stage.peer.say(wire.write_data(0, bytes(30_000)))
+    assert stage.session.result() == 130
+
+
 def test_pipes_are_given_back_as_they_were() -> None:
     reading, writing = os.pipe()
     with unblocked(reading, None, writing):
