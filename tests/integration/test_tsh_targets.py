@@ -271,6 +271,17 @@ def test_a_socks_proxy(alice: User, version: list[str]) -> None:
         assert "the node did not connect" in client.stderr.readline()
 
 
+@pytest.mark.parametrize("node", ["db", NODE])
+def test_a_socks_proxy_for_the_node(alice: User, node: str) -> None:
+    """-R with a port alone: programs of the node go where we can go."""
+    (port,) = free_ports(1)
+    web = alice.cluster.settings["web"].rpartition(":")[2]
+    with forwarding(alice, "-R", str(port), node=node):
+        curl = ["curl", "-sk", "--noproxy", "", "--socks5-hostname", f"127.0.0.1:{port}", "--max-time", "60"]
+        done = alice.cluster.run(*curl, f"https://localhost:{web}/webapi/ping")
+        assert json.loads(done.out)["cluster_name"] == NAME
+
+
 def test_ports_alone_and_what_ends_them(alice: User) -> None:
     (port,) = free_ports(1)
     with echo() as target:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 
 from teleport.base.errors import Unavailable
 from teleport.client.forwards import EVERYWHERE, Forward, Place, Tcp, Unix
+from teleport.client.relay import Relay
 from teleport.client.ssh_client.channel import Channel
 from teleport.client.ssh_client.connection import Connection
 from teleport.client.ssh_client.joint import SocketJoint
@@ -82,8 +83,14 @@ class Forwarding:
             self._connection.open_direct(to.host, to.port, sock, origin=_origin(sock), refused=refused)
 
     def _ask_where(self, sock: socket.socket) -> None:
-        asking = _Asking(self._connection, sock, self._warn)
+        asking = _Asking(self._connection, sock, self._warn, self._let_the_node_go)
         self._connection.watched.append(asking)
+
+    def _let_the_node_go(self, sock: socket.socket, socks: Socks) -> None:
+        if socks.destination is not None:
+            body = ssh_channel.direct(*socks.destination, *_origin(sock))
+            joint = _SocksJoint(self._connection, sock, socks, self._warn)
+            self._connection.engine.open(ssh_channel.DIRECT, body, joint)
 
     def _listen(self, forward: Forward) -> list[socket.socket]:
         place = forward.listen
@@ -123,10 +130,10 @@ class Forwarding:
 
     def _on_the_node(self, forward: Forward) -> None:
         to, place = forward.to, forward.listen
-        if to is None:
-            raise Unavailable("CLIENT-FORWARD-LOCAL", forward=forward, problem="-R takes a place to connect to here")
 
         def called(origin: ssh_channel.Origin) -> socket.socket | None:
+            if to is None:
+                return self._socks_here()
             sock = connect(to)
             if sock is None:
                 self._warn(f"{to}: nobody answers here")
@@ -137,15 +144,35 @@ class Forwarding:
             return
         port = self._connection.listen_remote(place.host, place.port, called)
         if not place.port:
-            self._warn(f"Allocated port {port} for remote forward to {to}")
+            self._warn(f"Allocated port {port} for remote forward to {to or 'a SOCKS proxy here'}")
+
+    def _socks_here(self) -> socket.socket:
+        """Return one end of a pair of sockets; what comes to it asks for a place that we can go to."""
+        ours, theirs = socket.socketpair()
+        self._connection.watched.append(_Asking(self._connection, ours, self._warn, self._go_from_here))
+        return theirs
+
+    def _go_from_here(self, sock: socket.socket, socks: Socks) -> None:
+        to = Tcp(*socks.destination) if socks.destination else None
+        other = connect(to) if to else None
+        with contextlib.suppress(OSError):
+            sock.sendall(socks.failed() if other is None else socks.opened())
+        if other is None:
+            self._warn(f"{to}: nobody answers here")
+            sock.close()
+        else:
+            self._connection.watched.append(Relay(self._connection.watched, sock, other, socks.early))
 
 
 class _Asking:
     """A local connection whose client says by SOCKS where it wants to go."""
 
-    def __init__(self, connection: Connection, sock: socket.socket, warn: Warn) -> None:
+    def __init__(
+        self, connection: Connection, sock: socket.socket, warn: Warn, told: Callable[[socket.socket, Socks], None]
+    ) -> None:  # fmt: skip
+        """`told` gets the socket when its client has said where to."""
         sock.setblocking(False)
-        self._connection, self._socket, self._warn = connection, sock, warn
+        self._connection, self._socket, self._warn, self._told = connection, sock, warn, told
         self._socks = Socks()
 
     def wants(self) -> Iterable[tuple[int, int]]:
@@ -176,13 +203,9 @@ class _Asking:
         self._socket.close()
 
     def _go(self) -> None:
-        to = self._socks.destination
-        if to is None:
-            return
-        self._connection.watched.remove(self)
-        body = ssh_channel.direct(to.host, to.port, *_origin(self._socket))
-        joint = _SocksJoint(self._connection, self._socket, self._socks, self._warn)
-        self._connection.engine.open(ssh_channel.DIRECT, body, joint)
+        if self._socks.destination is not None:
+            self._connection.watched.remove(self)
+            self._told(self._socket, self._socks)
 
 
 class _SocksJoint(SocketJoint):

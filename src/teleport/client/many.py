@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk, map_errors
-from teleport.base.errors import TeleportError
+from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.escape import escape
 
 FAILED = 255
@@ -110,6 +110,8 @@ class Many:
             result.status = self._runner(result.id, Outputs(stdout, stderr))
         except TeleportError as error:
             result.error = error
+        except OSError as error:
+            result.error = Unavailable("CLIENT-SSH", host=result.name, problem=error)
         finally:
             result.seconds = max((self._clock.now() - began).total_seconds(), 0.0)
             for descriptor in (stdout, stderr):

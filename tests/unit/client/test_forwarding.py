@@ -146,9 +146,6 @@ def test_where_nobody_can_listen(forwards, tmp_path):
             with pytest.raises(Unavailable) as caught:
                 forwards.start(parse("L", text))
             assert caught.value.code == "CLIENT-FORWARD-LOCAL"
-    with pytest.raises(Unavailable) as caught:
-        forwards.start(parse("R", "1080"))
-    assert caught.value.code == "CLIENT-FORWARD-LOCAL"
 
 
 def test_an_address_family_that_a_machine_has_not_is_passed_over(node, forwards, monkeypatch):
@@ -271,3 +268,32 @@ def test_a_client_that_is_torn_away(node, forwards):
         client.close()
         take(watcher)
         assert node.watched == []
+
+
+def test_a_client_on_the_node_says_where_to_from_here(node, forwards, told):
+    forwards.start(parse("R", "1080"))
+    ((place, called),) = node.remote
+    assert place == Tcp("localhost", 1080)
+    with socket.create_server(("127.0.0.1", 0)) as here, called(Origin("127.0.0.1", 1)) as client:
+        port = here.getsockname()[1]
+        client.settimeout(30)
+        client.sendall(HELLO + b"\x05\x01\x00\x01\x7f\0\0\1" + port.to_bytes(2, "big") + b"early")
+        take(node.watched[0])
+        assert client.recv(2) == b"\x05\x00"
+        assert client.recv(20)[:2] == b"\x05\x00"
+        with here.accept()[0] as accepted:
+            pump(node)
+            assert accepted.recv(10) == b"early"
+            node.watched[0].close()
+    assert node.watched == []
+    with called(Origin("127.0.0.1", 1)) as client:
+        client.sendall(HELLO + b"\x05\x01\x00\x01\x7f\0\0\1" + free().to_bytes(2, "big"))
+        take(node.watched[0])
+        assert client.recv(12) == b"\x05\x00\x05\x04\x00\x01" + bytes(6)
+    assert "nobody answers here" in told[-1]
+
+
+def pump(node):
+    for watcher in list(node.watched):
+        for descriptor, events in list(watcher.wants()):
+            watcher.ready(descriptor, events)

@@ -61,16 +61,18 @@ def test_one_that_fails_does_not_end_the_others():
     def run(id, ends):
         if id == "id-2":
             raise AccessDenied("CLIENT-NODE-REFUSED", host=id, said="no")
+        if id == "id-3":
+            raise ConnectionResetError("gone")
         os.write(ends.stdout, b"fine\n")
         return 0
 
     clock = ManualClock(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
     lines, options = said()
     results = Many(NAMES, run, clock, **options).run()
-    assert [result.status for result in results] == [0, many.FAILED, 0]
-    assert results[1].error is not None
+    assert [result.status for result in results] == [0, many.FAILED, many.FAILED]
+    assert [result.error and result.error.code for result in results] == [None, "CLIENT-NODE-REFUSED", "CLIENT-SSH"]
     assert [result.seconds for result in results] == [0.0, 0.0, 0.0]
-    assert [line[0] for line in sorted(lines)] == ["node-1", "node-3"]
+    assert [line[0] for line in lines] == ["node-1"]
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever():
