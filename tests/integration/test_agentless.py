@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -188,6 +189,20 @@ def test_a_server_that_is_down(stage: Stage) -> None:
         assert f'failed to connect to "node" agent "{SERVER}"' in said
     finally:
         stage.server.start()
+
+
+def test_a_server_that_goes_away_in_the_middle(stage: Stage) -> None:
+    argv = stage.argv("echo $PPID; exec cat")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=stage.cluster.environment("alice")) as client:  # fmt: skip
+        try:
+            assert client.stdout is not None
+            assert client.stderr is not None
+            os.kill(int(client.stdout.readline()), signal.SIGKILL)
+            assert client.wait(60) == 255
+            assert f"NET-SSH-SERVER: the SSH connection to {SERVER} failed" in client.stderr.read()
+        finally:
+            client.kill()
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ the socket full. Ends go on as ends.
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +19,9 @@ from teleport.wire.terminal import Size
 
 HIGH, LOW = 262144, 65536
 """Bytes that wait for a server which does not read before, and until, its user is asked to pause."""
+
+LOOK = 5.0
+"""Seconds between looks at whether somebody is at the other end of a socket that sends no more."""
 
 
 class OnwardSession(asyncssh.SSHClientSession[bytes]):
@@ -108,15 +112,31 @@ class Carried(OnwardSession):
 class _Near(asyncio.Protocol):
     """The socket's half."""
 
-    def __init__(self, far: Carried) -> None:
+    def __init__(self, far: Carried, ours: socket.socket) -> None:
         self._far = far
+        self._socket = ours
+        self._transport: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._far.send(data)
 
     def eof_received(self) -> bool:
         self._far.send_end()
+        self._look()
         return True
+
+    def _look(self) -> None:
+        """Give up when nobody is at the other end any more: a socket that was closed looks like one that only sends
+        no more, and a server that has nothing to say would keep the channel for ever."""
+        if self._transport.is_closing():
+            return
+        if _is_hung_up(self._socket):
+            self._transport.abort()
+        else:
+            asyncio.get_running_loop().call_later(LOOK, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._far.abandon()
@@ -128,13 +148,19 @@ class _Near(asyncio.Protocol):
         self._far.flow(True)
 
 
+def _is_hung_up(ours: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(ours, 0)
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+
 async def carry(open_channel: Callable[[Carried], Awaitable[Any]]) -> socket.socket:
     """Open a channel, and return a non-blocking socket that leads to it. Raises what `open_channel` raises."""
     theirs, ours = socket.socketpair()
     theirs.setblocking(False)
     far = Carried()
     try:
-        near, _ = await asyncio.get_running_loop().create_connection(lambda: _Near(far), sock=ours)
+        near, _ = await asyncio.get_running_loop().create_connection(lambda: _Near(far, ours), sock=ours)
         try:
             far.attach(near)
             await open_channel(far)

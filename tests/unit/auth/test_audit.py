@@ -34,6 +34,22 @@ def test_a_node_writes_events_in_its_own_name() -> None:
     run(story)
 
 
+def test_a_proxy_tells_of_servers_whose_connections_it_ends_and_says_so() -> None:
+    """A node cannot: the first story of this file."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.proxy.emit(
+            ran(server_id="plain-1", forwarded_by="x"), ran("false"), ran("own", server_id=HOST_UUID)
+        )
+        await cluster.client(cluster.host("Node")).emit(ran("forged", server_id="plain-1", forwarded_by="plain-1"))
+        found = await cluster.events("exec")
+        assert [(e["command"], e["server_id"], e.get("forwarded_by", "")) for e in found] == [
+            ("true", "plain-1", HOST_UUID), ("false", HOST_UUID, ""), ("own", HOST_UUID, ""), ("forged", HOST_UUID, ""),
+        ]  # fmt: skip
+
+    run(story)
+
+
 def test_a_node_cannot_write_of_what_the_auth_service_does() -> None:
     async def story(cluster: Cluster) -> None:
         client = cluster.client(cluster.host("Node"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Sequence
 
@@ -131,6 +132,33 @@ def test_a_node_stores_for_itself_alone() -> None:
             await node.store("../../etc/passwd", 0, chunks[0])
         with pytest.raises(errors.LimitExceeded):
             await node.store(session_id(1), 1, bytes(3 << 20))
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("service", "changes", "stored"),
+    [
+        ("Proxy", {"server_id": "plain-1", "recorded_by": OTHER_HOST}, True),
+        ("Proxy", {"server_id": OTHER_HOST}, True),
+        ("Proxy", {"server_id": "plain-1"}, False),
+        ("Proxy", {"server_id": "plain-1", "recorded_by": "proxy-2"}, False),
+        ("Node", {"server_id": "plain-1", "recorded_by": OTHER_HOST}, False),
+    ],
+)
+def test_a_proxy_stores_sessions_of_servers_that_it_recorded(
+    service: str, changes: dict[str, str], stored: bool
+) -> None:
+    async def story(cluster: Cluster) -> None:
+        keeper = calls(cluster, cluster.host(service, uuid=OTHER_HOST))
+        chunks = await seal(cluster, facts(1, **changes))
+        for number, chunk in enumerate(chunks):
+            await keeper.store(session_id(1), number, chunk)
+        done = await asyncio.gather(
+            keeper.complete(session_id(1), len(chunks), chunks[-1][-32:]), return_exceptions=True
+        )  # fmt: skip
+        codes = [error.code for error in done if isinstance(error, errors.TeleportError)]
+        assert codes == ([] if stored else ["REC-NOT-YOURS"])
 
     run(story)
 
