@@ -38,7 +38,7 @@ def spawner() -> Iterator[Spawner]:
             pytest.fail("CI has bpftrace, so that these tests run")
         pytest.skip("needs bpftrace")
     running = Spawner.launch(wrapper=[*ALONE, *bare_home.wrapper()])
-    wait_for("the spawner", lambda: b"spawner_process" in Path(f"/proc/{running.pid}/cmdline").read_bytes())
+    wait_for("the spawner", lambda: Path(f"/proc/{running.pid}/comm").read_text() == "teleport-spawne\n")
     yield running
     running.close()
 

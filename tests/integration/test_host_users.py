@@ -29,7 +29,7 @@ UID = 300_000 + os.getpid() % 50_000
 
 @pytest.fixture
 def spawner(tmp_path: Path) -> Iterator[Spawner]:
-    running = Spawner.launch(wrapper=private_accounts(tmp_path))
+    running = Spawner.launch(wrapper=private_accounts(tmp_path), host_users=True)
     yield running
     running.close()
 
@@ -37,7 +37,7 @@ def spawner(tmp_path: Path) -> Iterator[Spawner]:
 @pytest.fixture
 def machine(spawner: Spawner) -> Callable[..., str]:
     """Run a command where the spawner lives; its output, empty if it fails."""
-    wait_for("the spawner", lambda: b"spawner_process" in Path(f"/proc/{spawner.pid}/cmdline").read_bytes())
+    wait_for("the spawner", lambda: Path(f"/proc/{spawner.pid}/comm").read_text() == "teleport-spawne\n")
 
     def run(*argv: str, check: bool = False) -> str:
         enter = ["nsenter", "--target", str(spawner.pid), "--mount", "--"]

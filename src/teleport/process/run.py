@@ -50,7 +50,7 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
     for warning in settings.warnings:
         log.warn(warning)
     log.info("Starting Teleport", version=VERSION, config_file=settings.source, cluster=settings.cluster_name)
-    spawner = Spawner.launch() if settings.ssh.enabled else None
+    spawner = _spawner(settings) if settings.ssh.enabled else None
     try:
         if pid_file:
             disk.write(pid_file, f"{os.getpid()}\n".encode(), mode=0o644)
@@ -63,6 +63,10 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
         if pid_file:
             Path(pid_file).unlink(missing_ok=True)
     log.info("The process has stopped")
+
+
+def _spawner(settings: Settings) -> Spawner:
+    return Spawner.launch(host_users=not settings.ssh.disable_create_host_user)
 
 
 async def _main(

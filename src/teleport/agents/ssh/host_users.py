@@ -78,7 +78,9 @@ def _number(what: str, text: str) -> str:
 class HostUsers:
     """The accounts that connections hold."""
 
-    def __init__(self, jobs: Jobs, send: Callable[[messages.Reply], None]) -> None:
+    def __init__(self, jobs: Jobs, send: Callable[[messages.Reply], None], *, allowed: bool) -> None:
+        """`allowed` was decided before the network was there: the service cannot change it later."""
+        self._allowed = allowed
         self._jobs = jobs
         self._send = send
         self._logins: dict[int, str] = {}
@@ -93,6 +95,8 @@ class HostUsers:
         """Have the account made or brought up to date; the answer follows. Raises BadParameter (SSH-HOST-USER,
         SSH-SPAWN-MESSAGE)."""
         wanted = read(request, login)
+        if not self._allowed:
+            raise BadParameter("SSH-HOST-USER", login=login[:60], problem="this node makes no accounts")
         if request.admission in self._logins:
             raise BadParameter("SSH-SPAWN-MESSAGE", problem="the admission has its account")
         if os.geteuid() != 0:
@@ -130,7 +134,7 @@ class HostUsers:
     def sweep(self, id: int) -> None:
         """Have everything removed that nobody holds."""
         self._send(messages.Accepted(id=id))
-        if os.geteuid() != 0:
+        if os.geteuid() != 0 or not self._allowed:
             return
         held = frozenset(self._logins.values())
 

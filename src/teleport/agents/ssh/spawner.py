@@ -80,16 +80,18 @@ class Spawner:
         """Called when an account that was made for a login is gone, or could not be removed."""
 
     @classmethod
-    def launch(cls, *, wrapper: Sequence[str] = ()) -> Spawner:
+    def launch(cls, *, wrapper: Sequence[str] = (), host_users: bool = False) -> Spawner:
         """Start the spawner process. Call this before the event loop.
 
-        `wrapper` is a command that is put in front, for example to enter a namespace. Raises Unavailable
-        (SSH-SPAWNER-GONE).
+        `wrapper` is a command that is put in front, for example to enter a namespace. Without `host_users` this
+        spawner makes no accounts, whatever it is asked: who takes the service over cannot switch it on. Raises
+        Unavailable (SSH-SPAWNER-GONE).
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # -I: neither the working directory nor PYTHON* variables may choose what a root process imports
         program = "import sys; from teleport.agents.ssh.spawner_process import main; main(sys.argv[1:])"
-        python = [sys.executable, "-I", "-c", program, str(theirs.fileno())]
+        switches = [messages.HOST_USERS] if host_users else []
+        python = [sys.executable, "-I", "-c", program, str(theirs.fileno()), *switches]
         try:
             process = subprocess.Popen(
                 [*wrapper, *python],

@@ -61,7 +61,9 @@ class Running:
 class Spawner:
     """Serves one socket until its other end closes."""
 
-    def __init__(self, channel: socket.socket, *, clock: Clock, files: accounts.Files) -> None:
+    def __init__(
+        self, channel: socket.socket, *, clock: Clock, files: accounts.Files, host_users: bool = False
+    ) -> None:
         self._channel = channel
         self._clock = clock
         self._files = files
@@ -70,7 +72,7 @@ class Spawner:
         self._helpers: dict[int, int] = {}
         """The helper of each admission that has one: a number of `_running`."""
         self._selector = selectors.DefaultSelector()
-        self._host_users = HostUsers(Jobs(self._selector), self._send)
+        self._host_users = HostUsers(Jobs(self._selector), self._send, allowed=host_users)
         self._tracer: Tracer | None = None
         self._open = True
 
@@ -391,7 +393,7 @@ def has_others(leader: int) -> bool:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run on the inherited socket whose number is the only argument."""
+    """Run on the inherited socket whose number is the first argument; HOST_USERS after it allows accounts."""
     set_name("teleport-spawner", ())
     ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
     for number in ignored:
@@ -400,7 +402,8 @@ def main(arguments: Sequence[str]) -> None:
     command.raise_descriptor_limit()
     channel = socket.socket(fileno=int(arguments[0]))
     channel.set_inheritable(False)
-    Spawner(channel, clock=SystemClock(), files=accounts.Files()).run()
+    host_users = messages.HOST_USERS in arguments[1:]
+    Spawner(channel, clock=SystemClock(), files=accounts.Files(), host_users=host_users).run()
 
 
 if __name__ == "__main__":

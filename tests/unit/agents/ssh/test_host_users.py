@@ -72,7 +72,7 @@ class Queue:
 def test_an_account_goes_with_the_last_connection_that_holds_it() -> None:
     need_root()
     queue, said = Queue(), list[messages.Reply]()
-    users = HostUsers(queue, said.append)  # type: ignore[arg-type]
+    users = HostUsers(queue, said.append, allowed=True)  # type: ignore[arg-type]
     users.provision(asked(1, 7), "alice")
     with pytest.raises(BadParameter):
         users.provision(asked(2, 7), "alice")
@@ -95,7 +95,7 @@ def test_an_account_goes_with_the_last_connection_that_holds_it() -> None:
 def test_with_the_service_go_all_accounts() -> None:
     need_root()
     queue, said = Queue(), list[messages.Reply]()
-    users = HostUsers(queue, said.append)  # type: ignore[arg-type]
+    users = HostUsers(queue, said.append, allowed=True)  # type: ignore[arg-type]
     users.sweep(1)
     for admission, login in ((7, "alice"), (8, "bob"), (9, "bob")):
         users.provision(asked(admission, admission), login)
@@ -105,3 +105,14 @@ def test_with_the_service_go_all_accounts() -> None:
         queue.next(created=True, managed=True)
     users.stop()
     assert len(queue.waiting) == 2
+
+
+def test_a_spawner_that_was_not_allowed_to_makes_none_whatever_it_is_asked() -> None:
+    queue, said = Queue(), list[messages.Reply]()
+    users = HostUsers(queue, said.append, allowed=False)  # type: ignore[arg-type]
+    with pytest.raises(BadParameter) as caught:
+        users.provision(asked(), "alice")
+    assert caught.value.fields["problem"] == "this node makes no accounts"
+    users.sweep(1)
+    assert queue.waiting == []
+    assert said == [messages.Accepted(1)]
