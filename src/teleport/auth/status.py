@@ -11,6 +11,11 @@ from teleport.pki.authority import pins
 from teleport.version import VERSION
 
 
+_NOT_SHOWN = ("audit", "openssh")
+"""Authorities of no one who signs in here: one signs checkpoints, one is for servers without an agent. `tctl get
+cert_authorities` has them."""
+
+
 class Status:
     """Implements `api.services.status.Status`."""
 
@@ -25,7 +30,7 @@ class Status:
     async def status(self, caller: Caller) -> ClusterStatus:
         await self._authorizer.require(caller, "readnosecrets", CertAuthority.info.name)
         every = [entry for entry in await self._authorities.every() if entry.name == self._cluster]
-        shown = [entry for entry in every if entry.spec.type != "audit"]  # it vouches for no one
+        shown = [entry for entry in every if entry.spec.type not in _NOT_SHOWN]
         found = sorted(shown, key=lambda entry: CA_TYPES.index(entry.spec.type))
         own_pins = [pin for entry in found if entry.spec.type == "host" for pin in pins(entry)]
         return ClusterStatus(self._cluster, VERSION, tuple(own_pins), tuple(_status(entry) for entry in found))

@@ -67,7 +67,11 @@ def test_what_get_prints_can_be_created(host):
         ("", "no resources found, empty input?"),
         ("# only a comment\n", "no resources found, empty input?"),
         ("kind: nothing\nmetadata: {name: x}\n", "nothing"),
-        ("kind: node\nmetadata: {name: x}\n", 'creating resources of type "node" is not supported'),
+        ("kind: node\nmetadata: {name: x}\n", "AUTH-NODE-AGENT"),
+        (
+            "kind: session_tracker\nmetadata: {name: x}\nspec: {session_id: x}\n",
+            'creating resources of type "session_tracker" is not supported',
+        ),
         ("kind: role\nmetadata: {name: x}\nspek: {}\n", "<stdin>:3:1"),
         ("a: [", "<stdin>:"),
         (b"\xff\xfe\xff", "it is not UTF-8 text"),
@@ -87,7 +91,7 @@ def test_file_that_is_missing_or_none(host, tmp_path):
 
 
 def test_nothing_is_created_when_one_document_is_wrong(host):
-    text = role("half-1") + "---\nkind: node\nmetadata: {name: x}\nspec: {}\n"
+    text = role("half-1") + "---\nkind: session_tracker\nmetadata: {name: x}\nspec: {}\n"
     host.tctl("create", stdin=text, status=1)
     assert host.tctl("get", "role/half-1", status=1).out == ""
 
