@@ -66,14 +66,14 @@ def calls() -> Iterator[tuple[str, str, ast.Call]]:
     ],
 )
 def test_the_environment_of_a_command_has_facts_of_the_session_only(name: str) -> None:
-    request = spawner_messages.Start(id=1, login="alice", command=b"true", environment={name: "/tmp/x.so"})
+    request = spawner_messages.Start(id=1, admission=1, login="alice", command=b"true", environment={name: "/tmp/x.so"})
     with pytest.raises(BadParameter, match="environment"):
         spawner_process.check(request, (0, 1, 2))
 
 
 @pytest.mark.parametrize("value", ["a\nLD_PRELOAD=x", "a\0b", "\x1b[2J", "\ud800", "() { :;}; echo x\n"])
 def test_a_value_of_the_environment_is_one_printable_line(value: str) -> None:
-    request = spawner_messages.Start(id=1, login="alice", command=b"true", environment={"SSH_X": value})
+    request = spawner_messages.Start(id=1, admission=1, login="alice", command=b"true", environment={"SSH_X": value})
     with pytest.raises(BadParameter, match="environment"):
         spawner_process.check(request, (0, 1, 2))
 
