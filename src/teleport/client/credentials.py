@@ -69,9 +69,8 @@ class Credentials(NamedTuple):
         except TeleportError as error:
             if login and error.code in _OTHER_LOGIN and login not in self.profile.logins:
                 logins = ", ".join(self.profile.logins) or "none"
-                raise AccessDenied(
-                    "CLIENT-LOGIN", id=error.id, login=login, logins=logins, said=error.what
-                ) from error  # fmt: skip
+                said = f"{error.what} ({error.why})" if error.why else error.what
+                raise AccessDenied("CLIENT-LOGIN", id=error.id, login=login, logins=logins, said=said) from error
             if not self.identity or error.code not in _NOT_OURS:
                 raise
             raise NotAuthenticated(

@@ -221,7 +221,7 @@ def to_ssh(identity: Identity) -> SSHFields:
     )  # fmt: skip
 
 
-def from_ssh(certificate: ssh.Body) -> Identity:
+def from_ssh(certificate: ssh.Body | ssh.SSHCertificate) -> Identity:
     """Read the identity of a certificate. Raises BadParameter (PKI-IDENTITY)."""
     left = dict(certificate.extensions)
     critical = dict(certificate.critical_options)
@@ -250,7 +250,7 @@ def from_ssh(certificate: ssh.Body) -> Identity:
     return identity
 
 
-def _same(fields: SSHFields, certificate: ssh.Body) -> bool:
+def _same(fields: SSHFields, certificate: ssh.Body | ssh.SSHCertificate) -> bool:
     return all(getattr(certificate, name) == getattr(fields, name) for name in SSHFields._fields)
 
 

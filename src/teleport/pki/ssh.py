@@ -11,8 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
@@ -40,8 +39,7 @@ _MAX_NAME = 512
 _FOREVER = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class Body(NamedTuple):
     """Everything of a certificate but the signature.
 
     Times are seconds since 1970. In `critical_options` and `extensions` a flag has the value `""`.
@@ -62,11 +60,22 @@ class Body:
     """Blob of the plain key that signs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SSHCertificate(Body):
-    """A signed certificate. `blob` is what travels."""
+class SSHCertificate(NamedTuple):
+    """A signed certificate: the fields of its `Body`, and what travels."""
 
+    key: bytes
+    nonce: bytes
+    serial: int
+    type: CertificateType
+    key_id: str
+    principals: tuple[str, ...]
+    valid_after: int
+    valid_before: int
+    critical_options: Mapping[str, str]
+    extensions: Mapping[str, str]
+    authority: bytes
     blob: bytes
+    """All of it."""
     tbs: bytes
     """The part of `blob` that is signed."""
     signature: bytes
@@ -293,8 +302,7 @@ async def issue(
 
 
 def _signed(body: Body, tbs: bytes, signature: bytes) -> SSHCertificate:
-    fields = {name: getattr(body, name) for name in Body.__slots__}
-    return SSHCertificate(**fields, blob=tbs + string(signature), tbs=tbs, signature=signature)
+    return SSHCertificate(*body, blob=tbs + string(signature), tbs=tbs, signature=signature)
 
 
 def _bad(problem: str) -> BadParameter:

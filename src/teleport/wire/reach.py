@@ -9,7 +9,7 @@ Answer: status of gRPC (0: connected); otherwise code, id, number of fields, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from teleport.base.errors import TeleportError, from_grpc
 from teleport.wire.buffer import ProtocolError, Reader, Writer
@@ -25,8 +25,7 @@ ALPN = "teleport-proxy-ssh"
 _FIELDS, _VALUE = 15, 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a client wants to reach."""
 
     target: str

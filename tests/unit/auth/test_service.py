@@ -197,7 +197,7 @@ def test_status_and_ping_tell_the_facts() -> None:
         status = await cluster.client(cluster.user("bob", "access")).status()
         assert (status.cluster, status.version) == (name, version) == (CLUSTER, version)
         assert [(a.type, a.state, a.last_rotated) for a in status.authorities] == [
-            (kind, "standby", "") for kind in ("host", "user", "openssh", "jwt")
+            (kind, "standby", "") for kind in ("host", "user", "jwt")
         ]  # fmt: skip
         assert [pin[:7] for pin in status.ca_pins] == ["sha256:"]
 

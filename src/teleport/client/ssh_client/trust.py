@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from teleport.base.errors import BadParameter, NotAuthenticated
 from teleport.client.profile import MAX_FILE, Home, Profile
@@ -21,8 +21,7 @@ _RSA = {b"rsa-sha2-256": "SHA256", b"rsa-sha2-512": "SHA512"}
 _SUFFIX = "-cert-v01@openssh.com"
 
 
-@dataclass(frozen=True)
-class HostTrust:
+class HostTrust(NamedTuple):
     """Who may answer."""
 
     host: str
@@ -70,8 +69,7 @@ def _proves_rsa(kind: bytes, key: keys.PublicKey, raw: bytes, signed: bytes) -> 
     return True
 
 
-@dataclass(frozen=True)
-class UserKey:
+class UserKey(NamedTuple):
     """A private key and the certificate for it."""
 
     private: keys.PrivateKey | Callable[[bytes], bytes]

@@ -276,9 +276,9 @@ proxy_service {"enabled":true}
   mysql_listen_addr postgres_listen_addr mongo_listen_addr acme
   trust_x_forwarded_for ui idp automatic_upgrades_channels limit cors
 ssh_service true
-  permit_user_env pam enhanced_recording allow_tcp_forwarding
+  permit_user_env pam allow_tcp_forwarding
 ssh_service false
-  disable_create_host_user force_listen
+  force_listen
 - {"x":1}
   app_service db_service kubernetes_service windows_desktop_service linux_desktop_service discovery_service
   jamf_service okta_service relay_service metrics_service tracing_service access_graph
@@ -313,7 +313,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
     ("proxy_service.tunnel_listen_addr", "0.0.0.0:3024"), ("proxy_service.idp", {"saml": {"enabled": False}}),
     ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
-    ("ssh_service.disable_create_host_user", True), ("app_service", {"enabled": "no", "debug_app": True}),
+    ("app_service", {"enabled": "no", "debug_app": True}),
 ]  # fmt: skip
 
 
@@ -356,6 +356,7 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
         "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
+        "ssh_service.disable_create_host_user", "ssh_service.enhanced_recording",
         "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "ssh_service.port_forwarding",
         "ssh_service.ssh_file_copy", "ssh_service.x11", "version", "debug_service",
