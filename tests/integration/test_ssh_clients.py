@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import functools
 import hashlib
+import http.server
 import os
 import random
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +24,7 @@ import paramiko
 import pytest
 
 from tests.support import programs
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User
+from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User, free_ports
 
 HOST = f"{NODE}.{NAME}"
 TARGET = f"{OWN}@{HOST}"
@@ -166,13 +170,30 @@ def test_plink_runs_a_command(alice: User, cluster: Cluster, tmp_path: Path) -> 
     assert run(alice, *argv, status=7).out == "here\n"
 
 
-def test_many_channels_on_one_connection(alice: User, config: Path) -> None:
-    """How editors work: one connection, and a dozen sessions on it at a time, each with its own bytes."""
-    control = config.parent / "control"
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """Serve a megabyte over HTTP on this machine; yields its address."""
+    (folder / "page").write_bytes(random.Random(7).randbytes(1_000_000))
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/page"
+        server.shutdown()
+        thread.join()
+
+
+def test_many_channels_on_one_connection(alice: User, config: Path, tmp_path: Path) -> None:
+    """How editors work: one connection with a SOCKS proxy, through which they reach the server that they have put on
+    the node, and a dozen sessions at a time, each with its own bytes."""
+    control, (port,) = config.parent / "control", free_ports(1)
     master = ["ssh", "-F", str(config), "-S", str(control)]
     env = alice.cluster.environment(alice.name)
-    with subprocess.Popen([*master, "-M", TARGET, "echo open; exec cat"], env=env, stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as first:  # fmt: skip
+    with (
+        serving(tmp_path) as page,
+        subprocess.Popen([*master, "-M", "-D", f"127.0.0.1:{port}", TARGET, "echo open; exec cat"], env=env,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first,
+    ):  # fmt: skip
         assert first.stdin is not None
         assert first.stdout is not None
         assert first.stdout.readline() == b"open\n"
@@ -185,6 +206,9 @@ def test_many_channels_on_one_connection(alice: User, config: Path) -> None:
         for number, worker in enumerate(workers):
             assert len(worker.communicate(timeout=60)[0]) == 1000 * number
             assert worker.returncode == number
+        curl = ("curl", "-s", "--noproxy", "", "--socks5-hostname", f"127.0.0.1:{port}", "-o", tmp_path / "got", page)
+        run(alice, *curl)
+        assert (tmp_path / "got").read_bytes() == (tmp_path / "page").read_bytes()
         first.stdin.close()
         assert first.wait(60) == 0
 
