@@ -251,6 +251,13 @@ def walk(demo: Demo) -> None:
     demo.until('tsh recordings search "api is up"', "api is up")
     demo.run(f"tsh play {session[0]} --format=text")
 
+    demo.title("A command on every server with a label, and a file there and back")
+    demo.run(f"tsh ssh {LOGIN}@env=dev 'echo $SSH_TELEPORT_USER was here'")
+    demo.run(f"tsh scp {demo.folder}/ssh_config {LOGIN}@{NODE}:{demo.folder}/there")
+    demo.run(f"tsh scp {LOGIN}@{NODE}:{demo.folder}/there {demo.folder}/back")
+    if (demo.folder / "back").read_bytes() != (demo.folder / "ssh_config").read_bytes():
+        raise SystemExit("demo: the file that came back is another one")
+
     demo.title("What the audit log says, and its newest checkpoint for somebody outside to keep")
     demo.run("tctl audit ls")
     demo.run("tctl audit query \"SELECT time, user, event, command FROM events WHERE user = 'alice' LIMIT 5\"")
