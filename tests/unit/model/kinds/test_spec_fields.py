@@ -27,7 +27,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     ("cert_authority", "rotation", {"state": "in_progress", "phase": "init", "mode": "manual", "current_id": "a",
                                     "started": T, "grace_period": "30h", "last_rotated": T,
                                     "schedule": {"update_clients": T, "update_servers": T, "standby": T}}),
-    ("session_recording_config", "mode", "node"), ("session_recording_config", "mode", "off"),
+    *[("session_recording_config", "mode", mode) for mode in ("node", "off", "node-sync", "proxy", "proxy-sync")],
     ("session_recording_config", "encryption", {"enabled": True}),
     ("session_recording_config", "proxy_checks_host_keys", False),
 ]  # fmt: skip
@@ -45,7 +45,6 @@ REFUSED: list[tuple[str, str, Any]] = [
     *[("lock", "target", {name: "x"}) for name in (
         "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
     ("lock", "target", {"user": "a", "device": "x"}),
-    *[("session_recording_config", "mode", mode) for mode in ("proxy", "proxy-sync")],
     ("session_recording_config", "encryption", {"enabled": False}),
     ("session_recording_config", "encryption", {"enabled": True, "manual_key_management": {"enabled": True}}),
     ("cert_authority", "role_map", [{"remote": "a"}]), ("cert_authority", "signing_alg", 3),
