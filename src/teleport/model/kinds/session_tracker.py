@@ -25,6 +25,14 @@ class Participant(Struct, frozen=True, kw_only=True):
     last_active: Time | None = None
 
 
+class HostPolicy(Struct, frozen=True, kw_only=True):
+    """A role of the one whose session it is, as it was when the session began."""
+
+    name: str = ""
+    version: str = ""
+    require_session_join: Unacted = None
+
+
 class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
     """Who does what where."""
 
@@ -47,7 +55,8 @@ class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
     participants: tuple[Participant, ...] = ()
     reason: str = ""
     invited: tuple[str, ...] = ()
-    host_policies: Unacted = None
+    host_policies: tuple[HostPolicy, ...] = ()
+    """The owner's roles: they say who may join."""
     kubernetes_cluster: Unacted = None
     target_sub_kind: Unacted = None
 
