@@ -7,7 +7,6 @@ the roles and locks of that moment; its Grant goes with the session and nothing 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from teleport.access.action import Channel, Connect, Join, JoinMode, Open
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial
-from teleport.access.host_users import Prevented, host_user
+from teleport.access.host_users import HostUser, Prevented, host_user
 from teleport.access.roleset import RoleSet
 from teleport.access.rules import user_data
 from teleport.agents.ssh import audit
@@ -30,6 +29,7 @@ from teleport.agents.ssh.joining import Rooms
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
 from teleport.agents.ssh.listeners import Listener, Listeners
+from teleport.agents.ssh.local_account import LocalAccount
 from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.session import ProcessSession
 from teleport.agents.ssh.session_contract import Launch, LiveSession
@@ -38,7 +38,6 @@ from teleport.agents.ssh.spawner import Process, Spawner
 from teleport.agents.ssh.switches import Switches
 from teleport.agents.ssh.throttle import Throttle
 from teleport.agents.ssh.user_side import UserSide
-from teleport.agents.ssh.user_side_client import HelperSide
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_id, new_uuid
@@ -123,8 +122,7 @@ class ClientConnection:
         self._place: Lease | None = None
         self._placing = asyncio.Lock()
         self._emptied = asyncio.Event()
-        self._admission: asyncio.Task[int] | None = None
-        self._user_side = HelperSide(self._help)
+        self._account = LocalAccount(world.spawner, ssh, self._host_user, self._host_user_made)
         self._forwards = Forwards(self)
         self._listeners = Listeners(self, self._forwards)
         self._decisions = Decisions(world.authority, world.clock, world.cluster, world.switches, self._looked_up)
@@ -365,7 +363,7 @@ class ClientConnection:
         await self._listeners.end()
         while self._background:
             await asyncio.wait(self._background)
-        await self._dismiss()
+        await self._account.close()
         if self._place is not None:
             await self._world.leases.give_back(self._place)
         if self._refusals > RECORDED_REFUSALS:
@@ -406,67 +404,24 @@ class ClientConnection:
 
     async def start(self, grant: Grant, launch: Launch, environment: dict[str, str], group: str) -> Process:
         """Start a command or shell under the grant of its session."""
-        return await self._spawner.start(
-            grant, admission=await self._admitted(), login=self._ssh.login, command=launch.command,
-            environment=environment, terminal=launch.terminal, group=group,
-        )  # fmt: skip
-
-    @property
-    def _spawner(self) -> Spawner:
-        if self._world.spawner is None:
-            raise Internal("SSH-INTERNAL")
-        return self._world.spawner
+        return await self._account.start(grant, launch, environment, group)
 
     def user_side(self) -> UserSide:
-        """Return what is done for the client as its login; the process for it starts with the first request."""
-        return self._world.user_side or self._user_side
+        """Return what is done for the client as its login."""
+        return self._world.user_side or self._account.side
 
-    async def _help(self) -> socket.socket:
-        return await self._spawner.help(await self._admitted())
-
-    async def _admitted(self) -> int:
-        """Have the spawner check the login, once, and return the id of the admission. Raises what `Spawner.admit`
-        raises."""
-        if self._admission is None:
-            self._admission = tasks.spawn(self._admit(), name="ssh-admission", on_error=self._not_admitted)
-        return await asyncio.shield(self._admission)
-
-    async def _admit(self) -> int:
-        if self._ssh.proof is None:
-            raise Internal("SSH-INTERNAL")
-        id = await self._spawner.admit(self._ssh.proof, source=self._ssh.client_ip)
-        try:
-            await self._provision(id)
-        except BaseException:
-            await self._spawner.dismiss(id)
-            raise
-        return id
-
-    async def _provision(self, admission: int) -> None:
-        """Have the account made that the roles ask for. Raises what `Spawner.provision` raises."""
-        identity, login = self.who()
+    def _host_user(self) -> HostUser | Prevented | None:
+        """Return the account that the roles want made here; None where none is made."""
+        identity, _ = self.who()
         if not self._world.host_users or self._roles is None:
-            return
+            return None
         labels = self._world.authority.node().labels_now()
-        wanted = host_user(self._roles, labels, user_data(identity, self._roles.traits))
-        if isinstance(wanted, Prevented):
-            log.debug("no account is made", login=login, prevented_by=wanted.role)
-        elif await self._spawner.provision(admission, wanted):
-            event = HostUserCreate(
-                mode=wanted.mode, groups=wanted.groups, sudoers=wanted.sudoers, **self.context().fields()
-            )  # fmt: skip
-            await self.emit(event)
+        return host_user(self._roles, labels, user_data(identity, self._roles.traits))
 
-    def _not_admitted(self, error: BaseException) -> None:
-        """After a rotation of the user authority this is what a node says that was not restarted."""
-        log.error("the spawner refused a login that was let in", error=error, client=self._ssh.client)
-
-    async def _dismiss(self) -> None:
-        self._user_side.close()
-        if self._admission is not None:
-            await asyncio.wait([self._admission])
-            if self._admission.exception() is None:
-                await self._spawner.dismiss(self._admission.result())
+    async def _host_user_made(self, made: HostUser) -> None:
+        await self.emit(
+            HostUserCreate(mode=made.mode, groups=made.groups, sudoers=made.sudoers, **self.context().fields())
+        )
 
     def environment(self, session_id: str) -> dict[str, str]:
         """Facts of the session for the command: nothing of it comes from the client but its address."""
