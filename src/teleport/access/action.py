@@ -35,7 +35,17 @@ class Use(Struct, frozen=True, tag=True):
     verb: str
 
 
-Action = Union[Connect, Open, Use]  # noqa: UP007 - a value too, for decoding records
+JoinMode = Literal["observer", "peer", "moderator"]
+"""How somebody takes part in the session of another: looking on, typing too, or looking on with the right to end it."""
+
+
+class Join(Struct, frozen=True, tag=True):
+    """Take part in a running session (the target is its tracker). On a node: be led there, where it is decided."""
+
+    mode: JoinMode
+
+
+Action = Union[Connect, Join, Open, Use]  # noqa: UP007 - a value too, for decoding records
 
 Target = Union[Resource[Any], str]  # noqa: UP007 - evaluated at run time
 """An object, or the name of a kind for using the API before an object is known."""
@@ -68,6 +78,8 @@ def name_of(target: Target) -> str:
 
 def title_of(target: Target) -> str:
     """Return what people call the target: a node's host name, otherwise its name."""
+    if kind_of(target) == "session_tracker":
+        return name_of(target)  # its host name is that of a node
     hostname = getattr(getattr(target, "spec", None), "hostname", "")
     return hostname if isinstance(hostname, str) and hostname else name_of(target)
 

@@ -9,7 +9,10 @@ the reference: conditions on the caller, then every prohibition of every role, t
     connect: any role's deny side matches the node or the login -> no
              one role allows labels, expression and login together -> yes, if the certificate lists the login
     open:    as connect; then the service's switch, the certificate's extension and the roles' option of the channel
+    join:    the owner of the session may; else a deny policy of any role matches -> no; an allow policy matches -> yes
+             on the way to a session, a node: whoever may connect to it, or has any policy; the node decides again
     use:     any deny rule, or a rule that cannot be evaluated -> no; any allow rule -> yes
+             reading the tracker of a session that the caller may join -> yes, before any rule
              reading an object that roles select by label also needs that the caller could connect to it
 
 A yes is a `Grant`, which nothing else can make: code that needs permission takes a Grant as argument.
@@ -24,8 +27,8 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeGuard
 
-from teleport.access import locks
-from teleport.access.action import Action, Conditions, Connect, Open, Target, Use, kind_of, name_of, utc
+from teleport.access import joining, locks
+from teleport.access.action import Action, Conditions, Connect, Join, Open, Target, Use, kind_of, name_of, utc
 from teleport.access.channels import caller_checks, merged
 from teleport.access.denial import Denial, Reasons, Step
 from teleport.access.reasons import channel_reasons, connect_reasons, use_reasons
@@ -36,9 +39,12 @@ from teleport.access.system import ADMIN, permitting, rights_text, system_roles
 from teleport.base.errors import Internal
 from teleport.base.struct import Duration
 from teleport.model.identity import Identity
-from teleport.model.resource import Resource
+from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerSpec
+from teleport.model.resource import Metadata, Resource
 
-__all__ = ["Action", "Conditions", "Connect", "Denial", "Grant", "Open", "Step", "Target", "Use", "decide", "visible"]
+__all__ = [
+    "Action", "Conditions", "Connect", "Denial", "Grant", "Join", "Open", "Step", "Target", "Use", "decide", "visible",
+]  # fmt: skip
 
 NODE_SELECTOR = "node_labels"
 """Field of a role that selects what can be connected to in this build."""
@@ -97,8 +103,12 @@ def decide(caller: Identity, roles: RoleSet, action: Action, target: Target, con
         return _as_service(request)
     if isinstance(action, Use):
         return _use(request, action)
+    if isinstance(action, Join) and isinstance(target, SessionTracker):
+        return _join(request, action, target)
     if not _has_logins(target):
         return request.refused("POL-NOT-CONNECTABLE", lambda: request.plain_reasons(_not_connectable(target)))
+    if isinstance(action, Join):
+        return _lead(request, action, target)
     decision = _connect(request, action, target)
     if isinstance(action, Connect) or isinstance(decision, Denial):
         return decision
@@ -185,7 +195,7 @@ class _Request:
 
     def _reasons_with(self, nearest: Step, help_: str) -> Reasons:
         """Add what the roles say to a refusal that did not depend on them."""
-        if not isinstance(self.action, Use) and _has_logins(self.target):
+        if isinstance(self.action, Connect | Open) and _has_logins(self.target):
             steps = connect_reasons(self.caller, self.roles, self.action, self.target, self.before).steps
         elif isinstance(self.action, Use) and not self.caller.is_host:
             steps = use_reasons(self.caller, self.roles, self.action, self.target, self.before).steps
@@ -246,6 +256,34 @@ def _open(request: _Request, action: Open, node: Resource[Any], session: Grant) 
     return session
 
 
+def _join(request: _Request, action: Join, tracker: SessionTracker) -> Grant | Denial:
+    """Decide on taking part in a session."""
+    caller, roles = request.caller, request.roles
+
+    def reasons() -> Reasons:
+        return joining.join_reasons(caller, roles.joining, tracker, action.mode, request.before)
+
+    if joining.owns(caller, tracker):
+        return request.granted("", roles.options)
+    if joining.denies(roles.joining, tracker, action.mode):
+        return request.refused("POL-DENY-RULE", reasons)
+    role = joining.allowing(roles.joining, tracker, action.mode)
+    return request.granted(role, roles.options) if role else request.refused("POL-JOIN", reasons)
+
+
+def _lead(request: _Request, action: Join, node: Resource[Any]) -> Grant | Denial:
+    """Decide on the way to a node where a session is to be joined."""
+    roles = request.roles
+    role = joining.showing(roles.joining, None)
+    if role or visible(request.caller, roles, node, request.conditions):
+        return request.granted(role, roles.options)
+    nothing = SessionTracker(version="v1", metadata=Metadata(name=node.name), spec=SessionTrackerSpec())
+    return request.refused(
+        "POL-JOIN",
+        lambda: joining.join_reasons(request.caller, roles.joining, nothing, action.mode, request.before),
+    )
+
+
 def _first(roles: Iterable[HeldRole], labels: Mapping[str, str], user: object) -> HeldRole | None:
     """Return the first role that allows a node with these labels."""
     return next((role for role in roles if role.allow.selects(labels, user)), None)
@@ -257,6 +295,10 @@ def _use(request: _Request, action: Use) -> Grant | Denial:
     def reasons() -> Reasons:
         return use_reasons(caller, roles, action, target, request.before)
 
+    if action.verb in READS and kind_of(target) == SessionTracker.info.name:
+        role = joining.showing(roles.joining, target if isinstance(target, SessionTracker) else None)
+        if role:
+            return request.granted(role, roles.options)
     speaking = [rule for rule in roles.rules if rule.speaks_of(kind_of(target), action.verb)]
     data = rule_data(caller, roles.traits, target) if any(rule.where for rule in speaking) else {}
     answers = [(rule, rule.answer(data)) for rule in speaking]

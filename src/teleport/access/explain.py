@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from teleport.access.action import Action, Open, Target, Use, clock_text, kind_of, name_of, title_of
+from teleport.access.action import Action, Connect, Join, Open, Target, Use, clock_text, kind_of, name_of, title_of
 from teleport.access.channels import KINDS
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial, Step
@@ -52,6 +52,8 @@ def _denied(denial: Denial) -> str:
     kind = kind_of(denial.target)
     if isinstance(denial.action, Use):
         return f'access denied to perform action "{denial.action.verb}" on "{kind}"'
+    if isinstance(denial.action, Join):
+        return f"access to the session denied: you may not join it as {denial.action.mode}"
     if isinstance(denial.action, Open) and denial.code.startswith(_CHANNEL):
         return f"{KINDS[denial.action.channel].title} not allowed"
     return f"access to {kind} denied. User does not have permissions. Confirm SSH login."
@@ -71,7 +73,7 @@ def _reason(denial: Denial) -> str:
         return _joined(_refusal(step) for step in own if step.side == "deny" and step.matched) or "a rule forbids it"
     if isinstance(denial.action, Open) and denial.code.startswith(_CHANNEL):
         return _channel_reason(denial.code, denial.action, own)
-    if not isinstance(denial.action, Use) and denial.code == "POL-NO-LOGIN":
+    if isinstance(denial.action, Connect | Open) and denial.code == "POL-NO-LOGIN":
         login = denial.action.login
         reached = _reaching(own)
         allowed = _joined(
@@ -80,6 +82,8 @@ def _reason(denial: Denial) -> str:
             if step.side == "allow" and step.condition == "logins" and step.role in reached
         )
         return f'{allowed or "no role of yours allows it"}; you asked for "{login}". {title} itself matches'
+    if denial.code == "POL-JOIN":
+        return "no role of yours has a join_sessions policy for this mode and for a role of the session's owner"
     if denial.code == "POL-NO-VERB":
         return "no role of yours has a rule for it"
     if denial.code == "POL-SYSTEM":
@@ -150,6 +154,8 @@ class Record(Struct, frozen=True, kw_only=True):
 
 def request_text(action: Action, target: Target) -> str:
     """Write a request in one line: `ssh bob@node-7 (agent forwarding)`, `create role/dev`, `list node`."""
+    if isinstance(action, Join):
+        return f"join {kind_of(target)}/{_shown(target)} as {action.mode}"
     if not isinstance(action, Use):
         more = f" ({KINDS[action.channel].title})" if isinstance(action, Open) else ""
         return f"ssh {action.login}@{title_of(target) or kind_of(target)}{more}"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from teleport.access.action import Target, kind_of, name_of, utc
 from teleport.model.identity import Identity
 from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.session_tracker import SessionTracker
 
 MAX_AGE = dt.timedelta(minutes=5)
 """With `lock: strict`, how old a list of locks may be."""
@@ -31,6 +32,8 @@ def in_force(
 
 def _in_play(identity: Identity, roles: Iterable[str], login: str, target: Target) -> dict[str, frozenset[str]]:
     servers = {name_of(target)} if kind_of(target) == "node" else set()
+    if isinstance(target, SessionTracker):
+        servers = {target.spec.server_id}
     if identity.is_host:
         servers |= {identity.name.removesuffix(f".{identity.cluster}")}
     return {

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from teleport.access.channels import merged
+from teleport.access.joining import Policy, policies
 from teleport.access.labels import Selector
 from teleport.access.predicate import LABELS, WHERE, Predicate, Value, evaluate, parse
 from teleport.access.rules import RoleRule, compile_rule
@@ -199,6 +200,8 @@ class RoleSet:
     """Roles whose deny side speaks of nodes."""
     by_login: Mapping[str, tuple[HeldRole, ...]]
     """Login to the roles that allow it."""
+    joining: tuple[Policy, ...]
+    """What both sides of every role say of joining sessions."""
 
     @classmethod
     def build(cls, roles: Iterable[Role], traits: Traits) -> RoleSet:
@@ -223,6 +226,7 @@ class RoleSet:
             ),
             denying=tuple(role for role in held if not role.deny.empty),
             by_login={login: tuple(allowing) for login, allowing in by_login.items()},
+            joining=tuple(policy for role in every for policy in policies(role)),
         )
 
     def logins_for_certificate(self) -> tuple[str, ...]:

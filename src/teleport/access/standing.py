@@ -10,12 +10,13 @@ import ipaddress
 from typing import NamedTuple
 
 from teleport.access import locks
-from teleport.access.action import Action, Conditions, Target, Use, clock_text, kind_of, utc
+from teleport.access.action import Action, Conditions, Connect, Join, Open, Target, Use, clock_text, kind_of, utc
 from teleport.access.denial import Step
 from teleport.access.roleset import RoleSet
 from teleport.access.rules import READS
 from teleport.model.identity import Identity
 from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.session_tracker import SessionTracker
 
 
 class Check(NamedTuple):
@@ -101,13 +102,20 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _locks(caller: Identity, roles: RoleSet, action: Action, target: Target, conditions: Conditions) -> Check:
-    login = "" if isinstance(action, Use) else action.login
+    login = _login(action, target)
     if _enforces(caller, action, target):
         found = "not asked: a locked service must still hear of locks and report what it refused"
         return Check("POL-LOCKED", Step(condition="locks", matched=True, wanted="none", found=found))
     lock = locks.in_force(caller, roles.names, login, target, conditions.locks, conditions.now)
     found = "none" if lock is None else f"{lock.spec.target} (lock {lock.name})"
     return Check("POL-LOCKED", Step(condition="locks", matched=lock is None, wanted="none", found=found), lock)
+
+
+def _login(action: Action, target: Target) -> str:
+    """Return the account that is used: whoever joins a session is in that of its owner."""
+    if isinstance(action, Connect | Open):
+        return action.login
+    return target.spec.login if isinstance(action, Join) and isinstance(target, SessionTracker) else ""
 
 
 def _enforces(caller: Identity, action: Action, target: Target) -> bool:

@@ -26,13 +26,13 @@ from teleport.model.events.cert import CertCreate, CertIdentity
 from teleport.model.identity import Identity
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.user import User
+from teleport.model.login import JOIN as INTERNAL_JOIN
 from teleport.pki import issue, keys, x509
 from teleport.pki.signer import Signer
 
 DEFAULT_TTL = Duration(12 * 3600)
 LONGEST_TTL = Duration(30 * 3600)
 SHORTEST_TTL = Duration(60)
-INTERNAL_JOIN = "-teleport-internal-join"
 _NO_LOGIN = "-teleport-nologin-"
 _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 

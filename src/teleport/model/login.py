@@ -12,6 +12,13 @@ import unicodedata
 MAX_BYTES = 256
 """Length of a login in UTF-8: the longest that common systems accept."""
 
+JOIN = "-teleport-internal-join"
+"""Login with which running sessions are joined. Every user's certificate has it; it is no account anywhere."""
+JOIN_MODE = "TELEPORT_SSH_JOIN_MODE"
+"""Variable that says how somebody takes part in the session they join: observer, peer or moderator."""
+JOIN_SESSION = "TELEPORT_SSH_JOIN_SESSION"
+"""Variable with the id of that session."""
+
 _PUNCTUATION = frozenset("._-@+$\\")
 
 

@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 
 from teleport.access import explain
-from teleport.access.action import Conditions, Connect, clock_text
+from teleport.access.action import Conditions, Connect, Join, clock_text
 from teleport.access.checker import Grant, decide, visible
 from teleport.access.denial import Denial, Step
 from teleport.access.roleset import RoleSet
@@ -28,6 +28,7 @@ from teleport.base.text import label_text, shorten
 from teleport.model.address import parse_addr
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import SSH_PORT, Node, public_address
+from teleport.model.login import JOIN
 from teleport.model.node_lookup import ANY_PORT, Wanted, find, join, parse
 from teleport.net.network import Network
 from teleport.net.peek import TIMEOUT, PeekStream, peek, undetected
@@ -84,7 +85,8 @@ class _Question:
         """Return the first permission among the logins, else the first refusal."""
         first: Denial | None = None
         for login in self.logins:
-            decision = decide(self.asker.identity, self.roles, Connect(login), node, self.conditions)
+            action = Join("observer") if login == JOIN else Connect(login)
+            decision = decide(self.asker.identity, self.roles, action, node, self.conditions)
             if isinstance(decision, Grant):
                 return decision
             first = first or decision
@@ -155,6 +157,8 @@ class Reach:
 
     async def _permit(self, question: _Question) -> Grant:
         found = find(self._cluster.nodes(), question.wanted, self._name)
+        if question.request.login == JOIN:  # who joins has read the id: other names must not be found out by asking
+            found = [node for node in found if node.name == question.wanted.host]
         shown = [node for node in found if question.shows(node)]
         if len(shown) > 1:
             raise _ambiguous(question.name, shown)

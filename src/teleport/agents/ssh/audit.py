@@ -22,12 +22,15 @@ from teleport.model.events.session import (
     Exec,
     Resize,
     SessionEnd,
+    SessionJoin,
+    SessionLeave,
     SessionRejected,
     SessionStart,
     Subsystem,
 )
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.net.ssh import TOO_MANY
 from teleport.wire.terminal import Size
 
@@ -151,13 +154,16 @@ class Story:
     """How it is recorded: `off`, or a word of `session_recording_config`."""
     enhanced: bool = False
     """Whether what its programs did was recorded."""
+    guests: tuple[str, ...] = ()
+    """Users who took part beside its owner."""
 
     def fields(self) -> dict[str, Any]:
         """Return the fields that both events have."""
         text = self.command[:COMMAND_CHARACTERS].decode(errors="backslashreplace")
         return {
             **self.context.fields(), "size": str(self.size or ""), "initial_command": (text,) if text else (),
-            "session_recording": self.mode, "participants": (self.context.identity.name,),
+            "session_recording": self.mode,
+            "participants": tuple(dict.fromkeys((self.context.identity.name, *self.guests))),
         }  # fmt: skip
 
 
@@ -192,6 +198,33 @@ def declined(context: Context, error: TeleportError, kind: str, detail: str) -> 
         return Subsystem(subsystem=detail, exit_error=str(error), **fields)
     reason = f"{kind} {detail}" if kind == "env" else kind
     return SessionRejected(reason=reason[:200], max=int(detail) if kind == TOO_MANY else 0, **fields)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Somebody in the session of somebody else."""
+
+    context: Context
+    """Of the participant's own connection."""
+    tracker: SessionTracker
+    """What is known of the session."""
+    mode: str
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that joining and leaving have. The login is the one that the session is in."""
+        spec = self.tracker.spec
+        names = {"sid": self.tracker.name, "login": spec.login, "mode": self.mode, "session_owner": spec.host_user}
+        return {**self.context.fields(), **names}
+
+
+def joined(seat: Seat) -> Event:
+    """Somebody takes part in a session."""
+    return SessionJoin(**seat.fields())
+
+
+def left(seat: Seat) -> Event:
+    """They do no longer."""
+    return SessionLeave(**seat.fields())
 
 
 @dataclass(frozen=True)

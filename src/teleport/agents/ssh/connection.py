@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from teleport.access.action import Channel, Connect, Open
+from teleport.access.action import Channel, Connect, Join, JoinMode, Open
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial
 from teleport.access.host_users import Prevented, host_user
@@ -25,6 +25,8 @@ from teleport.agents.ssh.decisions import Decisions
 from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.enhanced.observer import Observer
 from teleport.agents.ssh.forwards import Forwards
+from teleport.agents.ssh.guest import GuestSession
+from teleport.agents.ssh.joining import Rooms
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
 from teleport.agents.ssh.listeners import Listener, Listeners
@@ -54,7 +56,8 @@ from teleport.model.events.enhanced import ProgramEvent
 from teleport.model.events.host_user import HostUserCreate
 from teleport.model.events.session import ClientDisconnect, SessionRejected
 from teleport.model.identity import Identity
-from teleport.model.login import is_login
+from teleport.model.kinds.session_tracker import SessionTracker
+from teleport.model.login import JOIN, is_login
 from teleport.net.ssh import Place, Refusal, ServerConnection
 from teleport.net.ssh_channel import Session
 from teleport.net.ssh_stream import StreamSession
@@ -66,6 +69,8 @@ log = logger("NODE")
 
 LINGER = 2.0
 """Seconds that the client of a connection that is cut has to close its sessions."""
+GUESTS = 10
+"""Sessions that one connection may take part in at one time."""
 RECORDED_REFUSALS = 64
 """Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
 TOLD_HERE = (ProgramEvent, HostUserCreate)
@@ -94,6 +99,8 @@ class World:
     """What programs of sessions do; None: this node does not look."""
     host_users: bool = False
     """Whether accounts may be made for logins."""
+    rooms: Rooms = field(default_factory=Rooms)
+    """The sessions that run, for those who join them."""
     web_address: str = ""
     """Where the cluster's web application is, `host:port`; empty: not known here."""
     sessions: Callable[[SessionHost], LiveSession] = ProcessSession
@@ -127,9 +134,9 @@ class ClientConnection:
 
     async def authorize(self, identity: Identity, login: str) -> None:
         """Everything else is decided at each channel, so that the client can be told why. Only the internal
-        principals that every certificate has (they start with a hyphen) are no accounts at all."""
+        principals that every certificate has (they start with a hyphen) are no accounts at all; one joins sessions."""
         check_carried(identity, self._world.authority.node().name if self._world.spawner is not None else "")
-        if not is_login(login):
+        if not is_login(login) and login != JOIN:
             raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
         if not identity.recorded_by:  # the proxy knows when the user's own certificate ends, and who sits there
             await self._watch.begin(identity.expires)
@@ -215,15 +222,29 @@ class ClientConnection:
     # -- channels -----------------------------------------------------------------------------------------
 
     async def open_session(self) -> Session:
-        """Decide, with what holds now, whether the client may have a session."""
+        """Decide, with what holds now, whether the client may have a session; on joining one, when it is named."""
+        if self._ssh.login == JOIN:
+            return await self._open_seat()
         decision = await self._granted(Connect(self._ssh.login))
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
         world, elsewhere = self._world, self._elsewhere
         recorder = NoRecorder() if elsewhere else world.recorder
-        keeping = Keeping(world.clock, recorder, world.cluster, world.authority, world.observer, elsewhere)
+        keeping = Keeping(
+            world.clock, recorder, world.cluster, world.authority, world.rooms, world.observer, elsewhere
+        )  # fmt: skip
         self._sessions[id] = world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
+
+    async def _open_seat(self) -> Session:
+        await self._check_room(self._roles.options.max_sessions or GUESTS if self._roles else GUESTS)
+        id = new_uuid(self._world.entropy)
+        self._sessions[id] = GuestSession(self, self._world.rooms, self._world.clock, id)
+        return self._sessions[id]
+
+    async def permit_join(self, tracker: SessionTracker, mode: JoinMode) -> None:
+        """See guest.Owner. Raises what `_granted` raises."""
+        await self._granted(Join(mode), tracker)
 
     async def permit(self, channel: Channel, *, counted: bool = False) -> Grant:
         """See forwards.Owner."""
@@ -232,10 +253,10 @@ class ClientConnection:
             await self._check_room(grant.options.max_sessions)
         return grant
 
-    async def _granted(self, action: Connect | Open) -> Grant:
+    async def _granted(self, action: Connect | Join | Open, target: SessionTracker | None = None) -> Grant:
         """Decide on a channel. Raises the refusal, with the id of its record, and Unavailable (SSH-ENDED)."""
         identity, _ = self.who()
-        grant = await self._decisions.demand(identity, action, self._ssh.client_ip, self._ssh.client)
+        grant = await self._decisions.demand(identity, action, self._ssh.client_ip, self._ssh.client, target)
         if self._ended:
             raise Unavailable("SSH-ENDED", reason=self._ended)
         await self._take_place(grant.options.max_connections)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from teleport.access import explain
-from teleport.access.action import Conditions, Connect, Open
+from teleport.access.action import Conditions, Connect, Join, Open
 from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial
 from teleport.access.roleset import RoleSet
@@ -19,6 +19,7 @@ from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.switches import Switches
 from teleport.base.clock import Clock
 from teleport.model.identity import Identity
+from teleport.model.kinds.session_tracker import SessionTracker
 
 _STILL = dt.timedelta(minutes=1)
 REMEMBERED = 64
@@ -40,8 +41,10 @@ class Decisions:
         self._looked_up = looked_up
         self._denied: dict[bytes, str] = {}
 
-    async def decide(self, identity: Identity, action: Connect | Open, client_ip: str) -> Grant | Denial:
-        """Decide. Raises TeleportError when the roles cannot be looked up."""
+    async def decide(
+        self, identity: Identity, action: Connect | Join | Open, client_ip: str, target: SessionTracker | None = None
+    ) -> Grant | Denial:
+        """Decide on this node, or on a session of it. Raises TeleportError when the roles cannot be looked up."""
         authority = self._authority
         roles = await authority.role_set(identity)
         await self._looked_up(roles)
@@ -51,20 +54,25 @@ class Decisions:
         )  # fmt: skip
         if identity.recorded_by:  # made for the moment of connecting; the end of the user's own is the proxy's to see
             identity = msgspec.structs.replace(identity, expires=conditions.now + _STILL)
-        return decide(identity, roles, action, authority.node(), conditions)
+        return decide(identity, roles, action, target or authority.node(), conditions)
 
-    async def demand(self, identity: Identity, action: Connect | Open, client_ip: str, client: str) -> Grant:
+    async def demand(
+        self, identity: Identity, action: Connect | Join | Open, client_ip: str, client: str,
+        target: SessionTracker | None = None,
+    ) -> Grant:  # fmt: skip
         """Decide, and raise the refusal with the id of its record: AccessDenied or NotFound (POL-*)."""
-        decision = await self.decide(identity, action, client_ip)
+        decision = await self.decide(identity, action, client_ip, target)
         if isinstance(decision, Denial):
             id = await self._recorded(decision, identity, client)
-            raise explain.user_error(decision, id, asked=self._authority.node().spec.hostname)
+            raise explain.user_error(
+                decision, id, asked=target.name if target else self._authority.node().spec.hostname
+            )
         return decision
 
     async def _recorded(self, denial: Denial, identity: Identity, client: str) -> str:
         """Have a refusal recorded and return its id. Whoever asks for the same channel on and on is told the first id
         again."""
-        alike = explain.fingerprint(denial) if isinstance(denial.action, Open) else b""
+        alike = explain.fingerprint(denial) if isinstance(denial.action, Join | Open) else b""
         id = self._denied.get(alike)
         if id is None:
             id = await self._authority.record_denial(denial, identity, client)

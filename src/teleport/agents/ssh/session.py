@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, get_args
 
+from teleport.agents.ssh.joining import Room
 from teleport.agents.ssh.pipes import InputPipe, OutputPipe, TerminalInput
 from teleport.agents.ssh.recorder import Tape, Watcher
 from teleport.agents.ssh.session_contract import Host, Launch, LiveSession
@@ -47,6 +48,7 @@ class ProcessSession(LiveSession):
         self._sftp: SftpRun | None = None
         self._failure: TeleportError | None = None
         self._exit: Exited | None = None
+        self._room: Room | None = None
         self._cut = False
         self._hung_up = False
         self._ready = False
@@ -161,6 +163,9 @@ class ProcessSession(LiveSession):
         self._outputs = [OutputPipe(process.stdout, deliver=self._output, ended=self._output_ended)]
         if process.stderr >= 0:
             self._outputs.append(OutputPipe(process.stderr, deliver=self._error_output, ended=self._output_ended))
+        if self._launch.terminal is not None and (room := self._host.room()) is not None:
+            room.open(self, self._launch.terminal.size)
+            self._room = room
         self._host.background(self._watch(process))
         if self._cut:
             self._report()
@@ -181,6 +186,10 @@ class ProcessSession(LiveSession):
         if self._sftp is not None:
             self._sftp.stream.data_received(data, datatype)
             return
+        self.typed(data)
+
+    def typed(self, data: bytes) -> None:
+        """Pass keys to the command: the client's, or those of somebody who has joined."""
         self._host.used()
         if self._input is not None:
             self._input.write(data)
@@ -209,6 +218,8 @@ class ProcessSession(LiveSession):
         self._launch = replace(self._launch, terminal=terminal._replace(size=size))
         if self._outputs and self._outputs[0].open:
             terminal_device.resize(self._outputs[0].descriptor, size)
+        if self._room is not None:
+            self._room.resized(size)
         if self._tape is not None:
             self._tape.resize(*size)
             self._host.background(self._host.resized(size))
@@ -245,6 +256,8 @@ class ProcessSession(LiveSession):
             output.flow(not self._holds)
 
     def _input_crowded(self, crowded: bool) -> None:
+        if self._room is not None:
+            self._room.crowded(crowded)
         if self._channel is not None:
             (self._channel.pause_reading if crowded else self._channel.resume_reading)()
 
@@ -252,6 +265,8 @@ class ProcessSession(LiveSession):
         self._host.used()
         if self._tape is not None:
             self._tape.output(data)
+        if self._room is not None:
+            self._room.output(data)
         self._deliver(data, None)
 
     def _error_output(self, data: bytes) -> None:
@@ -271,6 +286,12 @@ class ProcessSession(LiveSession):
         at_terminal = self._launch.terminal is not None
         text = f"\r\n{line}\r\n" if at_terminal and self._outputs else f"{line}\r\n"
         self._deliver(text.encode(errors="replace"), None if at_terminal else 1)
+        if self._room is not None:
+            self._room.tell(text.encode(errors="replace"))
+
+    def announce(self, line: str) -> None:
+        """Say something to the client, the recording, and those who have joined."""
+        self._tell(line)
 
     def warn(self, text: str) -> bool:
         """Say that the session is about to end, at a terminal only: a program that reads must not meet it."""
@@ -335,15 +356,11 @@ class ProcessSession(LiveSession):
             await self._host.over()
 
     def _report(self) -> None:
-        channel, outcome = self._channel, self._exit
-        if channel is None or channel.is_closing():
-            return
-        if self._cut or outcome is None:
-            channel.exit(NOT_STARTED)
-        elif outcome.signal:
-            channel.exit_with_signal(signal_name(outcome.signal), outcome.core_dumped)
-        else:
-            channel.exit(outcome.status)
+        outcome = None if self._cut else self._exit
+        if self._room is not None:
+            self._room.close(outcome)
+        if self._channel is not None:
+            report(self._channel, outcome)
 
     def _abandon(self) -> None:
         """The client is gone, or may not go on: so is the reason for the command to run."""
@@ -364,6 +381,20 @@ class ProcessSession(LiveSession):
             await work
         except TeleportError:
             pass  # a spawner that is gone has ended the command already
+
+
+def report(channel: SessionChannel, outcome: Exited | int | None) -> None:
+    """Tell a client how its session ended, once; None: the server ended it."""
+    if channel.is_closing():
+        return
+    if outcome is None:
+        channel.exit(NOT_STARTED)
+    elif isinstance(outcome, int):
+        channel.exit(outcome)
+    elif outcome.signal:
+        channel.exit_with_signal(signal_name(outcome.signal), outcome.core_dumped)
+    else:
+        channel.exit(outcome.status)
 
 
 def facts_of(outcome: Exited | TeleportError) -> dict[str, str | int | bool]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from teleport.agents.ssh.joining import Room
 from teleport.agents.ssh.recorder import Tape, Watcher
 from teleport.agents.ssh.sftp_session import SftpRun
 from teleport.agents.ssh.spawner import Process
@@ -92,6 +93,10 @@ class Host(Protocol):
 
     async def take_display(self, wanted: X11Request) -> TeleportError | None:
         """Let what runs reach the client's display; return the refusal."""
+        ...
+
+    def room(self) -> Room | None:
+        """Return what others find who join the session."""
         ...
 
     def notices(self) -> list[str]:

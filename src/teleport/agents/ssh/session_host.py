@@ -21,6 +21,7 @@ from teleport.agents.ssh.authority import Authority
 from teleport.agents.ssh.enhanced.observer import Observer
 from teleport.agents.ssh.enhanced.story import Enhanced
 from teleport.agents.ssh.event_bursts import EventBursts
+from teleport.agents.ssh.joining import Room, Rooms
 from teleport.agents.ssh.listeners import Listener
 from teleport.agents.ssh.recorder import Facts, Recorder, Tape, Watcher
 from teleport.agents.ssh.scp_command import ScpCommand, find_scp
@@ -36,7 +37,7 @@ from teleport.base.clock import Clock
 from teleport.base.errors import NotSupported, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.base import Event
-from teleport.model.kinds.session_tracker import Participant, SessionTracker, SessionTrackerSpec
+from teleport.model.kinds.session_tracker import HostPolicy, Participant, SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata
 from teleport.net.ssh_x11 import X11Request
 from teleport.wire.terminal import Size
@@ -89,6 +90,8 @@ class Owner(Protocol):
 
     async def close_listener(self, listener: Listener) -> None: ...
 
+    def end_session(self, session_id: str, reason: str, text: str) -> None: ...
+
     def notices(self) -> list[str]: ...
 
 
@@ -100,6 +103,8 @@ class Keeping:
     recorder: Recorder
     cluster: str
     authority: Authority
+    rooms: Rooms
+    """The sessions that can be joined."""
     observer: Observer | None = None
     """What its programs do; None: this node does not look."""
     elsewhere: bool = False
@@ -116,6 +121,7 @@ class SessionHost:
         self._id = session_id
         self._story: audit.Story | None = None
         self._tracking: Tracking | None = None
+        self._room: Room | None = None
         self._announced: asyncio.Task[None] | None = None
         self._enhanced: Enhanced | None = None
         self._failed: Callable[[TeleportError], None] = lambda error: None
@@ -153,8 +159,17 @@ class SessionHost:
         if keeping.elsewhere:
             return
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
+        self._room = Room(self._tracking, self._end, interactive=launch.terminal is not None)
+        keeping.rooms.add(self._room)
         self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
         self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
+
+    def _end(self, reason: str, text: str) -> None:
+        self._owner.end_session(self._id, reason, text)
+
+    def room(self) -> Room | None:
+        """Return what others find who join the session."""
+        return self._room
 
     async def _check_scp(self, scp: ScpCommand, launch: Launch) -> None:
         """A command that copies files needs what SFTP needs. Raises the refusal, which is recorded."""
@@ -196,6 +211,7 @@ class SessionHost:
                 host_user=context.identity.name, login=context.login, hostname=context.node.spec.hostname,
                 address=context.node.spec.addr, cluster=self._keeping.cluster, interactive=story.size is not None,
                 command="".join(letter for letter in text if letter.isprintable())[:COMMAND_CHARACTERS],
+                host_policies=tuple(HostPolicy(name=role) for role in context.identity.roles),
                 participants=(
                     Participant(id=self._id, user=context.identity.name, mode="peer", last_active=story.since),
                 ),
@@ -289,10 +305,14 @@ class SessionHost:
 
     async def over(self) -> None:
         """Record the end of the session."""
+        if self._room is not None:
+            self._room.close(None)
+            self._keeping.rooms.remove(self._room)
         if self._enhanced is not None:
             await self._enhanced.end()
         if self._story is not None and self._tracking is not None:
-            story = replace(self._story, enhanced=self._enhanced is not None)
+            guests = tuple(self._room.guests) if self._room else ()
+            story = replace(self._story, enhanced=self._enhanced is not None, guests=guests)
             await asyncio.gather(
                 self._tracking.end(), self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
             )

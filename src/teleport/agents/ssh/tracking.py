@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections.abc import Sequence
+
+import msgspec
 
 from teleport.agents.ssh.authority import Authority
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
-from teleport.model.kinds.session_tracker import SessionTracker
+from teleport.model.kinds.session_tracker import Participant, SessionTracker
 
 log = logger("NODE")
 
@@ -47,6 +50,20 @@ class Tracking:
         kept = await self._write()
         if not self._over:
             self._renewal = tasks.spawn(self._renew(kept), name="ssh-tracker", on_error=self._failed)
+
+    @property
+    def tracker(self) -> SessionTracker:
+        """The tracker as it was last to be written."""
+        return self._tracker
+
+    async def change(self, participants: Sequence[Participant]) -> None:
+        """Write who takes part now, beside the owner, who comes first."""
+        spec = msgspec.structs.replace(
+            self._tracker.spec, participants=(*self._tracker.spec.participants[:1], *participants)
+        )  # fmt: skip
+        self._tracker = msgspec.structs.replace(self._tracker, spec=spec)
+        if self._written:
+            await self._write()
 
     async def end(self) -> None:
         """Take the tracker away. One that cannot be ends by itself."""

@@ -5,6 +5,7 @@ _HERE = "teleport.cli.tsh"
 COMMANDS: dict[str, str] = {
     "config": f"{_HERE}.config:config",
     "env": f"{_HERE}.env:env",
+    "join": f"{_HERE}.join:join",
     "login": f"{_HERE}.login:login",
     "logout": f"{_HERE}.login:logout",
     "ls": f"{_HERE}.ls:ls",
@@ -39,6 +40,7 @@ EXAMPLES = (
     "tsh ssh alice@node-1",
     "tsh scp notes.txt alice@node-1:",
     "tsh sessions ls",
+    "tsh join --mode=observer 5cee949f-5203-4f3b-9805-dac35d798a16",
     "ssh -F <(tsh config) alice@node-1.example.com",
     "tsh help POL-NO-LOGIN",
 )

@@ -59,6 +59,24 @@ class Resize(ServerEvent, frozen=True, kw_only=True, tag="resize"):
     size: Public
 
 
+class SeatEvent(ServerEvent, frozen=True, kw_only=True):
+    """An event of somebody in the session of somebody else."""
+
+    mode: Public = ""
+    """observer, peer or moderator."""
+    session_owner: Sensitive = ""
+
+
+@event("T2001I")
+class SessionJoin(SeatEvent, frozen=True, kw_only=True, tag="session.join"):
+    """Somebody takes part in a running session."""
+
+
+@event("T2003I")
+class SessionLeave(SeatEvent, frozen=True, kw_only=True, tag="session.leave"):
+    """Somebody takes part no longer; the session may go on."""
+
+
 @event("T1006W")
 class SessionRejected(ServerEvent, frozen=True, kw_only=True, tag="session.rejected"):
     """A session was refused because of a limit."""

@@ -21,7 +21,16 @@ from teleport.base.struct import Struct
 from teleport.model import template
 from teleport.model.login import are_login_characters, is_login
 from teleport.model.resource import NAME, Column, Resource, kind
-from teleport.model.role_spec import Impersonate, Labels, RoleConditions, RoleSpec, Rule, Side, values_of
+from teleport.model.role_spec import (
+    Impersonate,
+    JoinSessions,
+    Labels,
+    RoleConditions,
+    RoleSpec,
+    Rule,
+    Side,
+    values_of,
+)
 
 RESERVED = frozenset({
     "Auth", "Proxy", "Node", "Admin", "ProvisionToken", "Trusted_cluster", "Signup", "Nop", "Kube", "App",
@@ -42,6 +51,7 @@ ENFORCED = frozenset({
     "options.ssh_file_copy", "options.enhanced_recording", "options.create_host_user", "options.create_host_user_mode",
     "options.create_host_user_default_shell", "host_groups", "host_sudoers",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
+    "join_sessions",
 })  # fmt: skip
 """Fields that code of this build acts on. Without a prefix: a field of both `allow` and `deny`."""
 
@@ -100,7 +110,6 @@ INERT: Mapping[str, str] = {
     "aws_role_arns": "cloud access", "azure_identities": "cloud access", "gcp_service_accounts": "cloud access",
     "account_assignments": "cloud access", "mcp": "model context servers", "github_permissions": "the Git proxy",
     "impersonate": "impersonation", "request": "access requests", "review_requests": "access requests",
-    "join_sessions": "joining of sessions",
 }  # fmt: skip
 """Fields of services that this build does not have, and the service. They give nothing until it exists."""
 
@@ -116,6 +125,8 @@ _OPTION_VALUES: Mapping[str, frozenset[str]] = {
     "cert_format": frozenset({"standard", "oldssh", ""}),
     "create_db_user_mode": frozenset({"off", "keep", "best_effort_drop", ""}),
 }
+SESSION_KINDS = ("ssh", "k8s", "db", "app", "desktop")
+JOIN_MODES = ("observer", "peer", "moderator")
 _HOST_USER_MODES = ("", "off", "drop", "insecure-drop", "keep")
 
 
@@ -178,6 +189,11 @@ class Role(Resource[RoleSpec], frozen=True, kw_only=True, tag="role"):
         """Return both sides with their names."""
         return ("allow", self.spec.allow), ("deny", self.spec.deny)
 
+    @property
+    def joins_sessions(self) -> bool:
+        """Whether what the role allows of joining sessions counts: it does from version v5 on."""
+        return self.version not in ("v3", "v4")
+
     def node_labels(self, side: Side) -> Labels:
         """Return the selector of nodes that is in force, with the default of the role's version.
 
@@ -208,7 +224,10 @@ def _with_failure(record: object, value: object) -> dict[str, Any]:
 
 def warnings(role: Role) -> list[str]:
     """Return a line for each field that is accepted and gives nothing in this build."""
-    return [
+    told = []
+    if role.spec.allow.join_sessions and not role.joins_sessions:
+        told = [f'role "{role.name}": allow.join_sessions has no effect in version {role.version}, only from v5 on']
+    return told + [
         f'role "{role.name}": {path} has no effect, because this build has no {INERT[_general(path)]}'
         for path, _ in _set_fields(role)
         if _general(path) in INERT
@@ -266,6 +285,8 @@ def _check_conditions(side: Side, conditions: RoleConditions) -> None:
             _check_login(login)
     for rule in conditions.rules:
         _check_rule(rule)
+    for policy in conditions.join_sessions:
+        _check_joining(policy)
     if side == "allow":
         for name, problem in _NO_ALLOW_WILDCARD.items():
             if "*" in getattr(conditions, name):
@@ -306,6 +327,17 @@ def _check_rule(rule: Rule) -> None:
     for verb in rule.verbs:
         if verb not in VERBS:
             raise BadParameter("POL-RULE-VERB", verb=verb[:40], known=", ".join(sorted(VERBS)))
+
+
+def _check_joining(policy: JoinSessions) -> None:
+    """A policy without meaning would be thought to give or to take something."""
+    problem = "" if policy.roles else "it names no roles"
+    for what, values, known in (("kind", policy.kinds, SESSION_KINDS), ("mode", policy.modes, JOIN_MODES)):
+        problem = problem or ("" if values else f"it names no {what}s")
+        wrong = [value for value in values if value not in (*known, "*")]
+        problem = problem or (f"{what} {ascii(wrong[0])[:40]} is not one of {', '.join(known)}, *" if wrong else "")
+    if problem:
+        raise BadParameter("POL-JOIN-POLICY", name=ascii(policy.name)[:80], problem=problem)
 
 
 def _check_selector(side: Side, field: str, labels: Labels) -> None:

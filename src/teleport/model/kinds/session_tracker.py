@@ -25,6 +25,14 @@ class Participant(Struct, frozen=True, kw_only=True):
     last_active: Time | None = None
 
 
+class HostPolicy(Struct, frozen=True, kw_only=True):
+    """A role of the one whose session it is, as it was when the session began."""
+
+    name: str = ""
+    version: str = ""
+    require_session_join: Unacted = None
+
+
 class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
     """Who does what where."""
 
@@ -47,7 +55,8 @@ class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
     participants: tuple[Participant, ...] = ()
     reason: str = ""
     invited: tuple[str, ...] = ()
-    host_policies: Unacted = None
+    host_policies: tuple[HostPolicy, ...] = ()
+    """The owner's roles: they say who may join."""
     kubernetes_cluster: Unacted = None
     target_sub_kind: Unacted = None
 
@@ -55,6 +64,13 @@ class SessionTrackerSpec(Struct, frozen=True, kw_only=True):
 def _created(tracker: Any) -> str:
     created = tracker.spec.created
     return f"{created:%Y-%m-%d %H:%M:%S} UTC" if created else ""
+
+
+def _participants(tracker: Any) -> str:
+    """Who else is in it, with modes; the owner has a column."""
+    own = tracker.spec.host_user
+    others = [each for each in tracker.spec.participants if each.user != own or each.id != tracker.name]
+    return ", ".join(f"{each.user} ({each.mode or 'peer'})" for each in others)
 
 
 @kind(
@@ -69,6 +85,7 @@ def _created(tracker: Any) -> str:
         Column("User", lambda tracker: str(tracker.spec.host_user)),
         Column("Target", lambda tracker: str(tracker.spec.hostname)),
         Column("Address", lambda tracker: str(tracker.spec.address)),
+        Column("Participants", _participants),
     ),
 )
 class SessionTracker(Resource[SessionTrackerSpec], frozen=True, kw_only=True, tag="session_tracker"):

@@ -95,6 +95,12 @@ PAGES = {
     "POL-NO-VERB": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-NO-PRINCIPAL": Page(what=_CONNECT, why="{reason}", fix="{hint}"),
     "POL-NOT-CONNECTABLE": Page(what=_CONNECT, why="{reason}", fix="{hint}"),
+    "POL-JOIN": Page(what="{denied}", why="{reason}", fix="{hint}"),
+    "POL-JOIN-POLICY": Page(
+        what="join_sessions policy {name}: {problem}",
+        why="a policy names roles of session owners (globs), kinds of sessions, and modes in which they may be joined",
+        fix="write roles, kinds and modes, for example: roles [dev], kinds [ssh], modes [observer]",
+    ),
     "POL-SYSTEM": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-IMPERSONATED": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-CHANNEL-SERVICE": Page(what="{denied}", why="{reason}", fix="{hint}"),

@@ -103,6 +103,36 @@ PAGES = {
         why="your roles allow {limit} at one time (max_sessions)",
         fix="wait until some have ended, or open another connection",
     ),
+    "SSH-JOIN-SESSION": Page(
+        what="{session} is not the id of a session that runs on this node",
+        why="whoever joins a session names it in the variable {variable}",
+        fix="join with tsh: tsh join ID; `tsh sessions ls` lists running sessions with their ids",
+    ),
+    "SSH-JOIN-MODE": Page(
+        what="{mode} is not a mode in which a session can be joined",
+        why="known are {known}",
+        fix="name one of them: tsh join --mode=observer ID",
+    ),
+    "SSH-JOIN-NO-TERMINAL": Page(
+        what="session {session} cannot be joined",
+        why="it has no terminal that could be shown: it is a command, a copy of files, or a shell without one",
+        fix="join a session at a terminal; `tsh sessions ls --format=json` says which are interactive",
+    ),
+    "SSH-JOIN-OVER": Page(
+        what="session {session} cannot be joined now",
+        why="it has not begun to run, or has just ended",
+        fix="look whether it runs: tsh sessions ls",
+    ),
+    "SSH-JOIN-FULL": Page(
+        what="nobody else can join session {session}",
+        why="{limit} participants are in it, and there are no more seats",
+        fix="wait until somebody has left: tsh sessions ls shows who is there",
+    ),
+    "SSH-JOIN-ONLY": Page(
+        what="{thing} is not given to whoever joins a session",
+        why="this login is for taking part in a session that runs already; nothing starts for it",
+        fix="sign in with a login of the node for anything else",
+    ),
     "SSH-ENDED": Page(
         what="the node is ending this connection: {reason}",
         why="the service has cut it, and nothing new starts on it",
