@@ -10,6 +10,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.role import Role
+from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import load
 
 NOW = dt.datetime(2026, 1, 2, 12, 4, 11, tzinfo=dt.UTC)
@@ -41,6 +42,21 @@ def node(name: str = "uuid-7", hostname: str = "node-7", **labels: str) -> Node:
     loaded = load({"kind": "node", "metadata": {"name": name, "labels": labels}, "spec": {"hostname": hostname}})
     assert isinstance(loaded, Node)
     return loaded
+
+
+def tracker(owner: str = "alice", *owner_roles: str, name: str = "session-1", kind: str = "ssh") -> SessionTracker:
+    spec = {
+        "session_id": name, "kind": kind, "host_user": owner, "login": "root", "server_id": "uuid-7",
+        "hostname": "node-7", "host_policies": [{"name": role} for role in owner_roles],
+    }  # fmt: skip
+    loaded = load({"kind": "session_tracker", "version": "v1", "metadata": {"name": name}, "spec": spec})
+    assert isinstance(loaded, SessionTracker)
+    return loaded
+
+
+def joins(*modes: str, roles: tuple[str, ...] = ("*",), kinds: tuple[str, ...] = ("ssh",)) -> dict[str, Any]:
+    """One side of a role that speaks of joining sessions."""
+    return {"join_sessions": [{"name": "x", "roles": list(roles), "kinds": list(kinds), "modes": list(modes)}]}
 
 
 def lock(name: str = "lock-1", message: str = "", expires: dt.datetime | None = None, **target: str) -> Lock:

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from teleport.access.action import clock_text, kind_of, name_of, title_of, utc
-from tests.support.policy import NOW, node, role
+from tests.support.policy import NOW, node, role, tracker
 
 
 def test_targets():
@@ -11,6 +11,7 @@ def test_targets():
     assert (kind_of(node()), name_of(node()), title_of(node())) == ("node", "uuid-7", "node-7")
     assert (kind_of(role()), name_of(role()), title_of(role())) == ("role", "dev", "dev")
     assert title_of(node(hostname="")) == "uuid-7"
+    assert title_of(tracker()) == "session-1"
 
 
 def test_instants():

@@ -6,12 +6,12 @@ import pickle
 
 import pytest
 
-from teleport.access.checker import Connect, Denial, Grant, Open, Use, decide, visible
+from teleport.access.checker import Connect, Denial, Grant, Join, Open, Use, decide, visible
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import Internal
 from teleport.base.struct import Struct
 from teleport.model.resource import Resource, _registry, kind
-from tests.support.policy import CLUSTER, NOW, caller, conditions, lock, node, role
+from tests.support.policy import CLUSTER, NOW, caller, conditions, joins, lock, node, role, tracker
 
 PROD = {"env": "prod", "team": "a"}
 
@@ -288,3 +288,74 @@ def test_a_channel_needs_a_session_the_service_the_certificate_and_the_roles(cha
     answer = ask(dev(options=off), action=action, who=who)
     assert answer.nearest.role == "dev"
     assert answer.succeed_if
+
+
+OBSERVING = role("watcher", joins("observer", roles=("dev*",)))
+FORBIDDING = role("never", deny=joins("*", roles=("dev",), kinds=("*",)))
+ANYBODY = tracker("alice", "dev", "other")
+
+
+@pytest.mark.parametrize(
+    ("roles", "mode", "target", "expected"),
+    [
+        ([OBSERVING], "observer", ANYBODY, "yes"),
+        ([OBSERVING], "peer", ANYBODY, "POL-JOIN"),
+        ([OBSERVING], "observer", tracker("alice", "ops"), "POL-JOIN"),
+        ([OBSERVING], "observer", tracker("alice"), "POL-JOIN"),
+        ([OBSERVING], "observer", tracker("alice", "dev", kind="k8s"), "POL-JOIN"),
+        ([OBSERVING, FORBIDDING], "observer", ANYBODY, "POL-DENY-RULE"),
+        ([OBSERVING, FORBIDDING], "observer", tracker("alice", "dev-2"), "yes"),
+        ([dev()], "observer", ANYBODY, "POL-JOIN"),
+        ([FORBIDDING], "moderator", tracker("carol", "dev"), "yes"),
+        ([dev()], "peer", tracker("carol"), "yes"),
+        ([role("old", joins("*"), version="v4")], "observer", ANYBODY, "POL-JOIN"),
+        ([OBSERVING], "observer", role(), "POL-NOT-CONNECTABLE"),
+        ([OBSERVING], "observer", "node", "POL-NOT-CONNECTABLE"),
+    ],
+)
+def test_joining_a_session(roles, mode, target, expected):
+    assert code(*roles, action=Join(mode), target=target) == expected
+
+
+def test_who_may_join_is_granted_with_the_role_that_says_so():
+    assert ask(OBSERVING, action=Join("observer"), target=ANYBODY).role == "watcher"
+
+
+def test_conditions_on_the_caller_come_first_for_owners_too():
+    own = tracker("carol")
+    assert code(dev(), action=Join("peer"), target=own, world=conditions(lock(user="carol"))) == "POL-LOCKED"
+    assert code(dev(), action=Join("peer"), target=own, who=caller("dev", expires=NOW)) == "POL-EXPIRED"
+    assert code(dev(), action=Join("peer"), target=own, who=caller("dev", cluster="leaf")) == "POL-OTHER-CLUSTER"
+    assert code(action=Join("peer"), target=own, who=caller(kind="host", system_roles=("Node",))) == "POL-SYSTEM"
+    assert code(action=Join("peer"), target=own, who=caller(kind="admin")) == "POL-JOIN"
+
+
+def test_the_way_to_a_node_where_a_session_runs():
+    step = Join("observer")
+    assert code(dev(), action=step) == "yes"
+    assert code(OBSERVING, action=step) == "yes"
+    assert code(role("none"), action=step) == "POL-JOIN"
+    assert ask(role("none"), action=step).steps
+    assert not ask(role("none"), action=step).visible
+
+
+@pytest.mark.parametrize("verb", ["list", "read"])
+def test_who_may_join_a_session_sees_it_even_if_lists_are_denied(verb):
+    unlisted = role("blind", deny={"rules": [{"resources": ["session_tracker"], "verbs": ["*"]}]})
+    for target in (ANYBODY, "session_tracker"):
+        assert code(OBSERVING, unlisted, action=Use(verb), target=target) == "yes"
+        assert code(unlisted, action=Use(verb), target=target) == "POL-DENY-RULE"
+    assert code(OBSERVING, action=Use(verb), target=tracker("alice", "ops")) == "POL-NO-VERB"
+    assert code(OBSERVING, FORBIDDING, action=Use(verb), target=ANYBODY) == "POL-NO-VERB"
+    assert code(OBSERVING, action=Use("update"), target=ANYBODY) == "POL-NO-VERB"
+    assert code(OBSERVING, action=Use(verb), target=role("x")) == "POL-NO-VERB"
+
+
+def test_a_session_that_nobody_may_see_is_hidden_and_one_that_may_be_seen_is_not():
+    assert ask(OBSERVING, action=Join("peer"), target=ANYBODY).visible
+    assert not ask(OBSERVING, action=Join("observer"), target=tracker("alice", "ops")).visible
+
+
+def test_a_lock_tells_what_it_is_about_whoever_joins():
+    denial = ask(OBSERVING, action=Join("observer"), target=ANYBODY, world=conditions(lock(login="root")))
+    assert (denial.code, denial.nearest.condition) == ("POL-LOCKED", "locks")

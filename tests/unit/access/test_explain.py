@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from teleport.access.checker import Connect, Denial, Grant, Open, Use, decide
+from teleport.access.checker import Connect, Denial, Grant, Join, Open, Use, decide
 from teleport.access.denial import Reasons, Step
 from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
 from teleport.model.resource import load
-from tests.support.policy import CLUSTER, caller, conditions, lock, node, role
+from tests.support.policy import CLUSTER, caller, conditions, joins, lock, node, role, tracker
 
 PROD = {"env": "prod"}
 CONFIRM = "access to node denied. User does not have permissions. Confirm SSH login."
@@ -287,3 +287,23 @@ def test_refusals_of_two_channels_are_two():
     first, second = (deny(role("access", ROOT), action=Open("root", name), who=caller("access", **CERTIFIED))
                      for name in ("agent", "x11"))  # fmt: skip
     assert fingerprint(first) != fingerprint(second)
+
+
+def test_a_refusal_to_join_is_told_and_explained():
+    watcher = role("watcher", joins("observer"))
+    denial = deny(watcher, action=Join("peer"), target=tracker("alice", "dev"))
+    error = user_error(denial, "id-1", asked="session-1")
+    assert (error.code, error.id) == ("POL-JOIN", "id-1")
+    assert error.what == "access to the session denied: you may not join it as peer"
+    assert (
+        error.why == "no role of yours has a join_sessions policy for this mode and for a role of the session's owner"
+    )
+    shown = tree(from_record(to_record(denial)))
+    assert shown.startswith("DENY join session_tracker/session-1 as peer (user carol")
+    assert "role watcher  join_sessions modes [observer], kinds [ssh], roles [*] MISS (peer, ssh" in shown
+    forbidden = deny(watcher, role("never", deny=joins("*")), action=Join("observer"), target=tracker("carl", "dev"))
+    assert not forbidden.visible
+    assert user_error(forbidden, "x", asked="session-1").code == "POL-NOT-FOUND"
+    own_list = role("lists", {"rules": [{"resources": ["session_tracker"], "verbs": ["list"]}]}, joins("*"))
+    shown = user_error(deny(own_list, action=Join("observer"), target=tracker("carl", "dev")), "x")
+    assert (shown.code, shown.why.startswith('role "lists" denies join_sessions modes [*]')) == ("POL-DENY-RULE", True)

@@ -6,7 +6,7 @@ import pytest
 
 from teleport.access.locks import in_force, is_about_target
 from teleport.model.kinds.lock import Lock, LockSpec, LockTarget
-from tests.support.policy import CLUSTER, NOW, caller, lock, node
+from tests.support.policy import CLUSTER, NOW, caller, lock, node, tracker
 
 HOST = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Node",), join_token="tok-1")
 
@@ -34,6 +34,12 @@ HOST = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("
 def test_targets(target, who, hit):
     found = in_force(who, ("extra",), "root", node(), [lock(**target)], NOW)
     assert (found is not None) is hit
+
+
+def test_a_session_is_on_its_server():
+    for id, hit in (("uuid-7", True), ("uuid-8", False)):
+        found = in_force(caller("dev"), (), "", tracker(), [lock(server_id=id)], NOW)
+        assert (found is not None) is hit
 
 
 def test_a_server_is_no_other_kind():

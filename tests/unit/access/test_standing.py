@@ -4,10 +4,10 @@ import datetime as dt
 
 import pytest
 
-from teleport.access.checker import Connect, Use
+from teleport.access.checker import Connect, Join, Use
 from teleport.access.roleset import RoleSet
 from teleport.access.standing import standing
-from tests.support.policy import CLUSTER, NOW, caller, conditions, lock, node, role
+from tests.support.policy import CLUSTER, NOW, caller, conditions, lock, node, role, tracker
 
 PLAIN = RoleSet.build([role("dev")], {})
 PINNED = RoleSet.build([role("dev", options={"pin_source_ip": True})], {})
@@ -55,6 +55,16 @@ def test_each_condition(who, roles, world, codes):
 
 def test_a_lock_on_a_login_is_for_sessions():
     assert failing(caller("dev"), action=Use("read"), world=conditions(lock(login="root"))) == []
+
+
+def test_a_lock_on_a_login_is_for_those_who_join_its_sessions():
+    for action, target, codes in (
+        (Join("observer"), tracker(), ["POL-LOCKED"]),
+        (Join("observer"), node(), []),
+        (Use("read"), tracker(), []),
+    ):
+        checks = standing(caller("dev"), PLAIN, action, target, conditions(lock(login="root")))
+        assert [check.code for check in checks if not check.step.matched] == codes
 
 
 def test_missing_roles_are_named_in_order():

@@ -42,7 +42,7 @@ def join(mode: str, cluster: str, who: Wanted, session_id: str) -> int:
     chosen.check_valid(SystemClock())
     found = ask(chosen, lambda client: client.get(SessionTracker.info.name, id))
     if not isinstance(found, SessionTracker) or found.spec.kind != "ssh":
-        raise BadParameter("CLIENT-JOIN-KIND", id=id, kind=getattr(found.spec, "kind", "unknown"))
+        raise BadParameter("CLIENT-JOIN-KIND", session=id, kind=getattr(found.spec, "kind", "unknown"))
     from teleport.client import ssh as client
     from teleport.client.ssh_client.session import Ends
     from teleport.client.ssh_client.session import Wanted as Session
@@ -64,5 +64,5 @@ def checked(text: str) -> str:
     """Return the id of a session. Raises BadParameter (CLIENT-SESSION-ID)."""
     id = text.strip().lower()
     if _ID.fullmatch(id) is None:
-        raise BadParameter("CLIENT-SESSION-ID", id=ascii(text[:80]))
+        raise BadParameter("CLIENT-SESSION-ID", session=ascii(text[:80]))
     return id

@@ -277,12 +277,12 @@ PAGES = {
         fix="sign in with `tsh login`, and use names and paths without line breaks",
     ),
     "CLIENT-SESSION-ID": Page(
-        what="{id} is not a valid session ID (must be GUID)",
+        what="{session} is not a valid session ID (must be GUID)",
         why="sessions are named by ids such as 5cee949f-5203-4f3b-9805-dac35d798a16",
         fix="copy the id from the list of running sessions: tsh sessions ls",
     ),
     "CLIENT-JOIN-KIND": Page(
-        what="session {id} cannot be joined",
+        what="session {session} cannot be joined",
         why="it is of kind {kind}; only sessions of kind ssh can be joined",
         fix="choose another: tsh sessions ls --kind ssh",
     ),
