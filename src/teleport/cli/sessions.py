@@ -47,8 +47,19 @@ def print_sessions(found: Iterable[Resource[object]], kinds: frozenset[str], out
         return
     columns = SessionTracker.info.columns
     rows = [[column.cell(each) for column in columns] for each in trackers]
-    for line in table([column.heading for column in columns], rows, width=terminal_width()):
+    headings = [column.heading for column in columns]
+    joined = [guests(each) for each in trackers]
+    if any(joined):
+        headings = [*headings, "Participants"]
+        rows = [[*row, others] for row, others in zip(rows, joined, strict=True)]
+    for line in table(headings, rows, width=terminal_width()):
         click.echo(line)
+
+
+def guests(tracker: SessionTracker) -> str:
+    """Return who has joined a session, with modes; its owner has the session's own id."""
+    joined = (each for each in tracker.spec.participants if each.id != tracker.name)
+    return ", ".join(f"{each.user} ({each.mode})" for each in joined)
 
 
 async def terminate(client: AuthClient, session_id: str, message: str) -> bool:

@@ -354,6 +354,7 @@ def test_who_may_join_a_session_sees_it_even_if_lists_are_denied(verb):
 def test_a_session_that_nobody_may_see_is_hidden_and_one_that_may_be_seen_is_not():
     assert ask(OBSERVING, action=Join("peer"), target=ANYBODY).visible
     assert not ask(OBSERVING, action=Join("observer"), target=tracker("alice", "ops")).visible
+    assert ask(OBSERVING, action=Join("peer"), target=ANYBODY).nearest.condition == "join_sessions"
 
 
 def test_a_lock_tells_what_it_is_about_whoever_joins():

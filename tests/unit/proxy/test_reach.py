@@ -12,6 +12,7 @@ import pytest
 
 from teleport.base.errors import TeleportError
 from teleport.model.identity import Identity
+from teleport.model.login import JOIN
 from teleport.net.network import SystemNetwork
 from teleport.net.peek import PeekStream
 from teleport.net.stream import Stream
@@ -220,6 +221,18 @@ def test_without_a_login_any_login_of_the_certificate_will_do(world: World) -> N
         world.registered = [node.resource(env="prod")]
         await (await ask(world, "node-1", "", principals=("postgres", "root"))).close()
         assert (await refusal(world, "node-1", "", principals=("-teleport-internal-join",))).code == "POL-NOT-FOUND"
+
+    play(scene)
+
+
+def test_whoever_joins_sessions_is_led_to_a_node_by_its_id_alone(world: World) -> None:
+    async def scene(node: CountingNode) -> None:
+        world.registered = [node.resource(env="staging")]
+        id = world.registered[0].name
+        assert (await refusal(world, id, JOIN)).code == "POL-NOT-FOUND"
+        world.roles[:] = [policy.role("dev", policy.joins("observer"))]
+        await (await ask(world, id, JOIN)).close()
+        assert (await refusal(world, "node-1", JOIN)).code == "POL-NOT-FOUND", "names are not found out by asking"
 
     play(scene)
 

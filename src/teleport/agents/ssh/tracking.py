@@ -57,10 +57,10 @@ class Tracking:
         return self._tracker
 
     async def change(self, participants: Sequence[Participant]) -> None:
-        """Write who takes part now, beside the owner, who comes first."""
-        spec = msgspec.structs.replace(
-            self._tracker.spec, participants=(*self._tracker.spec.participants[:1], *participants)
-        )  # fmt: skip
+        """Write who takes part now, beside the owner: the participant with the session's own id."""
+        known, spec = self._tracker.name, self._tracker.spec
+        owner = (each for each in spec.participants if each.id == known)
+        spec = msgspec.structs.replace(spec, participants=(*owner, *participants))
         self._tracker = msgspec.structs.replace(self._tracker, spec=spec)
         if self._written:
             await self._write()

@@ -66,13 +66,6 @@ def _created(tracker: Any) -> str:
     return f"{created:%Y-%m-%d %H:%M:%S} UTC" if created else ""
 
 
-def _participants(tracker: Any) -> str:
-    """Who else is in it, with modes; the owner has a column."""
-    own = tracker.spec.host_user
-    others = [each for each in tracker.spec.participants if each.user != own or each.id != tracker.name]
-    return ", ".join(f"{each.user} ({each.mode or 'peer'})" for each in others)
-
-
 @kind(
     key="session_trackers",
     versions=("v1",),
@@ -85,7 +78,6 @@ def _participants(tracker: Any) -> str:
         Column("User", lambda tracker: str(tracker.spec.host_user)),
         Column("Target", lambda tracker: str(tracker.spec.hostname)),
         Column("Address", lambda tracker: str(tracker.spec.address)),
-        Column("Participants", _participants),
     ),
 )
 class SessionTracker(Resource[SessionTrackerSpec], frozen=True, kw_only=True, tag="session_tracker"):

@@ -93,3 +93,22 @@ def test_variables_that_clients_send_unasked(name: str) -> None:
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "FOO", "LC_", "LC_ALL\n", "lang", ""])
 def test_variables_that_somebody_chose(name: str) -> None:
     assert not audit.is_locale(name)
+
+
+def test_who_joins_and_leaves_is_told_with_the_login_and_owner_of_the_session() -> None:
+    seat = audit.Seat(CONTEXT, policy.tracker("alice", name="session-1"), "observer")
+    for event, name, code in (
+        (audit.joined(seat), "session.join", "T2001I"),
+        (audit.left(seat), "session.leave", "T2003I"),
+    ):
+        found = shared(event)
+        assert (found["event"], found["code"], found["mode"], found["session_owner"]) == (
+            name, code, "observer", "alice",
+        )  # fmt: skip
+
+
+def test_the_end_of_a_session_names_everybody_once() -> None:
+    story = audit.Story(
+        context=CONTEXT, since=policy.NOW, command=b"", size=None, mode="node", guests=("bob", "carol")
+    )  # fmt: skip
+    assert document(audit.session_ended(story, policy.NOW))["participants"] == ("carol", "bob")

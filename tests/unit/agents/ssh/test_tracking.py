@@ -6,9 +6,11 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from teleport.agents.ssh.tracking import LIFE, RENEW, RETRY, Tracking
 from teleport.base.errors import Unavailable
-from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerSpec
+from teleport.model.kinds.session_tracker import Participant, SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata
 from tests.support import virtual_loop
 
@@ -117,6 +119,27 @@ def test_a_write_under_way_does_not_outlive_the_end() -> None:
         assert book.held == {}
         await asyncio.sleep(RENEW * 3)
         assert (book.held, len(book.writes)) == ({}, 1)
+
+    play(story)
+
+
+def test_who_takes_part_is_written_when_it_changes() -> None:
+    async def story(book: Book, tracking: Tracking) -> None:
+        owner, guest = Participant(id="session-1", user="alice"), Participant(id="2", user="bob", mode="observer")
+        await tracking.change([guest])
+        assert book.writes == [], "it is not announced yet"
+        spec = SessionTrackerSpec(participants=(owner,))
+        tracker = msgspec.structs.replace(TRACKER, spec=spec)
+        told = Tracking(book, virtual_loop.current().clock, tracker)  # type: ignore[arg-type]
+        await told.begin()
+        await told.change([guest])
+        assert book.held["session-1"].spec.participants == (owner, guest)
+        assert told.tracker.spec.participants == (owner, guest)
+        await told.change([])
+        assert book.held["session-1"].spec.participants == (owner,)
+        await told.end()
+        await told.change([guest])
+        assert book.held == {}
 
     play(story)
 

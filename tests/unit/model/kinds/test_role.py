@@ -48,6 +48,33 @@ def test_the_role_of_the_machine_identity_page_is_accepted():
     assert "allow.db_names has no effect" in warnings(role)[1]
 
 
+@pytest.mark.parametrize("version", ["v3", "v4", "v5", "v8"])
+def test_joining_of_sessions_counts_from_version_5_on(version):
+    policy = {"name": "x", "roles": ["dev*"], "kinds": ["ssh", "*"], "modes": ["observer"]}
+    found = make({"allow": {"join_sessions": [policy]}, "deny": {"join_sessions": [policy]}}, version=version)
+    early = version in ("v3", "v4")
+    assert found.joins_sessions is not early
+    told = f'role "dev": allow.join_sessions has no effect in version {version}, only from v5 on'
+    assert warnings(found) == ([told] if early else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"roles": []}, "it names no roles"),
+        ({"kinds": []}, "it names no kinds"),
+        ({"modes": []}, "it names no modes"),
+        ({"kinds": ["ssh", "telnet"]}, "kind 'telnet' is not one of ssh, k8s, db, app, desktop, *"),
+        ({"modes": ["spectator"]}, "mode 'spectator' is not one of observer, peer, moderator, *"),
+    ],
+)
+@pytest.mark.parametrize("side", ["allow", "deny"])
+def test_a_policy_of_joining_says_all(side, changes, problem):
+    policy = {"name": "x", "roles": ["*"], "kinds": ["*"], "modes": ["*"], **changes}
+    error = refused({side: {"join_sessions": [policy]}})
+    assert (error.code, error.what) == ("POL-JOIN-POLICY", f"join_sessions policy 'x': {problem}")
+
+
 def test_an_ordinary_preset_is_accepted():
     make(
         {
