@@ -19,5 +19,5 @@ def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadParameter) as caught:
         checked(text)
     assert caught.value.code == "CLIENT-SESSION-ID"
-    assert f"{ascii(text)} is not a valid session ID (must be GUID)" in caught.value.what
+    assert f"{text!a} is not a valid session ID (must be GUID)" in caught.value.what
     assert "\x1b" not in str(caught.value)
