@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import NAME, OWN, Cluster, Done, User, decision_in, free_ports
+from tests.support.cluster import BIN, NAME, OWN, Cluster, Done, User, decision_in, free_ports
 from tests.support.processes import wait_for
 from tests.support.sshd import PROGRAM, Sshd
 from tests.support.terminal import Terminal
@@ -143,6 +143,24 @@ def test_a_shell_at_a_terminal(stage: Stage) -> None:
 
     wait_for("the index of the recording", look, seconds=60)
     assert found[0]["line"].startswith("on-42-screen")
+
+
+def test_a_session_that_ends_at_the_proxy_can_be_joined(stage: Stage) -> None:
+    environment = stage.cluster.environment("alice", TERM="xterm")
+    with Terminal(stage.argv("-tt", "PS1='> ' exec sh -i"), environment, status=6) as owner:
+        owner.see("> ")
+        (found,) = wait_for(
+            "the session", lambda: json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)
+        )  # fmt: skip
+        id = found["metadata"]["name"]
+        with Terminal([str(BIN / "tsh"), "join", "--mode=peer", id], environment, status=6) as peer:
+            peer.see("Teleport > User alice joined the session.")
+            owner.see("Teleport > User alice joined the session.")
+            peer.type("echo bo'th see'\n")
+            peer.see("both see\r\n")
+            owner.see("both see\r\n")
+            peer.type("exit 6\n")
+    assert stage.cluster.events(event="session.join", sid=id)
 
 
 def test_tsh_reaches_it_too(stage: Stage) -> None:

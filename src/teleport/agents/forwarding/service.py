@@ -20,6 +20,7 @@ from teleport.agents.forwarding.way import Certifier, Way
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
 from teleport.agents.ssh.ends import Ends
+from teleport.agents.ssh.joining import Rooms
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.recorder import Recorder
 from teleport.agents.ssh.service import LIMIT_HIT
@@ -70,6 +71,7 @@ class Forwarding:
         self._keep_alive = keep_alive
         self._web_address = web_address
         self._strangers = Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1))
+        self._rooms = Rooms()
         self._key = keys.make_ed25519(entropy)
         self._settings: OrderedDict[tuple[str, ...], tuple[dt.datetime, ssh_settings.ServerOptions]] = OrderedDict()
         held = TargetAuthority(view, trackers, Node(version="v2", metadata=Metadata(name="none")), proxy=proxy)
@@ -126,7 +128,8 @@ class Forwarding:
             )  # fmt: skip
             world = World(
                 clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
-                strangers=self._strangers, ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
+                strangers=self._strangers, rooms=self._rooms,
+                ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
                 switches=Switches(closed=CLOSED), user_side=OnwardSide(further), web_address=self._web_address,
                 sessions=lambda host: RelaySession(host, lambda: further),
             )  # fmt: skip

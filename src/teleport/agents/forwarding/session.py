@@ -111,6 +111,7 @@ class RelaySession(ProcessSession):
         if self._failure is not None or not self._opened:
             self._host.background(self._finish(self._failure))
             return
+        self._open_room()
         if self._cut:
             self._report()
         if self._channel is None or self._cut:
@@ -123,6 +124,10 @@ class RelaySession(ProcessSession):
         if self._sftp is not None:
             super().data_received(data, datatype)
             return
+        self.typed(data)
+
+    def typed(self, data: bytes) -> None:
+        """Pass keys to the server: the user's, or those of somebody who has joined."""
         self._host.used()
         self._far.send(data)
 

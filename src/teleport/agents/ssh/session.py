@@ -163,9 +163,7 @@ class ProcessSession(LiveSession):
         self._outputs = [OutputPipe(process.stdout, deliver=self._output, ended=self._output_ended)]
         if process.stderr >= 0:
             self._outputs.append(OutputPipe(process.stderr, deliver=self._error_output, ended=self._output_ended))
-        if self._launch.terminal is not None and (room := self._host.room()) is not None:
-            room.open(self, self._launch.terminal.size)
-            self._room = room
+        self._open_room()
         self._host.background(self._watch(process))
         if self._cut:
             self._report()
@@ -173,6 +171,12 @@ class ProcessSession(LiveSession):
             self._abandon()
         else:
             self._flow()
+
+    def _open_room(self) -> None:
+        """What runs is there: from here on others may join."""
+        if self._launch.terminal is not None and (room := self._host.room()) is not None:
+            room.open(self, self._launch.terminal.size)
+            self._room = room
 
     async def declined(self, request: str, detail: str) -> None:
         if request == "subsystem" and self._failure is not None:
