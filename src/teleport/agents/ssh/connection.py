@@ -24,7 +24,7 @@ from teleport.agents.ssh.decisions import Decisions
 from teleport.agents.ssh.ends import Ends, Watch
 from teleport.agents.ssh.enhanced.observer import Observer
 from teleport.agents.ssh.forwards import Forwards
-from teleport.agents.ssh.guest import GuestSession
+from teleport.agents.ssh.guest import SEATS, GuestSession
 from teleport.agents.ssh.joining import Rooms
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
@@ -68,8 +68,6 @@ log = logger("NODE")
 
 LINGER = 2.0
 """Seconds that the client of a connection that is cut has to close its sessions."""
-GUESTS = 10
-"""Sessions that one connection may take part in at one time."""
 RECORDED_REFUSALS = 64
 """Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
 TOLD_HERE = (ProgramEvent, HostUserCreate)
@@ -228,14 +226,13 @@ class ClientConnection:
         id = new_uuid(self._world.entropy)
         world, elsewhere = self._world, self._elsewhere
         recorder = NoRecorder() if elsewhere else world.recorder
-        keeping = Keeping(
-            world.clock, recorder, world.cluster, world.authority, world.rooms, world.observer, elsewhere
-        )  # fmt: skip
+        cluster, rooms = world.cluster, world.rooms
+        keeping = Keeping(world.clock, recorder, cluster, world.authority, rooms, world.observer, elsewhere)
         self._sessions[id] = world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
     async def _open_seat(self) -> Session:
-        await self._check_room(self._roles.options.max_sessions or GUESTS if self._roles else GUESTS)
+        await self._check_room((self._roles.options.max_sessions if self._roles else 0) or SEATS)
         id = new_uuid(self._world.entropy)
         self._sessions[id] = GuestSession(self, self._world.rooms, self._world.clock, id)
         return self._sessions[id]

@@ -33,6 +33,8 @@ from teleport.net.ssh import one_line
 from teleport.net.ssh_channel import SessionChannel
 from teleport.wire.terminal import Terminal
 
+SEATS = 10
+"""Sessions that one connection may take part in at one time."""
 QUEUE = 256 * 1024
 """Bytes that wait for a client that does not read; what is shown beyond them is skipped."""
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
