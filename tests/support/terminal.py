@@ -13,8 +13,10 @@ import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that the whole conversation may take."""
+_TOLD = 4000
+"""Characters of what was shown that a failure prints."""
 
 
 class Terminal:
@@ -48,7 +50,9 @@ class Terminal:
             if kind is None:
                 while self._more():  # whoever cannot write does not end
                     pass
-                assert self._process.wait(max(0.1, self._deadline - time.monotonic())) == self._status, self._shown
+                assert self._process.wait(max(0.1, self._deadline - time.monotonic())) == self._status, self._shown[
+                    -_TOLD:
+                ]
         finally:
             self._process.kill()
             self._process.wait()
@@ -57,13 +61,13 @@ class Terminal:
     def answer(self, question: str, line: str) -> None:
         """Wait until the question is asked, and type a line."""
         while not self._shown.endswith(question):
-            assert self._more(), f"{question!r} was not asked, but: {self._shown}"
+            assert self._more(), f"{question!r} was not asked, but: {self._shown[-_TOLD:]}"
         os.write(self._master, f"{line}\n".encode())
 
     def see(self, text: str) -> None:
         """Wait until the text is shown, behind what was seen before."""
         while (at := self._shown.find(text, self._seen)) < 0:
-            assert self._more(), f"{text!r} was not shown, but: {self._shown}"
+            assert self._more(), f"{text!r} was not shown, but: {self._shown[-_TOLD:]}"
         self._seen = at + len(text)
 
     def type(self, text: str) -> None:
@@ -90,7 +94,7 @@ class Terminal:
 
     def _more(self) -> bool:
         left = self._deadline - time.monotonic()
-        assert select.select([self._master], [], [], max(0.0, left))[0], f"silent, after: {self._shown}"
+        assert select.select([self._master], [], [], max(0.0, left))[0], f"silent, after: {self._shown[-_TOLD:]}"
         try:
             data = os.read(self._master, 4096)
         except OSError:  # the other side is closed
