@@ -90,7 +90,7 @@ def _reason(denial: Denial) -> str:
 def _channel_reason(code: str, action: Open, own: Iterable[Step]) -> str:
     kind = KINDS[action.channel]
     if code == "POL-CHANNEL-SERVICE":
-        return f"ssh_service.{kind.service} is off in the configuration of the node"
+        return f"ssh_service.{kind.service} is off at the node, or a proxy that records the session does not carry it"
     if code == "POL-CHANNEL-CERTIFICATE":
         return (
             f"your certificate has no extension {kind.extension}; it shows what your roles allowed when it was issued"

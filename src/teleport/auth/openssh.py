@@ -4,17 +4,24 @@ A proxy gets neither of them for the asking. It may stand for a node only where 
 at the proxy. It may go on as a user only with the user's own proof of having just signed in; whether that user may, is
 decided here again, with the roles and locks that are stored, and each proof is good for one certificate of two minutes.
 So a proxy that somebody has taken over cannot name users that never came, nor keep what they brought for later.
+
+Servers without an agent get a certificate of the openssh authority. A node gets one of the user authority that says
+what the user's own says, for this node alone, and who records the session: that mark stands in nothing that users get.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from dataclasses import dataclass
+
+import msgspec
 
 from teleport.access.action import Connect
 from teleport.access.checker import Grant
 from teleport.access.explain import user_error
 from teleport.access.roleset import Options
+from teleport.access.system import host_id
 from teleport.api.caller import Caller
 from teleport.api.openssh_messages import Certified, LoginAt
 from teleport.auth.authorities import Authorities
@@ -28,7 +35,7 @@ from teleport.model.events.cert import CertCreate, CertIdentity
 from teleport.model.identity import Identity
 from teleport.model.kinds.node import SSH_PORT, Node, public_address
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
-from teleport.pki import issue, keys, login_proof
+from teleport.pki import issue, keys, login_proof, ssh
 from teleport.pki.signer import Signer
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Absent, Backend, Put
@@ -41,6 +48,16 @@ LOGIN_LIFE = dt.timedelta(minutes=2)
 _USED = "/openssh_logins/"
 """Where the proofs stand that were used, until the certificates in them have ended."""
 _ABSENT = ("STORE-RESOURCE-NOT-FOUND", "STORE-RESOURCE-NAME")
+
+
+@dataclass(frozen=True)
+class _Going:
+    """Who goes on, as which account, with which key (blob), until when."""
+
+    identity: Identity
+    login: str
+    key: bytes
+    expires: dt.datetime
 
 
 class OpenSSHCertificates:
@@ -77,7 +94,7 @@ class OpenSSHCertificates:
     async def issue_login(self, caller: Caller, request: LoginAt) -> Certified:
         rights = await self._authorizer.rights(caller)
         node = await self._node(rights, request.node)
-        if not node.agentless:
+        if not node.agentless and not await self._ends_at_proxy():
             raise AccessDenied("AUTH-OPENSSH-TARGET", node=node.spec.hostname)
         identity = login_proof.verify(
             request.proof, login=request.login, authorities=await self._authorities.every(), now=self._clock.now(),
@@ -85,10 +102,10 @@ class OpenSSHCertificates:
         )  # fmt: skip
         grant = await self._permit(identity, request.login, node)
         expires = min(self._clock.now() + LOGIN_LIFE, identity.expires).replace(microsecond=0)
-        made = await issue.login_certificate(
-            self._signer, await self._authorities.own("openssh"), user=identity.name, login=request.login,
-            key=_plain(request.ssh_public_key), extensions=_extensions(grant.options), now=self._clock.now(),
-            expires=expires, entropy=self._entropy,
+        going = _Going(identity, request.login, _plain(request.ssh_public_key), expires)
+        made = await (
+            self._for_sshd(going, grant.options) if node.agentless
+            else self._for_node(going, node, by=host_id(rights.identity))
         )  # fmt: skip
         told = CertIdentity(
             user=identity.name, roles=identity.roles, logins=(request.login,), expires=expires,
@@ -104,6 +121,23 @@ class OpenSSHCertificates:
         except AlreadyExists:
             raise AccessDenied("AUTH-OPENSSH-REPLAY", user=identity.name) from None
         return Certified(made.blob, expires)
+
+    async def _for_sshd(self, going: _Going, options: Options) -> ssh.SSHCertificate:
+        return await issue.login_certificate(
+            self._signer, await self._authorities.own("openssh"), user=going.identity.name, login=going.login,
+            key=going.key, extensions=_extensions(options), now=self._clock.now(), expires=going.expires,
+            entropy=self._entropy,
+        )  # fmt: skip
+
+    async def _for_node(self, going: _Going, node: Node, *, by: str) -> ssh.SSHCertificate:
+        """Everything that the user's own certificate says, for this login and this node, and that `by` records."""
+        carried = msgspec.structs.replace(
+            going.identity, principals=(going.login,), expires=going.expires, recorded_by=by, only_at=node.name
+        )  # fmt: skip
+        return await issue.ssh_certificate(
+            self._signer, await self._authorities.own("user"), carried, key=going.key, now=self._clock.now(),
+            entropy=self._entropy,
+        )  # fmt: skip
 
     async def _node(self, rights: Rights, name: str) -> Node:
         kind = Node.info.name

@@ -50,6 +50,10 @@ class Identity(Struct, frozen=True, kw_only=True):
     bot_name: str = ""
     bot_instance_id: str = ""
     join_token: str = ""
+    recorded_by: str = ""
+    """Id of the proxy that ended the user's connection and records it; empty in what users themselves get."""
+    only_at: str = ""
+    """Id of the only node that such a certificate is for."""
     permit_pty: bool = True
     permit_agent_forwarding: bool = False
     permit_port_forwarding: bool = False

@@ -101,6 +101,13 @@ def check_x509(
     return identity
 
 
+def check_carried(identity: Identity, node: str = "") -> None:
+    """Refuse a certificate that was made for a connection which a proxy ended and records, except at the node that
+    it is for: nowhere else may somebody come with it. Raises AccessDenied (PKI-CARRIED)."""
+    if identity.recorded_by and identity.only_at != node:
+        raise AccessDenied("PKI-CARRIED", user=identity.name, proxy=identity.recorded_by, node=identity.only_at)
+
+
 def _check_ssh(
     certificate: ssh.SSHCertificate,
     wanted: ssh.CertificateType,

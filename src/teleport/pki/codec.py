@@ -49,6 +49,8 @@ _TEXTS = {
     "join_token": ("1.3.9999.9.2", "join-token@goteleport.com"),
 }
 """Plain texts: X.509 attribute and SSH extension."""
+_CARRIED = {"recorded_by": "recorded-by@goteleport.com", "only_at": "only-at@goteleport.com"}
+"""Texts of SSH extensions alone: connections of the SSH kind are all that a proxy carries on."""
 _FLAGS = {
     "renewable": ("1.3.9999.1.13", "renewable"),
     "disallow_reissue": ("1.3.9999.2.9", "disallow-reissue"),
@@ -99,7 +101,10 @@ def check(identity: Identity) -> None:
     _demand(identity.kind in ("human", "bot", "host"), "its kind never gets a certificate")
     for field in ("name", "private_key_policy", "cluster"):
         _demand(getattr(identity, field) != "", f"{field} is empty")
-    for field in ("name", *_TEXTS):
+    carried = bool(identity.recorded_by)
+    _demand(carried == bool(identity.only_at), "one of recorded_by and only_at is missing")
+    _demand(not (carried and identity.is_host), "the connections of a host are not recorded")
+    for field in ("name", *_TEXTS, *_CARRIED):
         _demand_text(getattr(identity, field), field)
     for field in _LISTS:
         values = getattr(identity, field)
@@ -140,6 +145,7 @@ def to_subject(identity: Identity) -> tuple[tuple[str, str], ...]:
 
     Raises BadParameter (PKI-IDENTITY)."""
     check(identity)
+    _demand(not identity.recorded_by, "what a proxy records is a connection by SSH")
     pairs = [(_CN, identity.name)]
     for field, oid in _LISTS.items():
         pairs += [(oid, text) for text in getattr(identity, field)]
@@ -200,6 +206,7 @@ def to_ssh(identity: Identity) -> SSHFields:
     for field, (_, name) in _TEXTS.items():
         if getattr(identity, field) != _DEFAULTS.get(field, ""):
             extensions[name] = getattr(identity, field)
+    extensions |= {name: getattr(identity, field) for field, name in _CARRIED.items() if getattr(identity, field)}
     extensions |= {name: "" for field, (_, name) in _FLAGS.items() if getattr(identity, field)}
     extensions |= {f"permit-{word}": "" for field, word in _PERMITS.items() if getattr(identity, field)}
     if identity.generation:
@@ -226,6 +233,7 @@ def from_ssh(certificate: ssh.Body | ssh.SSHCertificate) -> Identity:
     left = dict(certificate.extensions)
     critical = dict(certificate.critical_options)
     fields: dict[str, Any] = {field: left.pop(name, _DEFAULTS.get(field, "")) for field, (_, name) in _TEXTS.items()}
+    fields |= {field: left.pop(name, "") for field, name in _CARRIED.items()}
     fields |= {field: left.pop(name, None) is not None for field, (_, name) in _FLAGS.items()}
     fields |= {field: left.pop(f"permit-{word}", None) is not None for field, word in _PERMITS.items()}
     fields |= {

@@ -50,8 +50,8 @@ def verify(
 ) -> Identity:
     """Return who logged in as `login`.
 
-    Raises NotAuthenticated (PKI-LOGIN-PROOF) for a proof that proves nothing, and what `check.check_user` raises; a
-    certificate that is bound to an address is refused by it: where the user was cannot be proven.
+    Raises NotAuthenticated (PKI-LOGIN-PROOF) for a proof that proves nothing, AccessDenied (PKI-CARRIED) for one that
+    a proxy made of another, and what `check.check_user` raises; a certificate that is bound to an address is refused by it: where the user was cannot be proven.
     """
     try:
         certificate = ssh.parse(proof.certificate)
@@ -64,10 +64,12 @@ def verify(
         raise _nothing("it is a login as somebody else")
     if not _is_signed(keys.load_ssh_blob(certificate.key), proof):
         raise _nothing("the signature is not by the key of the certificate")
-    return check.check_user(
+    identity = check.check_user(
         proof.certificate, proven_key=certificate.key, login=login, authorities=authorities, now=now, source_ip="",
         cluster=cluster,
     )  # fmt: skip
+    check.check_carried(identity)
+    return identity
 
 
 def _user_of(proof: LoginProof) -> str:

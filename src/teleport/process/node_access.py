@@ -65,7 +65,7 @@ async def _forwarding(
         sending = tasks.spawn(uploader.run(lambda: None), name="proxy: recordings", on_error=_unsent)
         forwarding = Forwarding(
             view=cluster, trackers=client, certifier=OpenSSHCalls(client), recorder=recorder, clock=clock,
-            entropy=entropy, cluster=settings.cluster_name,
+            entropy=entropy, cluster=settings.cluster_name, proxy=host_uuid,
             ends=Ends(
                 with_certificate=auth.cuts_expired, idle=float(auth.client_idle_timeout),
                 idle_message=auth.client_idle_timeout_message,

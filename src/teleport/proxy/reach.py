@@ -33,6 +33,7 @@ from teleport.net.network import Network
 from teleport.net.peek import TIMEOUT, PeekStream, peek, undetected
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Peer, Stream
+from teleport.pki.check import check_carried
 from teleport.proxy.cluster import Cluster
 from teleport.wire.buffer import NeedMore
 from teleport.wire.reach import Request
@@ -125,9 +126,10 @@ class Reach:
     async def open(self, asker: Asker, request: Request) -> Stream:
         """Return a connection to the node that is meant; its first byte is the node's.
 
-        Raises NotFound (POL-NOT-FOUND, PROXY-CLUSTER), AccessDenied (POL-*, PROXY-PINNED-IP), BadParameter
+        Raises NotFound (POL-NOT-FOUND, PROXY-CLUSTER), AccessDenied (POL-*, PROXY-PINNED-IP, PKI-CARRIED), BadParameter
         (KIND-ADDRESS, PROXY-AMBIGUOUS), Unavailable (PROXY-NODE-UNREACHABLE, and what recording a refusal raises).
         """
+        check_carried(asker.identity)
         if request.cluster not in ("", self._name):
             raise NotFound("PROXY-CLUSTER", cluster=request.cluster, known=self._name)
         question = await self._question(asker, request)

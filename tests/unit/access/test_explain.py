@@ -254,7 +254,7 @@ CERTIFIED = {"permit_port_forwarding": True, "permit_agent_forwarding": True, "p
         ({}, "local_forward", {}, (), ("POL-CHANNEL-CERTIFICATE", "port forwarding not allowed",
          "your certificate has no extension permit-port-forwarding", "log in again: tsh login")),
         ({}, "x11", CERTIFIED, ("x11",), ("POL-CHANNEL-SERVICE", "X11 forwarding not allowed",
-         "ssh_service.x11.enabled is off in the configuration of the node", "ask an administrator")),
+         "ssh_service.x11.enabled is off at the node, or a proxy that records the session does not carry it", "ask an administrator")),
         ({}, "remote_forward", CERTIFIED, ("remote_forward",), ("POL-CHANNEL-SERVICE",
          "remote port forwarding not allowed", "ssh_service.port_forwarding is off", "ask an administrator")),
     ],

@@ -7,11 +7,14 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from teleport.access import explain
 from teleport.access.denial import Denial
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import NotFound
 from teleport.model.events.base import Event
+from teleport.model.events.session import ServerEvent
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
@@ -58,10 +61,12 @@ class Trackers(Protocol):
 class TargetAuthority:
     """Implements `agents.ssh.authority.Authority` for one server."""
 
-    def __init__(self, view: View, trackers: Trackers, node: Node) -> None:
+    def __init__(self, view: View, trackers: Trackers, node: Node, *, proxy: str) -> None:
+        """`proxy` is the id of the proxy that tells of the server."""
         self._view = view
         self._trackers = trackers
         self._node = node
+        self._proxy = proxy
 
     def authorities(self) -> Sequence[CertAuthority]:
         """Return the authorities trusted at the moment."""
@@ -118,4 +123,6 @@ class TargetAuthority:
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; returns when it is durable."""
+        if isinstance(event, ServerEvent):
+            event = msgspec.structs.replace(event, forwarded_by=self._proxy)
         await self._view.emit(event)

@@ -54,7 +54,7 @@ class Forwarding:
 
     def __init__(
         self, *, view: View, trackers: Trackers, certifier: Certifier, recorder: Recorder, clock: Clock,
-        entropy: Entropy, cluster: str, ends: Ends | None = None, keep_alive: ssh_settings.KeepAlive | None = None,
+        entropy: Entropy, cluster: str, proxy: str, ends: Ends | None = None, keep_alive: ssh_settings.KeepAlive | None = None,
         web_address: str = "", counters: Counters | None = None,
     ) -> None:  # fmt: skip
         self._view = view
@@ -64,13 +64,14 @@ class Forwarding:
         self._clock = clock
         self._entropy = entropy
         self._cluster = cluster
+        self._proxy = proxy
         self._ends = ends or Ends()
         self._keep_alive = keep_alive
         self._web_address = web_address
         self._strangers = Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1))
         self._key = keys.make_ed25519(entropy)
         self._settings: OrderedDict[tuple[str, ...], tuple[dt.datetime, ssh_settings.ServerOptions]] = OrderedDict()
-        held = TargetAuthority(view, trackers, Node(version="v2", metadata=Metadata(name="none")))
+        held = TargetAuthority(view, trackers, Node(version="v2", metadata=Metadata(name="none")), proxy=proxy)
         self._leases = Leases(held.hold_leases, entropy, (counters or Counters()).get(*LIMIT_HIT))
         self._renewal: asyncio.Task[None] | None = None
         self._serving: set[asyncio.Task[None]] = set()
@@ -113,7 +114,7 @@ class Forwarding:
         return found[1]
 
     async def _serve(self, stream: Stream, node: Node, way: Stream, settings: ssh_settings.ServerOptions) -> None:
-        authority = TargetAuthority(self._view, self._trackers, node)
+        authority = TargetAuthority(self._view, self._trackers, node, proxy=self._proxy)
         cuts = Cuts(authority, self._clock, self._entropy, self._cluster)
         made: list[tuple[ClientConnection, Way]] = []
 

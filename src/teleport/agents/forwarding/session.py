@@ -14,7 +14,7 @@ from typing import Any, get_args
 from teleport.agents.forwarding.way import Way
 from teleport.agents.ssh.recorder import Watcher
 from teleport.agents.ssh.session import NOT_STARTED, ProcessSession, facts_of
-from teleport.agents.ssh.session_host import SessionHost
+from teleport.agents.ssh.session_host import SESSION_ID, SessionHost
 from teleport.agents.ssh.spawner_messages import Exited, SignalName
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.net.ssh import one_line
@@ -93,9 +93,11 @@ class RelaySession(ProcessSession):
         launch = self._launch
         if launch.command == b"":
             raise BadParameter("SSH-COMMAND", limit=0)
-        self._onward = await self._way().onward()
+        way = self._way()
+        variables = {**launch.variables, SESSION_ID: self._keeper.id} if way.names_sessions else launch.variables
+        self._onward = await way.onward()
         await self._onward.open(
-            self._far, Request(command=launch.command, terminal=launch.terminal, variables=launch.variables)
+            self._far, Request(command=launch.command, terminal=launch.terminal, variables=variables)
         )
 
     def session_started(self) -> None:

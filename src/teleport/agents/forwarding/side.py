@@ -16,7 +16,7 @@ from teleport.agents.ssh.user_side import Display, Listening
 from teleport.base.errors import NotSupported
 
 CLOSED: tuple[Channel, ...] = ("remote_forward", "agent", "x11")
-"""Channels that are refused at servers without an agent, with a decision."""
+"""Channels that are not carried to other servers: refused with a decision."""
 
 
 class OnwardSide:

@@ -52,6 +52,11 @@ class Way:
         self._onward: Onward | None = None
         self._failure: TeleportError | None = None
 
+    @property
+    def names_sessions(self) -> bool:
+        """Whether what is there wants to know under which id a session is recorded: a node does."""
+        return not self._authority.node().agentless
+
     async def onward(self) -> Onward:
         """Return the connection to the server, signed in as the login that the user signed in as.
 
@@ -91,7 +96,7 @@ class Way:
         """Accept the key of the server, or raise. One of its names is enough: those who sign certificates by hand name
         what they know it by."""
         node = self._authority.node()
-        if not self._checks_host_keys():
+        if node.agentless and not self._checks_host_keys():
             return
         if not ssh.is_certificate(blob):
             raise NotAuthenticated("SSH-HOST-CERTIFICATE", host=node.spec.hostname)
@@ -117,10 +122,10 @@ class Way:
 
 
 def names_of(node: Node, cluster: str) -> tuple[str, ...]:
-    """Return the names by which a server may prove itself, the most telling one first. One that registered itself has
-    a certificate with its id; no other name will do, since anybody with a token may write a record with any."""
+    """Return the names by which a server may prove itself, the most telling one first. A node, and a server that
+    registered itself, has a certificate with its id; no other name will do, since anybody with a token may write a record with any."""
     own = (node.name, f"{node.name}.{cluster}")
-    if JOINED in node.metadata.labels:
+    if JOINED in node.metadata.labels or not node.agentless:
         return own
     host, addr = node.spec.hostname, parse_addr(public_address(node), SSH_PORT).host
     return tuple(dict.fromkeys((host, f"{host}.{cluster}", *own, addr)))

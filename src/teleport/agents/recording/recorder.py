@@ -150,8 +150,10 @@ class SpoolRecorder:
         return tape
 
     def _word(self, config: SessionRecordingConfig) -> str:
-        """Return how sessions are recorded here; a proxy records at the proxy whatever the others do."""
-        return config.spec.mode.replace("node", "proxy") if self._proxy else config.spec.mode
+        """Return how sessions are recorded here: a proxy records those that it ended at the proxy, a node those that
+        reached it directly at the node, whatever the other does."""
+        words = ("node", "proxy") if self._proxy else ("proxy", "node")
+        return config.spec.mode.replace(*words)
 
     def _tell(self, facts: Facts, error: TeleportError, *, ended: bool) -> None:
         """Tell log and audit log, without waiting."""

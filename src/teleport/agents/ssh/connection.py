@@ -28,7 +28,7 @@ from teleport.agents.ssh.forwards import Forwards
 from teleport.agents.ssh.leases import Leases
 from teleport.agents.ssh.leases import Place as Lease
 from teleport.agents.ssh.listeners import Listener, Listeners
-from teleport.agents.ssh.recorder import Recorder
+from teleport.agents.ssh.recorder import NoRecorder, Recorder
 from teleport.agents.ssh.session import ProcessSession
 from teleport.agents.ssh.session_contract import Launch, LiveSession
 from teleport.agents.ssh.session_host import Keeping, SessionHost
@@ -50,6 +50,7 @@ from teleport.base.errors import (
 )
 from teleport.base.log import logger
 from teleport.model.events.base import Event
+from teleport.model.events.enhanced import ProgramEvent
 from teleport.model.events.host_user import HostUserCreate
 from teleport.model.events.session import ClientDisconnect, SessionRejected
 from teleport.model.identity import Identity
@@ -58,7 +59,7 @@ from teleport.net.ssh import Place, Refusal, ServerConnection
 from teleport.net.ssh_channel import Session
 from teleport.net.ssh_stream import StreamSession
 from teleport.net.ssh_x11 import X11Request
-from teleport.pki.check import check_user
+from teleport.pki.check import check_carried, check_user
 from teleport.pki.ssh import SSHCertificate
 
 log = logger("NODE")
@@ -67,6 +68,8 @@ LINGER = 2.0
 """Seconds that the client of a connection that is cut has to close its sessions."""
 RECORDED_REFUSALS = 64
 """Refused channels and requests of one connection that are recorded one by one; the rest is counted."""
+TOLD_HERE = (ProgramEvent, HostUserCreate)
+"""What happens on this machine alone: of these, nobody else could tell."""
 _LOGIN = "PKI-LOGIN-NOT-IN-PRINCIPALS"
 
 
@@ -125,9 +128,11 @@ class ClientConnection:
     async def authorize(self, identity: Identity, login: str) -> None:
         """Everything else is decided at each channel, so that the client can be told why. Only the internal
         principals that every certificate has (they start with a hyphen) are no accounts at all."""
+        check_carried(identity, self._world.authority.node().name if self._world.spawner is not None else "")
         if not is_login(login):
             raise AccessDenied(_LOGIN, user=identity.name, login=login[:80])
-        await self._watch.begin(identity.expires)
+        if not identity.recorded_by:  # the proxy knows when the user's own certificate ends, and who sits there
+            await self._watch.begin(identity.expires)
         await self._hold_to(await self._world.authority.role_set(identity))
         self._world.cuts.join(self)
 
@@ -202,6 +207,11 @@ class ClientConnection:
             source_ip=self._ssh.client_ip, cluster=self._world.cluster,
         )  # fmt: skip
 
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether a proxy has ended the user's connection, and so records and tells of it."""
+        return self._ssh.identity is not None and self._ssh.identity.recorded_by != ""
+
     # -- channels -----------------------------------------------------------------------------------------
 
     async def open_session(self) -> Session:
@@ -209,10 +219,10 @@ class ClientConnection:
         decision = await self._granted(Connect(self._ssh.login))
         await self._check_room(decision.options.max_sessions)
         id = new_uuid(self._world.entropy)
-        keeping = Keeping(
-            self._world.clock, self._world.recorder, self._world.cluster, self._world.authority, self._world.observer
-        )
-        self._sessions[id] = self._world.sessions(SessionHost(self, keeping, decision, id))
+        world, elsewhere = self._world, self._elsewhere
+        recorder = NoRecorder() if elsewhere else world.recorder
+        keeping = Keeping(world.clock, recorder, world.cluster, world.authority, world.observer, elsewhere)
+        self._sessions[id] = world.sessions(SessionHost(self, keeping, decision, id))
         return self._sessions[id]
 
     async def permit(self, channel: Channel, *, counted: bool = False) -> Grant:
@@ -255,7 +265,7 @@ class ClientConnection:
         """Take the connection's place in the cluster, once. Raises LimitExceeded (SSH-LIMIT-CONNECTIONS) when as many
         connections are open as the roles allow, Unavailable (SSH-LEASE)."""
         async with self._placing:
-            if most <= 0 or self._place is not None:
+            if most <= 0 or self._place is not None or self._elsewhere:
                 return
             try:
                 self._place = await self._world.leases.take(self.who()[0].name, most, self._place_lost)
@@ -292,7 +302,10 @@ class ClientConnection:
             log.warn("further refusals on this connection are only counted", client=self._ssh.client)
 
     async def emit(self, event: Event) -> None:
-        """Write an audit event; what it tells of has happened, so a failure is logged and not raised."""
+        """Write an audit event; what it tells of has happened, so a failure is logged and not raised. Of a connection
+        that a proxy records, the proxy tells all that it sees."""
+        if self._elsewhere and not isinstance(event, TOLD_HERE):
+            return
         try:
             await self._world.authority.emit(event)
         except TeleportError as error:

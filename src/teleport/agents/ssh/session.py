@@ -67,7 +67,7 @@ class ProcessSession(LiveSession):
         return True
 
     def variable_wanted(self, name: str, value: str) -> bool:
-        taken = value.isprintable() and self._host.variable_wanted(name)
+        taken = value.isprintable() and self._host.variable_wanted(name, value)
         if taken:
             self._launch.variables[name] = value
         return taken

@@ -62,7 +62,7 @@ class Host(Protocol):
         """Record a request that was not accepted; return what to tell the client, if anything."""
         ...
 
-    def variable_wanted(self, name: str) -> bool:
+    def variable_wanted(self, name: str, value: str) -> bool:
         """Say whether a client may set this variable."""
         ...
 

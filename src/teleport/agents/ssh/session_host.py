@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -52,6 +53,9 @@ BRIEF = 0.2
 """Seconds that a command without a terminal runs before it gets a tracker: nobody could look at a shorter one."""
 COMMAND_CHARACTERS = 200
 """Longest part of a command that a tracker shows."""
+SESSION_ID = "SSH_SESSION_ID"
+"""Variable by which a proxy that records a session says which one it is."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OWN = ("SSH_", "TERM", "DISPLAY")
 """Names that the client cannot set, though the spawner would take them."""
 
@@ -98,6 +102,8 @@ class Keeping:
     authority: Authority
     observer: Observer | None = None
     """What its programs do; None: this node does not look."""
+    elsewhere: bool = False
+    """Whether a proxy records the session and has its tracker."""
 
 
 class SessionHost:
@@ -121,6 +127,11 @@ class SessionHost:
         self._told = EventBursts(owner.emit, keeping.clock, owner.background)
         self._resizes = Throttle(keeping.clock, limit=RESIZES, window=dt.timedelta(minutes=1))
 
+    @property
+    def id(self) -> str:
+        """The session's id, in every record of it."""
+        return self._id
+
     async def begin(self, launch: Launch, watcher: Watcher) -> Tape:
         """Begin the recording, and begin to tell of the session: `start` waits until the audit log has it. Raises what
         `Recorder.begin` raises."""
@@ -139,6 +150,8 @@ class SessionHost:
             context=self._owner.context(self._id), since=keeping.clock.now(), command=launch.text,
             size=launch.terminal.size if launch.terminal else None, mode=mode,
         )  # fmt: skip
+        if keeping.elsewhere:
+            return
         self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
         self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
         self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
@@ -204,10 +217,11 @@ class SessionHost:
     async def start(self, launch: Launch) -> Process:
         """Start the command under the grant, while the audit log is told of it; return when both is done, before
         which the client hears nothing of it. Raises what `Spawner.start` raises."""
-        environment = {**launch.variables, **self._owner.environment(self._id), **self._offered}
+        shown = launch.variables.get(SESSION_ID, self._id)
+        environment = {**launch.variables, **self._owner.environment(shown), **self._offered}
         if launch.terminal is not None:
             environment["TERM"] = launch.terminal.name
-        group = await self._observe()
+        group = await self._observe(shown)
         process = await self._owner.start(self._grant, launch, environment, group)
         await self.announced()
         return process
@@ -241,13 +255,13 @@ class SessionHost:
         while self._listeners:
             self.background(self._owner.close_listener(self._listeners.pop()))
 
-    async def _observe(self) -> str:
-        """Begin to watch what the programs of the session do; return the control group for them, or nothing. A session
+    async def _observe(self, shown: str) -> str:
+        """Begin to watch what the programs of the session do, which is told of as `shown`; return the control group for them, or nothing. A session
         that must be recorded does not start without. Raises Unavailable (SSH-BPF-*)."""
         observer, options = self._keeping.observer, self._grant.options
         if observer is None or not options.enhanced_recording:
             return ""
-        enhanced = Enhanced(observer, self._id, self._owner.context(self._id).fields(), self._owner.emit)
+        enhanced = Enhanced(observer, self._id, self._owner.context(shown).fields(), self._owner.emit)
         try:
             await enhanced.begin(options.enhanced_recording, self._unobserved)
         except TeleportError as error:
@@ -298,8 +312,11 @@ class SessionHost:
         await self._owner.record_refusal(audit.declined(self._owner.context(self._id), error, request, detail))
         return None if is_variable else error
 
-    def variable_wanted(self, name: str) -> bool:
-        """Say whether a client may set this variable: its language, and what Teleport's own clients say."""
+    def variable_wanted(self, name: str, value: str) -> bool:
+        """Say whether a client may set this variable: its language, and what Teleport's own clients say. A proxy that
+        records the session may name it."""
+        if name == SESSION_ID:
+            return self._keeping.elsewhere and _UUID.fullmatch(value) is not None
         return VARIABLE.fullmatch(name) is not None and not name.startswith(_OWN)
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

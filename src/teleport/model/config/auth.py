@@ -110,7 +110,7 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     """Whether servers at which the proxy arrives have to show a host certificate of the cluster; left out: what
     `session_recording_config` says. Like `session_recording` it is set at each start."""
     session_recording: bool | str = ""
-    """`node` or `off`; YAML reads the bare word as a boolean. Empty: what `session_recording_config` says; otherwise
+    """`node`, `node-sync`, `proxy`, `proxy-sync` or `off`; YAML reads the bare word as a boolean. Empty: what `session_recording_config` says; otherwise
     that is set at each start, and `tctl` does not change it."""
     client_idle_timeout: Duration = Duration(0)
     """After what time an SSH connection ends in which no session moves data; 0 or `never`: not at all."""
@@ -187,10 +187,6 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
 def _recording_fault(mode: str) -> Iterator[Fault]:
     if mode and mode not in MODES:
         yield Fault(("session_recording",), unknown("mode of session recording", mode, ", ".join(MODES)))
-    elif mode and not MODES[mode]:
-        supported = " or ".join(word for word, acted in MODES.items() if acted)
-        wrong = NotSupported("CONFIG-NOT-SUPPORTED", key=f"auth_service.session_recording: {mode}", supported=supported)
-        yield Fault(("session_recording",), wrong)
 
 
 def _unknown(key: str, word: str, words: Mapping[str, bool], *index: int) -> Iterator[Fault]:

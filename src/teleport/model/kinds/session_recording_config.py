@@ -19,8 +19,8 @@ from teleport.model.later import Later, check_later
 from teleport.model.naming import check_name
 from teleport.model.resource import Column, Resource, Time, kind
 
-MODES = {"node": True, "off": True, "node-sync": True, "proxy": False, "proxy-sync": False}
-"""Words of `mode`, and whether this build acts on them."""
+MODES = ("node", "off", "node-sync", "proxy", "proxy-sync")
+"""Words of `mode`."""
 AT_PROXY = ("proxy", "proxy-sync")
 """Modes in which the proxy ends every SSH connection and records it."""
 ORIGIN = "teleport.dev/origin"
@@ -40,7 +40,8 @@ class SessionRecordingConfigSpec(Struct, frozen=True, kw_only=True):
 
     mode: str = "node"
     """`node`: the server that a session is on records it; `node-sync`: it does, and what it records counts
-    when the Auth Service has it; `off`: nothing is recorded."""
+    when the Auth Service has it; `proxy`, `proxy-sync`: the proxy ends every connection and records; `off`: nothing
+    is recorded."""
     proxy_checks_host_keys: Switch = Switch(True)
     """Whether a server at which the proxy arrives has to show a host certificate of the cluster."""
     encryption: Encryption = Encryption()
@@ -148,13 +149,8 @@ class SessionRecordingConfig(
         return msgspec.structs.replace(self, status=Status(keys=(key, *self.status.keys)))
 
 
-def check_mode(mode: str, field: str = "spec.mode") -> None:
-    """Raise BadParameter (CONFIG-VALUE) for an unknown mode, NotSupported for one that is not acted on."""
+def check_mode(mode: str) -> None:
+    """Raise BadParameter (CONFIG-VALUE) for an unknown mode."""
     if mode not in MODES:
         known = ", ".join(MODES)
         raise BadParameter("CONFIG-VALUE", what="mode of session recording", value=ascii(mode[:40]), known=known)
-    if not MODES[mode]:
-        acted = " or ".join(word for word, on in MODES.items() if on)
-        raise NotSupported(
-            "KIND-FIELD-NOT-SUPPORTED", kind="session_recording_config", field=f"{field}: {mode}", supported=acted
-        )

@@ -162,3 +162,12 @@ def test_a_proxy_says_that_it_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (await world.begin(session_id=SID[:-1] + "9")).mode == "proxy"
 
     run(story, monkeypatch, proxy="proxy-1")
+
+
+def test_a_node_that_was_reached_directly_says_that_it_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: World, archive: Archive) -> None:
+        for number, (mode, told) in enumerate((("proxy", "node"), ("proxy-sync", "node-sync"))):
+            world.config = setting(mode)
+            assert (await world.begin(session_id=SID[:-1] + str(number))).mode == told
+
+    run(story, monkeypatch)

@@ -209,7 +209,6 @@ def test_a_flood_of_problems_is_cut() -> None:
             "CONFIG-TWO-FACTORS",
             "2:40",
         ),
-        ("auth_service:\n  session_recording: proxy\n", "CONFIG-NOT-SUPPORTED", "2:3"),
         ("auth_service:\n  session_recording: on\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),

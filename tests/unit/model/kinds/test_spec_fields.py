@@ -45,7 +45,6 @@ REFUSED: list[tuple[str, str, Any]] = [
     *[("lock", "target", {name: "x"}) for name in (
         "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
     ("lock", "target", {"user": "a", "device": "x"}),
-    *[("session_recording_config", "mode", mode) for mode in ("proxy", "proxy-sync")],
     ("session_recording_config", "encryption", {"enabled": False}),
     ("session_recording_config", "encryption", {"enabled": True, "manual_key_management": {"enabled": True}}),
     ("cert_authority", "role_map", [{"remote": "a"}]), ("cert_authority", "signing_alg", 3),

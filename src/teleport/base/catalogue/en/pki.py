@@ -99,6 +99,11 @@ PAGES = {
         why="a proxy has to show that the user really signed in as the account for which it wants a certificate",
         fix="connect again; if it stays, bring Proxy and Auth Service to the same version",
     ),
+    "PKI-CARRIED": Page(
+        what="the certificate of {user!r} is for node {node} alone",
+        why="the proxy {proxy} got it for one connection that it has ended and records; it opens nothing else",
+        fix="connect with a certificate of `tsh login`",
+    ),
     "PKI-WRONG-TYPE": Page(
         what="a {found} certificate was presented where a {wanted} certificate is needed",
         why="certificates of users and of hosts are never exchangeable",

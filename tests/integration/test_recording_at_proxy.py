@@ -1,0 +1,203 @@
+"""Recording at the proxy: connections to the cluster's own nodes end at the proxy, which records them and goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import NAME, NODE, OWN, Cluster, User, decision_in
+from tests.support.processes import wait_for
+from tests.support.terminal import Terminal
+
+HOST = f"{NODE}.{NAME}"
+OWN_SESSIONS = {"resources": ["session"], "verbs": ["list", "read"],
+                "where": "contains(session.participants, user.metadata.name)"}  # fmt: skip
+MODE = "kind: session_recording_config\nversion: v2\nmetadata: {name: session-recording-config}\nspec: {mode: %s}\n"
+
+
+class Stage:
+    """A cluster that records at the proxy, and somebody who uses it."""
+
+    def __init__(self, cluster: Cluster, alice: User) -> None:
+        self.cluster = cluster
+        self.alice = alice
+        self.proxy = (cluster.data / "host_uuid").read_text().strip()
+
+    def config(self, user: str) -> str:
+        """Return a configuration of `ssh` that goes through the proxy."""
+        path = self.cluster.folder / f"through-{user}"
+        if not path.exists():
+            whole = (self.cluster.folder / f"ssh-config-{user}").read_text()
+            path.write_text(whole.split("\n\n", 1)[1])  # without the direct way
+        return str(path)
+
+    def argv(self, *words: str, user: str = "alice", login: str = OWN) -> list[str]:
+        """Return the command line of stock `ssh`; the last word is the command."""
+        return ["ssh", "-F", self.config(user), *words[:-1], f"{login}@{HOST}", *words[-1:]]
+
+    def ssh(self, *words: str, stdin: str = "", status: int | None = 0, **who: str) -> subprocess.CompletedProcess[str]:
+        """Run a command on the node with stock `ssh` through the proxy."""
+        done = subprocess.run(
+            self.argv(*words, **who), input=stdin, capture_output=True, text=True, timeout=90,
+            env=self.cluster.environment(who.get("user", "alice")),
+        )  # fmt: skip
+        assert status is None or done.returncode == status, f"{done}\n{self.cluster.log[-3000:]}"
+        return done
+
+    def told(self, text: str, event: str) -> list[dict[str, Any]]:
+        """Return events of one kind about a command, once there is one."""
+        wait_for(f"{event} of {text}", lambda: self.cluster.events(text, event=event))
+        return self.cluster.events(text, event=event)
+
+    def recordings(self, text: str) -> list[dict[str, Any]]:
+        """Return alice's recordings of a command, once there is one."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            listed = json.loads(self.alice.tsh("recordings", "ls", "--format=json").out)
+            found[:] = [entry for entry in listed if text in json.dumps(entry)]
+            return bool(found)
+
+        wait_for(f"the recording of {text}", look, seconds=60)
+        return found
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    cluster = Cluster(tmp_path_factory.mktemp("at-proxy"))
+    with cluster.running():
+        cluster.tctl("create", "-f", stdin=MODE % "proxy")
+        cluster.role("developer", logins=[OWN], rules=[OWN_SESSIONS])
+        made = Stage(cluster, cluster.sign_up("alice", ["developer"]))
+
+        def ended() -> bool:
+            made.ssh("echo first")
+            return any("forwarded_by" in event for event in cluster.events("echo first", event="session.start"))
+
+        wait_for("the mode at the proxy", ended, seconds=60)
+        yield made
+
+
+def test_a_command_is_one_session_recorded_by_the_proxy(stage: Stage) -> None:
+    command = "echo hello-there; echo wrong >&2; cat; echo $SSH_SESSION_ID; exit 7"
+    done = stage.ssh(command, stdin="input\n", status=7)
+    *lines, shown = done.stdout.splitlines()
+    assert (lines, done.stderr) == (["hello-there", "input"], "wrong\n")
+    (kept,) = stage.recordings("hello-there")
+    (start,) = stage.told("hello-there", "session.start")
+    assert (start["forwarded_by"], start["session_recording"]) == (stage.proxy, "proxy")
+    assert kept["session_id"] == start["sid"] == shown
+    assert stage.alice.tsh("play", shown, "--format=text").out.startswith("hello-there")
+    (ran,) = stage.told("hello-there", "exec")
+    assert (ran["exitCode"], ran["login"], ran["user"], ran["forwarded_by"]) == ("7", OWN, "alice", stage.proxy)
+    for event in ("session.end", "session.upload"):
+        wait_for(event, lambda event=event: stage.cluster.events(event=event, sid=shown))  # type: ignore[misc]
+        assert len(stage.cluster.events(event=event, sid=shown)) == 1
+    assert len(stage.told("hello-there", "session.end")) == 1
+    spool = stage.cluster.data / "log" / "upload" / "streaming"
+    assert list((spool / "default").iterdir()) == []
+    made = stage.cluster.events(event="cert.create", target=start["server_id"])
+    assert made[0]["identity"]["logins"] == [OWN]
+
+
+def test_a_shell_at_a_terminal_is_found_by_its_text(stage: Stage) -> None:
+    command = "PS1='> ' exec sh -i"
+    with Terminal(stage.argv("-tt", command), stage.cluster.environment("alice", TERM="xterm"), status=5) as screen:
+        screen.see("> ")
+        screen.type("stty size; echo on-$((40 + 2))-screen $TERM\n")
+        screen.see("24 80\r\n")
+        screen.see("on-42-screen xterm\r\n")
+        listed = json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)
+        assert len(listed) == 1, listed
+        screen.resize(101, 33)
+        screen.type("stty size\n")
+        screen.see("33 101\r\n")
+        screen.type("echo slee$((1))p; sleep 600\n")
+        screen.see("slee1p\r\n")
+        screen.type("\x03")
+        screen.see("> ")
+        screen.type("exit 5\n")
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        found[:] = json.loads(stage.alice.tsh("recordings", "search", "on-42-screen", "--format=json").out)
+        return bool(found)
+
+    wait_for("the index of the recording", look, seconds=60)
+    assert found[0]["line"].startswith("on-42-screen")
+
+
+@pytest.mark.parametrize("how", [(), ("-O",)], ids=["sftp", "scp"])
+def test_files_are_copied_and_told_once(stage: Stage, tmp_path: Path, how: tuple[str, ...]) -> None:
+    data, there = os.urandom(1 << 20), tmp_path / "there"
+    (tmp_path / "here").write_bytes(data)
+    argv = ["scp", *how, "-q", "-F", stage.config("alice"), f"{tmp_path}/here", f"{OWN}@{HOST}:{there}"]
+    subprocess.run(argv, check=True, env=stage.cluster.environment("alice"), timeout=90)
+    assert there.read_bytes() == data
+    wait_for("the record", lambda: stage.cluster.events(str(there)))
+    told = stage.cluster.events(str(there))
+    assert {event["forwarded_by"] for event in told} == {stage.proxy}
+    assert len([event for event in told if event["event"] == "session.start"]) <= 1
+
+
+def test_tsh_goes_this_way_too(stage: Stage, tmp_path: Path) -> None:
+    done = stage.alice.tsh("ssh", f"{OWN}@{NODE}", "cat; echo by-tsh; exit 3", stdin="typed\n", status=3)
+    assert done.out == "typed\nby-tsh\n"
+    (start,) = stage.told("by-tsh", "session.start")
+    assert start["forwarded_by"] == stage.proxy
+    (tmp_path / "here").write_text("by tsh scp")
+    stage.alice.tsh("scp", f"{tmp_path}/here", f"{OWN}@{NODE}:{tmp_path}/there")
+    assert (tmp_path / "there").read_text() == "by tsh scp"
+
+
+def test_a_local_port_is_led_to_the_node(stage: Stage) -> None:
+    said = stage.ssh("-W", f"127.0.0.1:{stage.cluster.settings['ssh']}", "true", status=None)
+    assert said.stdout.startswith("SSH-2.0-"), said
+    wait_for("the record", lambda: stage.cluster.events(event="port", success=True))
+    told = stage.cluster.events(event="port", success=True, code="T3003I")
+    assert len(told) == len({json.dumps(event["time"]) for event in told})
+    assert {event["forwarded_by"] for event in told} == {stage.proxy}
+
+
+def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
+    done = stage.ssh("-R", "0:localhost:22", "-o", "ExitOnForwardFailure=no", "echo ran", status=0)
+    assert done.stdout == "ran\n"
+    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
+
+
+def test_a_node_that_is_reached_directly_records_by_itself(stage: Stage) -> None:
+    assert stage.alice.ssh("echo straight-on").out == "straight-on\n"
+    (kept,) = stage.recordings("straight-on")
+    (start,) = stage.told("straight-on", "session.start")
+    assert (start["sid"], start["session_recording"]) == (kept["session_id"], "node")
+    assert start.get("forwarded_by", "") == ""
+
+
+def test_a_login_that_no_role_allows(stage: Stage) -> None:
+    done = stage.ssh("true", login="nobody", status=255)
+    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
+
+
+def test_a_lock_cuts_what_runs(stage: Stage) -> None:
+    stage.cluster.sign_up("dave", ["developer"])
+    argv = stage.argv("echo open; exec cat", user="dave")
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=stage.cluster.environment("dave")) as client:  # fmt: skip
+        try:
+            assert client.stdout is not None
+            assert client.stderr is not None
+            assert client.stdout.readline() == "open\n"
+            stage.cluster.tctl("lock", "--user=dave", "--message=gone fishing")
+            assert client.wait(60) == 255
+            assert "gone fishing" in client.stderr.read()
+        finally:
+            client.kill()
+    cut = "client.disconnect"
+    wait_for("the record", lambda: stage.cluster.events(event=cut, user="dave"))
+    assert len(stage.cluster.events(event=cut, user="dave")) == 1
