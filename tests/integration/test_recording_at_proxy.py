@@ -100,8 +100,6 @@ def test_a_command_is_one_session_recorded_by_the_proxy(stage: Stage) -> None:
         wait_for(event, lambda event=event: stage.cluster.events(event=event, sid=shown))  # type: ignore[misc]
         assert len(stage.cluster.events(event=event, sid=shown)) == 1
     assert len(stage.told("hello-there", "session.end")) == 1
-    spool = stage.cluster.data / "log" / "upload" / "streaming"
-    assert list((spool / "default").iterdir()) == []
     made = stage.cluster.events(event="cert.create", target=start["server_id"])
     assert made[0]["identity"]["logins"] == [OWN]
 
@@ -116,7 +114,7 @@ def test_a_shell_at_a_terminal_is_found_by_its_text(stage: Stage) -> None:
         listed = json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)
         assert len(listed) == 1, listed
         screen.resize(101, 33)
-        screen.type("stty size\n")
+        screen.type("until [ $(stty size | cut -c1-2) = 33 ]; do sleep 0.1; done; stty size\n")
         screen.see("33 101\r\n")
         screen.type("echo slee$((1))p; sleep 600\n")
         screen.see("slee1p\r\n")
@@ -169,6 +167,7 @@ def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
     done = stage.ssh("-R", "0:localhost:22", "-o", "ExitOnForwardFailure=no", "echo ran", status=0)
     assert done.stdout == "ran\n"
     assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
+    assert "does not carry it" in done.stderr
 
 
 def test_a_node_that_is_reached_directly_records_by_itself(stage: Stage) -> None:
@@ -201,3 +200,46 @@ def test_a_lock_cuts_what_runs(stage: Stage) -> None:
     cut = "client.disconnect"
     wait_for("the record", lambda: stage.cluster.events(event=cut, user="dave"))
     assert len(stage.cluster.events(event=cut, user="dave")) == 1
+
+
+def test_a_strict_session_ends_when_the_auth_service_cannot_store_it(stage: Stage) -> None:
+    cluster = stage.cluster
+    cluster.role("careful", logins=[OWN])
+    role = cluster.read("role", "careful")
+    cluster.create({**role, "spec": {**role["spec"], "options": {"record_session": {"ssh": "strict"}}}})
+    cluster.sign_up("erin", ["careful"])
+    cluster.tctl("create", "-f", stdin=MODE % "proxy-sync")
+    records = cluster.data / "log" / "records"
+    away = records.with_name("records-away")
+    try:
+
+        def waits() -> bool:
+            stage.ssh("echo sync-now", user="erin")
+            (*_, last) = cluster.events("sync-now", event="session.start")
+            return bool(last["session_recording"] == "proxy-sync")
+
+        wait_for("the new mode", waits, seconds=60)
+        argv = stage.argv("echo open; while read line; do echo $line; done", user="erin")
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                              env=cluster.environment("erin")) as client:  # fmt: skip
+            try:
+                assert client.stdin is not None
+                assert client.stdout is not None
+                assert client.stderr is not None
+                assert client.stdout.readline() == "open\n"
+                records.rename(away)
+                records.write_text("in the way")
+                client.stdin.write("more\n")
+                client.stdin.flush()
+                assert client.wait(60) == 255
+                assert "REC-LOST" in client.stderr.read()
+            finally:
+                client.kill()
+        said = stage.ssh("echo never", user="erin", status=255)
+        assert (said.stdout, "REC-IMPOSSIBLE" in said.stderr) == ("", True)
+        assert cluster.events(event="session.recording.failed", user="erin")
+    finally:
+        if away.exists():
+            records.unlink()
+            away.rename(records)
+        cluster.tctl("create", "-f", stdin=MODE % "proxy")

@@ -102,8 +102,8 @@ def merged(options: Iterable[RoleOptions], channel: Channel) -> bool:
 def caller_checks(caller: Identity, closed: Sequence[Channel], channel: Channel) -> Iterator[tuple[str, Step]]:
     """Yield what the service and the certificate say, each with the page of its refusal."""
     kind = KINDS[channel]
-    if kind.service:
-        matched, condition = channel not in closed, f"ssh_service.{kind.service}"
+    if kind.service or channel in closed:
+        matched, condition = channel not in closed, f"ssh_service.{kind.service or channel}"
         found = "yes" if matched else "no"
         yield "POL-CHANNEL-SERVICE", Step(condition=condition, matched=matched, wanted="yes", found=found)
     if kind.extension:

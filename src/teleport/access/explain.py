@@ -90,7 +90,8 @@ def _reason(denial: Denial) -> str:
 def _channel_reason(code: str, action: Open, own: Iterable[Step]) -> str:
     kind = KINDS[action.channel]
     if code == "POL-CHANNEL-SERVICE":
-        return f"ssh_service.{kind.service} is off at the node, or a proxy that records the session does not carry it"
+        switch = f"ssh_service.{kind.service} is off at the node, or " if kind.service else ""
+        return f"{switch}a proxy that records the session does not carry it"
     if code == "POL-CHANNEL-CERTIFICATE":
         return (
             f"your certificate has no extension {kind.extension}; it shows what your roles allowed when it was issued"

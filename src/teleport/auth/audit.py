@@ -77,7 +77,8 @@ class Audit:
 
 def of_service(event: Event, service: Identity) -> ServerEvent:
     """Return an event in the name of the service's host. A proxy that ends connections to servers tells of these, the
-    node of its own host among them, and says so (`forwarded_by`). Raises AccessDenied (AUTH-ESCALATION) for an event that is not a service's to tell."""
+    node of its own host among them, and says so (`forwarded_by`). Raises AccessDenied (AUTH-ESCALATION) for an event
+    that is not a service's to tell."""
     if not isinstance(event, ServerEvent) or isinstance(event, DeniedEvent):
         raise AccessDenied("AUTH-ESCALATION", event=event.event_name)
     host, server, by = host_id(service), event.server_id, ""

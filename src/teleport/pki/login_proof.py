@@ -50,8 +50,9 @@ def verify(
 ) -> Identity:
     """Return who logged in as `login`.
 
-    Raises NotAuthenticated (PKI-LOGIN-PROOF) for a proof that proves nothing, AccessDenied (PKI-CARRIED) for one that
-    a proxy made of another, and what `check.check_user` raises; a certificate that is bound to an address is refused by it: where the user was cannot be proven.
+    Raises NotAuthenticated (PKI-LOGIN-PROOF) for a proof that proves nothing, AccessDenied (PKI-CARRIED) for one by
+    a proxy instead of a user, and what `check.check_user` raises; a certificate that is bound to an address is refused
+    by it: where the user was cannot be proven.
     """
     try:
         certificate = ssh.parse(proof.certificate)

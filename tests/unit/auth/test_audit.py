@@ -39,12 +39,16 @@ def test_a_proxy_tells_of_servers_whose_connections_it_ends_and_says_so() -> Non
 
     async def story(cluster: Cluster) -> None:
         await cluster.proxy.emit(
-            ran(server_id="plain-1", forwarded_by="x"), ran("false"), ran("own", server_id=HOST_UUID)
+            ran(server_id="plain-1", forwarded_by="x"),
+            ran("false"),
+            ran("own", server_id=HOST_UUID),
+            ran("beside", server_id=HOST_UUID, forwarded_by="x"),
         )
         await cluster.client(cluster.host("Node")).emit(ran("forged", server_id="plain-1", forwarded_by="plain-1"))
         found = await cluster.events("exec")
         assert [(e["command"], e["server_id"], e.get("forwarded_by", "")) for e in found] == [
-            ("true", "plain-1", HOST_UUID), ("false", HOST_UUID, ""), ("own", HOST_UUID, ""), ("forged", HOST_UUID, ""),
+            ("true", "plain-1", HOST_UUID), ("false", HOST_UUID, ""), ("own", HOST_UUID, ""),
+            ("beside", HOST_UUID, HOST_UUID), ("forged", HOST_UUID, ""),
         ]  # fmt: skip
 
     run(story)

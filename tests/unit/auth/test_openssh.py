@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Awaitable
 from typing import Any
 
+import msgspec
 import pytest
 
 from teleport.api.openssh_calls import OpenSSHCalls
@@ -165,8 +166,69 @@ def test_the_proxy_does_not_stand_for_nodes_with_an_agent() -> None:
         await cluster.client(cluster.host("Node")).upsert(node(HOST_UUID, "n1", env="dev"))
         key = keys.ssh_blob(keys.make_ed25519(cluster.entropy).public_key())
         assert await code_of(calls.issue_target(HOST_UUID, key)) == "AUTH-OPENSSH-TARGET"
-        assert await code_of(calls.issue_login(await asked(cluster, node=HOST_UUID))) == "AUTH-OPENSSH-TARGET"
+        for mode in ("node", "node-sync", "off"):
+            await recorded(cluster, mode)
+            assert await code_of(calls.issue_login(await asked(cluster, node=HOST_UUID))) == "AUTH-OPENSSH-TARGET"
         assert await code_of(calls.issue_target("nowhere", key)) == "POL-NOT-FOUND"
         assert await code_of(calls.issue_target(PLAIN, b"\0\0\0\x03abc")) == "PKI-KEY"
+
+    run(story)
+
+
+async def recorded(cluster: Cluster, mode: str) -> None:
+    """Set how sessions are recorded."""
+    await cluster.admin.upsert(document_of("session_recording_config", "session-recording-config", {"mode": mode}))
+
+
+@pytest.mark.parametrize("mode", ["proxy", "proxy-sync"])
+def test_where_recording_is_at_the_proxy_a_node_gets_what_the_user_has_and_who_records(mode: str) -> None:
+    async def story(cluster: Cluster) -> None:
+        calls = await stage(cluster)
+        await cluster.client(cluster.host("Node")).upsert(node(HOST_UUID, "n1", env="dev"))
+        await recorded(cluster, mode)
+        await calls.issue_target(HOST_UUID, keys.ssh_blob(keys.make_ed25519(cluster.entropy).public_key()))
+        request = await asked(cluster, node=HOST_UUID)
+        made = await calls.issue_login(request)
+        carried = check.check_user(
+            made.certificate, proven_key=request.ssh_public_key, login="root", now=cluster.clock.now(),
+            authorities=[await cluster.service.authorities.own("user")], source_ip="", cluster=CLUSTER,
+        )  # fmt: skip
+        own = cluster.identity("alice", roles=("dev",), principals=("root", "daemon"))
+        assert carried == msgspec.structs.replace(
+            own, principals=("root",), recorded_by=HOST_UUID, only_at=HOST_UUID, expires=made.expires
+        )  # fmt: skip
+        assert made.expires == cluster.clock.now() + dt.timedelta(minutes=2)
+        (event,) = [event for event in await cluster.events("cert.create") if event["cert_type"] == "user"]
+        assert (event["identity"]["logins"], event["target"]) == (("root",), HOST_UUID)
+
+    run(story)
+
+
+def test_nobody_gets_such_a_certificate_without_a_sign_in_of_their_own() -> None:
+    async def story(cluster: Cluster) -> None:
+        calls = await stage(cluster)
+        await cluster.client(cluster.host("Node")).upsert(node(HOST_UUID, "n1", env="dev"))
+        await recorded(cluster, "proxy")
+        honest = await asked(cluster, node=HOST_UUID)
+        mallory = await proof(
+            cluster, cluster.identity("mallory", roles=("none",), principals=("root",)), session=bytes(32)
+        )
+        stolen = LoginProof(honest.proof.certificate, bytes(32), mallory.message, mallory.signature)
+        assert await code_of(calls.issue_login(await asked(cluster, node=HOST_UUID, proof=stolen))) == "PKI-LOGIN-PROOF"
+        assert (await code_of(calls.issue_login(await asked(cluster, node=HOST_UUID, proof=mallory)))).startswith(
+            "POL-"
+        )
+        other = await asked(cluster, login="daemon", node=HOST_UUID, proof=honest.proof)
+        assert await code_of(calls.issue_login(other)) == "PKI-LOGIN-PROOF"
+        assert await code_of(calls.issue_login(await asked(cluster, "daemon", node=HOST_UUID))) == "POL-NO-LOGIN"
+        for client in (cluster.client(cluster.host("Node")), cluster.admin):
+            assert await code_of(OpenSSHCalls(client).issue_login(honest)) == "API-AUDIENCE"
+        await calls.issue_login(honest)
+        assert await code_of(calls.issue_login(honest)) == "AUTH-OPENSSH-REPLAY"
+        elsewhere = await asked(cluster, proof=honest.proof)
+        assert await code_of(calls.issue_login(elsewhere)) == "AUTH-OPENSSH-REPLAY"
+        carried = cluster.identity("alice", roles=("dev",), principals=("root",), recorded_by="p", only_at=HOST_UUID)
+        again = await proof(cluster, carried, session=b"\1" * 32)
+        assert await code_of(calls.issue_login(await asked(cluster, node=HOST_UUID, proof=again))) == "PKI-CARRIED"
 
     run(story)

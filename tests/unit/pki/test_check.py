@@ -47,6 +47,15 @@ def refused(code: str, call: Any, *arguments: Any, kind: type[TeleportError] = N
     return str(caught.value)
 
 
+def test_what_a_proxy_records_is_for_one_node() -> None:
+    carried = user(HOME.ssh(HOME.identity(recorded_by="proxy-1", only_at="node-1"), KEY).blob)
+    check.check_carried(carried, "node-1")
+    check.check_carried(user(USER.blob), "node-1")
+    check.check_carried(user(USER.blob))
+    for node in ("node-2", ""):
+        refused("PKI-CARRIED", check.check_carried, carried, node, kind=AccessDenied)
+
+
 def signed(cluster: authorities.Cluster = HOME, base: ssh.SSHCertificate = USER, **changes: Any) -> bytes:
     """Return `base` with changes that no issuer of ours would make, signed by the cluster's authority."""
     ca = cluster.host if base.type == "host" else cluster.user

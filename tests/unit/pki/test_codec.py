@@ -31,6 +31,7 @@ FULL = Identity(
     private_key_policy="hardware_key", bot_name="test", bot_instance_id="i1", join_token="token1",
     permit_pty=False, permit_agent_forwarding=True, permit_port_forwarding=True, permit_x11_forwarding=True,
 )  # fmt: skip
+CARRIED = msgspec.structs.replace(PLAIN, recorded_by="proxy-1", only_at="node-1")
 HOST = Identity(
     name="id1.example.com", cluster="example.com", kind="host", roles=("Instance",), system_roles=("Node", "Proxy"),
     principals=("id1.example.com", "localhost", "::1"), expires=EXPIRES, permit_pty=False,
@@ -94,7 +95,8 @@ def test_both_encodings_are_reversible(identity: Identity) -> None:
 def test_every_field_is_carried() -> None:
     """A field that is added to Identity and forgotten here fails."""
     defaults = {field.name for field in msgspec.structs.fields(Identity) if getattr(FULL, field.name) == field.default}
-    assert defaults == set()
+    assert defaults == {"recorded_by", "only_at"}
+    assert (CARRIED.recorded_by, CARRIED.only_at) != (FULL.recorded_by, FULL.only_at)
 
 
 def refuse(call: Any, problem: str) -> None:
@@ -127,6 +129,10 @@ def refuse(call: Any, problem: str) -> None:
         ({"pinned_ip": "fe80::1%eth0"}, "pinned_ip"),
         ({"pinned_ip": "::ffff:10.0.0.1"}, "pinned_ip"),
         ({"pinned_ip": "10.0.0.1", "kind": "host"}, "host cannot"),
+        ({"recorded_by": "proxy-1"}, "only_at is missing"),
+        ({"only_at": "node-1"}, "only_at is missing"),
+        ({"recorded_by": "proxy-1", "only_at": "node-1", "kind": "host"}, "connections of a host"),
+        ({"recorded_by": "proxy-1", "only_at": "a\nb"}, "only_at is too long or has"),
         ({"expires": EXPIRES.replace(tzinfo=None)}, "whole seconds"),
         ({"expires": EXPIRES.replace(microsecond=1)}, "whole seconds"),
         ({"expires": EXPIRES.replace(year=9999)}, "out of range"),
@@ -139,6 +145,14 @@ def test_identities_that_cannot_stand_in_a_certificate(changes: dict[str, Any], 
     identity = msgspec.structs.replace(PLAIN, **changes)
     refuse(lambda: codec.to_subject(identity), problem)
     refuse(lambda: codec.to_ssh(identity), problem)
+
+
+def test_who_records_is_said_to_nodes_alone() -> None:
+    fields = codec.to_ssh(CARRIED)
+    assert fields.extensions["recorded-by@goteleport.com"] == "proxy-1"
+    assert fields.extensions["only-at@goteleport.com"] == "node-1"
+    assert codec.from_ssh(body(fields)) == CARRIED
+    refuse(lambda: codec.to_subject(CARRIED), "connection by SSH")
 
 
 SUBJECT = codec.to_subject(FULL)

@@ -97,6 +97,10 @@ def test_the_certificate_is_checked_like_any_other() -> None:
     with pytest.raises(AccessDenied) as refused:
         verify(proof(request(b"daemon")), "daemon")
     assert refused.value.code == "PKI-LOGIN-NOT-IN-PRINCIPALS"
+    carried = HOME.ssh(HOME.identity(principals=("root",), recorded_by="proxy-1", only_at="node-1"), BLOB).blob
+    with pytest.raises(AccessDenied) as caught_again:
+        verify(proof(request(key=carried), certificate=carried))
+    assert caught_again.value.code == "PKI-CARRIED"
     pinned = HOME.ssh(HOME.identity(principals=("root",), pinned_ip="192.0.2.1"), BLOB).blob
     with pytest.raises(AccessDenied) as caught_address:
         verify(proof(request(key=pinned), certificate=pinned))

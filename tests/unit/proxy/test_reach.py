@@ -237,6 +237,7 @@ def test_a_certificate_bound_to_an_address_does_not_pass(world: World) -> None:
         world.registered = [node.resource(env="prod")]
         assert (await refusal(world, "node-1", pinned_ip="198.51.100.7")).code == "PROXY-PINNED-IP"
         assert (await refusal(world, "node-1", pinned_ip="198.51.100.8")).code == "POL-PINNED-IP"
+        assert (await refusal(world, "node-1", recorded_by="proxy-1", only_at="node-1")).code == "PKI-CARRIED"
         assert node.connections == 0
 
     play(scene)

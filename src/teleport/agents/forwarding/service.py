@@ -54,9 +54,10 @@ class Forwarding:
 
     def __init__(
         self, *, view: View, trackers: Trackers, certifier: Certifier, recorder: Recorder, clock: Clock,
-        entropy: Entropy, cluster: str, proxy: str, ends: Ends | None = None, keep_alive: ssh_settings.KeepAlive | None = None,
-        web_address: str = "", counters: Counters | None = None,
+        entropy: Entropy, cluster: str, proxy: str, ends: Ends | None = None,
+        keep_alive: ssh_settings.KeepAlive | None = None, web_address: str = "", counters: Counters | None = None,
     ) -> None:  # fmt: skip
+        """`proxy` is the id of this proxy's host."""
         self._view = view
         self._trackers = trackers
         self._certifier = certifier

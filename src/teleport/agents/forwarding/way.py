@@ -123,7 +123,8 @@ class Way:
 
 def names_of(node: Node, cluster: str) -> tuple[str, ...]:
     """Return the names by which a server may prove itself, the most telling one first. A node, and a server that
-    registered itself, has a certificate with its id; no other name will do, since anybody with a token may write a record with any."""
+    registered itself, has a certificate with its id; no other name will do, since anybody with a token may write a
+    record with any."""
     own = (node.name, f"{node.name}.{cluster}")
     if JOINED in node.metadata.labels or not node.agentless:
         return own

@@ -5,7 +5,10 @@ Every channel asks here; what is asked and answered is `access.checker`'s matter
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Awaitable, Callable
+
+import msgspec
 
 from teleport.access import explain
 from teleport.access.action import Conditions, Connect, Open
@@ -17,6 +20,7 @@ from teleport.agents.ssh.switches import Switches
 from teleport.base.clock import Clock
 from teleport.model.identity import Identity
 
+_STILL = dt.timedelta(minutes=1)
 REMEMBERED = 64
 """Refused channels of one connection whose record is remembered."""
 
@@ -45,6 +49,8 @@ class Decisions:
             now=self._clock.now(), cluster=self._cluster, locks=authority.locks(),
             locks_as_of=authority.locks_as_of(), client_ip=client_ip, closed=self._switches.closed,
         )  # fmt: skip
+        if identity.recorded_by:  # made for the moment of connecting; the end of the user's own is the proxy's to see
+            identity = msgspec.structs.replace(identity, expires=conditions.now + _STILL)
         return decide(identity, roles, action, authority.node(), conditions)
 
     async def demand(self, identity: Identity, action: Connect | Open, client_ip: str, client: str) -> Grant:

@@ -256,8 +256,8 @@ class SessionHost:
             self.background(self._owner.close_listener(self._listeners.pop()))
 
     async def _observe(self, shown: str) -> str:
-        """Begin to watch what the programs of the session do, which is told of as `shown`; return the control group for them, or nothing. A session
-        that must be recorded does not start without. Raises Unavailable (SSH-BPF-*)."""
+        """Begin to watch what the programs of the session do, which is told of as `shown`; return the control group for
+        them, or nothing. A session that must be recorded does not start without. Raises Unavailable (SSH-BPF-*)."""
         observer, options = self._keeping.observer, self._grant.options
         if observer is None or not options.enhanced_recording:
             return ""

@@ -110,8 +110,8 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     """Whether servers at which the proxy arrives have to show a host certificate of the cluster; left out: what
     `session_recording_config` says. Like `session_recording` it is set at each start."""
     session_recording: bool | str = ""
-    """`node`, `node-sync`, `proxy`, `proxy-sync` or `off`; YAML reads the bare word as a boolean. Empty: what `session_recording_config` says; otherwise
-    that is set at each start, and `tctl` does not change it."""
+    """`node`, `node-sync`, `proxy`, `proxy-sync` or `off`; YAML reads the bare word as a boolean. Empty: what
+    `session_recording_config` says; otherwise that is set at each start, and `tctl` does not change it."""
     client_idle_timeout: Duration = Duration(0)
     """After what time an SSH connection ends in which no session moves data; 0 or `never`: not at all."""
     client_idle_timeout_message: str = ""

@@ -27,7 +27,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     ("cert_authority", "rotation", {"state": "in_progress", "phase": "init", "mode": "manual", "current_id": "a",
                                     "started": T, "grace_period": "30h", "last_rotated": T,
                                     "schedule": {"update_clients": T, "update_servers": T, "standby": T}}),
-    ("session_recording_config", "mode", "node"), ("session_recording_config", "mode", "off"),
+    *[("session_recording_config", "mode", mode) for mode in ("node", "off", "node-sync", "proxy", "proxy-sync")],
     ("session_recording_config", "encryption", {"enabled": True}),
     ("session_recording_config", "proxy_checks_host_keys", False),
 ]  # fmt: skip
