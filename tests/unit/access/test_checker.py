@@ -280,7 +280,7 @@ def test_a_channel_needs_a_session_the_service_the_certificate_and_the_roles(cha
     bare = code(dev(options=GIVING), action=action, who=caller("dev"))
     assert bare == ("yes" if channel == "file_copy" else "POL-CHANNEL-CERTIFICATE")
     closed = code(dev(options=GIVING), action=action, who=who, world=conditions(closed=(channel,)))
-    assert closed == ("yes" if channel == "agent" else "POL-CHANNEL-SERVICE")
+    assert closed == "POL-CHANNEL-SERVICE"
     for refused in (Open("postgres", channel), Open("nobody", channel)):
         assert code(dev(options=GIVING), action=refused, who=who).startswith("POL-NO-")
     assert code(dev(options=GIVING), action=action, who=who, world=conditions(lock(user="carol"))) == "POL-LOCKED"
