@@ -196,7 +196,7 @@ def test_an_observer_who_does_not_read_slows_nobody(cluster: Cluster, alice: Use
         id = session_of(alice)
         with tsh(bob, "join", id) as observer:
             observer.see("User bob joined")
-            owner.type("head -c 2000000 /dev/zero | tr '\\0' x; echo do'ne'\n")
+            owner.type("head -c 4000000 /dev/zero | tr '\\0' x; echo do'ne'\n")
             owner.see("done\r\n")
             observer.see("bytes of output were skipped.")
             owner.type("exit\n")

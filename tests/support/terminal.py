@@ -96,7 +96,7 @@ class Terminal:
         left = self._deadline - time.monotonic()
         assert select.select([self._master], [], [], max(0.0, left))[0], f"silent, after: {self._shown[-_TOLD:]}"
         try:
-            data = os.read(self._master, 4096)
+            data = os.read(self._master, 65536)
         except OSError:  # the other side is closed
             return False
         self._shown += data.decode(errors="replace")
