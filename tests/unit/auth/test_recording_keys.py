@@ -49,7 +49,7 @@ def test_the_configuration_file_wins_while_it_says_something() -> None:
         assert len(found.status.keys) == 1  # what people write cannot touch the keys
         (event,) = await cluster.events("session_recording_config.update")
         assert event["mode"] == "node"
-        for mode in ("proxy", "nonsense"):
+        for mode in ("nodes", "nonsense"):
             with pytest.raises(errors.TeleportError):
                 await cluster.admin.upsert(document_of(KIND, "", {"mode": mode}))
 
