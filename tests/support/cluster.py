@@ -274,7 +274,9 @@ class Cluster:
         return resource.dump(self.ask(lambda client: client.get(kind, name)))
 
     def events(self, words: str = "", **fields: object) -> list[dict[str, Any]]:
-        """Return audit events that contain the words and have the fields."""
+        """Return audit events that contain the words and have the fields, of all that has been acknowledged so far."""
+        waiting = self.data / "log" / "spool" / "events"
+        wait_for("the services' events to be sent", lambda: not [*waiting.glob("*/*.journal")], seconds=60)
         since = SystemClock().now() - dt.timedelta(days=1)
         query = EventQuery(since=since, text=words, limit=5000)
         found = self.ask(lambda client: client.search_events(query)).events

@@ -1,14 +1,15 @@
 """EventOutbox: the events of a service on their way to the Auth Service, through its absence and our own end.
 
-Theory of operation. An event gets the time at which it occurred and waits in a queue. Whoever comes first sends all
-that wait as one call, numbered on from the last one; `emit` returns when the Auth Service has stored it. When that
-cannot be, the events are written to a journal on the disk and `emit` returns once they are synced. While anything
-is in the journal, new events go behind it, so that order is kept; `run` sends the journal and empties it.
+Theory of operation. An event gets the time at which it occurred and waits in a queue. Whoever comes first writes all
+that wait to a journal on the disk, numbered on from the last one, and `emit` returns once they are synced: a session
+waits for its own disk and for nothing else. `run` sends the journal a moment later, what has come meanwhile as one
+call, and removes what the Auth Service has stored. Where the disk does not take events, the Auth Service has to: they
+are sent at once, behind what is in the journal, and `emit` returns when they are stored there.
 
 Numbers count within a writer, a random name of this run. What was sent but not answered keeps its number, here and in
 the journal, so the Auth Service sees that it has it already. When a number may have been used up and its event is
 not kept, a new writer begins: no number ever stands for two events. An event that the Auth Service will never take
-(it is no event of a service) is its caller's error, or, from the journal, left out with a line in the log.
+(it is no event of a service) is left out with a line in the log, or, sent without the journal, its caller's error.
 
 Not here: the journal (`store.journal`), what the Auth Service does with numbers (`auth.audit_delivery`).
 """
@@ -33,7 +34,11 @@ from teleport.store.journal import Journal
 log = logger("AUDIT")
 
 PATIENCE = 5.0
-"""Seconds that a call may take before its events go to the journal."""
+"""Seconds that a call may take."""
+LINGER = 0.05
+"""Seconds that events on the disk wait for others before they are sent."""
+LAST_WORDS = 2.0
+"""Seconds that `close` spends at most on sending what is left."""
 BATCH = 100
 """Events in one call at most."""
 BATCH_BYTES = 1024 * 1024
@@ -76,22 +81,29 @@ class EventOutbox:
         self._clock = clock
         self._entropy = entropy
         self._queue: list[_Waiting] = []
-        self._sending = asyncio.Lock()
+        self._keeping = asyncio.Lock()
+        self._draining = asyncio.Lock()
+        """Taken inside `_keeping`, never around it."""
         self._work = asyncio.Event()
-        self._behind: bool | None = None
+        self._kept = 0
+        """Grows with what is kept."""
+        self._behind = False
+        self._away = False
+        """Whether the last try to send has failed."""
         self._writer, self._next = "", 1
         self._begin()
 
     @property
     def behind(self) -> bool:
         """Whether events wait on the disk."""
-        return bool(self._behind)
+        return self._behind
 
     async def emit(self, event: Event) -> None:
-        """Return when `event` is stored by the Auth Service or synced to the journal.
+        """Return when `event` is synced to the journal or stored by the Auth Service.
 
-        Raises Unavailable (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) when it is neither, and what the Auth Service
-        answers to an event that it does not take (AccessDenied AUTH-ESCALATION, BadParameter).
+        Raises BadParameter (EVENT-TOO-LARGE), Unavailable (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) when it is
+        neither, and then also what the Auth Service answers to an event that it does not take (AccessDenied
+        AUTH-ESCALATION, BadParameter).
         """
         now = self._clock.now()
         timed = event if event.time else event.stamped(time=now, uid=event.uid, cluster_name=event.cluster_name)
@@ -100,21 +112,21 @@ class EventOutbox:
             raise BadParameter("EVENT-TOO-LARGE", event=event.event_name, size=entry.size, limit=LARGEST)
         self._queue.append(entry)
         while not entry.done.done():
-            async with self._sending:
+            async with self._keeping:
                 if not entry.done.done():
-                    await self._flush()
+                    await self._keep()
         entry.done.result()
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Send what is in the journal, again and again until cancelled."""
         ready()
         waits = _BACKOFF.waits(self._entropy)
-        if self._behind is None:
-            self._behind = not self._nothing_left()
-        if self._behind:
+        if not self._nothing_left():
+            self._behind = True
             self._work.set()
         while True:
             await self._work.wait()
+            await asyncio.sleep(LINGER)
             self._work.clear()
             try:
                 await self._drain()
@@ -126,35 +138,19 @@ class EventOutbox:
                 await asyncio.sleep(wait)
 
     async def close(self) -> None:
-        """Keep what nobody waits for any more, and release the journal."""
-        async with self._sending:
+        """Keep what nobody waits for any more, send what can be sent, and release the journal. Comes after `run`."""
+        async with self._keeping:
             while self._queue:
-                await self._keep(self._batch())
+                await self._keep()
+        if self._behind and not self._away:
+            try:
+                async with asyncio.timeout(LAST_WORDS):
+                    await self._drain()
+            except (TeleportError, TimeoutError) as error:
+                log.warn("Audit events wait on the disk for the next start", error=error)
         await asyncio.to_thread(self._journal.close)
 
-    # -- one call at a time: called with `_sending` held -------------------------------------------------------
-
-    async def _flush(self, most: int = BATCH) -> None:
-        """Get rid of the first events of the queue, one way or the other. Being cancelled leaves them there."""
-        batch = self._batch(most)
-        if self._behind is None:
-            self._behind = not self._nothing_left()
-        if self._behind:
-            await self._keep(batch)
-            return
-        try:
-            await self._send(self._writer, self._next, [entry.event for entry in batch])
-        except (TeleportError, TimeoutError) as error:
-            if not _final(error):
-                await self._keep(batch)
-            elif len(batch) > 1:
-                for _ in batch:  # the refusal was for all, so none of their numbers is used
-                    await self._flush(1)
-            else:
-                self._settle(batch, error)
-            return
-        self._next += len(batch)
-        self._settle(batch)
+    # -- one after the other: called with `_keeping` held ------------------------------------------------------
 
     def _nothing_left(self) -> bool:
         """Look once, when we begin, for what an earlier run left: at the names of a folder, so without a thread."""
@@ -163,29 +159,51 @@ class EventOutbox:
         except TeleportError:
             return False  # writing to it will say what is wrong
 
-    async def _keep(self, batch: list[_Waiting]) -> None:
+    async def _keep(self) -> None:
+        """Get rid of the first events of the queue, one way or the other. Being cancelled leaves them there."""
+        batch = self._batch()
         entries = [_Entry(self._writer, number, entry.event) for number, entry in enumerate(batch, start=self._next)]
         try:
             await asyncio.to_thread(self._journal.append, [msgspec.json.encode(entry) for entry in entries])
         except asyncio.CancelledError:
-            self._behind = True  # the thread goes on: the same events under the same numbers, once more, harm nothing
-            self._work.set()
+            self._has_kept()  # the thread goes on: the same events under the same numbers, once more, harm nothing
             raise
         except TeleportError as error:
-            log.error("Audit events cannot be kept", error=error, events=len(batch))
-            self._begin()  # the Auth Service may have them under these numbers
-            self._settle(batch, error)
+            await self._send_unkept(batch, error)
             return
-        if not self._behind:
-            log.warn("Audit events are kept on the disk until the Auth Service takes them")
-        self._behind = True
+        self._has_kept()
         self._next += len(batch)
         self._settle(batch)
+
+    def _has_kept(self) -> None:
+        self._behind = True
+        self._kept += 1
         self._work.set()
 
-    def _batch(self, most: int = BATCH) -> list[_Waiting]:
+    async def _send_unkept(self, batch: list[_Waiting], error: TeleportError) -> None:
+        """The disk does not take `batch`: the Auth Service has to, after what is on the disk."""
+        try:
+            if self._away:
+                raise error
+            await self._drain()
+            await self._send(self._writer, self._next, [entry.event for entry in batch])
+        except (TeleportError, TimeoutError) as failure:
+            if not _final(failure):
+                log.error("Audit events cannot be kept", error=error, events=len(batch))
+                self._begin()  # the Auth Service may have them under these numbers
+                self._settle(batch, error)
+            elif len(batch) > 1:
+                for entry in batch:  # the refusal was for all, so none of their numbers is used
+                    await self._send_unkept([entry], error)
+            else:
+                self._settle(batch, failure)
+            return
+        self._next += len(batch)
+        self._settle(batch)
+
+    def _batch(self) -> list[_Waiting]:
         size, count = 0, 0
-        for entry in self._queue[:most]:
+        for entry in self._queue[:BATCH]:
             size += entry.size
             if count and size > BATCH_BYTES:
                 break
@@ -209,23 +227,31 @@ class EventOutbox:
     # -- the journal -------------------------------------------------------------------------------------------
 
     async def _drain(self) -> None:
-        """Send the journal, oldest first; returns when it is empty."""
-        sent = 0
-        while True:
-            async with self._sending:  # so that nothing is added between the look and the conclusion
-                segment = await asyncio.to_thread(self._journal.oldest)
-                if segment is None:
-                    self._behind = False
-                    break
-            self._behind = True
-            name, records = segment
-            entries = [entry for record in records if (entry := _read(record)) is not None]
-            for writer, run in groupby(entries, key=lambda entry: entry.writer):
-                await self._resend(writer, list(run))
-            await asyncio.to_thread(self._journal.drop, name)
-            sent += len(entries)
-        if sent:
-            log.info("Audit events that waited on the disk were sent", events=sent)
+        """Send the journal, oldest first; returns when it is empty. Raises what sending and the disk raise."""
+        async with self._draining:
+            try:
+                while await self._send_oldest():
+                    pass
+                self._away = False
+            except (TeleportError, TimeoutError):
+                self._away = True
+                raise
+
+    async def _send_oldest(self) -> bool:
+        """Send a segment and remove it; return False when there is none."""
+        kept = self._kept
+        segment = await asyncio.to_thread(self._journal.oldest)
+        if segment is None:
+            self._behind = self._kept != kept  # something may have come since the look
+            return False
+        name, records = segment
+        entries = [entry for record in records if (entry := _read(record)) is not None]
+        for writer, run in groupby(entries, key=lambda entry: entry.writer):
+            await self._resend(writer, list(run))
+        await asyncio.to_thread(self._journal.drop, name)
+        if self._away:
+            log.info("Audit events that waited on the disk are sent", events=len(entries))
+        return True
 
     async def _resend(self, writer: str, entries: list[_Entry]) -> None:
         at = 0

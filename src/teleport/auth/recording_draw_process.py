@@ -1,16 +1,21 @@
-"""The program that draws one recording: frames on standard input, the index of its screens on standard output.
+"""The program that draws recordings: it forks for each one, which reads frames and writes the index of its screens.
 
-It runs for one recording and has nothing: no key, no network, no file to write; memory, time and priority are
-limited. What a recording holds was written by programs that nobody trusts, so whatever drawing it does to this
-process, the Auth Service does not feel it. Not here: who starts it (`auth.recording_draw`).
+A fork lives for one recording and has nothing: no key, no network, no file to write; memory, time and priority are
+limited. What a recording holds was written by programs that nobody trusts, so whatever drawing it does to the fork,
+neither the Auth Service feels it nor the next recording. Standard input is a socket: over it comes, for each
+recording, one end of a connection, and what became of the fork goes back. Not here: who starts it
+(`auth.recording_draw`).
 """
 
 from __future__ import annotations
 
+import gc
+import io
 import os
 import resource
-import sys
-from collections.abc import Iterator
+import socket
+import struct
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 MEMORY = 1024 * 1024 * 1024
@@ -56,12 +61,39 @@ def _frames(source: BinaryIO) -> Iterator[bytes]:
         yield head + source.read(int.from_bytes(head[-4:], "big"))
 
 
+def serve(work: Callable[[BinaryIO], bytes]) -> None:
+    """Have `work` done in a fork for each connection that comes, until nobody is left who could send one."""
+    control = socket.socket(fileno=0)
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not descriptors:
+            return
+        child = os.fork()
+        if not child:
+            control.close()
+            _work(work, descriptors[0])
+        os.close(descriptors[0])
+        _, status = os.waitpid(child, 0)
+        control.sendall(struct.pack(">i", os.waitstatus_to_exitcode(status)))
+
+
+def _work(work: Callable[[BinaryIO], bytes], descriptor: int) -> None:
+    """Answer one connection. Never returns."""
+    status = 1
+    try:
+        with socket.socket(fileno=descriptor) as connection, connection.makefile("rb") as source:
+            connection.sendall(work(source))
+        status = 0
+    finally:
+        os._exit(status)
+
+
 def main() -> None:
-    """Draw what comes on standard input."""
+    """Draw what comes."""
     restrict()
-    packed = draw(sys.stdin.buffer)
-    sys.stdout.buffer.write(packed)
-    sys.stdout.buffer.flush()
+    draw(io.BytesIO())  # so that the modules are there before the first fork
+    gc.freeze()
+    serve(draw)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ MOST_WAITING = 10_000
 """Recordings in the queue; others are found at the next start."""
 RETRY = 60.0
 """Seconds before a recording is tried again that could not be read."""
+REST = 10.0
+"""Seconds without work after which whoever draws is told to rest."""
 
 Frames = Callable[[str], AsyncIterator[bytes]]
 Draw = Callable[[AsyncIterator[bytes]], Awaitable[Contents]]
@@ -36,9 +38,11 @@ class Indexer:
 
     def __init__(
         self, frames: Frames, known: Callable[[], AsyncIterator[str]], shelf: IndexShelf, key: IndexKey,
-        draw: Draw, clock: Clock, entropy: Entropy,
+        draw: Draw, clock: Clock, entropy: Entropy, rest: Callable[[], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
-        """`frames`: the frames of a complete recording; `known`: all of those, the newest first."""
+        """`frames`: the frames of a complete recording; `known`: all of those, the newest first. `rest` is called when
+        there was nothing to draw for a while, and at the end."""
+        self._rest = rest or _nothing
         self._frames, self._known, self._shelf, self._key, self._draw = frames, known, shelf, key, draw
         self._clock, self._entropy = clock, entropy
         self._waiting: dict[str, dt.datetime] = {}
@@ -65,19 +69,33 @@ class Indexer:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self._catch_up()
-        while True:
+        try:
+            await self._catch_up()
+            while True:
+                await self._work_comes()
+                while self._waiting:
+                    await self._next()
+        finally:
+            await self._rest()
+
+    async def _work_comes(self) -> None:
+        try:
+            async with asyncio.timeout(REST):
+                await self._news.wait()
+        except TimeoutError:
+            await self._rest()
             await self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                session_id = next(iter(self._waiting))
-                since = self._waiting.pop(session_id)
-                self._at_work = since
-                again = await self._try(session_id)
-                self._at_work = None
-                if again:
-                    self._waiting.setdefault(session_id, since)
-                    await asyncio.sleep(RETRY)
+        self._news.clear()
+
+    async def _next(self) -> None:
+        session_id = next(iter(self._waiting))
+        since = self._waiting.pop(session_id)
+        self._at_work = since
+        again = await self._try(session_id)
+        self._at_work = None
+        if again:
+            self._waiting.setdefault(session_id, since)
+            await asyncio.sleep(RETRY)
 
     async def _catch_up(self) -> None:
         """Queue what has no index."""
@@ -114,3 +132,7 @@ class Indexer:
         if made.dropped:
             log.info("An index is not whole", session=session_id, lines=made.dropped, first_ms=made.dropped_at)
         return index_file.seal(session_id, made, key, self._entropy)
+
+
+async def _nothing() -> None:
+    """Whoever draws needs no rest."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from teleport.api.recording_messages import RecordingQuery
 from teleport.auth.authorize import Authorizer
 from teleport.auth.recording_archive import Archive
-from teleport.auth.recording_draw import draw
+from teleport.auth.recording_draw import Drawer
 from teleport.auth.recording_index_key import IndexKey
 from teleport.auth.recording_indexer import Indexer
 from teleport.auth.recording_keys import RecordingKeys
@@ -31,7 +31,10 @@ class Screens:
     ) -> None:  # fmt: skip
         self._archive, self._keys = archive, keys
         key = IndexKey(backend, signer, entropy, self._active)
-        self.indexer = Indexer(archive.chunks, self._known, shelf, key, draw, clock, entropy)
+        drawer = Drawer()
+        self.indexer = Indexer(
+            archive.chunks, self._known, shelf, key, drawer.draw, clock, entropy, rest=drawer.rest
+        )  # fmt: skip
         self.search = RecordingSearch(self._library, shelf, key, audit, authorizer, time.monotonic)
         archive.on_complete.append(self.indexer.completed)
 

@@ -124,9 +124,10 @@ def test_events_arrive_once_and_in_order(tmp_path: Path) -> None:
         async with asyncio.TaskGroup() as group:
             for number in range(250):
                 group.create_task(world.emit(str(number)))
+        await world.caught_up()
         assert await world.stored() == [str(number) for number in range(250)]
         assert len(world.line.past) < 10  # those that wait go together
-        assert not (world.path / "spool").exists()
+        assert not list((world.path / "spool").iterdir())
 
     run(story, tmp_path)
 
@@ -135,6 +136,7 @@ def test_what_happens_while_auth_is_away_arrives_later_with_its_own_time(tmp_pat
     async def story(world: World) -> None:
         began = world.cluster.clock.now()
         await world.emit("before")
+        await world.caught_up()
         world.line.fate = lambda: "request"
         await world.emit("one", "two")
         await asyncio.sleep(3600)
@@ -144,6 +146,7 @@ def test_what_happens_while_auth_is_away_arrives_later_with_its_own_time(tmp_pat
         await world.emit("three")
         await world.caught_up()
         await world.emit("four")
+        await world.caught_up()
         assert await world.stored() == ["before", "one", "two", "three", "four"]
         times = [dt.datetime.fromisoformat(e["time"]) - began for e in await world.cluster.events("exec")]
         assert max(times[:3]) < dt.timedelta(minutes=1)
@@ -196,22 +199,24 @@ def test_each_event_is_stored_once_whatever_is_lost_repeated_or_killed(
     run(story, tmp_path_factory.mktemp("spool"))
 
 
-def test_a_caller_that_is_cancelled_loses_nothing_of_others(tmp_path: Path) -> None:
+def test_a_caller_that_is_cancelled_loses_nothing_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(world: World) -> None:
-        world.line.fate = lambda: "hang"
-        first = started(world.emit("cancelled"))
-        second = started(world.emit("stays"))
-        await asyncio.sleep(1)
-        first.cancel()
-        await asyncio.sleep(0)
-        world.line.fate = lambda: ""
-        await second
-        assert await world.stored() == ["cancelled", "stays"]
-        world.line.fate = lambda: "hang"
-        last = started(world.emit("nobody waits"))
-        await asyncio.sleep(1)
-        last.cancel()
-        await asyncio.wait([last])
+        with monkeypatch.context() as patch:
+            without_disk(patch)
+            world.line.fate = lambda: "hang"
+            first = started(world.emit("cancelled"))
+            second = started(world.emit("stays"))
+            await asyncio.sleep(1)
+            first.cancel()
+            await asyncio.sleep(0)
+            world.line.fate = lambda: ""
+            await second
+            assert await world.stored() == ["cancelled", "stays"]
+            world.line.fate = lambda: "hang"
+            last = started(world.emit("nobody waits"))
+            await asyncio.sleep(1)
+            last.cancel()
+            await asyncio.wait([last])
         world.line.fate = lambda: ""
         await world.stop()
         world.start()
@@ -222,7 +227,53 @@ def test_a_caller_that_is_cancelled_loses_nothing_of_others(tmp_path: Path) -> N
     run(story, tmp_path)
 
 
-def test_an_event_that_is_never_taken_is_its_callers_error_and_nobody_elses(tmp_path: Path) -> None:
+def without_disk(patch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise Unavailable("DISK-FULL", path="/spool")
+
+    patch.setattr(Journal, "append", full)
+
+
+def test_what_the_disk_does_not_take_the_auth_service_has_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: World) -> None:
+        await world.emit("on the disk")
+        with monkeypatch.context() as patch:
+            without_disk(patch)
+            await world.emit("not")
+            assert await world.stored() == ["on the disk", "not"]
+            world.line.fate = lambda: "reply"
+            with pytest.raises(Unavailable) as caught:
+                await world.emit("told as lost")
+            assert caught.value.code == "DISK-FULL"
+        world.line.fate = lambda: ""
+        await world.emit("next")
+        await world.caught_up()
+        assert await world.stored() == ["on the disk", "not", "told as lost", "next"]
+
+    run(story, tmp_path)
+
+
+def test_what_is_left_at_the_end_is_sent(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await world.emit("last")
+        assert await world.stored() == []
+        await world.stop()
+        assert await world.stored() == ["last"]
+        world.start()
+        world.line.fate = lambda: "hang"
+        await world.emit("not now")
+        async with asyncio.timeout(20):
+            await world.stop()
+        world.line.fate = lambda: ""
+        world.start()
+        await world.emit("again")
+        await world.caught_up()
+        assert await world.stored() == ["last", "not now", "again"]
+
+    run(story, tmp_path)
+
+
+def test_an_event_that_is_never_taken_harms_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def story(world: World) -> None:
         async def forged() -> None:
             with pytest.raises(AccessDenied) as caught:
@@ -230,19 +281,19 @@ def test_an_event_that_is_never_taken_is_its_callers_error_and_nobody_elses(tmp_
             assert caught.value.code == "AUTH-ESCALATION"
 
         await world.emit("begin")
-        async with asyncio.TaskGroup() as group:
-            group.create_task(world.emit("one"))
-            group.create_task(forged())
-            group.create_task(world.emit("two"))
+        with monkeypatch.context() as patch:
+            without_disk(patch)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(world.emit("one"))
+                group.create_task(forged())
+                group.create_task(world.emit("two"))
         with pytest.raises(BadParameter) as large:
             await world.emit("x" * LARGEST)
         assert large.value.code == "EVENT-TOO-LARGE"
         assert await world.stored() == ["begin", "one", "two"]
-        world.line.fate = lambda: "request"
         await world.emit("three")
         await world.outbox.emit(UserLogin(user="eve", success=True))
         await world.emit("four")
-        world.line.fate = lambda: ""
         await world.caught_up()
         assert await world.stored() == ["begin", "one", "two", "three", "four"]
         assert await world.cluster.events("user.login") == []
@@ -268,6 +319,7 @@ def test_a_full_spool_says_so_and_what_follows_is_stored(tmp_path: Path) -> None
         world.line.fate = lambda: ""
         await world.caught_up()
         await world.emit("after")
+        await world.caught_up()
         assert await world.stored() == [*kept, "after"]
 
     run(story, tmp_path)
@@ -286,6 +338,7 @@ def test_a_full_disk_is_told_and_gets_over_it(tmp_path: Path, monkeypatch: pytes
             assert caught.value.code == "DISK-FULL"
         world.line.fate = lambda: ""
         await world.emit("next")
+        await world.caught_up()
         assert await world.stored() == ["told as lost, and yet there", "next"]
 
     run(story, tmp_path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from teleport.auth import recording_draw
-from teleport.auth.recording_draw import draw
+from teleport.auth.recording_draw import Drawer
 from teleport.auth.recording_draw_process import draw as draw_here
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.store.recordings import index_contents
@@ -23,6 +24,26 @@ from tests.recordings import planted
 async def parts(frames: list[Frame], *, together: int = 50) -> AsyncIterator[bytes]:
     for start in range(0, len(frames), together):
         yield recording.encode(frames[start : start + together])
+
+
+async def draw(frames: AsyncIterator[bytes], **settings: Any) -> Contents:
+    """Have one recording drawn."""
+    drawer = Drawer(**settings)
+    try:
+        return await drawer.draw(frames)
+    finally:
+        await drawer.rest()
+
+
+def drawing(body: str) -> str:
+    """Return a program whose forks do `body` with what comes from `source`."""
+    lines = "\n    ".join(body.splitlines())
+    return (
+        "import os, signal, sys, time\n"
+        "from teleport.auth.recording_draw_process import restrict, serve\n"
+        f"def work(source):\n    {lines}\n    return b''\n"
+        "serve(work)"
+    )
 
 
 def shown(made: Contents) -> Lines:
@@ -54,10 +75,12 @@ def test_hostile_output_ends_nothing() -> None:
 @pytest.mark.parametrize(
     ("program", "problem"),
     [
+        (drawing("os.kill(os.getpid(), signal.SIGKILL)"), "signal 9"),
+        (drawing("os._exit(3)"), "status 3"),
+        (drawing("source.read(); raise ValueError"), "status 1"),
+        (drawing("source.read(); time.sleep(600)"), "longer"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "signal 9"),
         ("import sys; sys.exit(3)", "status 3"),
-        ("import sys; sys.stdin.buffer.read(); x = 'x'; sys.stdout.write(x * 100); sys.exit(1)", "status 1"),
-        ("import sys, time; sys.stdin.buffer.read(); time.sleep(600)", "longer"),
     ],
 )
 def test_a_process_that_fails_is_told(program: str, problem: str) -> None:
@@ -71,24 +94,44 @@ def test_a_process_that_fails_is_told(program: str, problem: str) -> None:
 
 def test_an_answer_that_is_too_large_or_nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TeleportError) as caught:
-        asyncio.run(draw(parts([]), program="import sys; sys.stdin.buffer.read(); sys.stdout.write('nonsense')"))
+        asyncio.run(draw(parts([]), program=drawing("source.read(); return b'nonsense'")))
     assert caught.value.code == "INDEX-DAMAGED"
     monkeypatch.setattr(recording_draw, "LARGEST_ANSWER", 1000)
-    endless = "import sys\nwhile True: sys.stdout.write('x' * 1000)"
+    endless = drawing("source.read(); return b'x' * 10000")
     with pytest.raises(TeleportError) as caught:
         asyncio.run(draw(parts([]), program=endless, patience=60.0))
     assert caught.value.code == "INDEX-NOT-DRAWN"
 
 
 def test_the_process_is_limited() -> None:
-    program = (
-        "import os, sys\n"
-        "from teleport.auth.recording_draw_process import restrict; restrict()\n"
-        "sys.stdin.buffer.read()\n"
-        "if os.nice(0) < 10: sys.exit(5)\n"
+    program = drawing(
+        "restrict()\n"
+        "source.read()\n"
+        "if os.nice(0) < 10: os._exit(5)\n"
         "try: bytearray(2 << 30)\n"
-        "except MemoryError: sys.exit(6)"
+        "except MemoryError: os._exit(6)"
     )
     with pytest.raises(Unavailable) as caught:
         asyncio.run(draw(parts([]), program=program))
     assert "status 6" in caught.value.what
+
+
+def test_one_process_forks_for_each_recording_until_it_rests() -> None:
+    said = drawing(
+        "from teleport.store.recordings import index_contents as index\n"
+        "return index.pack(index.Contents(b'', b'', b'', dropped=os.getppid(), dropped_at=os.getpid()))"
+    )
+
+    async def story() -> list[Contents]:
+        drawer, found = Drawer(program=said), list[Contents]()
+        for number in range(5):
+            if number == 3:
+                await drawer.rest()
+            found.append(await drawer.draw(parts([])))
+        await drawer.rest()
+        return found
+
+    made = asyncio.run(story())
+    assert len({one.dropped_at for one in made}) == 5
+    assert [one.dropped == made[0].dropped for one in made] == [True, True, True, False, False]
+    assert made[3].dropped == made[4].dropped

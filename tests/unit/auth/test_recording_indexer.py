@@ -10,7 +10,7 @@ import pytest
 
 from teleport.auth import recording_indexer
 from teleport.auth.recording_index_key import IndexKey
-from teleport.auth.recording_indexer import Indexer
+from teleport.auth.recording_indexer import REST, Indexer
 from teleport.base import tasks
 from teleport.base.clock import ManualClock
 from teleport.base.disk import MemoryDisk
@@ -23,6 +23,7 @@ from teleport.store.recordings.index_contents import Contents
 from teleport.store.recordings.index_lines import find
 from teleport.store.recordings.index_shelf import IndexShelf
 from tests.recordings import planted
+from tests.support import virtual_loop
 from tests.support.until import until
 
 START = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
@@ -155,3 +156,24 @@ def test_the_key_is_made_once_and_wrapped() -> None:
         assert await world.key().get() == first
 
     asyncio.run(story())
+
+
+def test_whoever_draws_is_told_to_rest() -> None:
+    rests: list[str] = []
+
+    async def body() -> None:
+        world = World()
+
+        async def rest() -> None:
+            rests.append("rest")
+
+        world.indexer._rest = rest
+        work = tasks.spawn(world.indexer.run(), name="indexer", on_error=lambda _: None)
+        await asyncio.sleep(REST / 2)
+        assert rests == []
+        await asyncio.sleep(REST)
+        assert rests == ["rest"]
+        await tasks.cancel(work)
+        assert rests == ["rest", "rest"]
+
+    virtual_loop.run(body())

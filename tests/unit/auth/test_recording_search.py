@@ -11,7 +11,7 @@ from teleport.api.caller import Caller
 from teleport.api.recording_calls import RecordingCalls
 from teleport.api.recording_messages import ScreenPage, ScreenQuery
 from teleport.auth import recording_search
-from teleport.auth.recording_draw import draw
+from teleport.auth.recording_draw import Drawer
 from teleport.auth.recording_screens import Screens
 from teleport.base import errors, tasks
 from teleport.store.recordings import index_contents
@@ -188,7 +188,8 @@ def test_a_completed_recording_is_indexed_by_itself_in_another_process() -> None
     async def story(cluster: Cluster) -> None:
         _, olga = await people(cluster)
         found = screens(cluster).indexer
-        found._draw = draw
+        drawer = Drawer()
+        found._draw, found._rest = drawer.draw, drawer.rest
         await upload(cluster, 1, "before the start", index=False)
         work = tasks.spawn(found.run(), name="indexer", on_error=cluster.failures.append)
         try:
