@@ -5,7 +5,7 @@ Every method raises what the server raised, Unavailable (API-UNAVAILABLE) or Tim
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -21,6 +21,7 @@ from teleport.api.recording_messages import (
     RecordingQuery,
     ScreenPage,
     ScreenQuery,
+    WholeRecording,
 )
 from teleport.api.services import recordings
 
@@ -40,6 +41,15 @@ class RecordingCalls:
         """Close a recording of so many chunks, whose last one has this digest; return its bytes."""
         request = pb.CompleteRequest(session_id=session_id, chunks=chunks, digest=digest)
         return (await self._channel.unary(recordings.COMPLETE, request)).size
+
+    async def store_whole(self, whole: Sequence[WholeRecording]) -> set[str]:
+        """Store and close short recordings; return the sessions of which that is done."""
+        request = pb.StoreWholeRequest(
+            recordings=[
+                pb.WholeRecording(session_id=each.session_id, chunks=each.chunks, digest=each.digest) for each in whole
+            ]
+        )
+        return set((await self._channel.unary(recordings.STORE_WHOLE, request)).stored)
 
     async def page(self, query: RecordingQuery) -> RecordingPage:
         """Return one page of the list."""

@@ -28,6 +28,16 @@ class Recording:
     """Why the recording is not whole; empty when it is."""
 
 
+@dataclass(frozen=True, slots=True)
+class WholeRecording:
+    """A short recording on its way."""
+
+    session_id: str
+    chunks: tuple[bytes, ...]
+    digest: bytes
+    """Of the last chunk."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingQuery:
     """Which recordings are listed, newest first. Every given condition must hold."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from teleport.access.system import AT_PROXY
 from teleport.base import tasks
@@ -76,6 +76,15 @@ class Archive:
             await self.catalogue.reopen(session_id, server_id, self._clock.now())
         return await asyncio.to_thread(self._files.store, session_id, chunk)
 
+    async def store_whole(self, session_id: str, server_id: str, chunks: Sequence[bytes], digest: bytes) -> int:
+        """Keep all chunks of a recording and close it; return its bytes. Raises as `store` and `complete`, and
+        LimitExceeded (REC-TOO-LARGE)."""
+        if chunks:
+            await self.store(session_id, server_id, 0, chunks[0])
+            if await self._closed(session_id) is None:
+                await asyncio.to_thread(self._store_rest, session_id, chunks[1:])
+        return await self.complete(session_id, server_id, len(chunks), digest)
+
     async def complete(self, session_id: str, server_id: str, chunks: int, digest: bytes) -> int:
         """Close a recording that has so many chunks; return its bytes. Closing it again changes nothing.
 
@@ -90,6 +99,10 @@ class Archive:
         if closed is None or closed.digest != digest.hex() or closed.abandoned:
             await self._close(session_id, server_id, chain, "" if chain.final else NO_END)
         return chain.size
+
+    def _store_rest(self, session_id: str, chunks: Sequence[bytes]) -> None:
+        for chunk in chunks:
+            self._files.store(session_id, chunk)
 
     async def _close(
         self, session_id: str, server_id: str, chain: Chain, problem: str, *, abandoned: bool = False

@@ -6,7 +6,7 @@ not read and what does not exist are refused alike, by `auth.authorize`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from teleport.access.system import keeper_id
@@ -19,16 +19,20 @@ from teleport.api.recording_messages import (
     RecordingQuery,
     ScreenPage,
     ScreenQuery,
+    WholeRecording,
 )
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import RecordingKeys
 from teleport.base.errors import BadParameter, LimitExceeded, NotFound, NotSupported, TeleportError
+from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
 from teleport.model.events.recording import SessionRecordingAccess
 from teleport.store.audit.log import AuditLog
 from teleport.store.recordings.catalogue import Entry, check_session_id
 from teleport.wire.recording_chunk import LARGEST
+
+log = logger("AUTH")
 
 SESSION = "session"
 """Name of recorded sessions in rules."""
@@ -70,6 +74,17 @@ class Recordings:
     async def complete(self, caller: Caller, session_id: str, chunks: int, digest: bytes) -> int:
         await self._authorizer.require(caller, "create", SESSION)
         return await self._archive.complete(session_id, keeper_id(caller.known()), chunks, digest)
+
+    async def store_whole(self, caller: Caller, recordings: Sequence[WholeRecording]) -> list[str]:
+        await self._authorizer.require(caller, "create", SESSION)
+        keeper, stored = keeper_id(caller.known()), list[str]()
+        for each in recordings:
+            try:
+                await self._archive.store_whole(each.session_id, keeper, each.chunks, each.digest)
+                stored.append(each.session_id)
+            except TeleportError as error:
+                log.debug("A recording was not stored as a whole", session=each.session_id, error=error)
+        return stored
 
     # -- for people
 

@@ -3,18 +3,21 @@
 Chunks go as they become durable, also while the session runs, so that the loss of a node loses little. A session that
 waits for the Auth Service (`sync`) sends them at once. Any other running one sends one in `PACE` seconds, and all
 together send no more than `RATE`: sending costs more computing than recording does, and sessions shall not wait for it.
-A file is removed after the Auth Service has said that the whole recording is stored. What lies in the spool at the
-start is what a crash has left: it is sent as far as it is whole. What can never be stored is set aside, and told.
+Short ones that end before their first turn go together (`bundles`). A file is removed after the Auth Service has said
+that the whole recording is stored. What lies in the spool at the start is what a crash has left: it is sent as far as
+it is whole. What can never be stored is set aside, and told.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+from teleport.agents.recording.bundles import LARGEST, Bundles
 from teleport.agents.recording.spool import SUFFIX, Spool
+from teleport.api.recording_messages import WholeRecording
 from teleport.base.entropy import Entropy
 from teleport.base.errors import Internal, TeleportError, Unavailable
 from teleport.base.log import logger
@@ -49,6 +52,8 @@ class Archive(Protocol):
 
     async def complete(self, session_id: str, chunks: int, digest: bytes) -> int: ...
 
+    async def store_whole(self, whole: Sequence[WholeRecording]) -> set[str]: ...
+
 
 class _Upload:
     """One recording on its way."""
@@ -65,6 +70,8 @@ class _Upload:
         self.damaged = False
         """Whether something that is no torn end follows what can be sent: the file is kept then."""
         self.timer: asyncio.TimerHandle | None = None
+        self.alone = False
+        """Whether it does not go with others."""
         self.urgent = False
         """Whether its session waits for what is sent."""
         self.moved = asyncio.Event()
@@ -75,6 +82,11 @@ class _Upload:
     def restart(self) -> None:
         """Begin again with the first chunk."""
         self.sent, self.count, self.digest = 0, 0, chunks.START
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it is short, whole and not begun to be sent."""
+        return self.ended and not self.alone and not self.sent and 0 < self.durable <= LARGEST
 
     @property
     def due(self) -> bool:
@@ -98,6 +110,9 @@ class Uploader:
         self._free_at = 0.0
         self._backoff = backoff
         self._uploads: dict[str, _Upload] = {}
+        self._bundles = Bundles(
+            spool, archive.store_whole, stored=self._stored, refused=self._alone, turn=self._turn
+        )  # fmt: skip
         self._queue: asyncio.Queue[_Upload] = asyncio.Queue()  # holds each upload once at most
 
     @property
@@ -110,8 +125,10 @@ class Uploader:
     def grown(self, session_id: str, durable: int) -> None:
         """Take note that so many bytes of a recording are durable."""
         upload = self._of(session_id)
-        upload.durable = durable
-        if upload.timer is None:  # otherwise it sends in its own time
+        begins, upload.durable = not upload.durable, durable
+        if begins:
+            self._again(upload, self._pace)  # many a session is over by then
+        elif upload.timer is None:  # otherwise it sends in its own time
             self._offer(upload)
 
     async def sync(self, session_id: str, durable: int, patience: float) -> None:
@@ -144,6 +161,7 @@ class Uploader:
         await self._recover()
         ready()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._bundles.run())
             for _ in range(MOST):
                 group.create_task(self._work())
 
@@ -272,11 +290,22 @@ class Uploader:
             self._uploads[session_id] = _Upload(session_id, self._backoff.waits(self._entropy))
         return self._uploads[session_id]
 
+    def _stored(self, session_id: str) -> None:
+        self._uploads.pop(session_id, None)
+
+    def _alone(self, session_id: str) -> None:
+        upload = self._of(session_id)
+        upload.alone, upload.busy = True, False
+        self._offer(upload)
+
     def _offer(self, upload: _Upload) -> None:
         if upload.timer is not None:
             upload.timer.cancel()
             upload.timer = None
-        if upload.due and not upload.queued and not upload.busy:
+        if upload.bundled and not upload.queued and not upload.busy:
+            upload.busy = True
+            self._bundles.add(upload.session_id, upload.durable)
+        elif upload.due and not upload.queued and not upload.busy:
             upload.queued = True
             self._queue.put_nowait(upload)
 

@@ -26,7 +26,7 @@ from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cteleport/v1/recordings.proto\x12\x0bteleport.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x0cStoreRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\"\x1c\n\nStoreReply\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\"E\n\x0f\x43ompleteRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hunks\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"\x1d\n\rCompleteReply\x12\x0c\n\x04size\x18\x01 \x01(\x04\"\x9f\x02\n\tRecording\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x14\n\x0cparticipants\x18\x04 \x03(\t\x12\r\n\x05login\x18\x05 \x01(\t\x12\x11\n\tserver_id\x18\x06 \x01(\t\x12\x10\n\x08hostname\x18\x07 \x01(\t\x12)\n\x05start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04stop\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04size\x18\n \x01(\x04\x12\x13\n\x0binteractive\x18\x0b \x01(\x08\x12\x0f\n\x07\x63ommand\x18\x0c \x01(\t\x12\x0f\n\x07problem\x18\r \x01(\t\"\x99\x01\n\x15ListRecordingsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\"O\n\x13ListRecordingsReply\x12*\n\nrecordings\x18\x01 \x03(\x0b\x32\x16.teleport.v1.Recording\x12\x0c\n\x04next\x18\x02 \x01(\t\"B\n\rFramesRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\x04\x12\x0f\n\x07purpose\x18\x03 \x01(\t\"H\n\x0b\x46ramesReply\x12)\n\trecording\x18\x01 \x01(\x0b\x32\x16.teleport.v1.Recording\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x0c\"\xa9\x01\n\x17SearchRecordingsRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\r\n\x05\x61\x66ter\x18\x06 \x01(\t\"a\n\x0cRecordingHit\x12)\n\trecording\x18\x01 \x01(\x0b\x32\x16.teleport.v1.Recording\x12\n\n\x02\x61t\x18\x02 \x01(\x04\x12\x0c\n\x04last\x18\x03 \x01(\x04\x12\x0c\n\x04line\x18\x04 \x01(\t\"a\n\x15SearchRecordingsReply\x12\'\n\x04hits\x18\x01 \x03(\x0b\x32\x19.teleport.v1.RecordingHit\x12\x0c\n\x04next\x18\x02 \x01(\t\x12\x11\n\tunindexed\x18\x03 \x01(\x05\"8\n\rRecordingKeys\x12\'\n\x04keys\x18\x01 \x03(\x0b\x32\x19.teleport.v1.RecordingKey\"k\n\x0cRecordingKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12+\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x08\x32\xf0\x03\n\nRecordings\x12;\n\x05Store\x12\x19.teleport.v1.StoreRequest\x1a\x17.teleport.v1.StoreReply\x12\x44\n\x08\x43omplete\x12\x1c.teleport.v1.CompleteRequest\x1a\x1a.teleport.v1.CompleteReply\x12L\n\x04List\x12\".teleport.v1.ListRecordingsRequest\x1a .teleport.v1.ListRecordingsReply\x12@\n\x06\x46rames\x12\x1a.teleport.v1.FramesRequest\x1a\x18.teleport.v1.FramesReply0\x01\x12R\n\x06Search\x12$.teleport.v1.SearchRecordingsRequest\x1a\".teleport.v1.SearchRecordingsReply\x12:\n\x04Keys\x12\x16.google.protobuf.Empty\x1a\x1a.teleport.v1.RecordingKeys\x12?\n\tRotateKey\x12\x16.google.protobuf.Empty\x1a\x1a.teleport.v1.RecordingKeysb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cteleport/v1/recordings.proto\x12\x0bteleport.v1\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"@\n\x0cStoreRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\"\x1c\n\nStoreReply\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\"E\n\x0f\x43ompleteRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hunks\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"\x1d\n\rCompleteReply\x12\x0c\n\x04size\x18\x01 \x01(\x04\"D\n\x0eWholeRecording\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63hunks\x18\x02 \x03(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"D\n\x11StoreWholeRequest\x12/\n\nrecordings\x18\x01 \x03(\x0b\x32\x1b.teleport.v1.WholeRecording\"!\n\x0fStoreWholeReply\x12\x0e\n\x06stored\x18\x01 \x03(\t\"\x9f\x02\n\tRecording\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x14\n\x0cparticipants\x18\x04 \x03(\t\x12\r\n\x05login\x18\x05 \x01(\t\x12\x11\n\tserver_id\x18\x06 \x01(\t\x12\x10\n\x08hostname\x18\x07 \x01(\t\x12)\n\x05start\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x04stop\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04size\x18\n \x01(\x04\x12\x13\n\x0binteractive\x18\x0b \x01(\x08\x12\x0f\n\x07\x63ommand\x18\x0c \x01(\t\x12\x0f\n\x07problem\x18\r \x01(\t\"\x99\x01\n\x15ListRecordingsRequest\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\r\n\x05\x61\x66ter\x18\x05 \x01(\t\"O\n\x13ListRecordingsReply\x12*\n\nrecordings\x18\x01 \x03(\x0b\x32\x16.teleport.v1.Recording\x12\x0c\n\x04next\x18\x02 \x01(\t\"B\n\rFramesRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04\x66rom\x18\x02 \x01(\x04\x12\x0f\n\x07purpose\x18\x03 \x01(\t\"H\n\x0b\x46ramesReply\x12)\n\trecording\x18\x01 \x01(\x0b\x32\x16.teleport.v1.Recording\x12\x0e\n\x06\x66rames\x18\x02 \x01(\x0c\"\xa9\x01\n\x17SearchRecordingsRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12)\n\x05since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\r\n\x05limit\x18\x05 \x01(\x05\x12\r\n\x05\x61\x66ter\x18\x06 \x01(\t\"a\n\x0cRecordingHit\x12)\n\trecording\x18\x01 \x01(\x0b\x32\x16.teleport.v1.Recording\x12\n\n\x02\x61t\x18\x02 \x01(\x04\x12\x0c\n\x04last\x18\x03 \x01(\x04\x12\x0c\n\x04line\x18\x04 \x01(\t\"a\n\x15SearchRecordingsReply\x12\'\n\x04hits\x18\x01 \x03(\x0b\x32\x19.teleport.v1.RecordingHit\x12\x0c\n\x04next\x18\x02 \x01(\t\x12\x11\n\tunindexed\x18\x03 \x01(\x05\"8\n\rRecordingKeys\x12\'\n\x04keys\x18\x01 \x03(\x0b\x32\x19.teleport.v1.RecordingKey\"k\n\x0cRecordingKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\npublic_key\x18\x02 \x01(\x0c\x12+\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x61\x63tive\x18\x04 \x01(\x08\x32\xbc\x04\n\nRecordings\x12;\n\x05Store\x12\x19.teleport.v1.StoreRequest\x1a\x17.teleport.v1.StoreReply\x12\x44\n\x08\x43omplete\x12\x1c.teleport.v1.CompleteRequest\x1a\x1a.teleport.v1.CompleteReply\x12J\n\nStoreWhole\x12\x1e.teleport.v1.StoreWholeRequest\x1a\x1c.teleport.v1.StoreWholeReply\x12L\n\x04List\x12\".teleport.v1.ListRecordingsRequest\x1a .teleport.v1.ListRecordingsReply\x12@\n\x06\x46rames\x12\x1a.teleport.v1.FramesRequest\x1a\x18.teleport.v1.FramesReply0\x01\x12R\n\x06Search\x12$.teleport.v1.SearchRecordingsRequest\x1a\".teleport.v1.SearchRecordingsReply\x12:\n\x04Keys\x12\x16.google.protobuf.Empty\x1a\x1a.teleport.v1.RecordingKeys\x12?\n\tRotateKey\x12\x16.google.protobuf.Empty\x1a\x1a.teleport.v1.RecordingKeysb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,26 +41,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPLETEREQUEST']._serialized_end=272
   _globals['_COMPLETEREPLY']._serialized_start=274
   _globals['_COMPLETEREPLY']._serialized_end=303
-  _globals['_RECORDING']._serialized_start=306
-  _globals['_RECORDING']._serialized_end=593
-  _globals['_LISTRECORDINGSREQUEST']._serialized_start=596
-  _globals['_LISTRECORDINGSREQUEST']._serialized_end=749
-  _globals['_LISTRECORDINGSREPLY']._serialized_start=751
-  _globals['_LISTRECORDINGSREPLY']._serialized_end=830
-  _globals['_FRAMESREQUEST']._serialized_start=832
-  _globals['_FRAMESREQUEST']._serialized_end=898
-  _globals['_FRAMESREPLY']._serialized_start=900
-  _globals['_FRAMESREPLY']._serialized_end=972
-  _globals['_SEARCHRECORDINGSREQUEST']._serialized_start=975
-  _globals['_SEARCHRECORDINGSREQUEST']._serialized_end=1144
-  _globals['_RECORDINGHIT']._serialized_start=1146
-  _globals['_RECORDINGHIT']._serialized_end=1243
-  _globals['_SEARCHRECORDINGSREPLY']._serialized_start=1245
-  _globals['_SEARCHRECORDINGSREPLY']._serialized_end=1342
-  _globals['_RECORDINGKEYS']._serialized_start=1344
-  _globals['_RECORDINGKEYS']._serialized_end=1400
-  _globals['_RECORDINGKEY']._serialized_start=1402
-  _globals['_RECORDINGKEY']._serialized_end=1509
-  _globals['_RECORDINGS']._serialized_start=1512
-  _globals['_RECORDINGS']._serialized_end=2008
+  _globals['_WHOLERECORDING']._serialized_start=305
+  _globals['_WHOLERECORDING']._serialized_end=373
+  _globals['_STOREWHOLEREQUEST']._serialized_start=375
+  _globals['_STOREWHOLEREQUEST']._serialized_end=443
+  _globals['_STOREWHOLEREPLY']._serialized_start=445
+  _globals['_STOREWHOLEREPLY']._serialized_end=478
+  _globals['_RECORDING']._serialized_start=481
+  _globals['_RECORDING']._serialized_end=768
+  _globals['_LISTRECORDINGSREQUEST']._serialized_start=771
+  _globals['_LISTRECORDINGSREQUEST']._serialized_end=924
+  _globals['_LISTRECORDINGSREPLY']._serialized_start=926
+  _globals['_LISTRECORDINGSREPLY']._serialized_end=1005
+  _globals['_FRAMESREQUEST']._serialized_start=1007
+  _globals['_FRAMESREQUEST']._serialized_end=1073
+  _globals['_FRAMESREPLY']._serialized_start=1075
+  _globals['_FRAMESREPLY']._serialized_end=1147
+  _globals['_SEARCHRECORDINGSREQUEST']._serialized_start=1150
+  _globals['_SEARCHRECORDINGSREQUEST']._serialized_end=1319
+  _globals['_RECORDINGHIT']._serialized_start=1321
+  _globals['_RECORDINGHIT']._serialized_end=1418
+  _globals['_SEARCHRECORDINGSREPLY']._serialized_start=1420
+  _globals['_SEARCHRECORDINGSREPLY']._serialized_end=1517
+  _globals['_RECORDINGKEYS']._serialized_start=1519
+  _globals['_RECORDINGKEYS']._serialized_end=1575
+  _globals['_RECORDINGKEY']._serialized_start=1577
+  _globals['_RECORDINGKEY']._serialized_end=1684
+  _globals['_RECORDINGS']._serialized_start=1687
+  _globals['_RECORDINGS']._serialized_end=2259
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,28 @@ class CompleteReply(_message.Message):
     size: int
     def __init__(self, size: _Optional[int] = ...) -> None: ...
 
+class WholeRecording(_message.Message):
+    __slots__ = ("session_id", "chunks", "digest")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    CHUNKS_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    session_id: str
+    chunks: _containers.RepeatedScalarFieldContainer[bytes]
+    digest: bytes
+    def __init__(self, session_id: _Optional[str] = ..., chunks: _Optional[_Iterable[bytes]] = ..., digest: _Optional[bytes] = ...) -> None: ...
+
+class StoreWholeRequest(_message.Message):
+    __slots__ = ("recordings",)
+    RECORDINGS_FIELD_NUMBER: _ClassVar[int]
+    recordings: _containers.RepeatedCompositeFieldContainer[WholeRecording]
+    def __init__(self, recordings: _Optional[_Iterable[_Union[WholeRecording, _Mapping]]] = ...) -> None: ...
+
+class StoreWholeReply(_message.Message):
+    __slots__ = ("stored",)
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    stored: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, stored: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class Recording(_message.Message):
     __slots__ = ("session_id", "kind", "user", "participants", "login", "server_id", "hostname", "start", "stop", "size", "interactive", "command", "problem")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 from google.protobuf.empty_pb2 import Empty
@@ -18,12 +18,14 @@ from teleport.api.recording_messages import (
     ScreenHit,
     ScreenPage,
     ScreenQuery,
+    WholeRecording,
 )
 from teleport.api.rpc import Method, call
 from teleport.api.times import time_of
 
 STORE = call("Recordings", "Store", pb.StoreRequest, pb.StoreReply)
 COMPLETE = call("Recordings", "Complete", pb.CompleteRequest, pb.CompleteReply)
+STORE_WHOLE = call("Recordings", "StoreWhole", pb.StoreWholeRequest, pb.StoreWholeReply)
 LIST = call("Recordings", "List", pb.ListRecordingsRequest, pb.ListRecordingsReply)
 FRAMES = call("Recordings", "Frames", pb.FramesRequest, pb.FramesReply, streams=True)
 SEARCH = call("Recordings", "Search", pb.SearchRecordingsRequest, pb.SearchRecordingsReply)
@@ -40,6 +42,10 @@ class Recordings(Protocol):
 
     async def complete(self, caller: Caller, session_id: str, chunks: int, digest: bytes) -> int:
         """Check that all chunks are there and close the recording; return its bytes."""
+        ...
+
+    async def store_whole(self, caller: Caller, recordings: Sequence[WholeRecording]) -> list[str]:
+        """Keep and close recordings; return the sessions of which that is done."""
         ...
 
     async def list(self, caller: Caller, query: RecordingQuery) -> RecordingPage:
@@ -74,6 +80,10 @@ def methods(recordings: Recordings) -> tuple[Method, ...]:
         size = await recordings.complete(caller, request.session_id, request.chunks, request.digest)
         return pb.CompleteReply(size=size)
 
+    async def store_whole(caller: Caller, request: pb.StoreWholeRequest) -> pb.StoreWholeReply:
+        sent = [WholeRecording(each.session_id, tuple(each.chunks), each.digest) for each in request.recordings]
+        return pb.StoreWholeReply(stored=await recordings.store_whole(caller, sent))
+
     async def list_page(caller: Caller, request: pb.ListRecordingsRequest) -> pb.ListRecordingsReply:
         page = await recordings.list(caller, RecordingQuery(**_conditions(request)))
         return pb.ListRecordingsReply(recordings=[recording_message(r) for r in page.recordings], next=page.next)
@@ -102,6 +112,7 @@ def methods(recordings: Recordings) -> tuple[Method, ...]:
     return (
         Method(STORE, services, store),
         Method(COMPLETE, services, complete),
+        Method(STORE_WHOLE, services, store_whole),
         Method(LIST, people, list_page),
         Method(FRAMES, people, frames),
         Method(SEARCH, people, search),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from teleport.agents.recording import recorder as module
 from teleport.agents.recording import tape
 from teleport.agents.recording.recorder import SpoolRecorder
 from teleport.agents.recording.uploader import Uploader
+from teleport.api.recording_messages import WholeRecording
 from teleport.base import tasks
 from teleport.base.clock import ManualClock
 from teleport.base.entropy import SeededEntropy
@@ -37,6 +38,13 @@ class Archive:
         if self.away:
             raise Unavailable("API-UNAVAILABLE", address="auth", problem="away")
         return self.files.store(session_id, chunk)
+
+    async def store_whole(self, whole: Sequence[WholeRecording]) -> set[str]:
+        for each in whole:
+            for number, chunk in enumerate(each.chunks):
+                await self.store(each.session_id, number, chunk)
+            await self.complete(each.session_id, len(each.chunks), each.digest)
+        return {each.session_id for each in whole}
 
     async def complete(self, session_id: str, chunks: int, digest: bytes) -> int:
         if self.away:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.tape import SpoolTape
 from teleport.agents.recording.uploader import Uploader
 from teleport.agents.ssh.recorder import Facts, NoTape, Tape, Watcher
+from teleport.api.recording_messages import WholeRecording
 from teleport.base.append import AppendFile, MemoryFolder
 from teleport.base.clock import ManualClock
 from teleport.base.entropy import SeededEntropy
@@ -76,6 +77,9 @@ class NoArchive:
     """An Auth Service that is away."""
 
     async def store(self, session_id: str, index: int, chunk: bytes) -> bytes:
+        raise Unavailable("API-UNAVAILABLE", address="auth", problem="away")
+
+    async def store_whole(self, whole: Sequence[WholeRecording]) -> set[str]:
         raise Unavailable("API-UNAVAILABLE", address="auth", problem="away")
 
     async def complete(self, session_id: str, chunks: int, digest: bytes) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.uploader import Uploader
+from teleport.api.recording_messages import WholeRecording
 from teleport.base import tasks
 from teleport.base.append import MemoryFolder
 from teleport.base.entropy import SeededEntropy
@@ -37,6 +38,7 @@ class Archive:
         self.failures: list[TeleportError | Exception] = []
         self.lies = 0
         self.calls = 0
+        self.bundles: list[int] = []
         self.at_once = self.most_at_once = 0
 
     async def store(self, session_id: str, index: int, chunk: bytes) -> bytes:
@@ -52,6 +54,14 @@ class Archive:
             self.lies -= 1
             return bytes(32)
         return digest
+
+    async def store_whole(self, whole: Sequence[WholeRecording]) -> set[str]:
+        self.bundles.append(len(whole))
+        for each in whole:
+            for number, chunk in enumerate(each.chunks):
+                await self.store(each.session_id, number, chunk)
+            await self.complete(each.session_id, len(each.chunks), each.digest)
+        return {each.session_id for each in whole}
 
     async def complete(self, session_id: str, chunks: int, digest: bytes) -> int:
         chain = self.files.chain(session_id)
@@ -275,3 +285,47 @@ def test_a_spool_that_cannot_be_read_keeps_nobody_waiting() -> None:
         assert world.uploader.waiting == 0
 
     run(story, before=before)
+
+
+def test_short_recordings_that_end_soon_are_sent_together() -> None:
+    async def story(world: World) -> None:
+        world.uploader._bundles._linger = 0.2
+        made = {number: chunks(number) for number in range(20)}
+        for number, parts in made.items():
+            sid = world.put(number, parts)
+            world.uploader.grown(sid, len(parts[0]))
+            world.uploader.grown(sid, sum(map(len, parts)))
+            world.uploader.ended(sid)
+        await until(world.all_sent)
+        assert world.archive.complete_ones == {session_id(number): 4 for number in made}
+        assert world.archive.bundles == [16, 4]
+        assert world.disk.names() == []
+
+    run(story)
+
+
+@pytest.mark.parametrize("failure", [Unavailable("REC-NO-KEY"), ValueError("a defect")])
+def test_what_cannot_be_sent_together_goes_alone(failure: Exception) -> None:
+    async def story(world: World) -> None:
+        whole = world.archive.store_whole
+
+        async def partly(sent: Sequence[WholeRecording]) -> set[str]:
+            if world.archive.failures:
+                raise world.archive.failures.pop()
+            return await whole(sent[:1])
+
+        world.uploader._bundles._store = partly
+        for number in range(3):
+            sid = world.put(number, chunks(number))
+            world.uploader.grown(sid, world.disk.size(f"{sid}.rec"))
+            world.uploader.ended(sid)
+        await until(world.all_sent)
+        world.archive.failures = [failure]
+        sid = world.put(7, chunks(7))
+        world.uploader.grown(sid, world.disk.size(f"{sid}.rec"))
+        world.uploader.ended(sid)
+        await until(world.all_sent)
+        assert world.archive.complete_ones == {session_id(number): 4 for number in (0, 1, 2, 7)}
+        assert world.disk.names() == []
+
+    run(story)
