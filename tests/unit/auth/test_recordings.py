@@ -10,7 +10,7 @@ import pytest
 
 from teleport.api.caller import Caller
 from teleport.api.recording_calls import RecordingCalls
-from teleport.api.recording_messages import RecordingQuery, ScreenQuery
+from teleport.api.recording_messages import RecordingQuery, ScreenQuery, WholeRecording
 from teleport.auth.recordings import Recordings
 from teleport.base import errors
 from teleport.model.recorded_session import SessionFacts
@@ -159,6 +159,26 @@ def test_a_proxy_stores_sessions_of_servers_that_it_recorded(
         )  # fmt: skip
         codes = [error.code for error in done if isinstance(error, errors.TeleportError)]
         assert codes == ([] if stored else ["REC-NOT-YOURS"])
+
+    run(story)
+
+
+def test_short_recordings_are_stored_and_closed_together() -> None:
+    async def story(cluster: Cluster) -> None:
+        node, thief = (calls(cluster, cluster.host("Node", uuid=uuid)) for uuid in (facts(1).server_id, OTHER_HOST))
+        made = {number: await seal(cluster, facts(number)) for number in range(1, 4)}
+        sent = [WholeRecording(session_id(n), tuple(parts), parts[-1][-32:]) for n, parts in made.items()]
+        sent[1] = WholeRecording(session_id(2), sent[1].chunks[:-1], sent[1].digest)
+        assert await node.store_whole([*sent, WholeRecording(session_id(4), (), b"")]) == {session_id(1), session_id(3)}
+        assert await node.store_whole(sent[:1]) == {session_id(1)}
+        assert await thief.store_whole(sent[:1]) == set()
+        await node.store(session_id(2), len(made[2]) - 1, made[2][-1])
+        await node.complete(session_id(2), len(made[2]), made[2][-1][-32:])
+        assert len(await cluster.events("session.upload")) == 3
+        person = calls(cluster, cluster.user("alice", "editor"))
+        with pytest.raises(errors.AccessDenied) as caught:
+            await person.store_whole(sent)
+        assert caught.value.code == "API-AUDIENCE"
 
     run(story)
 
