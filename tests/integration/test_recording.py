@@ -134,6 +134,25 @@ def test_a_killed_process_loses_no_more_than_was_not_acknowledged(cluster: Clust
     assert b"".join(f.data for f in shown if f.kind == recording.OUTPUT) == b"before the crash\n"
 
 
+def test_a_session_that_was_seen_is_in_the_audit_log_after_a_kill(cluster: Cluster, alice: User) -> None:
+    """Its start waits on the node's disk before its client hears of it, and is sent once by the next run."""
+    for number in range(3):
+        session = subprocess.Popen(
+            alice.ssh_argv(f"echo seen-{number}; exec sleep 600"), env=cluster.environment("alice"),
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            assert session.stdout is not None
+            assert session.stdout.readline() == f"seen-{number}\n".encode()
+            cluster.kill()
+        finally:
+            session.kill()
+            session.wait()
+            session.stdout.close()
+        cluster.start()
+        assert len(cluster.events(f"seen-{number}", event="session.start")) == 1
+
+
 def test_keys_are_rotated_and_old_recordings_stay_readable(cluster: Cluster, alice: User) -> None:
     alice.ssh("echo with the old key")
     old = recorded(cluster, "old key")
