@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from teleport.agents.recording.recorder import SpoolRecorder
 from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.uploader import Uploader
 from teleport.agents.ssh.recorder import Facts, Watcher
+from teleport.api.recording_messages import WholeRecording
 from teleport.auth.authorize import Authorizer
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import RecordingKeys
@@ -140,6 +141,13 @@ class _Way:
         size = await self._archive.complete(session_id, _SERVER, chunks, digest)
         self._reply(fate)
         return size
+
+    async def store_whole(self, whole: Sequence[WholeRecording]) -> set[str]:
+        fate = self._fate()
+        for each in whole:
+            await self._archive.store_whole(each.session_id, _SERVER, each.chunks, each.digest)
+        self._reply(fate)
+        return {each.session_id for each in whole}
 
     def _fate(self) -> float:
         fate = self._chance.random() if self._chance else 1.0
