@@ -204,15 +204,16 @@ def test_an_observer_who_does_not_read_slows_nobody(cluster: Cluster, alice: Use
     gone(cluster, id)
 
 
-def test_a_lock_ends_participation_and_not_the_session(cluster: Cluster, alice: User, bob: User) -> None:
+def test_a_lock_ends_participation_and_not_the_session(cluster: Cluster, alice: User) -> None:
+    dan = cluster.sign_up("dan", ["watcher"])
     with tsh(alice, "ssh", "-t", f"{OWN}@{HOST}", SHELL) as owner:
         owner.see("> ")
         id = session_of(alice)
-        with tsh(bob, "join", id, status=255) as observer:
-            observer.see("User bob joined")
-            cluster.tctl("lock", "--user=bob", "--message=call the desk")
+        with tsh(dan, "join", id, status=255) as observer:
+            observer.see("User dan joined")
+            cluster.tctl("lock", "--user=dan", "--message=call the desk")
             observer.see("call the desk")
-        owner.see("Teleport > User bob left the session.")
+        owner.see("Teleport > User dan left the session.")
         owner.type("echo st'il'l here; exit\n")
         owner.see("still here")
     gone(cluster, id)
