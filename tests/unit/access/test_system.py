@@ -2,7 +2,7 @@
 
 import pytest
 
-from teleport.access.system import SYSTEM, host_id, permitting, rights_text, system_roles
+from teleport.access.system import AT_PROXY, SYSTEM, host_id, keeper_id, permitting, rights_text, system_roles
 from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata
 from tests.support.policy import CLUSTER, caller, node
@@ -77,3 +77,9 @@ def test_names():
     assert rights_text(["Instance"]) == "list readnosecrets cert_authority"
     assert "own node" in rights_text(["Node"])
     assert rights_text(["Nop"]) == "none"
+
+
+def test_a_proxy_keeps_its_own_beside_those_of_a_node_on_its_host():
+    proxy = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Proxy", "Instance"))
+    assert keeper_id(NODE) == "uuid-7"
+    assert keeper_id(proxy) == f"{AT_PROXY}uuid-7"
