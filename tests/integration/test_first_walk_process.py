@@ -201,7 +201,8 @@ def test_ca_keys_are_in_the_signer_alone(cluster: Cluster, alice: User) -> None:
         family = tree(cluster.pid)
         names = {process: process.arguments.partition(" ")[0] for process in family}
         found = {process: scan(process, keys) for process in family}
-    assert sorted(names.values()) == ["cat", "teleport", "teleport-signer", "teleport-spawner"]
+    # A program that draws recordings may be there too; it is looked into as all others are.
+    assert {"cat", "teleport", "teleport-signer", "teleport-spawner"} <= set(names.values())
     holders = {names[process] for process, hits in found.items() if hits}
     assert holders == {"teleport-signer"}, found
     (held,) = [hits for hits in found.values() if hits]
@@ -215,4 +216,6 @@ def test_ca_keys_are_in_the_signer_alone(cluster: Cluster, alice: User) -> None:
 def scan(process: Process, keys: list[Path]) -> set[str]:
     """Return the names of those needles that are in the memory of a process. A process of its own looks."""
     command = [sys.executable, "-m", "tests.support.memory_scan", str(process.pid), *map(str, keys)]
-    return set(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines())
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 or not process.alive, done.stderr
+    return set(done.stdout.splitlines())

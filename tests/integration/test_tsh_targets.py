@@ -5,6 +5,7 @@ Beside our own node there are OpenSSH servers, so the other side of every forwar
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -155,18 +156,20 @@ def test_results_for_programs_and_files(alice: User, tmp_path: Path) -> None:
 
 @contextlib.contextmanager
 def echo(family: int = socket.AF_INET, address: object = ("127.0.0.1", 0)) -> Iterator[socket.socket]:
-    """A server that says what it is told, in capitals, until the end."""
-    with socket.socket(family) as listener:
+    """A server that says what it is told, in capitals, until the end; to all at once, in whatever order they come."""
+    with socket.socket(family) as listener, concurrent.futures.ThreadPoolExecutor(16) as pool:
         listener.bind(address)
         listener.listen()
+
+        def answer(connection: socket.socket) -> None:
+            with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
+                for line in lines:
+                    connection.sendall(line.upper())
 
         def serve() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    connection, _ = listener.accept()
-                    with connection, connection.makefile("rb") as lines:
-                        for line in lines:
-                            connection.sendall(line.upper())
+                    pool.submit(answer, listener.accept()[0])
 
         thread = threading.Thread(target=serve)
         thread.start()
