@@ -61,8 +61,8 @@ def test_a_shell_at_a_terminal(cluster: Cluster, alice: User) -> None:
         terminal.resize(90, 20)
         terminal.type("until [ $(stty size | cut -c1-2) = 20 ]; do sleep 0.1; done; stty size\n")
         terminal.see("20 90\r\n")
-        terminal.type("sleep 1000\n")
-        terminal.see("sleep 1000")
+        terminal.type("sh -c 'echo as''leep; exec sleep 1000'\n")
+        terminal.see("asleep\r\n")  # and in the foreground by then
         terminal.type("\x03")
         terminal.see("^C")
         terminal.type("exit 5\n")
