@@ -107,11 +107,11 @@ def recording(stage: Stage, text: str) -> dict[str, Any]:
 def test_a_command_is_run_recorded_and_told(stage: Stage) -> None:
     done = stage.ssh("echo hello-there; echo wrong >&2; cat; exit 7", stdin="input\n", status=7)
     assert (done.stdout, done.stderr) == ("hello-there\ninput\n", "wrong\n")
-    (start,) = stage.cluster.events("hello-there", event="session.start")
+    start = stage.cluster.event("hello-there", event="session.start")
     node = stage.cluster.read("node", start["server_id"])
     assert (node["sub_kind"], start["server_hostname"]) == ("openssh", SERVER)
     assert start["forwarded_by"] == (stage.cluster.data / "host_uuid").read_text().strip()
-    (ran,) = stage.cluster.events("hello-there", event="exec")
+    ran = stage.cluster.event("hello-there", event="exec")
     assert (ran["exitCode"], ran["login"], ran["user"]) == ("7", OWN, "alice")
     (made,) = stage.cluster.events(event="cert.create", target=start["server_id"])[:1]
     assert made["identity"]["logins"] == [OWN]
@@ -160,7 +160,7 @@ def test_a_session_that_ends_at_the_proxy_can_be_joined(stage: Stage) -> None:
             peer.see("both see\r\n")
             owner.see("both see\r\n")
             peer.type("exit 6\n")
-    assert stage.cluster.events(event="session.join", sid=id)
+    stage.cluster.some(event="session.join", sid=id)
 
 
 def test_tsh_reaches_it_too(stage: Stage) -> None:
@@ -258,8 +258,7 @@ def test_files_are_copied_and_told(stage: Stage, tmp_path: Path, how: tuple[str,
     assert there.read_bytes() == data
     subprocess.run([*scp, f"{OWN}@{HOST}:{there}", f"{tmp_path}/back"], check=True, env=env, timeout=90)
     assert (tmp_path / "back").read_bytes() == data
-    wait_for("the record", lambda: stage.cluster.events(str(there)))
-    told = stage.cluster.events(str(there))
+    told = stage.cluster.some(str(there))
     assert {event["server_hostname"] for event in told} == {SERVER}
     assert {event["event"] for event in told} & {"sftp", "scp"}
 
@@ -267,7 +266,7 @@ def test_files_are_copied_and_told(stage: Stage, tmp_path: Path, how: tuple[str,
 def test_a_local_port_is_led_to_the_server(stage: Stage) -> None:
     said = stage.ssh("-W", stage.server.address.replace("127.0.0.1", "localhost"), "true", status=None)
     assert said.stdout.startswith("SSH-2.0-OpenSSH"), said
-    wait_for("the record", lambda: stage.cluster.events(event="port", success=True))
+    stage.cluster.some(event="port", success=True)
 
 
 def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:

@@ -204,10 +204,10 @@ def test_a_node_observes_as_its_file_says(tmp_path: Path, spawner: Spawner) -> N
         tracer = wait_for("bpftrace", lambda: child_of(starter, "bpftrace"))
         assert b"BPFTRACE_PERF_RB_PAGES=8\0" in Path(f"/proc/{tracer}/environ").read_bytes()
         with alice.session("/bin/echo open; exec cat"):
-            (start,) = wait_for("the record", lambda: cluster.events(event="session.start"))
+            start = cluster.event(event="session.start")
             look = f"{tmp_path}/groups{ROOT}-file/{start['sid']}/cgroup.procs"
             assert cluster.run("nsenter", "--target", str(starter), "--mount", "--", "cat", look).out.split()
-        seen = wait_for("the command", lambda: cluster.events(event="session.command", argv=["open"]))
+        seen = cluster.some(event="session.command", argv=["open"])
         assert (seen[0]["code"], seen[0]["path"], seen[0]["sid"]) == ("T4000I", "/bin/echo", start["sid"])
-        (end,) = wait_for("the end", lambda: cluster.events(event="session.end", sid=start["sid"]))
+        end = cluster.event(event="session.end", sid=start["sid"])
         assert end["enhanced_recording"] is True

@@ -68,9 +68,9 @@ def test_a_shell_at_a_terminal(cluster: Cluster, alice: User) -> None:
         terminal.type("exit 5\n")
         terminal.rest()
         assert terminal.modes_now() == terminal.modes
-    (start,) = wait_for("the record", lambda: cluster.events(event="session.start", user="alice", size="111:37"))
-    wait_for("its end", lambda: cluster.events(event="session.end", sid=start["sid"]))
-    assert cluster.events(event="resize", sid=start["sid"])
+    start = cluster.event(event="session.start", user="alice", size="111:37")
+    cluster.some(event="session.end", sid=start["sid"])
+    cluster.some(event="resize", sid=start["sid"])
 
 
 def test_a_terminal_for_a_command_and_a_shell_without_one(alice: User) -> None:
@@ -157,5 +157,5 @@ def test_a_lock_ends_a_live_session_at_once(cluster: Cluster) -> None:
         terminal.see('lock targeting User:"dan" is in force: go home')
         terminal.rest()
         assert terminal.modes_now() == terminal.modes
-    told = wait_for("the record", lambda: cluster.events(event="client.disconnect", user="dan"))
+    told = cluster.some(event="client.disconnect", user="dan")
     assert told[0]["reason"] == 'lock targeting User:"dan" is in force: go home'

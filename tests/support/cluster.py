@@ -282,6 +282,19 @@ class Cluster:
         found = self.ask(lambda client: client.search_events(query)).events
         return [event for event in found if fields.items() <= event.items()]
 
+    def event(self, words: str = "", **fields: object) -> dict[str, Any]:
+        """Return the one audit event that contains the words and has the fields, as soon as there is one: what a
+        service tells a user, or does, may be seen before it has written of it."""
+        (found,) = self.some(words, **fields)
+        return found
+
+    def some(self, words: str = "", /, least: int = 1, **fields: object) -> list[dict[str, Any]]:
+        """Return the audit events that contain the words and have the fields, as soon as there are so many."""
+        return wait_for(
+            f"{least} events {words} {fields}",
+            lambda: found if len(found := self.events(words, **fields)) >= least else None,
+        )
+
     def ask(self, work: Callable[[AuthClient], Awaitable[T]]) -> T:
         """Ask the auth service as its administrator, where the command is not what a test is about."""
 
