@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from teleport.agents.ssh.spawner import Spawner
 from tests.support import bare_home, policy
 from tests.support.cluster import OWN, Cluster
 from tests.support.processes import tree, wait_for
+from tests.support.programs import need
 from tests.support.root import need_root
 from tests.support.ssh_node import LOGIN, Client, World
 from tests.support.until import until
@@ -33,10 +33,7 @@ ALONE = ("unshare", "--mount", "sh", "-c", 'mount --make-rprivate / && exec "$@"
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
     need_root()
-    if shutil.which("bpftrace") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has bpftrace, so that these tests run")
-        pytest.skip("needs bpftrace")
+    need("bpftrace")
     running = Spawner.launch(wrapper=[*ALONE, *bare_home.wrapper()])
     wait_for("the spawner", lambda: Path(f"/proc/{running.pid}/comm").read_text() == "teleport-spawne\n")
     yield running

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cluster import NAME, NODE, OWN, Cluster, User, decision_in
 from tests.support.processes import wait_for
-from tests.support.terminal import Terminal
+from tests.support.terminal_story import SHELL, a_shell
 
 HOST = f"{NODE}.{NAME}"
 OWN_SESSIONS = {"resources": ["session"], "verbs": ["list", "read"],
@@ -105,30 +105,10 @@ def test_a_command_is_one_session_recorded_by_the_proxy(stage: Stage) -> None:
 
 
 def test_a_shell_at_a_terminal_is_found_by_its_text(stage: Stage) -> None:
-    command = "PS1='> ' exec sh -i"
-    with Terminal(stage.argv("-tt", command), stage.cluster.environment("alice", TERM="xterm"), status=5) as screen:
-        screen.see("> ")
-        screen.type("stty size; echo on-$((40 + 2))-screen $TERM\n")
-        screen.see("24 80\r\n")
-        screen.see("on-42-screen xterm\r\n")
-        listed = json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)
-        assert len(listed) == 1, listed
-        screen.resize(101, 33)
-        screen.type("until [ $(stty size | cut -c1-2) = 33 ]; do sleep 0.1; done; stty size\n")
-        screen.see("33 101\r\n")
-        screen.type("echo slee$((1))p; sleep 600\n")
-        screen.see("slee1p\r\n")
-        screen.type("\x03")
-        screen.see("> ")
-        screen.type("exit 5\n")
-    found: list[dict[str, Any]] = []
+    def listed() -> None:
+        assert len(json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)) == 1
 
-    def look() -> bool:
-        found[:] = json.loads(stage.alice.tsh("recordings", "search", "on-42-screen", "--format=json").out)
-        return bool(found)
-
-    wait_for("the index of the recording", look, seconds=60)
-    assert found[0]["line"].startswith("on-42-screen")
+    a_shell(stage.alice, stage.argv("-tt", SHELL), listed)
 
 
 @pytest.mark.parametrize("how", [(), ("-O",)], ids=["sftp", "scp"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,18 +15,6 @@ from tests.support.terminal import Terminal
 
 HOST = f"{NODE}.{NAME}"
 SHELL = "PS1='> ' exec sh -i"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("sessions")).running() as running:
-        running.role("walker", logins=["{{internal.logins}}"])
-        yield running
-
-
-@pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
 
 
 @pytest.fixture(scope="module")
