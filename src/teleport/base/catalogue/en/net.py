@@ -204,6 +204,21 @@ PAGES = {
         why="this port is for signed-in callers only",
         fix="sign in first (`tsh login`), or give an identity file",
     ),
+    "NET-CONNECT-VALUE": Page(
+        what="{variable} does not name an HTTP CONNECT proxy: {problem}",
+        why="its value is scheme://[user[:password]@]host:port with http or https, or host:port",
+        fix="correct {variable}, or list the address in NO_PROXY to go there directly",
+    ),
+    "NET-CONNECT-LOOPBACK": Page(
+        what="{variable} names {host}, which is not usable as an HTTP CONNECT proxy",
+        why="localhost means this machine, and another one each time the setting is copied",
+        fix="give the proxy's DNS name or private address in {variable}, or list the address in NO_PROXY",
+    ),
+    "NET-UPGRADE-VALUE": Page(
+        what="{variable} has an entry that is neither true nor false: {entry!r}",
+        why="it is true, false, or a list of those and of host:port=true entries",
+        fix="correct {variable}, or remove it: whether an upgrade is needed is found out",
+    ),
     "NET-PROXY-OFF": Page(
         what="external PROXY protocol support is disabled",
         why="the connection from {address} began with a PROXY header, and `proxy_protocol` is `off`",
