@@ -191,6 +191,8 @@ class HostRequest:
     tls_public_key: str
     principals: tuple[str, ...] = ()
     """Further names and addresses under which it is reached."""
+    dns_names: tuple[str, ...] = ()
+    """Names for TLS alone, which services that serve TLS get."""
     ttl: float = 0
 
 

@@ -86,7 +86,7 @@ class OpenSSHJoining:
         except TeleportError as error:
             if error.code not in _NOT_THERE:
                 raise
-            raise NotAuthenticated("AUTH-JOIN-TOKEN", host=host) from None
+            raise NotAuthenticated("AUTH-JOIN-TOKEN", host=host, role="Node") from None
         if "Node" not in token.spec.roles:
             raise BadParameter("AUTH-JOIN-ROLE", host=host, roles=", ".join(token.spec.roles))
 
@@ -118,7 +118,7 @@ class OpenSSHJoining:
 
     def _event(self, request: JoinServer, success: bool, *, host_id: str = "", error: str = "") -> InstanceJoin:
         return InstanceJoin(
-            success=success, host_id=host_id,
+            success=success, host_id=host_id, method="token",
             node_name=ascii(request.hostname[:80])[1:-1], role="Node", token_name=mask(request.token[:200]),
             error=error[:1000], addr_remote=request.client_address,
         )  # fmt: skip

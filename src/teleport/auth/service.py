@@ -17,6 +17,7 @@ from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
+from teleport.api.services import join as join_api
 from teleport.api.services import login as login_api
 from teleport.api.services import openssh as openssh_api
 from teleport.api.services import recordings as recordings_api
@@ -38,6 +39,9 @@ from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
 from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.invites import Invites
+from teleport.auth.join import methods as join_methods
+from teleport.auth.join.service import Joining
+from teleport.auth.join.tokens import TokenHooks, Tokens
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
 from teleport.auth.openssh import OpenSSHCertificates
@@ -68,6 +72,7 @@ from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.model.kinds.semaphore import Semaphore
 from teleport.model.kinds.session_termination import SessionTermination
+from teleport.model.kinds.token import Token
 from teleport.net.proxy_protocol import Mode, ProxyProtocol
 from teleport.net.stream import Stream
 from teleport.pki import client_address
@@ -105,11 +110,12 @@ class AuthService:
         second_factor: FactorKind = "otp",
         web_idle: float = IDLE,
         password_cost: Cost | None = None,
+        static_tokens: Sequence[Token] = (),
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
-        ends. `password_cost` is for tests."""
+        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -120,6 +126,7 @@ class AuthService:
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
+        self._tokens = Tokens(backend, self.store, clock, static_tokens)
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
         self.archive = Archive(
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
@@ -152,6 +159,7 @@ class AuthService:
         more: dict[str, hooks.Hooks] = {
             RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
             SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
+            Token.info.name: TokenHooks(self._tokens, clock),
         }  # fmt: skip
         resources = Resources(store, trail, authorizer, {**kinds, **more}, clock)
         browsers = WebSessions(
@@ -168,6 +176,7 @@ class AuthService:
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
+            *join_api.methods(self._joining(hosts)),
             *openssh_api.methods(
                 servers, OpenSSHJoining(store, trail, self.authorities, signer, clock, entropy, cluster)
             ),
@@ -181,6 +190,12 @@ class AuthService:
             *status_api.methods(Status(authorizer, self.authorities, cluster)),
         )
 
+    def _joining(self, hosts: HostCertificateIssuer) -> Joining:
+        return Joining(
+            self.store, self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, join_methods.table(),
+            self._clock, self._entropy, self.cluster,
+        )  # fmt: skip
+
     @property
     def methods(self) -> dict[str, rpc.Method]:
         """Every method by path, with its audience."""
@@ -192,6 +207,7 @@ class AuthService:
             self._backend, self.store, self.audit_log, self._signer, self._clock, self._entropy, self.cluster
         )  # fmt: skip
         await self._recording_keys.ensure(self._recording_mode, self._checks_host_keys)
+        await self._tokens.publish()
         await self._passwords.warm_up()
 
     async def run(self) -> None:

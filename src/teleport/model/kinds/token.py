@@ -22,13 +22,20 @@ METHODS = (
 )  # fmt: skip
 """Every join method that exists; this build has the first."""
 
-SERVED_ROLES = ("Node", "Proxy", "Auth")
-"""Roles of services that this build has: a token may carry these."""
+LOCAL_SERVICES = ("Node", "Proxy", "Auth", "Kube", "App", "Db", "WindowsDesktop", "Discovery")
+"""What the process of an agent may run: these go from a token into its certificate."""
+SERVED_ROLES = (*LOCAL_SERVICES, "Instance", "Bot")
+"""What a token may carry."""
 ROLES = (
-    *SERVED_ROLES, "Instance", "Kube", "App", "Db", "WindowsDesktop", "Discovery", "Okta", "MDM", "Relay", "Bot",
+    *SERVED_ROLES, "Okta", "MDM", "Relay",
     "Admin", "Nop", "RemoteProxy", "Signup", "Trusted_cluster",
 )  # fmt: skip
 """Every system role that exists."""
+
+ORIGIN = "teleport.dev/origin"
+"""Label that says where a token comes from."""
+CONFIG_FILE = "config-file"
+"""Its value for tokens of `auth_service.tokens`."""
 
 _CANONICAL = {role.lower(): role for role in ROLES}
 _LONG_ENOUGH_TO_SHOW = 16
@@ -39,7 +46,7 @@ class TokenSpec(Struct, frozen=True, kw_only=True):
 
     roles: tuple[str, ...] = ()
     join_method: str = "token"
-    bot_name: Unacted = None
+    bot_name: str = ""
     allow: Unacted = None
     aws_iid_ttl: Unacted = None
     suggested_labels: Unacted = None
@@ -134,9 +141,19 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
         """Return a name as it may be shown where it is not known whether it is a secret."""
         return mask(name)
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether knowing the name is all that it takes."""
+        return self.spec.join_method == "token"
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it stands in a configuration file."""
+        return self.metadata.labels.get(ORIGIN) == CONFIG_FILE
+
     def safe_name(self) -> str:
         """Return the name as it may be shown: masked where it is a secret."""
-        return mask(self.name) if self.spec.join_method == "token" else self.name
+        return mask(self.name) if self.is_secret else self.name
 
 
 def _not_supported(field: str, value: str, supported: str) -> NotSupported:
