@@ -25,6 +25,7 @@ rsync rsync
 git git
 haproxy haproxy
 asciinema asciinema
+systemd-analyze systemd
 chromium chromium
 strace strace
 bpftrace bpftrace
