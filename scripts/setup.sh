@@ -22,6 +22,8 @@ curl curl
 sshd openssh-server
 plink putty-tools
 rsync rsync
+psql postgresql-client
+mariadb mariadb-client
 git git
 haproxy haproxy
 asciinema asciinema
