@@ -48,6 +48,31 @@ PAGES = {
         why="the PROXY header in front of the connection breaks the PROXY protocol specification",
         fix="check the load balancer's PROXY protocol setting, or turn `proxy_protocol` off on both sides",
     ),
+    "WIRE-MUX": Page(
+        what="not a tunnel as it should be: {problem}",
+        why="the other end breaks the protocol, speaks another version, or something between changes the bytes",
+        fix="compare the versions of both ends: teleport version",
+    ),
+    "WIRE-MUX-USE": Page(
+        what="{action} is not possible on a stream that is {state}",
+        why="a stream of a tunnel was used after its end",
+        fix="this is a defect of the program: please report it",
+    ),
+    "WIRE-MUX-FULL": Page(
+        what="the tunnel carries {limit} streams already",
+        why="each end of a tunnel opens at most so many at a time",
+        fix="close connections that are no longer used, or start a second agent for the same targets",
+    ),
+    "WIRE-MUX-HEADER": Page(
+        what="a stream is opened with {size} bytes of header, where at most {limit} may be",
+        why="what is said before a connection is answered is bounded",
+        fix="use shorter names",
+    ),
+    "WIRE-MUX-PINGS": Page(
+        what="{limit} pings of this tunnel wait for their answer",
+        why="the other end does not answer, or very many ask at the same time",
+        fix="wait for the answers; a tunnel that stays silent closes itself",
+    ),
     "WIRE-REACH": Page(
         what="not a request to reach a node, or not an answer to one: {problem}",
         why="the bytes do not follow the form that tsh and the proxy of this version speak",
