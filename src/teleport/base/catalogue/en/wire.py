@@ -94,4 +94,24 @@ PAGES = {
         why="the program at the forwarded port must ask for a connection (CONNECT), without a password",
         fix="set the program to use a SOCKS 5 proxy without authentication",
     ),
+    "WIRE-HTTP": Page(
+        what="not an answer of HTTP/1.1: {problem}",
+        why="what listens there is no HTTP server, or damages what it sends",
+        fix="check the address and the port",
+    ),
+    "WIRE-FRAMES": Page(
+        what="a message of an upgraded connection is damaged: {problem}",
+        why="something on the way changes the data, or the other side does not speak this protocol",
+        fix="try again; if it stays, look at the load balancers on the way",
+    ),
+    "WIRE-WEBSOCKET": Page(
+        what="a WebSocket frame breaks the protocol: {problem}",
+        why="something on the way changes the data, or the other side does not speak WebSocket (RFC 6455)",
+        fix="try again; if it stays, look at the load balancers on the way",
+    ),
+    "WIRE-UPGRADE": Page(
+        what="a connection upgrade is not as it must be: {problem}",
+        why="something on the way changes the header fields, or answers in the place of the other side",
+        fix="look at the load balancers on the way: they must pass on WebSocket upgrades as they are",
+    ),
 }
