@@ -7,6 +7,7 @@ or threads with the part that reads the network.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -103,9 +104,15 @@ async def _main(
     life = Life(stop=supervisor.stop, network=network, reloader=reloader)
     try:
         async with life.running(signals, pulse):
-            await supervisor.run(lambda: log.info("The service has started", services=_names(supervisor)))
+            await supervisor.run(lambda: _started(supervisor))
     finally:
         await signer.close()
+
+
+def _started(supervisor: Supervisor) -> None:
+    log.info("The service has started", services=_names(supervisor))
+    gc.collect()
+    gc.freeze()  # what is here now stays: looking through it again and again stops the loop for a twentieth of a second
 
 
 def _names(supervisor: Supervisor) -> str:
