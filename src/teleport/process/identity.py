@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from teleport.api.messages import HostRequest, MadeCertificates
 from teleport.base import tasks
@@ -118,6 +119,13 @@ class HostIdentity(Struct, frozen=True, kw_only=True):
         """What an SSH server proves itself with."""
         return HostKey(self.keys.ssh.encode(), keys.load_ssh_line(self.ssh_certificate))
 
+    @property
+    def signing_key(self) -> ec.EllipticCurvePrivateKey:
+        """The key of the TLS certificate, to sign with."""
+        key = keys.load_private(self.keys.tls.encode())
+        assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - `KeyPair.make` makes no other
+        return key
+
     def __repr__(self) -> str:
         return f"HostIdentity(role={self.role!r}, host_uuid={self.host_uuid!r}, expires={self.expires.isoformat()!r})"
 
@@ -202,6 +210,10 @@ class RoleIdentity:
         if self._current is None:
             raise Internal("PROC-NO-IDENTITY", role=self.wanted.role)
         return self._current
+
+    def use(self, identity: HostIdentity) -> None:
+        """Use an identity that is on disk."""
+        self._current = identity
 
     def take(self, identity: HostIdentity) -> None:
         """Use an identity that was made elsewhere, and keep it."""
