@@ -1,9 +1,9 @@
 """Who this process is to its cluster: keys and certificates of its system roles, kept on disk and renewed in time.
 
 On disk stands one file for each role, `<data_dir>/proc/<role>.json`, mode 0600 in a folder 0700, which holds a key
-pair, its certificates and what they were asked for: it is replaced by a rename, so key and certificate always fit. Beside
-them stand the certificates of the host authority (`authorities.pem`), by which the Auth Service is recognised. Not
-here: the first certificate, which comes of joining (`process.membership`).
+pair, its certificates and what they were asked for: it is replaced by a rename, so key and certificate always fit.
+Beside them stand the certificates of the host authority (`authorities.pem`), by which the Auth Service is recognised.
+Not here: the first certificate, which comes of joining (`process.membership`).
 """
 
 from __future__ import annotations

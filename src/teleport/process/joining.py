@@ -1,8 +1,8 @@
 """Joining: how this process gets its first certificates, with the token of its configuration.
 
 Directly at an Auth Service that is recognised by its CA pins, or through a proxy that is recognised by its web
-certificate; what is said then is the same (`client.joining`). The token leaves the process on a connection to a peer that
-was verified, and nowhere else.
+certificate; what is said then is the same (`client.joining`). The token leaves the process on a connection to a peer
+that was verified, and nowhere else.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Membership: this process as a member of a cluster whose Auth Service runs elsewhere.
 
-It joins at the first start, keeps its identity on disk (`process.identity`), and gives the services of the process their
-way to the Auth Service. Whatever it needs of the Auth Service it asks for again until it gets it: the log says what is
-missing. Once the process has an identity it shows its token to nobody.
+It joins at the first start, keeps its identity on disk (`process.identity`), and gives the services of the process
+their way to the Auth Service. Whatever it needs of the Auth Service it asks for again until it gets it: the log says
+what is missing. Once the process has an identity it shows its token to nobody.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -38,6 +39,9 @@ log = logger("PROC:1")
 T = TypeVar("T")
 
 INSTANCE = "Instance"
+NOT_JOINED = "Failed to join the cluster, it is tried again"
+NO_SETTINGS = "The Auth Service does not say what holds in the cluster, it is asked again"
+NOT_CERTIFIED = "The Auth Service does not certify a service of this process, it is asked again"
 BACKOFF = Backoff(first=2.0, most=60.0)
 
 
@@ -114,9 +118,9 @@ class Membership:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
             await self._enter()
-            self.settings = self.settings.of_cluster(await self._until("The cluster's settings", self._ask_settings))
-            for role, identity in self._identities.items():
-                await self._until(f"Certificates for {role}", lambda held=identity: self._ensure(held))  # type: ignore[misc]
+            self.settings = self.settings.of_cluster(await self._until(NO_SETTINGS, self._ask_settings))
+            for identity in self._identities.values():
+                await self._until(NOT_CERTIFIED, functools.partial(self._ensure, identity))
                 stack.push_async_callback(tasks.cancel, keeping(identity))
             log.info(
                 "This process acts in the cluster", cluster=self._cluster, host_uuid=self.host_uuid,
@@ -141,7 +145,7 @@ class Membership:
             raise BadParameter("PROC-NO-TOKEN", folder=self.settings.data_dir / FOLDER, types=types,
                                source=self.settings.source)  # fmt: skip
         valid = held if held is not None and self._authorities and self._clock.now() < held.expires else None
-        admitted = await self._until("Joining the cluster", lambda: self._join(instance.wanted, valid))
+        admitted = await self._until(NOT_JOINED, lambda: self._join(instance.wanted, valid))
         self._store.save_authorities(admitted.authorities)  # first: an identity without them is of no use
         self._authorities = admitted.authorities
         instance.wanted = dataclasses.replace(instance.wanted, also=admitted.identity.also)
@@ -154,11 +158,11 @@ class Membership:
     async def _ask_settings(self) -> ClusterSettings:
         return await self._registrar.cluster_settings()
 
-    async def _until(self, what: str, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def _until(self, message: str, attempt: Callable[[], Awaitable[T]]) -> T:
         """Try until it succeeds. What is wrong with the token or the address today may be put right tomorrow."""
 
         def failed(error: Exception, wait: float) -> None:
-            log.error(f"{what}: failed, it is tried again", error=error, seconds=f"{wait:.1f}")
+            log.error(message, error=error, seconds=f"{wait:.1f}")
 
         return await retry(
             attempt, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed

@@ -17,14 +17,14 @@ from typing import Any, TextIO
 
 import msgspec
 
+from teleport.api.messages import ClusterSettings
 from teleport.base import log
 from teleport.base.disk import Disk, map_errors
 from teleport.base.errors import BadParameter, NotFound
 from teleport.base.struct import Duration, Switch
 from teleport.model.address import Address, parse_addr
-from teleport.api.messages import ClusterSettings
 from teleport.model.config import teleport_yaml
-from teleport.model.config.auth import AuthSection, Authentication
+from teleport.model.config.auth import Authentication, AuthSection
 from teleport.model.config.log import LogSection
 from teleport.model.config.proxy import SSH_LISTEN, SSH_PORT, ProxySection
 from teleport.model.config.ssh import SshSection
@@ -181,9 +181,7 @@ class Flags:
         return msgspec.structs.replace(config, teleport=teleport, **services)
 
 
-def find_config(
-    flag: str | None, environment: Mapping[str, str], disk: Disk, flags: Flags = Flags()
-) -> Settings:
+def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk, flags: Flags = Flags()) -> Settings:
     """Read the configuration that `-c`, `TELEPORT_CONFIG` (base64) or `TELEPORT_CONFIG_FILE` names, else the
     default file if it is there, else defaults. `flags` win over it.
 

@@ -56,9 +56,9 @@ class ProxyService:
         one_port: bool = True,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
-        for; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every connection; with `vouch` the Auth Service learns
-        who the client is. `ssh_address` is a port for SSH alone, empty for none; unless `one_port`, the web port
-        does not take SSH.
+        for; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every connection; with
+        `vouch` the Auth Service learns who the client is. `ssh_address` is a port for SSH alone, empty for none; unless
+        `one_port`, the web port does not take SSH.
         """
         self._network = network
         self._address = address
