@@ -39,6 +39,7 @@ from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.event_spool import event_spool
+from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
@@ -81,6 +82,8 @@ def services(settings: Settings, world: World) -> list[Entry]:
         entries.append(Entry(Proxy(world, first), patience=patience))
     if settings.ssh.enabled and world.spawner is not None:
         entries.append(Entry(Node(world, first, world.spawner), patience=patience))
+    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled))
+    entries.append(Entry(stream, critical=False))
     return entries
 
 
