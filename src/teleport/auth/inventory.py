@@ -63,8 +63,8 @@ class Inventory:
         if not {*hello.services} <= allowed:
             raise AccessDenied("INV-SERVICES", server_id=server_id, services=", ".join(hello.services)[:200])
         attending = Attending(self, server_id, caller.address, hello, say, self._clock.now())
-        self.keep(attending)
         await attending.write()
+        self.keep(attending)
         if len(self._present[server_id]) > 1:
             doubt = tasks.spawn(self._look_for_clones(attending), name="clones", on_error=_not_looked)
             self._doubts.add(doubt)

@@ -11,7 +11,7 @@ import datetime as dt
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Struct
 from teleport.base.version_order import ordered
-from teleport.model.naming import check_name, check_text
+from teleport.model.naming import check_name
 from teleport.model.resource import NAME, Column, Resource, Time, kind
 
 LIFE = dt.timedelta(minutes=20)
@@ -68,5 +68,5 @@ class Instance(Resource[InstanceSpec], frozen=True, kw_only=True, tag="instance"
             check_name("service", service)
         if self.spec.version:
             ordered(self.spec.version)
-        for field in ("external_upgrader", "external_upgrader_version"):
-            check_text("instance", f"spec.{field}", getattr(self.spec, field))
+        for word in filter(None, (self.spec.external_upgrader, self.spec.external_upgrader_version)):
+            check_name("upgrader", word)
