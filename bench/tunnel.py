@@ -38,8 +38,7 @@ from teleport.net import tls
 from teleport.net.network import SystemNetwork
 from teleport.net.relay import Relay
 from teleport.net.stream import Stream
-from teleport.net.tunnel import Tunnel
-from teleport.net.tunnel_stream import Call
+from teleport.net.tunnel import Call, Tunnel
 from tests.support.cluster import free_ports
 from tests.support.processes import tree, wait_for
 

@@ -25,6 +25,8 @@ from teleport.wire import mux_events as mux
 from teleport.wire.buffer import ProtocolError
 from teleport.wire.mux import Mux
 
+__all__ = ["Call", "Tunnel"]
+
 INTERVAL = 15.0
 """Seconds between the pings of the keep-alive."""
 PATIENCE = 30.0
