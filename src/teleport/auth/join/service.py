@@ -35,7 +35,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.token import LOCAL_SERVICES, Token, mask
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Check, Op, Present
-from teleport.store.resources import Resources, info_of, key_of
+from teleport.store.resources import info_of, key_of
 
 log = logger("AUTH")
 
@@ -75,10 +75,9 @@ class Joining:
     """Implements `api.services.join.Joining`."""
 
     def __init__(
-        self, resources: Resources, tokens: Tokens, audit: AuditLog, authorizer: Authorizer, authorities: Authorities,
+        self, tokens: Tokens, audit: AuditLog, authorizer: Authorizer, authorities: Authorities,
         certificates: HostCertificateIssuer, methods: Mapping[str, Prove], clock: Clock, entropy: Entropy, cluster: str,
     ) -> None:  # fmt: skip
-        self._resources = resources
         self._tokens = tokens
         self._audit = audit
         self._authorizer = authorizer
