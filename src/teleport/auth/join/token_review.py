@@ -17,7 +17,7 @@ _PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
 _LIMIT = 64 * 1024
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, frozen=True):
     username: str = ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from teleport.base.struct import Struct, Switch
+from teleport.base.struct import Struct
 from teleport.model.later import UnactedSwitch
 from teleport.model.token_methods.rules import MOST_RULES, demand
 
@@ -30,7 +30,7 @@ class OidcIssuer(Struct, frozen=True, kw_only=True):
     """A cluster whose API server publishes its keys."""
 
     issuer: str = ""
-    insecure_allow_http_issuer: UnactedSwitch = Switch(False)
+    insecure_allow_http_issuer: UnactedSwitch = None
 
 
 class Kubernetes(Struct, frozen=True, kw_only=True):

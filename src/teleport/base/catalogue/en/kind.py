@@ -123,8 +123,8 @@ PAGES = {
     ),
     "KIND-TOKEN-ALLOW": Page(
         what='allow rules are not compatible with the "{method}" join method',
-        why="spec.allow holds rules for machines of AWS; other methods have theirs in spec.<method>.allow, and with the "
-        "method token whoever knows its name may join",
+        why="spec.allow holds rules for machines of AWS; other methods have theirs in spec.<method>.allow, and with "
+        "the method token whoever knows its name may join",
         fix="remove spec.allow",
     ),
     "KIND-TOKEN-MISSING": Page(
