@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from teleport.api import rpc
 from teleport.api.caller import Caller
+from teleport.api.messages import ClusterSettings
 from teleport.api.services import audit as audit_api
 from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
@@ -113,14 +114,15 @@ class AuthService:
         web_idle: float = IDLE,
         password_cost: Cost | None = None,
         static_tokens: Sequence[Token] = (),
+        settings: ClusterSettings | None = None,
         fetch: Fetch | None = None,
         reviewer: Reviewer | None = None,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
-        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `fetch`
-        and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
+        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `settings` are told to
+        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -134,6 +136,7 @@ class AuthService:
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         self._join_methods = join_methods.table(fetch or SystemFetch(), reviewer, clock, entropy, cluster)
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
+        self._settings = settings
         self.archive = Archive(
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
         )  # fmt: skip
@@ -193,7 +196,7 @@ class AuthService:
             *audit_proof_api.methods(self.proof),
             *recordings_api.methods(Recordings(self.archive, self._recording_keys, trail, authorizer, search)),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
-            *status_api.methods(Status(authorizer, self.authorities, cluster)),
+            *status_api.methods(Status(authorizer, self.authorities, cluster, self._settings)),
         )
 
     def _joining(self, hosts: HostCertificateIssuer) -> Joining:

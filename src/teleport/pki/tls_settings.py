@@ -37,6 +37,18 @@ def client_of_cluster(*, authorities: str, certificate: str, key: str, alpn: Seq
     return context
 
 
+def public_context(*, insecure: bool = False, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+    """Return the context of a client of public names: the web port, a TLS proxy, a load balancer that ends TLS. They
+    prove themselves to the system's authorities (`SSL_CERT_FILE` names others); not at all if `insecure`."""
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
 def load_key(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Give certificate and key (PEM) to OpenSSL, which reads files only: memory that looks like one, where the
     system has it, or a file of ours alone that is gone at once. Raises BadParameter (PKI-KEY)."""

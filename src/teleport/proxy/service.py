@@ -46,7 +46,7 @@ class ProxyService:
         *,
         network: Network,
         address: str,
-        auth_address: Callable[[], str],
+        dial_auth: Callable[[], Awaitable[Stream]],
         context: Callable[[str], ssl.SSLContext],
         web: Callable[[Stream], Awaitable[None]],
         headers: ProxyProtocol,
@@ -56,13 +56,13 @@ class ProxyService:
         one_port: bool = True,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
-        for; `nodes` leads to nodes. `headers` stand before every connection; with `vouch` the Auth Service learns
-        who the client is. `ssh_address` is a port for SSH alone, empty for none; unless `one_port`, the web port
-        does not take SSH.
+        for; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every connection; with
+        `vouch` the Auth Service learns who the client is. `ssh_address` is a port for SSH alone, empty for none; unless
+        `one_port`, the web port does not take SSH.
         """
         self._network = network
         self._address = address
-        self._auth_address = auth_address
+        self._dial = dial_auth
         self._context = context
         self._web = web
         self._nodes = nodes
@@ -131,16 +131,15 @@ class ProxyService:
 
     async def _dial_auth(self) -> Stream:
         """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""
-        address = self._auth_address()
         try:
-            auth = await self._network.dial(address)
+            auth = await self._dial()
         except TeleportError as error:
             if not self._auth_is_down:
-                log.warn("The Auth Service cannot be reached, clients are turned away", address=address, error=error)
+                log.warn("The Auth Service cannot be reached, clients are turned away", error=error)
             self._auth_is_down = True
             raise
         if self._auth_is_down:
-            log.info("The Auth Service can be reached again", address=address)
+            log.info("The Auth Service can be reached again")
         self._auth_is_down = False
         return auth
 

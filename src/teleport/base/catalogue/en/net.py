@@ -219,6 +219,46 @@ PAGES = {
         why="this port is for signed-in callers only",
         fix="sign in first (`tsh login`), or give an identity file",
     ),
+    "NET-CONNECT-VALUE": Page(
+        what="{variable} does not name an HTTP CONNECT proxy: {problem}",
+        why="its value is scheme://[user[:password]@]host:port with http or https, or host:port",
+        fix="correct {variable}, or list the address in NO_PROXY to go there directly",
+    ),
+    "NET-CONNECT-LOOPBACK": Page(
+        what="{variable} names {host}, which is not usable as an HTTP CONNECT proxy",
+        why="localhost means this machine, and another one each time the setting is copied",
+        fix="give the proxy's DNS name or private address in {variable}, or list the address in NO_PROXY",
+    ),
+    "NET-UPGRADE-VALUE": Page(
+        what="{variable} has an entry that is neither true nor false: {entry!r}",
+        why="it is true, false, or a list of those and of host:port=true entries",
+        fix="correct {variable}, or remove it: whether an upgrade is needed is found out",
+    ),
+    "NET-TUNNEL-CLOSED": Page(
+        what="the tunnel to {address} is closed",
+        why="{reason}",
+        fix="agents connect again by themselves; try again in a few seconds",
+    ),
+    "NET-TUNNEL-REFUSED": Page(
+        what="the other end of the tunnel to {address} refused the connection: {text}",
+        why="it was asked over a tunnel that works, and said no",
+        fix="look into the log of the agent at the same time",
+    ),
+    "NET-TUNNEL-DRAINING": Page(
+        what="the tunnel to {address} takes no new connections",
+        why="one of its ends is about to stop or to be replaced",
+        fix="use another tunnel of the same agent, or try again in a few seconds",
+    ),
+    "NET-TUNNEL-TIMEOUT": Page(
+        what="no answer over the tunnel to {address} within {seconds} seconds",
+        why="the agent is busy, or the network between is slow or broken",
+        fix="look at the agent's load and log; a tunnel that is broken closes itself",
+    ),
+    "NET-TUNNEL-SILENT": Page(
+        what="the tunnel to {address} was closed after {seconds} seconds without an answer",
+        why="the network between drops the packets, or the other process is stopped",
+        fix="the agent connects again by itself; check the network between if that repeats",
+    ),
     "NET-PROXY-OFF": Page(
         what="external PROXY protocol support is disabled",
         why="the connection from {address} began with a PROXY header, and `proxy_protocol` is `off`",
