@@ -44,6 +44,7 @@ from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
 from teleport.auth.join import methods as join_methods
 from teleport.auth.join.service import Joining
+from teleport.auth.join.token_review import Reviewer
 from teleport.auth.join.tokens import TokenHooks, Tokens
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
@@ -76,6 +77,7 @@ from teleport.base.log import logger
 from teleport.model.kinds.semaphore import Semaphore
 from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.token import Token
+from teleport.net.fetch import Fetch, SystemFetch
 from teleport.net.proxy_protocol import Mode, ProxyProtocol
 from teleport.net.stream import Stream
 from teleport.pki import client_address
@@ -115,12 +117,14 @@ class AuthService:
         password_cost: Cost | None = None,
         static_tokens: Sequence[Token] = (),
         settings: ClusterSettings | None = None,
+        fetch: Fetch | None = None,
+        reviewer: Reviewer | None = None,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
         ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `settings` are told to
-        services elsewhere."""
+        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -133,6 +137,7 @@ class AuthService:
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
         self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock)
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
+        self._join_methods = join_methods.table(fetch or SystemFetch(), reviewer, clock, entropy, cluster)
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
         self._settings = settings
         self.archive = Archive(
@@ -186,7 +191,7 @@ class AuthService:
             *join_api.methods(self._joining(hosts)),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
-                servers, OpenSSHJoining(store, trail, self.authorities, signer, clock, entropy, cluster)
+                servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
             ),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *audit_query_api.methods(
@@ -200,8 +205,8 @@ class AuthService:
 
     def _joining(self, hosts: HostCertificateIssuer) -> Joining:
         return Joining(
-            self.store, self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, join_methods.table(),
-            self._clock, self._entropy, self.cluster,
+            self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, self._join_methods, self._clock,
+            self._entropy, self.cluster,
         )  # fmt: skip
 
     @property

@@ -27,7 +27,7 @@ from teleport.auth.join.tokens import Missing, Tokens
 from teleport.auth.user_certs import address_of, locked
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
-from teleport.base.errors import AccessDenied, BadParameter, NotSupported, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
 from teleport.model.events.join import BotJoin, InstanceJoin
@@ -35,7 +35,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.token import LOCAL_SERVICES, Token, mask
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Check, Op, Present
-from teleport.store.resources import Resources, info_of, key_of
+from teleport.store.resources import info_of, key_of
 
 log = logger("AUTH")
 
@@ -63,6 +63,10 @@ class _Attempt:
         return ascii(self.init.host_name[:_SHOWN])[1:-1]
 
     @property
+    def shown_role(self) -> str:
+        return ascii(self.init.system_role[:_SHOWN])[1:-1]
+
+    @property
     def safe_name(self) -> str:
         return self.token.safe_name() if self.token else mask(self.init.token[:200])
 
@@ -75,10 +79,9 @@ class Joining:
     """Implements `api.services.join.Joining`."""
 
     def __init__(
-        self, resources: Resources, tokens: Tokens, audit: AuditLog, authorizer: Authorizer, authorities: Authorities,
+        self, tokens: Tokens, audit: AuditLog, authorizer: Authorizer, authorities: Authorities,
         certificates: HostCertificateIssuer, methods: Mapping[str, Prove], clock: Clock, entropy: Entropy, cluster: str,
     ) -> None:  # fmt: skip
-        self._resources = resources
         self._tokens = tokens
         self._audit = audit
         self._authorizer = authorizer
@@ -136,17 +139,19 @@ class Joining:
 
     async def _token(self, attempt: _Attempt) -> Token:
         """Find the token. Raises AccessDenied (AUTH-JOIN-TOKEN, AUTH-JOIN-INVALID)."""
-        init, host = attempt.init, attempt.shown_name
-        role = ascii(init.system_role[:_SHOWN])[1:-1]
         try:
-            found = await self._tokens.find(init.token)
+            found = await self._tokens.find(attempt.init.token)
         except TeleportError as error:
+            host, role = attempt.shown_name, attempt.shown_role
             raise AccessDenied("AUTH-JOIN-INVALID", host=host, role=role, problem=error.code) from None
         if isinstance(found, Missing):
             attempt.reason = found.reason
-            raise AccessDenied("AUTH-JOIN-TOKEN", host=host, role=role)
+            raise self._no_token(attempt)
         attempt.token = found
         return found
+
+    def _no_token(self, attempt: _Attempt) -> AccessDenied:
+        return AccessDenied("AUTH-JOIN-TOKEN", host=attempt.shown_name, role=attempt.shown_role)
 
     def _check(self, attempt: _Attempt, token: Token) -> Prove:
         """Compare what is wanted with the token: the method before the role, as clients of all versions know it.
@@ -179,11 +184,17 @@ class Joining:
             tls_public_key=start.tls_public_key,
         )  # fmt: skip
         joined = InstanceJoin(success=True, role=",".join(roles), **self._about(attempt))
-        made = await self._certificates.certify(
-            wanted, self._audit.op(joined), *self._still_there(token), *proven.ops,
-            join_token="" if token.is_secret else token.name, longest=min(proven.longest or LONGEST, LONGEST),
-            **caller_fields(identity),
-        )  # fmt: skip
+        try:
+            made = await self._certificates.certify(
+                wanted, self._audit.op(joined), *self._still_there(token), *proven.ops,
+                join_token="" if token.is_secret else token.name, longest=min(proven.longest or LONGEST, LONGEST),
+                **caller_fields(identity),
+            )  # fmt: skip
+        except NotFound as error:
+            if error.fields.get("key") != key_of(info_of(Token), token.name):
+                raise
+            attempt.reason = "it was removed during the conversation"
+            raise self._no_token(attempt) from None
         return Joined(
             host_id=attempt.host_id, cluster=self._cluster, system_roles=roles, certificates=made,
             keepsake=proven.keepsake,
@@ -214,8 +225,7 @@ class Joining:
         }  # fmt: skip
 
     async def _note_failure(self, attempt: _Attempt, error: TeleportError) -> None:
-        init, why = attempt.init, f"{error.what}: {attempt.reason}" if attempt.reason else str(error)
-        role = ascii(init.system_role[:_SHOWN])[1:-1]
+        role, why = attempt.shown_role, f"{error.what}: {attempt.reason}" if attempt.reason else str(error)
         log.warn("Failure to join cluster occurred", role=role, host_id=attempt.host_id, node_name=attempt.shown_name,
                  remote_addr=attempt.address, join_method=attempt.method, token_name=attempt.safe_name, error=error,
                  reason=attempt.reason, attributes=dict(attempt.attributes or {}))  # fmt: skip

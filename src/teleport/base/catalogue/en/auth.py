@@ -79,6 +79,16 @@ PAGES = {
         why="every field of a rule must match, and one rule must match as a whole",
         fix="compare what the log of the Auth Service says of it with spec.{method}.allow: tctl get token/{token}",
     ),
+    "AUTH-JOIN-IN-CLUSTER": Page(
+        what="the token {token} is for pods beside the Auth Service, which runs in no Kubernetes cluster",
+        why="with spec.kubernetes.type in_cluster the API server of that cluster is asked about each pod",
+        fix="use static_jwks, with the keys that `kubectl get --raw /openid/v1/jwks` prints",
+    ),
+    "AUTH-JOIN-REVIEW": Page(
+        what="the Kubernetes cluster of the Auth Service did not examine the token of a pod: {problem}",
+        why="its API server has to let the Auth Service create TokenReviews",
+        fix="bind the cluster role system:auth-delegator to the service account of the Auth Service",
+    ),
     "AUTH-TOKEN-STATIC": Page(
         what="the token {token} stands in the configuration file of the Auth Service",
         why="static tokens are not made, changed or removed at run time",

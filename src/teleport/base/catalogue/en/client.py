@@ -297,6 +297,16 @@ PAGES = {
         why="a pin is `sha256:` and 64 hexadecimal digits",
         fix="copy it from the line `CA pin` of `tctl status`",
     ),
+    "CLIENT-JOIN-PROOF": Page(
+        what="this machine has no proof for the join method {method}: {problem}",
+        why="the method lets somebody else say who this machine is, and that did not work",
+        fix="check that the program runs where the join method belongs, and what that place grants it",
+    ),
+    "CLIENT-JOIN-METHOD": Page(
+        what="join method {method!r} is not available in this build",
+        why="it joins with {known}",
+        fix="set join_params.method to one of them, and name a token made for it",
+    ),
     "CLIENT-JOIN-CHALLENGES": Page(
         what="the server asked for more than {limit} proofs",
         why="no join method needs as many",

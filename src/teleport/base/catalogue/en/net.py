@@ -3,6 +3,21 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "NET-FETCH": Page(
+        what="cannot fetch {url}: {problem}",
+        why="a proof of a join method is made or checked with what this address says",
+        fix="check name resolution, firewalls and the time of this machine; then try again",
+    ),
+    "NET-FETCH-URL": Page(
+        what="{url} is not fetched",
+        why="only https is believed",
+        fix="correct the address in the configuration of who published it",
+    ),
+    "NET-FETCH-SIZE": Page(
+        what="what {url} answers is longer than {limit} bytes",
+        why="answers of strangers are bounded",
+        fix="check that the address is the right one",
+    ),
     "NET-RESET": Page(
         what="the connection to {address} was reset",
         why="the other end, or something between, dropped it: {reason}",

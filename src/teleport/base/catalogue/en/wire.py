@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "WIRE-SIGV4": Page(
+        what="the signed request cannot be read: {problem}",
+        why="it must be one whole request of HTTP/1.1, signed for AWS with Signature Version 4",
+        fix="use the agent or the tbot of this version",
+    ),
     "WIRE-SHORT": Page(
         what="the message ends {missing} bytes too early",
         why="a length inside the message points beyond its end, or the sender stopped in the middle",
