@@ -144,13 +144,14 @@ class _Recorded:
 
 @asynccontextmanager
 async def serving(
-    accounts: app.Accounts, entropy: Any, public_address: str = f"{HOST}:443", second_factor: Factor = "off"
+    accounts: app.Accounts, entropy: Any, public_address: str = f"{HOST}:443", second_factor: Factor = "off",
+    **more: Any,
 ) -> Any:  # fmt: skip
     """Yield a site whose accounts are these."""
     application = app.build(
         accounts=accounts, entropy=entropy, cluster=auth_cluster.CLUSTER, public_address=public_address,
         settings=SETTINGS, servers=OpenSSHCalls(accounts) if isinstance(accounts, AuthClient) else None,
-        auth_settings=ping.auth_settings(second_factor=second_factor),
+        auth_settings=ping.auth_settings(second_factor=second_factor), **more,
     )  # fmt: skip
     async with WebServer(application) as server:
         site = Site(server)
