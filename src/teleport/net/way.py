@@ -15,7 +15,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 
 from teleport.base.entropy import Entropy
-from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.errors import BadParameter, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.model.address import Address, parse_addr
 from teleport.model.proxy_env import ConnectProxy, connect_proxy, upgrade_wanted
@@ -130,7 +130,11 @@ class Way:
     async def _reach(self) -> Stream:
         """Return a connection to the address itself."""
         host = str(self.address)
-        proxy = connect_proxy(self._environment, *self.address)
+        try:
+            proxy = connect_proxy(self._environment, *self.address)
+        except BadParameter as error:
+            log.warn("A variable of the environment names no proxy that could be used", address=host, error=error)
+            raise
         if proxy is None:
             return await self._network.dial(host)
         stream = await self._dial_proxy(proxy)

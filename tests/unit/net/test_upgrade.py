@@ -71,9 +71,8 @@ def test_framed_upgrades(kind: str, frame: bytes) -> None:
         ours, theirs = memory_pair()
         await theirs.write(write_answer(Upgraded(kind, pinged=True), KEY))
         stream = await upgrade(ours, "proxy.example:443", _Keyed())
-        assert (await theirs.read()).startswith(
-            b"GET /webapi/connectionupgrade HTTP/1.1\r\nHost: proxy.example:443\r\n"
-        )
+        request = await theirs.read()
+        assert request.startswith(b"GET /webapi/connectionupgrade HTTP/1.1\r\nHost: proxy.example:443\r\n")
         assert stream.peer.address == "proxy.example:443"
         await stream.write(b"hello")
         assert (await read_exactly(theirs, len(frame))) == frame
@@ -96,7 +95,7 @@ class _Keyed:
         (b"503 Service Unavailable", "NET-502-BACKEND-HTTP", "answered 503"),
         (b"504 Late", "NET-502-BACKEND-HTTP", 'backend-protocol: "HTTPS"'),
         (b"400 Bad Request\r\nX-Teleport-Error: NET-PLAIN-HTTP", "NET-502-BACKEND-HTTP", "plain HTTP"),
-        (b"404 Not Found", "NET-UPGRADE-UNKNOWN", "connection upgrade call to proxy.example:443 failed with status code 404"),
+        (b"404 Not Found", "NET-UPGRADE-UNKNOWN", "call to proxy.example:443 failed with status code 404"),
         (b"404 Not Found", "NET-UPGRADE-UNKNOWN", "Please upgrade the server and try again"),
         (b"400 Bad Request\r\nServer: Teleport", "NET-ALPN-STRIPPED", "(Teleport) at proxy.example:443 ends TLS"),
         (b"200 OK", "NET-ALPN-STRIPPED", "it answered a request for a WebSocket with 200 OK"),
