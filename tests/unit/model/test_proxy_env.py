@@ -97,7 +97,8 @@ def test_credentials_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("exceptions", "host", "straight"),
     [
-        (SEED, "192.168.7.1", True), (SEED, "172.31.255.255", True), (SEED, "172.32.0.1", False), (SEED, "10.1.2.3", True),
+        (SEED, "192.168.7.1", True), (SEED, "172.31.255.255", True), (SEED, "172.32.0.1", False),
+        (SEED, "10.1.2.3", True),
         (SEED, "11.1.2.3", False), (SEED, "localhost", True), (SEED, "127.0.0.1", True), (SEED, "127.0.0.2", False),
         (SEED, "t.example", False), ("fd00::/8", "fd00::1", True), ("fd00::/8", "10.0.0.1", False),
         ("10.0.0.0/33", "10.0.0.1", False),
@@ -129,7 +130,8 @@ def test_s3_18_one_port(exceptions: str, host: str, port: int, straight: bool) -
         ("*", "t.example", True), ("example.com", "example.com", True), ("example.com", "a.EXAMPLE.com.", True),
         ("example.com", "anexample.com", False), (".example.com", "a.example.com", True),
         (".example.com", "example.com", False), ("*.example.com", "a.b.example.com", True),
-        ("*.example.com", "example.com", False), (" , ,example.com. ", "a.example.com", True), (",", "t.example", False),
+        ("*.example.com", "example.com", False), (" , ,example.com. ", "a.example.com", True),
+        (",", "t.example", False),
         (".", "t.example", False), (":443", "t.example", False), ("10.0.0.1", "110.0.0.1", False),
     ],
 )  # fmt: skip
