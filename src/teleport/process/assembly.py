@@ -33,6 +33,7 @@ from teleport.model.config.ssh import EnhancedRecording
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
+from teleport.net.stream import Stream
 from teleport.pki.signer import Signer
 from teleport.process import facts
 from teleport.process.auth_access import AuthAccess
@@ -109,6 +110,12 @@ class Proxy:
     def __init__(self, world: World, access: AuthAccess) -> None:
         self._world = world
         self._access = access
+        self._service: ProxyService | None = None
+
+    async def _serve_inner(self, stream: Stream) -> None:
+        """Serve what comes inside an upgraded connection. There are none before the service accepts connections."""
+        if self._service is not None:
+            await self._service.serve_inner(stream)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
@@ -122,16 +129,19 @@ class Proxy:
             settings=_addresses(settings),
             auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
             servers=OpenSSHCalls(self._access.client("Proxy")),
+            inner=self._serve_inner,
+            trust_forwarded=bool(settings.proxy.trust_x_forwarded_for),
         )
         doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
-        async with WebServer(application) as web, doors as (nodes, vouch):
-            service = ProxyService(
+        async with WebServer(application) as web, doors as (nodes, vouch, proof):
+            self._service = service = ProxyService(
                 network=world.network,
                 address=str(settings.proxy.web_listen),
                 ssh_address=str(settings.proxy_ssh or ""),
                 one_port=settings.tls_routing,
                 dial_auth=self._access.dial_auth,
                 context=web_keys.context,
+                inner_context=proof.web,
                 web=web.serve,
                 nodes=nodes,
                 vouch=vouch,

@@ -21,7 +21,7 @@ from teleport.proxy.web_certificate import Pair
 
 log = logger("PROXY")
 
-ALPN = ("http/1.1",)
+ALPN = ("http/1.1", "teleport-reversetunnel")
 
 
 class WebKeys:

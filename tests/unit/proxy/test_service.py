@@ -216,7 +216,7 @@ def test_the_certificate_is_chosen_for_each_connection_by_its_name():
     run(story)
 
 
-@pytest.mark.parametrize("name", ["teleport-reversetunnel", "teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
+@pytest.mark.parametrize("name", ["teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
 def test_s3_25_a_protocol_that_is_not_served_is_refused_with_its_alert(name):
     """S3-25: what the port serves can be found out by asking; nothing is answered by the web server instead."""
 

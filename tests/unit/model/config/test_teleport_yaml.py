@@ -273,7 +273,7 @@ proxy_service {"enabled":true}
   tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
   kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kube_listen_addr kubernetes
   mysql_listen_addr postgres_listen_addr mongo_listen_addr acme
-  trust_x_forwarded_for ui idp automatic_upgrades_channels limit cors
+  ui idp automatic_upgrades_channels limit cors
 ssh_service true
   permit_user_env pam allow_tcp_forwarding
 ssh_service false
@@ -354,7 +354,8 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
-        "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
+        "proxy_service.listen_addr", "proxy_service.trust_x_forwarded_for",
+        "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
         "ssh_service.disable_create_host_user", "ssh_service.enhanced_recording",
         "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "ssh_service.port_forwarding",
