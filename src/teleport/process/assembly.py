@@ -48,6 +48,7 @@ from teleport.process.settings import Settings
 from teleport.process.supervisor import READY_WITHIN, Entry
 from teleport.process.web_keys import WebKeys
 from teleport.proxy import ping
+from teleport.proxy.join_door import JoinDoor
 from teleport.proxy.service import ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -90,7 +91,10 @@ def _access(settings: Settings, world: World) -> tuple[ControlPlane | Membership
     if settings.auth.enabled and world.signer is not None:
         plane = ControlPlane(settings, world.clock, world.entropy, world.network, world.signer, world.host_uuid)
         return plane, READY_WITHIN
-    way = AuthWay(world.network, settings.join.servers)
+    way = AuthWay(
+        settings.join.servers, network=world.network, entropy=world.entropy, environment=settings.environment,
+        proxies=settings.join.proxy_server is not None,
+    )  # fmt: skip
     member = Membership(
         settings, disk=world.disk, clock=world.clock, entropy=world.entropy, way=way,
         join=Joining(settings, way, disk=world.disk, clock=world.clock, entropy=world.entropy),
@@ -121,6 +125,7 @@ class Proxy:
             servers=OpenSSHCalls(self._access.client("Proxy")),
         )
         doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
+        joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
         async with WebServer(application) as web, doors as (nodes, vouch):
             service = ProxyService(
                 network=world.network,
@@ -131,6 +136,7 @@ class Proxy:
                 context=web_keys.context,
                 web=web.serve,
                 nodes=nodes,
+                joins=joins.serve,
                 vouch=vouch,
                 headers=vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
@@ -140,6 +146,7 @@ class Proxy:
                 await service.run(ready)
             finally:
                 await tasks.cancel(follow)
+                await joins.close()
 
 
 def _addresses(settings: Settings) -> dict[str, Any]:

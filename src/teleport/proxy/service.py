@@ -20,6 +20,7 @@ from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.net.relay import Relay
 from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, Router, refuse
 from teleport.net.stream import Stream
+from teleport.proxy.join_door import ALPN as JOIN_ALPN
 from teleport.proxy.ssh import Doors
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
@@ -52,13 +53,14 @@ class ProxyService:
         headers: ProxyProtocol,
         nodes: Doors | None = None,
         vouch: Vouch | None = None,
+        joins: Callable[[Stream], Awaitable[None]] | None = None,
         ssh_address: str = "",
         one_port: bool = True,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
-        for; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every connection; with
-        `vouch` the Auth Service learns who the client is. `ssh_address` is a port for SSH alone, empty for none; unless
-        `one_port`, the web port does not take SSH.
+        for, `joins` one of who has no certificate yet; `nodes` leads to nodes, `dial_auth` to an Auth Service.
+        `headers` stand before every connection; with `vouch` the Auth Service learns who the client is. `ssh_address`
+        is a port for SSH alone, empty for none; unless `one_port`, the web port does not take SSH.
         """
         self._network = network
         self._address = address
@@ -68,6 +70,7 @@ class ProxyService:
         self._nodes = nodes
         self._headers = headers
         self._vouch = vouch
+        self._joins = joins
         self._ssh_address = ssh_address
         self._one_port = one_port
         self._auth_is_down = False
@@ -97,6 +100,8 @@ class ProxyService:
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
+        if self._joins is not None:
+            routes.append(Route("join", self._serve_join, alpn=(JOIN_ALPN,)))
         return Router(routes, plain=self._ssh() if self._one_port else (), default=self._serve_web)
 
     def _ssh(self) -> tuple[PlainRoute, ...]:
@@ -144,8 +149,17 @@ class ProxyService:
         return auth
 
     async def _serve_web(self, stream: RoutedStream, hello: ClientHello) -> None:
+        await self._serve_open(self._web, stream, hello)
+
+    async def _serve_join(self, stream: RoutedStream, hello: ClientHello) -> None:
+        if self._joins is not None:
+            await self._serve_open(self._joins, stream, hello)
+
+    async def _serve_open(
+        self, serve: Callable[[Stream], Awaitable[None]], stream: RoutedStream, hello: ClientHello
+    ) -> None:
         opened = await tls.server_handshake(stream, self._context(hello.server_name), server_name=hello.server_name)
         try:
-            await self._web(opened)
+            await serve(opened)
         finally:
             await opened.close()
