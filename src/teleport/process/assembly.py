@@ -50,6 +50,7 @@ from teleport.process.settings import Settings
 from teleport.process.supervisor import READY_WITHIN, Entry
 from teleport.process.web_keys import WebKeys
 from teleport.proxy import ping
+from teleport.proxy.join_door import JoinDoor
 from teleport.proxy.service import ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -94,7 +95,10 @@ def _access(settings: Settings, world: World) -> tuple[ControlPlane | Membership
     if settings.auth.enabled and world.signer is not None:
         plane = ControlPlane(settings, world.clock, world.entropy, world.network, world.signer, world.host_uuid)
         return plane, READY_WITHIN
-    way = AuthWay(world.network, settings.join.servers)
+    way = AuthWay(
+        settings.join.servers, network=world.network, entropy=world.entropy, environment=settings.environment,
+        proxies=settings.join.proxy_server is not None,
+    )  # fmt: skip
     member = Membership(
         settings, disk=world.disk, clock=world.clock, entropy=world.entropy, way=way,
         join=Joining(settings, way, disk=world.disk, clock=world.clock, entropy=world.entropy),
@@ -133,6 +137,7 @@ class Proxy:
             trust_forwarded=bool(settings.proxy.trust_x_forwarded_for),
         )
         doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
+        joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
         async with WebServer(application) as web, doors as (nodes, vouch, proof):
             self._service = service = ProxyService(
                 network=world.network,
@@ -144,6 +149,7 @@ class Proxy:
                 inner_context=proof.web,
                 web=web.serve,
                 nodes=nodes,
+                joins=joins.serve,
                 vouch=vouch,
                 headers=vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
@@ -153,6 +159,7 @@ class Proxy:
                 await service.run(ready)
             finally:
                 await tasks.cancel(follow)
+                await joins.close()
 
 
 def _addresses(settings: Settings) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from teleport.net.listen import Listener
 from teleport.net.network import Network
 from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.net.relay import Relay
-from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, Router, refuse
+from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, RouteHandler, Router, refuse
 from teleport.net.stream import Stream
+from teleport.proxy.join_door import ALPN as JOIN_ALPN
 from teleport.proxy.ssh import Doors
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
@@ -54,15 +55,16 @@ class ProxyService:
         headers: ProxyProtocol,
         nodes: Doors | None = None,
         vouch: Vouch | None = None,
+        joins: Callable[[Stream], Awaitable[None]] | None = None,
         ssh_address: str = "",
         one_port: bool = True,
         inner_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
-        for, inside upgraded connections with `inner_context` (the proxy's host certificate); `nodes` leads to nodes,
-        `dial_auth` to an Auth Service. `headers` stand before every connection; with `vouch` the Auth Service learns
-        who the client is. `ssh_address` is a port for SSH alone, empty for none; unless `one_port`, the web port does
-        not take SSH.
+        for, inside upgraded connections with `inner_context` (the proxy's host certificate); `joins` one of who has no
+        certificate yet; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every
+        connection; with `vouch` the Auth Service learns who the client is. `ssh_address` is a port for SSH alone,
+        empty for none; unless `one_port`, the web port does not take SSH.
         """
         self._network = network
         self._address = address
@@ -73,6 +75,7 @@ class ProxyService:
         self._nodes = nodes
         self._headers = headers
         self._vouch = vouch
+        self._joins = joins
         self._ssh_address = ssh_address
         self._one_port = one_port
         self._auth_is_down = False
@@ -102,20 +105,23 @@ class ProxyService:
         await self._inner(stream)
 
     def _web_router(self, context: Callable[[str], ssl.SSLContext]) -> Router:
-        async def web(stream: RoutedStream, hello: ClientHello) -> None:
-            await self._serve_web(stream, hello, context(hello.server_name))
+        def opened(serve: Callable[[Stream], Awaitable[None]]) -> RouteHandler:
+            async def handle(stream: RoutedStream, hello: ClientHello) -> None:
+                await _serve_open(serve, stream, hello, context(hello.server_name))
 
-        async def probe(stream: RoutedStream, hello: ClientHello) -> None:
-            await _show_protocol(stream, hello, context(hello.server_name))
+            return handle
 
+        web = opened(self._web)
         routes = [
             Route("kube", self._no_kube, server_name=KUBE_NAMES),
             Route("auth", self._pass_to_auth, alpn=(f"{AUTH_PREFIX}*",)),
             Route("web", web, alpn=WEB_ALPN),
-            Route("probe", probe, alpn=(PROBE_ALPN,)),
+            Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)),
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
+        if self._joins is not None:
+            routes.append(Route("join", opened(self._joins), alpn=(JOIN_ALPN,)))
         return Router(routes, plain=self._ssh() if self._one_port else (), default=web)
 
     def _host_context(self, server_name: str) -> ssl.SSLContext:
@@ -165,15 +171,17 @@ class ProxyService:
         self._auth_is_down = False
         return auth
 
-    async def _serve_web(self, stream: RoutedStream, hello: ClientHello, context: ssl.SSLContext) -> None:
-        opened = await tls.server_handshake(stream, context, server_name=hello.server_name)
-        try:
-            await self._web(opened)
-        finally:
-            await opened.close()
 
-
-async def _show_protocol(stream: RoutedStream, hello: ClientHello, context: ssl.SSLContext) -> None:
-    """Select the protocol that a client offers to find out whether TLS ends before this proxy."""
+async def _serve_open(
+    serve: Callable[[Stream], Awaitable[None]], stream: RoutedStream, hello: ClientHello, context: ssl.SSLContext
+) -> None:
+    """Open TLS and serve what is inside."""
     opened = await tls.server_handshake(stream, context, server_name=hello.server_name)
-    await opened.close()
+    try:
+        await serve(opened)
+    finally:
+        await opened.close()
+
+
+async def _show_protocol(stream: Stream) -> None:
+    """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already."""
