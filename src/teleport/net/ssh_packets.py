@@ -52,6 +52,8 @@ MALFORMED = (PacketDecodeError, UnicodeError)
 belongs: the peer's fault, not ours."""
 BURST = 512 * 1024
 """Bytes for the carrier that are put together before they are sent."""
+MOST_DATA = 32 * 1024
+"""Bytes of data in one message at most: what every client takes."""
 _DATA_HEAD = 9
 """Bytes of a message of channel data before the data: type, channel, length."""
 
@@ -61,11 +63,28 @@ class _Shared(threading.local):
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(BURST))
+        self._plain = memoryview(bytearray(MOST_DATA + 64))
 
     def grow(self, size: int) -> None:
         """Make room for one message of that size."""
         if size > len(self.view):
             self.view = memoryview(bytearray(size))
+
+    def lay(self, head: bytes, size: int, block: int) -> tuple[memoryview, memoryview]:
+        """Lay out a plain packet for `size` bytes of data behind `head`; return it, and the place of the data."""
+        begin = 1 + len(head)
+        end = begin + size
+        padding = _padding(end, block)
+        plain = self._plain
+        plain[0] = padding
+        plain[1:begin] = head
+        plain[end : end + padding] = os.urandom(padding)
+        return plain[: end + padding], plain[begin:end]
+
+
+def _padding(size: int, block: int) -> int:
+    """Return how many bytes follow `size` others in a plain packet."""
+    return PADDING + (-size - PADDING) % block
 
 
 _shared = _Shared()
@@ -146,9 +165,7 @@ class PacketConnection(SSHServerConnection):
 
     def _send_sealed(self, cipher: PacketCipher, kind: int, *payload: bytes | memoryview) -> None:
         size = 1 + sum(map(len, payload))
-        padding = -size % cipher.block
-        if padding < PADDING:
-            padding += cipher.block
+        padding = _padding(size, cipher.block)
         plain = b"".join((bytes((padding,)), *payload, os.urandom(padding)))
         cipher.seal(self._send_seq, plain, self._room(LENGTH + len(plain) + TAG))
         if not self._bursting:
@@ -157,17 +174,33 @@ class PacketConnection(SSHServerConnection):
         if self._kex_complete:
             self._rekey_bytes_sent += size + padding
 
-    def send_data(self, channel: int, kind: int | None, data: memoryview) -> None:
-        """Send data of a channel that is open, of which `kind` is the extended type, in one message."""
+    def send_data(self, channel: int, kind: int | None, data: memoryview, most: int) -> None:
+        """Send data of a channel that is open, of which `kind` is the extended type, with `most` bytes in a message."""
         if kind is None:
-            type, head = MSG_CHANNEL_DATA, UInt32(channel)
+            head = bytes((MSG_CHANNEL_DATA,)) + UInt32(channel)
         else:
-            type, head = MSG_CHANNEL_EXTENDED_DATA, UInt32(channel) + UInt32(kind)
-        cipher = self._sealer()
-        if cipher is not None and self._may_send(type):
-            self._send_sealed(cipher, type, bytes((type,)) + head + UInt32(len(data)), data)
-        else:
-            self.send_packet(type, head, String(bytes(data)))
+            head = bytes((MSG_CHANNEL_EXTENDED_DATA,)) + UInt32(channel) + UInt32(kind)
+        cipher, most = self._sealer(), min(most, MOST_DATA)
+        if cipher is not None and self._may_send(head[0]):
+            self._seal_data(cipher, head, data, most)
+            return
+        for at in range(0, len(data), most):
+            self.send_packet(head[0], head[1:], String(bytes(data[at : at + most])))
+
+    def _seal_data(self, cipher: PacketCipher, head: bytes, data: memoryview, most: int) -> None:
+        """Seal messages that differ in their data alone: the rest of them is laid out once."""
+        laid = 0
+        for at in range(0, len(data), most):
+            piece = data[at : at + most]
+            if len(piece) != laid:
+                laid = len(piece)
+                packet, place = _shared.lay(head + UInt32(laid), laid, cipher.block)
+            place[:] = piece
+            cipher.seal(self._send_seq, packet, self._room(LENGTH + len(packet) + TAG))
+            self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
+            self._rekey_bytes_sent += len(packet)
+        if not self._bursting:
+            self._send_filled()
 
     def begin_burst(self) -> None:
         """What is sent from here on goes to the transport together, at `end_burst`, which comes before anything else
@@ -374,26 +407,27 @@ class PacketChannel(SSHServerChannel[bytes]):
             connection.begin_burst()
             try:
                 while self._send_buf and self._send_window:
-                    self._send_piece(connection)
+                    self._send_front(connection)
             finally:
                 connection.end_burst()
         if not self._send_buf or not self._send_window:
             super()._flush_send_buf()
 
-    def _send_piece(self, connection: PacketConnection) -> None:
+    def _send_front(self, connection: PacketConnection) -> None:
+        """Send what the window takes of the oldest data."""
         channel, (data, kind) = self._send_chan, self._send_buf[0]
         if channel is None:  # the client has closed it
             self._send_buf.clear()
             return
         view = memoryview(data)
-        size = min(self._send_window, self._send_pktsize, len(view))
+        size = min(self._send_window, len(view))
         if size == len(view):
             del self._send_buf[0]
         else:
             self._send_buf[0] = (view[size:], kind)  # type: ignore[assignment]
         self._send_buf_len -= size
         self._send_window -= size
-        connection.send_data(channel, kind, view[:size])
+        connection.send_data(channel, kind, view[:size], self._send_pktsize)
 
     def take_adjustment(self, size: int) -> None:
         """The client takes so many bytes more. Raises ProtocolError behind its close."""
