@@ -66,7 +66,8 @@ def _identity(account: Account, groups: list[int]) -> _Identity:
     without copying any memory (vfork)."""
     if os.geteuid() != 0:
         return {}
-    if account.uid == 0 and os.getresgid() == (account.gid,) * 3 and set(os.getgroups()) == set(groups):
+    alike = {account.gid, *os.getgroups()} == {account.gid, *groups}  # the first may be among them, or not
+    if account.uid == 0 and os.getresgid() == (account.gid,) * 3 and alike:
         return {}
     return {"user": account.uid, "group": account.gid, "extra_groups": groups}
 
