@@ -138,7 +138,7 @@ class EventOutbox:
             await tasks.lull(lambda: self._kept, pause=PAUSE, most=LINGER)
             self._work.clear()
             try:
-                await self._drain()
+                await self._drain(all=False)
                 waits = _BACKOFF.waits(self._entropy)
             except (TeleportError, TimeoutError) as error:
                 wait = next(waits)
@@ -235,24 +235,28 @@ class EventOutbox:
 
     # -- the journal -------------------------------------------------------------------------------------------
 
-    async def _drain(self) -> None:
-        """Send the journal, oldest first; returns when it is empty. Raises what sending and the disk raise."""
+    async def _drain(self, *, all: bool = True) -> None:
+        """Send the journal, oldest first; returns when it is empty, or without `all` when what stands in it now is sent:
+        what comes meanwhile waits for its own turn. Raises what sending and the disk raise."""
         async with self._draining:
+            kept, writer, last = self._kept, self._writer, self._next - 1
             try:
-                while await self._send_oldest():
-                    pass
+                while (sent := await self._send_oldest()) is not None:
+                    reached = any(entry.writer == writer and entry.number >= last for entry in sent)
+                    if reached and not all and self._kept != kept:
+                        break
                 self._away = False
             except (TeleportError, TimeoutError):
                 self._away = True
                 raise
 
-    async def _send_oldest(self) -> bool:
-        """Send a segment and remove it; return False when there is none."""
+    async def _send_oldest(self) -> list[_Entry] | None:
+        """Send a segment and remove it; return what it held, None when there is none."""
         kept = self._kept
         segment = await asyncio.to_thread(self._journal.oldest)
         if segment is None:
             self._behind = self._kept != kept  # something may have come since the look
-            return False
+            return None
         name, records = segment
         entries = [entry for record in records if (entry := _read(record)) is not None]
         for writer, run in groupby(entries, key=lambda entry: entry.writer):
@@ -260,7 +264,7 @@ class EventOutbox:
         await asyncio.to_thread(self._journal.drop, name)
         if self._away:
             log.info("Audit events that waited on the disk are sent", events=len(entries))
-        return True
+        return entries
 
     async def _resend(self, writer: str, entries: list[_Entry]) -> None:
         at = 0
