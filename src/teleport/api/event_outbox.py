@@ -285,7 +285,9 @@ class EventOutbox:
         except (TeleportError, TimeoutError) as error:
             if not _final(error):
                 raise
-            log.error("An audit event was refused and is left out", error=error, event=_document(entry.event).get("event"))
+            log.error(
+                "An audit event was refused and is left out", error=error, event=_document(entry.event).get("event")
+            )
 
     async def _resend_batch(self, writer: str, batch: list[_Entry]) -> None:
         events = [entry.event for entry in batch]
