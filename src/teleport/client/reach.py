@@ -6,14 +6,17 @@ event loop.
 
 from __future__ import annotations
 
-import socket
-import ssl
+import _socket
 
 from teleport.base.errors import Unavailable
+from teleport.base.lean import TYPE_CHECKING, ssl
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.client.stdio import BlockingTls
-from teleport.pki import tls_settings
+from teleport.pki import tls_client
 from teleport.wire.reach import ALPN, Request, read_answer, write_request
+
+if TYPE_CHECKING:
+    import socket
 
 CONNECT_TIMEOUT = 10.0
 """Seconds for the connection to the proxy."""
@@ -49,18 +52,29 @@ def context_of(home: Home, profile: Profile) -> ssl.SSLContext:
     def text(path: str, *, private: bool = False) -> str:
         return disk.read(path, limit=MAX_FILE, private=private).decode(errors="replace")
 
-    return tls_settings.client_of_cluster(
+    return tls_client.client_of_cluster(
         authorities=text(files.cluster_authorities), certificate=text(files.tls_certificate),
         key=text(files.tls_key, private=True), alpn=(ALPN,),
     )  # fmt: skip
 
 
 def _connect(address: str) -> socket.socket:
+    """As `socket.create_connection`, without the module around it."""
     host, _, port = address.rpartition(":")
     try:
-        sock = socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_TIMEOUT)
+        found = _socket.getaddrinfo(host.strip("[]").encode(), int(port), 0, _socket.SOCK_STREAM)
     except (OSError, ValueError) as problem:
         raise Unavailable("CLIENT-UNREACHABLE", address=address, problem=problem) from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.settimeout(ANSWER_TIMEOUT)
-    return sock
+    refused: object = None
+    for family, kind, protocol, _, place in found:
+        sock = _socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(CONNECT_TIMEOUT)
+            sock.connect(place)
+            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+            sock.settimeout(ANSWER_TIMEOUT)
+            return sock  # type: ignore[return-value]  # all that is used of it is in the C half
+        except OSError as problem:
+            refused = problem
+            sock.close()
+    raise Unavailable("CLIENT-UNREACHABLE", address=address, problem=refused)

@@ -7,9 +7,9 @@ cryptography only what this connection uses. The protocol is in `ssh_client`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from teleport.base.clock import Clock, SystemClock
+from teleport.base.lean import TYPE_CHECKING, Mapping
+from teleport.client.holder_call import OFF
 from teleport.client.profile import Home, Profile
 from teleport.client.reach import reach
 from teleport.client.ssh_client.connection import Connection
@@ -17,8 +17,10 @@ from teleport.client.ssh_client.session import FAILED as FAILED
 from teleport.client.ssh_client.session import Ends as Ends
 from teleport.client.ssh_client.session import Session, Wanted, unblocked
 from teleport.client.ssh_client.trust import HostTrust, host_authorities, user_key
-from teleport.client.terminal import Terminal
 from teleport.wire.reach import Request
+
+if TYPE_CHECKING:
+    from teleport.client.terminal import Terminal
 
 
 def connect(
@@ -77,11 +79,12 @@ def _finish(connection: Connection, session: Session) -> int:
 
 
 def keep(connection: Connection, environment: Mapping[str, str], profile: Profile, key: bytes) -> None:
-    """Let a process of its own hold the connection for the next call, or close it. `key` is what it is for
-    (`holder_call.key`); empty if it may not be held."""
-    from teleport.client import holder
+    """Let a process of its own hold the connection for the next call, or leave it: ours ends now. `key` is what it is
+    for (`holder_call.key`); empty if it may not be held."""
+    if key and not environment.get(OFF):
+        from teleport.client import holder
 
-    if key and holder.may_hold(environment, profile):
-        holder.keep(connection, environment, key, profile.valid_until)
-    else:
-        connection.close()
+        if holder.may_hold(environment, profile):
+            holder.keep(connection, environment, key, profile.valid_until)
+            return
+    connection.leave()

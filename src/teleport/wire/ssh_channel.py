@@ -7,8 +7,8 @@ open what.
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
+from teleport.base.lean import NamedTuple
 from teleport.wire.buffer import ProtocolError, Reader, Writer
 from teleport.wire.ssh import bad, text_of
 from teleport.wire.terminal import Size, Terminal, write_modes

@@ -10,14 +10,10 @@ Everything is blocking and runs in one thread: `run` moves the bytes of all chan
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
-
 from teleport.base.entropy import Entropy, SystemEntropy
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.base.escape import escape
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, NamedTuple, suppress
 from teleport.client.ssh_client.channel import Handler
 from teleport.client.ssh_client.engine import Engine, State, port_of
 from teleport.client.ssh_client.joint import SocketJoint
@@ -28,6 +24,9 @@ from teleport.client.ssh_client.transport import Limits, Transport
 from teleport.client.ssh_client.trust import HostTrust, UserKey
 from teleport.wire import ssh_channel as wire
 from teleport.wire.ssh_channel import Origin
+
+if TYPE_CHECKING:
+    import socket
 
 LOGIN_TIMEOUT = 30.0
 """Seconds until somebody must have been let in."""
@@ -166,7 +165,7 @@ class _Accepting:
         return [(self._listening.fileno(), READ)] if self._listening.fileno() >= 0 else []
 
     def ready(self, descriptor: int, events: int) -> None:
-        with contextlib.suppress(OSError):  # whoever called is gone, or the socket is closed
+        with suppress(OSError):  # whoever called is gone, or the socket is closed
             self._accepted(self._listening.accept()[0])
 
 
