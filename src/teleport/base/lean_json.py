@@ -33,7 +33,8 @@ def loads(text: str) -> object:
 
         found: object = json.loads(text)
         return found
-    scan: Callable[[str, int], tuple[Any, int]] = make_scanner(_Rules)
+    rules: Any = _Rules
+    scan: Callable[[str, int], tuple[Any, int]] = make_scanner(rules)
     start = len(text) - len(text.lstrip(_BLANKS))
     try:
         value, end = scan(text, start)

@@ -113,6 +113,7 @@ def _split(arguments: list[str], options: Mapping[str, bool]) -> tuple[list[str]
 
 def _run(program: str, name: str, target: str, arguments: list[str], debug: bool) -> int:
     """Import the command and call it."""
+    _complete_start()
     from teleport.base import log
     from teleport.cli import common
 
@@ -125,6 +126,14 @@ def _run(program: str, name: str, target: str, arguments: list[str], debug: bool
         raise
     except Exception as error:
         return common.failure(error)
+
+
+def _complete_start() -> None:
+    """Do what Python does at its start and `bin/tsh` leaves out: whatever is installed may count on it."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()
 
 
 def _run_quickly(target: str, arguments: list[str]) -> int | None:

@@ -8,7 +8,6 @@ and with the connection (a lock, the node, the network). Docs: docs/adr/0013-con
 
 from __future__ import annotations
 
-import _signal
 import _socket
 import gc
 import os
@@ -123,10 +122,12 @@ def _sweep(path: str) -> None:
 
 def _detach(kept: set[int]) -> None:
     """Leave the terminal, the folder and the descriptors of whoever started us; keep these."""
+    import signal  # nobody waits for us
+
     gc.enable()
     os.setsid()
-    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-    _signal.signal(_signal.SIGHUP, _signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.chdir("/")
     os.umask(0o077)
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -191,7 +192,7 @@ class Holder:
 
     def ready(self, descriptor: int, events: int) -> None:
         try:
-            number, _ = self._listening._accept()
+            number, _ = self._listening._accept()  # type: ignore[attr-defined]  # of the C half
         except OSError:
             return
         sock = _socket.socket(fileno=number)

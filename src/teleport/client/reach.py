@@ -27,21 +27,44 @@ ANSWER_TIMEOUT = 45.0
 def reach(home: Home, profile: Profile, request: Request, *, proxy: str = "") -> BlockingTls:
     """Return a connection whose next bytes are the node's, through the profile's proxy or another of its cluster.
 
-    Raises Unavailable (CLIENT-UNREACHABLE, CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter
-    (WIRE-REACH, PKI-*) and whatever the proxy answers.
+    Raises what `knock` and `enter` raise.
+    """
+    return enter(knock(home, profile, proxy=proxy), request)
+
+
+def knock(home: Home, profile: Profile, *, proxy: str = "") -> BlockingTls:
+    """Return a connection to the proxy on which the handshake has begun; `enter` goes on. In between the proxy is at
+    work, and so can we be.
+
+    Raises Unavailable (CLIENT-UNREACHABLE, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (PKI-*).
     """
     address, context = proxy or profile.web_proxy_addr, context_of(home, profile)
-    frame = write_request(request)
     tls = BlockingTls(_connect(address), context, address)
     try:
-        tls.handshake()
-        if tls.protocol != ALPN:
-            raise Unavailable("CLIENT-NO-WAY", address=address)
-        tls.ask(frame, read_answer)
-        return tls
+        tls.begin()
     except BaseException:
         tls.sock.close()
         raise
+    return tls
+
+
+def enter(tls: BlockingTls, request: Request, first: bytes = b"") -> BlockingTls:
+    """Ask the proxy for a node on a connection of `knock`, and return it when its next bytes are the node's.
+
+    `first` is what the node gets first; it travels with the request, so that its answer comes a round trip earlier.
+    Raises Unavailable (CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (WIRE-REACH) and whatever the
+    proxy answers; the connection is closed then.
+    """
+    try:
+        frame = write_request(request)
+        tls.handshake()
+        if tls.protocol != ALPN:
+            raise Unavailable("CLIENT-NO-WAY", address=tls.address)
+        tls.ask(frame + first, read_answer)
+    except BaseException:
+        tls.sock.close()
+        raise
+    return tls
 
 
 def context_of(home: Home, profile: Profile) -> ssl.SSLContext:

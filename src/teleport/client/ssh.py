@@ -11,8 +11,8 @@ from teleport.base.clock import Clock, SystemClock
 from teleport.base.lean import TYPE_CHECKING, Mapping
 from teleport.client.holder_call import OFF
 from teleport.client.profile import Home, Profile
-from teleport.client.reach import reach
-from teleport.client.ssh_client.connection import Connection
+from teleport.client.reach import enter, knock
+from teleport.client.ssh_client.connection import Connection, engine_of
 from teleport.client.ssh_client.session import FAILED as FAILED
 from teleport.client.ssh_client.session import Ends as Ends
 from teleport.client.ssh_client.session import Session, Wanted, unblocked
@@ -20,21 +20,29 @@ from teleport.client.ssh_client.trust import HostTrust, host_authorities, user_k
 from teleport.wire.reach import Request
 
 if TYPE_CHECKING:
+    from teleport.client.stdio import BlockingTls
     from teleport.client.terminal import Terminal
 
 
 def connect(
-    home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None
+    home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None,
+    way: BlockingTls | None = None,
 ) -> Connection:  # fmt: skip
     """Return a connection on which the profile's user is signed in; `host` is the name that the node's certificate
-    must have. `proxy` is the address of another proxy of the cluster to go through.
+    must have. `proxy` is the address of another proxy of the cluster to go through; `way` is what `client.reach.knock`
+    has returned for it, if somebody was in a hurry.
 
-    Raises what `client.reach.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
+    Raises what `client.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
     (CLIENT-SSH, NET-*), and BadParameter (PKI-KEY, DISK-*) for keys that cannot be used.
     """
-    key, authorities = user_key(home, profile), host_authorities(home, profile)
-    trust = HostTrust(host, authorities, (clock or SystemClock()).now)
-    return Connection.over(reach(home, profile, request, proxy=proxy), user=request.login, key=key, trust=trust)
+    way = way or knock(home, profile, proxy=proxy)
+    try:
+        trust = HostTrust(host, host_authorities(home, profile), (clock or SystemClock()).now)
+        engine = engine_of(request.login, user_key(home, profile), trust)
+    except BaseException:
+        way.sock.close()
+        raise
+    return Connection.begun(enter(way, request, engine.take()), engine, host)
 
 
 def run(

@@ -39,18 +39,29 @@ class BlockingTls:
         self.ended = False
         """Whether the peer has said that it sends no more."""
 
+    def begin(self) -> None:
+        """Send the first message of the handshake: the peer is at work while we do something else. Raises as
+        `handshake`."""
+        self._step()
+        self._send_all()
+
     def handshake(self) -> None:
-        """Do the handshake. Raises NotAuthenticated (NET-TLS-*), Unavailable (NET-TLS-*, NET-RESET)."""
-        while True:
-            try:
-                with self._named():
-                    self._tls.do_handshake()
-                self._established = True
-                self._send_all()
-                return
-            except ssl.SSLWantReadError:
-                self._send_all()
-                self.fill()
+        """Do the handshake. Raises NotAuthenticated (NET-TLS-*), Unavailable (NET-TLS-*, NET-RESET).
+
+        What is left to send of it goes with the first bytes: see `ask` and `flush`."""
+        while not self._step():
+            self._send_all()
+            self.fill()
+        self._established = True
+
+    def _step(self) -> bool:
+        """Whether the handshake is done."""
+        try:
+            with self._named():
+                self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     @property
     def protocol(self) -> str:

@@ -21,7 +21,7 @@ from teleport.pki.ssh_wire import Malformed, Reader, mpint, string
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey as RSAPublicKey
 else:  # what the library's keys are instances of, without the modules that describe them
     EllipticCurvePrivateKey, EllipticCurvePublicKey = library.ec.ECPrivateKey, library.ec.ECPublicKey
     Ed25519PrivateKey, Ed25519PublicKey = library.ed25519.Ed25519PrivateKey, library.ed25519.Ed25519PublicKey

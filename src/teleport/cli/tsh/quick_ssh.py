@@ -69,17 +69,21 @@ def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int 
     from teleport.base.clock import SystemClock
     from teleport.base.errors import BadParameter
     from teleport.cli.tsh.quick import credentials
-    from teleport.client import ssh as client
     from teleport.client.credentials import Wanted
-    from teleport.client.ssh_client.session import Ends
-    from teleport.client.ssh_client.session import Wanted as Session
-    from teleport.wire.reach import Request
+    from teleport.client.reach import knock
 
     chosen = credentials(Wanted())
     chosen.check_valid(SystemClock())
     with chosen.in_use(login):
+        way = knock(chosen.home, chosen.profile)
+        from teleport.client import ssh as client  # while the proxy does its half of the handshake
+        from teleport.client.ssh_client.session import Ends
+        from teleport.client.ssh_client.session import Wanted as Session
+        from teleport.wire.reach import Request
+
+        request = Request(host, cluster, login)
         try:
-            connection = client.connect(chosen.home, chosen.profile, Request(host, cluster, login), host=host)
+            connection = client.connect(chosen.home, chosen.profile, request, host=host, way=way)
         except BadParameter:
             gc.enable()
             return None  # a name of several nodes, perhaps: the full command says which

@@ -43,6 +43,13 @@ class _Listening(NamedTuple):
     port: int = 0
 
 
+def engine_of(
+    user: str, key: UserKey, trust: HostTrust, *, entropy: Entropy | None = None, limits: Limits | None = None
+) -> Engine:  # fmt: skip
+    """Return the engine of a connection as `user`; `take` of it returns what goes first."""
+    return Engine(Transport(trust.verify, entropy or SystemEntropy(), limits), user, key)
+
+
 class Connection(Loop):
     """A connection on which the user is signed in."""
 
@@ -56,8 +63,13 @@ class Connection(Loop):
         """Speak SSH over a carrier that leads to the node, and sign in as `user`.
 
         Raises NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable (CLIENT-SSH, NET-*)."""
-        engine = Engine(Transport(trust.verify, entropy or SystemEntropy(), limits), user, key)
-        made = cls(carrier, engine, trust.host)
+        engine = engine_of(user, key, trust, entropy=entropy, limits=limits)
+        return cls.begun(carrier, engine, trust.host)
+
+    @classmethod
+    def begun(cls, carrier: Carrier, engine: Engine, host: str) -> Connection:
+        """As `over`, with an engine whose first bytes the node may have got already."""
+        made = cls(carrier, engine, host)
         try:
             made._sign_in()
         except BaseException:
@@ -67,6 +79,7 @@ class Connection(Loop):
 
     def _sign_in(self) -> None:
         decided = (State.OPEN, State.REFUSED, State.CLOSED)
+        self.catch_up()
         in_time = self.run(lambda: self.engine.state in decided, LOGIN_TIMEOUT)
         if self.error is not None:
             raise self.error if self.error.code.startswith("NET-") else _named(self.error, self.host)

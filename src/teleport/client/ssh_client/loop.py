@@ -116,6 +116,10 @@ class Loop:
                 if any(descriptor == own for own, _ in watcher.wants()):
                     watcher.ready(descriptor, events)
 
+    def catch_up(self) -> None:
+        """Take what the carrier has received already, of which poll(2) does not know."""
+        self._receive()
+
     def _wanted(self) -> dict[int, int]:
         wanted = {self._carrier.sock.fileno(): READ | (WRITE if self._carrier.pending else 0)}
         for watcher in self.watched:
