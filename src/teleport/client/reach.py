@@ -9,7 +9,7 @@ from __future__ import annotations
 import _socket
 
 from teleport.base.errors import Unavailable
-from teleport.base.lean import TYPE_CHECKING, ssl
+from teleport.base.lean import TYPE_CHECKING, Iterator, contextmanager, ssl
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.client.stdio import BlockingTls
 from teleport.pki import tls_client
@@ -27,44 +27,60 @@ ANSWER_TIMEOUT = 45.0
 def reach(home: Home, profile: Profile, request: Request, *, proxy: str = "") -> BlockingTls:
     """Return a connection whose next bytes are the node's, through the profile's proxy or another of its cluster.
 
-    Raises what `knock` and `enter` raise.
+    Raises what `knock`, `ask` and `enter` raise.
     """
-    return enter(knock(home, profile, proxy=proxy), request)
+    tls = knock(home, profile, proxy=proxy)
+    ask(tls, request)
+    return enter(tls)
 
 
 def knock(home: Home, profile: Profile, *, proxy: str = "") -> BlockingTls:
-    """Return a connection to the proxy on which the handshake has begun; `enter` goes on. In between the proxy is at
-    work, and so can we be.
+    """Return a connection to the proxy on which the handshake has begun; `ask` goes on. After each of these steps the
+    proxy is at work, and so can we be.
 
     Raises Unavailable (CLIENT-UNREACHABLE, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (PKI-*).
     """
     address, context = proxy or profile.web_proxy_addr, context_of(home, profile)
     tls = BlockingTls(_connect(address), context, address)
-    try:
+    with _closed_by_errors(tls):
         tls.begin()
-    except BaseException:
-        tls.sock.close()
-        raise
     return tls
 
 
-def enter(tls: BlockingTls, request: Request, first: bytes = b"") -> BlockingTls:
-    """Ask the proxy for a node on a connection of `knock`, and return it when its next bytes are the node's.
+def ask(tls: BlockingTls, request: Request) -> None:
+    """Ask the proxy for a node on a connection of `knock`; `enter` waits for the answer.
 
-    `first` is what the node gets first; it travels with the request, so that its answer comes a round trip earlier.
-    Raises Unavailable (CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (WIRE-REACH) and whatever the
-    proxy answers; the connection is closed then.
+    Raises Unavailable (CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (WIRE-REACH); the connection
+    is closed then.
     """
-    try:
+    with _closed_by_errors(tls):
         frame = write_request(request)
         tls.handshake()
         if tls.protocol != ALPN:
             raise Unavailable("CLIENT-NO-WAY", address=tls.address)
-        tls.ask(frame + first, read_answer)
+        tls.ask(frame)
+
+
+def enter(tls: BlockingTls, first: bytes = b"") -> BlockingTls:
+    """Return a connection on which `ask` has asked when its next bytes are the node's.
+
+    `first` is what the node gets first; it does not wait for the proxy's answer. Raises Unavailable (NET-*),
+    NotAuthenticated (NET-TLS-*) and whatever the proxy answers; the connection is closed then.
+    """
+    with _closed_by_errors(tls):
+        if first:
+            tls.ask(first)
+        tls.answer(read_answer)
+    return tls
+
+
+@contextmanager
+def _closed_by_errors(tls: BlockingTls) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
         tls.sock.close()
         raise
-    return tls
 
 
 def context_of(home: Home, profile: Profile) -> ssl.SSLContext:

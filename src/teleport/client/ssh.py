@@ -11,7 +11,7 @@ from teleport.base.clock import Clock, SystemClock
 from teleport.base.lean import TYPE_CHECKING, Mapping
 from teleport.client.holder_call import OFF
 from teleport.client.profile import Home, Profile
-from teleport.client.reach import enter, knock
+from teleport.client.reach import ask, enter, knock
 from teleport.client.ssh_client.connection import Connection, engine_of
 from teleport.client.ssh_client.session import FAILED as FAILED
 from teleport.client.ssh_client.session import Ends as Ends
@@ -29,20 +29,22 @@ def connect(
     way: BlockingTls | None = None,
 ) -> Connection:  # fmt: skip
     """Return a connection on which the profile's user is signed in; `host` is the name that the node's certificate
-    must have. `proxy` is the address of another proxy of the cluster to go through; `way` is what `client.reach.knock`
-    has returned for it, if somebody was in a hurry.
+    must have. `proxy` is the address of another proxy of the cluster to go through. Who was in a hurry gives `way`, on
+    which the node has been asked for (`client.reach.ask`).
 
     Raises what `client.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
     (CLIENT-SSH, NET-*), and BadParameter (PKI-KEY, DISK-*) for keys that cannot be used.
     """
-    way = way or knock(home, profile, proxy=proxy)
+    if way is None:
+        way = knock(home, profile, proxy=proxy)
+        ask(way, request)
     try:
         trust = HostTrust(host, host_authorities(home, profile), (clock or SystemClock()).now)
         engine = engine_of(request.login, user_key(home, profile), trust)
     except BaseException:
         way.sock.close()
         raise
-    return Connection.begun(enter(way, request, engine.take()), engine, host)
+    return Connection.begun(enter(way, engine.take()), engine, host)
 
 
 def run(

@@ -48,7 +48,7 @@ class BlockingTls:
     def handshake(self) -> None:
         """Do the handshake. Raises NotAuthenticated (NET-TLS-*), Unavailable (NET-TLS-*, NET-RESET).
 
-        What is left to send of it goes with the first bytes: see `ask` and `flush`."""
+        What is left to send of it goes with what is asked."""
         while not self._step():
             self._send_all()
             self.fill()
@@ -68,10 +68,13 @@ class BlockingTls:
         """The application protocol that was agreed on; empty without one."""
         return self._tls.selected_alpn_protocol() or ""
 
-    def ask(self, request: bytes, parse: Callable[[bytes], tuple[TeleportError | None, int]]) -> None:
-        """Send a request and wait for the answer, which `parse` reads. Raises the error that it holds."""
+    def ask(self, request: bytes) -> None:
+        """Send a request, and what is left of the handshake. Raises Unavailable (NET-RESET)."""
         self.give(request)
         self._send_all()
+
+    def answer(self, parse: Callable[[bytes], tuple[TeleportError | None, int]]) -> None:
+        """Wait for the answer, which `parse` reads. Raises the error that it holds, and Unavailable (NET-*)."""
         while not self._received and not self.ended:
             self._more()
         while True:
