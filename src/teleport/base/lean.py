@@ -3,7 +3,7 @@
 Importing those takes longer than the whole command may: `typing` alone brings `re`, `enum` and `functools`, and `ssl`
 brings `socket` and more enums. Type checkers see the real ones here. At run time there are the C halves of the standard
 library, on which its Python halves stand, and a few small classes. Modules on the way of `tsh ssh` import from here,
-and a test keeps them to it (`tests/unit/client/test_holder_call.py`). Docs: docs/adr/0014-lean-start.md.
+and a test keeps them to it (`tests/unit/client/test_holder_call.py`). Docs: docs/adr/0016-lean-start.md.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ else:
             except StopIteration as end:
                 return end is not error
             except BaseException as raised:
-                if raised is error:
+                if raised is error or (kind is StopIteration and raised.__cause__ is error):  # PEP 479
                     return False
                 raise
             raise RuntimeError("the block goes on after an error")

@@ -4,7 +4,7 @@
 that takes longer than signing in to a node. What is here is for commands that must start at once; all others use the
 library's front door. The classes are the same: the front door hands out these very objects.
 
-Its own checks are repeated where they matter (`pki.keys`). Docs: docs/adr/0014-lean-start.md.
+Its own checks are repeated where they matter (`pki.keys`). Docs: docs/adr/0016-lean-start.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The context is the C class that `ssl.SSLContext` extends, with the same defaults: what the extension adds are enums and
 sockets. What is set here is what `pki.tls_settings` sets for everybody else, and a test compares the two. Apart from
-`pki.contexts`, because what reads certificates takes longer still. Docs: docs/adr/0014-lean-start.md.
+`pki.contexts`, because what reads certificates takes longer still. Docs: docs/adr/0016-lean-start.md.
 """
 
 from __future__ import annotations
