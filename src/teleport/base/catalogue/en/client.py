@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "CLIENT-NO-CHECK": Page(
+        what="there is no check {name!r}{hint}",
+        why="known are: {known}",
+        fix="name some of these with --only, or leave it out for all",
+    ),
     "CLIENT-NOT-LOGGED-IN": Page(
         what="Not logged in.",
         why="no profile of a sign-in was found under ~/.tsh (or TELEPORT_HOME)",
