@@ -103,6 +103,12 @@ PAGES = {
         why="it is of another version, or a load balancer in between answers TLS in its place",
         fix="compare `tsh version` with the version of the cluster, and let the load balancer pass TLS on unopened",
     ),
+    "CLIENT-BALANCER": Page(
+        what="a load balancer ends TLS before the proxy at {address}, and this sign-in does not know it: {problem}",
+        why="it was not there, or passed TLS on, when you signed in",
+        fix="sign in again (`tsh logout`, then `tsh login --proxy={address}`), or set "
+        "TELEPORT_TLS_ROUTING_CONN_UPGRADE=true",
+    ),
     "CLIENT-TARGET": Page(
         what="{target!r} names no node",
         why="a target is host, login@host, login@host:port, or labels instead of a host: login@env=prod,role=db",
