@@ -139,4 +139,6 @@ def _knock(address: Address, variables: Mapping[str, str] | None) -> None:
 
         straight(str(address), variables).close()
     else:
+        import socket
+
         socket.create_connection(address, timeout=CONNECT_TIMEOUT).close()
