@@ -26,6 +26,7 @@ psql postgresql-client
 mariadb mariadb-client
 git git
 haproxy haproxy
+tinyproxy tinyproxy
 asciinema asciinema
 systemd-analyze systemd
 chromium chromium
