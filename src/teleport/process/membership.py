@@ -86,7 +86,8 @@ class Membership:
         self._authorities: tuple[str, ...] = ()
         self._clients: dict[str, list[AuthClient]] = {}
         roles = auth_access.wanted(settings)
-        instance = Wanted(INSTANCE, settings.nodename, also=tuple(sorted(wanted.role for wanted in roles)))
+        self._roles = tuple(sorted(wanted.role for wanted in roles))
+        instance = Wanted(INSTANCE, settings.nodename, also=self._roles)
         self._identities = {wanted.role: self._role(wanted) for wanted in (instance, *roles)}
 
     def _role(self, wanted: Wanted) -> RoleIdentity:
@@ -139,27 +140,39 @@ class Membership:
 
     async def _enter(self) -> None:
         """Have an Instance identity that covers every service of the process."""
-        instance = self._identities[INSTANCE]
-        held = self._store.load(INSTANCE)
+        instance, held = self._identities[INSTANCE], self._store.load(INSTANCE)
         self._authorities = self._store.authorities()
-        missing = set(instance.wanted.also) - set(held.also) if held is not None else set()
-        if held is not None and self._authorities and not missing and self._clock.now() < held.expires:
-            log.info("Using the identity on disk", cluster=held.cluster, host_uuid=held.host_uuid)
-            instance.wanted = dataclasses.replace(instance.wanted, also=held.also)
-            instance.use(held)
-            return
+        if held is not None and self._authorities and self._clock.now() < held.expires:
+            self._use(held)
+            if not self._missing(held):
+                log.info("Using the identity on disk", cluster=held.cluster, host_uuid=held.host_uuid)
+                return
         if not self.settings.join.token:
-            types = ",".join(instance.wanted.also).lower()
+            types = ",".join(self._roles).lower()
             raise BadParameter("PROC-NO-TOKEN", folder=self.settings.data_dir / FOLDER, types=types,
                                source=self.settings.source)  # fmt: skip
-        valid = held is not None and self._authorities and self._clock.now() < held.expires
-        former = Admission(held, self._authorities) if held is not None and valid else None
-        admitted = await self._until(NOT_JOINED, lambda: self._join(instance.wanted, former))
+        await self._until(NOT_JOINED, functools.partial(self._admit, instance))
+        log.info("Joined the cluster", cluster=self._cluster, host_uuid=self.host_uuid)
+
+    async def _admit(self, instance: RoleIdentity) -> None:
+        """Join, and keep what comes of it: whoever has to try again with another token stays the same host."""
+        former = Admission(instance.current, self._authorities) if instance.ready else None
+        admitted = await self._join(instance.wanted, former)
         self._store.save_authorities(admitted.authorities)  # first: an identity without them is of no use
         self._authorities = admitted.authorities
-        instance.wanted = dataclasses.replace(instance.wanted, also=admitted.identity.also)
-        instance.take(admitted.identity)
-        log.info("Joined the cluster", cluster=self._cluster, host_uuid=self.host_uuid)
+        self._store.save(admitted.identity)
+        self._use(admitted.identity)
+        for role in self._missing(admitted.identity):
+            raise BadParameter("PROC-JOIN-ROLE", node=self.settings.nodename, host=self.host_uuid, role=role)
+
+    def _use(self, held: HostIdentity) -> None:
+        """Act as an identity, with every role that it has: a token may be for more than this process runs."""
+        instance = self._identities[INSTANCE]
+        instance.wanted = dataclasses.replace(instance.wanted, also=held.also)
+        instance.use(held)
+
+    def _missing(self, held: HostIdentity) -> list[str]:
+        return [role for role in self._roles if role not in held.also]
 
     async def _ensure(self, identity: RoleIdentity) -> None:
         await identity.ensure(self.host_uuid, self._cluster)
