@@ -32,6 +32,7 @@ from teleport.process import auth_access
 from teleport.process.auth_way import AuthWay
 from teleport.process.identity import FOLDER, HostIdentity, IdentityStore, RoleIdentity, Wanted, keeping
 from teleport.process.settings import Settings
+from teleport.wire.tunnel import ALPN as TUNNEL_ALPN
 
 log = logger("PROC:1")
 
@@ -52,14 +53,16 @@ class Admission:
     authorities: tuple[str, ...]
     """Certificates (PEM) of the host authority."""
 
-    async def dial(self, way: AuthWay) -> Stream:
-        """Return a connection to the Auth Service on which both sides have proven themselves, directly or through a
-        proxy that passes it on. Raises NotAuthenticated and Unavailable (NET-TLS-*), and what dialling raises."""
+    async def dial(self, way: AuthWay, protocol: str = "") -> Stream:
+        """Return a connection on which both sides have proven themselves: to the Auth Service, directly or through a
+        proxy that passes it on, or to a proxy itself for another `protocol`. Raises NotAuthenticated and Unavailable
+        (NET-TLS-*), and what dialling raises."""
         context = contexts.client_context(
             host_authorities=[data for text in self.authorities for data in x509.split_pem(text)],
             certificate=self.identity.tls_certificate, key=self.identity.keys.tls,
         )  # fmt: skip
-        return await way.open(context, (auth_protocol(self.identity.cluster),), x509.CLUSTER_NAME)
+        alpn = protocol or auth_protocol(self.identity.cluster)
+        return await way.open(context, (alpn,), x509.CLUSTER_NAME)
 
 
 Join = Callable[[Wanted, Admission | None], Awaitable[Admission]]
@@ -114,6 +117,15 @@ class Membership:
         client = AuthClient(over_stream(lambda: self._dial(role)))
         self._clients.setdefault(role, []).append(client)
         return client
+
+    @property
+    def proxy(self) -> str:
+        """See AuthAccess.proxy."""
+        return self._way.target if self._way.proxies else ""
+
+    async def dial_proxy(self, role: str) -> Stream:
+        """See AuthAccess.dial_proxy."""
+        return await self._admission(role).dial(self._way, TUNNEL_ALPN)
 
     async def dial_auth(self) -> Stream:
         """See AuthAccess.dial_auth."""
@@ -223,8 +235,10 @@ class Membership:
         return self._clients[INSTANCE][0] if self._clients.get(INSTANCE) else self.client(INSTANCE)
 
     async def _dial(self, role: str) -> Stream:
-        admitted = Admission(self._identities[role].current, self._authorities)
-        return await admitted.dial(self._way)
+        return await self._admission(role).dial(self._way)
+
+    def _admission(self, role: str) -> Admission:
+        return Admission(self._identities[role].current, self._authorities)
 
     def _renewed(self, identity: HostIdentity) -> None:
         """Let the next call of a role open a connection with its new certificate: the former one ends."""
