@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +14,8 @@ import pytest
 
 from teleport.base.clock import SystemClock
 from tests.support.apart import Apart, Member
-from tests.support.cluster import BIN, OWN, User
-from tests.support.processes import wait_for
+from tests.support.cluster import BIN, NAME, OWN, User
+from tests.support.processes import tree, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +92,69 @@ def test_what_is_kept_is_kept_to_oneself(near: Member, proxy: Member) -> None:
     assert not (near.data / "keys").exists(), "who has no Auth Service has no keys of authorities"
 
 
-@pytest.mark.config("teleport.proxy_server")
-def test_a_node_that_knows_the_proxy_alone(apart: Apart, proxy: Member, alice: User) -> None:
-    """S3-01: joining, every call and the session go through the proxy."""
+def ports(member: Member) -> set[str]:
+    """Return the TCP addresses on which the processes of a member listen, as the kernel writes them."""
+    held = {
+        os.readlink(link)
+        for process in tree(member.pid)
+        for link in Path(f"/proc/{process.pid}/fd").iterdir()
+        if link.is_symlink()
+    }
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    return {words[1] for words in lines if words[3] == "0A" and f"socket:[{words[9]}]" in held}
+
+
+@pytest.fixture(scope="module")
+def far(apart: Apart, proxy: Member) -> Iterator[Member]:
+    """A node that knows the proxy alone."""
     lines = f"  proxy_server: {apart.public}\n  join_params: {{token_name: {apart.token('node')}}}\n"
-    with apart.node("far", teleport=lines).running() as far:
-        assert echo(alice, "far") == "here"
-        joined = apart.event(event="instance.join", host_id=far.host_uuid)
-        assert joined["addr.remote"].startswith("127.0.0.1:"), "the proxy says who asked"
+    with apart.node("far", teleport=lines).running("-d") as running:
+        apart.wait_for_node("far")
+        yield running
+
+
+@pytest.mark.config("teleport.proxy_server")
+def test_a_node_that_knows_the_proxy_alone(apart: Apart, far: Member, alice: User) -> None:
+    """S3-01, S3-03, S3-39: joining, every call and the session go through the proxy; the node listens nowhere."""
+    assert echo(alice, "far") == "here"
+    assert ports(far) == set()
+    assert "Tunnel" in next(line for line in alice.tsh("ls").out.splitlines() if line.startswith("far "))
+    joined = apart.event(event="instance.join", host_id=far.host_uuid)
+    assert joined["addr.remote"].startswith("127.0.0.1:"), "the proxy says who asked"
+    (start,) = [event for event in apart.some("far", event="session.start") if event["server_hostname"] == "far"]
+    assert start["addr.remote"].startswith("127.0.0.1:"), "the node knows for whom a connection is"
+
+
+def test_s0_15_to_s0_20_what_the_log_says_of_a_tunnel(far: Member, proxy: Member, apart: Apart) -> None:
+    """S0-15, S0-16, S0-17, S0-18, S0-20: lines with the proxy's principals, the states, the control stream."""
+    said(far, "handleDiscovery requests channel.")
+    where = f"leaseID:[0-9]+ target:{apart.public} agents/pool.py:[0-9]+"
+    uuid, line = proxy.host_uuid, r"DEBU \[NODE:PROX\] "
+    for text in (
+        "Changing state initial -> connecting\\.", "Changing state connecting -> connected\\.",
+        "Discovery request channel opened: teleport-discovery\\.", "handleDiscovery requests channel\\.",
+    ):  # fmt: skip
+        assert re.search(f"{line}{text} {where}", far.log), text
+    found = re.search(rf"{line}Agent connected to proxy: \[(.*)\]\. {where}", far.log)
+    assert found is not None
+    assert {
+        f"{uuid}.{NAME}", uuid, f"proxy-1.{NAME}", "proxy-1", "localhost", "127.0.0.1", "::1",
+        "remote.kube.proxy.teleport.cluster.local",
+    } <= {*found[1].split()}  # fmt: skip
+
+
+def test_a_tunnel_outlives_its_proxy(proxy: Member, far: Member, alice: User) -> None:
+    """S0-19 at the end of a process, and the way back after the end of another."""
+    proxy.kill()
+    proxy.start()
+    assert echo(alice, "far") == "here"
+    far.stop()
+    assert re.search(r"Pool is closing agent\. leaseID:[0-9]+ target:", far.log)
+    assert alice.tsh("ssh", f"{OWN}@far", "true", status=None).status != 0
+    far.start("-d")
+    assert echo(alice, "far") == "here"
 
 
 def test_each_process_may_start_again(apart: Apart, proxy: Member, alice: User) -> None:
