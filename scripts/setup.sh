@@ -26,7 +26,8 @@ psql postgresql-client
 mariadb mariadb-client
 git git
 haproxy haproxy
-tinyproxy tinyproxy
+nginx nginx-light
+tinyproxy tinyproxy-bin
 asciinema asciinema
 systemd-analyze systemd
 chromium chromium
