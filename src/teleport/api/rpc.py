@@ -329,11 +329,12 @@ class Channel:
             raise _told(method, self._inner.lost or _explain(opened, error, _url(method))) from None
 
     @asynccontextmanager
-    async def talk(self, method: Call[Q, R]) -> AsyncIterator[Talk[Q, R]]:
+    async def talk(self, method: Call[Q, R], *, forever: bool = False) -> AsyncIterator[Talk[Q, R]]:
         """Open a call in which both sides send series; it ends with the block. Inside, and at the end, is raised what
-        the server raised, or what `unary` raises; the whole may take as long as a unary call may."""
+        the server raised, or what `unary` raises; unless `forever`, the whole may take as long as a unary call may."""
+        seconds = None if forever else self._patience
         opened = self._inner.request(
-            method.path, _cardinality(method), method.request, method.reply, timeout=self._patience
+            method.path, _cardinality(method), method.request, method.reply, timeout=seconds
         )  # fmt: skip
         try:
             async with opened as stream:

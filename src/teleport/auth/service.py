@@ -18,6 +18,7 @@ from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
+from teleport.api.services import inventory as inventory_api
 from teleport.api.services import join as join_api
 from teleport.api.services import login as login_api
 from teleport.api.services import openssh as openssh_api
@@ -39,6 +40,7 @@ from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
 from teleport.auth.host_certs import HostCertificateIssuer
+from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
 from teleport.auth.join import methods as join_methods
 from teleport.auth.join.service import Joining
@@ -133,6 +135,7 @@ class AuthService:
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
+        self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock)
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         self._join_methods = join_methods.table(fetch or SystemFetch(), reviewer, clock, entropy, cluster)
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
@@ -186,6 +189,7 @@ class AuthService:
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
             *join_api.methods(self._joining(hosts)),
+            *inventory_api.methods(self.inventory),
             *openssh_api.methods(
                 servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
             ),
@@ -224,6 +228,7 @@ class AuthService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.proof.run())
             group.create_task(self.archive.run())
+            group.create_task(self.inventory.run())
             if self.screens is not None:
                 group.create_task(self.screens.indexer.run())
             await tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY)

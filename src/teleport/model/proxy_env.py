@@ -85,7 +85,7 @@ def upgrade_wanted(environment: Mapping[str, str], address: Address) -> bool | N
     general: bool | None = None
     for entry in environment.get(variable, "").replace(";", ",").split(","):
         where, equals, word = entry.strip().rpartition("=")
-        if not word:
+        if not entry.strip():
             continue
         if word.strip().lower() not in _TRUE + _FALSE:
             raise BadParameter("NET-UPGRADE-VALUE", variable=variable, entry=entry.strip()[:80])

@@ -1,7 +1,7 @@
 """Tunnel: many Streams over one, in both directions, with a keep-alive. Both ends are alike.
 
 What is here: the loop around the engine (`wire.mux`), dialling, accepting, pings, and the end of a tunnel. What is
-not: the Streams that it gives (`net.tunnel_stream`), who may open what, and which tunnel to take (programs).
+not: the Calls and Streams that it gives (`net.tunnel_stream`), who may open what, and which tunnel to take (programs).
 
 Two tasks belong to a tunnel, whatever the number of its streams: one reads the carrier and one writes it. Little is
 handed to the carrier at a time and little waits in the kernel, so that a byte of one stream never waits behind
@@ -20,10 +20,12 @@ from typing import Any
 from teleport.base import tasks
 from teleport.base.errors import TeleportError, TimedOut, Unavailable
 from teleport.net.stream import Peer, Stream
-from teleport.net.tunnel_stream import LOW, TunnelStream
-from teleport.wire import mux
+from teleport.net.tunnel_stream import LOW, Call, TunnelStream
+from teleport.wire import mux_events as mux
 from teleport.wire.buffer import ProtocolError
 from teleport.wire.mux import Mux
+
+__all__ = ["Call", "Tunnel"]
 
 INTERVAL = 15.0
 """Seconds between the pings of the keep-alive."""
@@ -41,25 +43,6 @@ _GRACE = 2.0
 """Seconds in which what is queued may still go when a tunnel is closed."""
 _FAREWELL = 1.0
 """Seconds in which the last frame may go, and in which the other end may close too."""
-
-
-class Call:
-    """A stream that the other end opens: take it with `answer`, or say no with `refuse`."""
-
-    def __init__(self, tunnel: Tunnel, number: int, header: bytes) -> None:
-        self._tunnel = tunnel
-        self.number = number
-        self.header = header
-        """What the other end says about it: at most 16 KiB."""
-
-    async def answer(self) -> Stream:
-        """Take the call. Raises Unavailable (NET-RESET) when the other end has given it up, or
-        (NET-TUNNEL-CLOSED)."""
-        return self._tunnel._answer(self.number)
-
-    async def refuse(self, text: str) -> None:
-        """Say no; the other end's `dial` raises Unavailable (NET-TUNNEL-REFUSED) with `text` (1 KiB of it)."""
-        self._tunnel._refuse(self.number, text)
 
 
 class Tunnel:
@@ -276,7 +259,7 @@ class Tunnel:
         """Nobody has to be told."""
 
     def _on_called(self, event: mux.Called) -> None:
-        self._calls.append(Call(self, event.number, event.header))
+        self._calls.append(Call(event.number, event.header, self._answer, self._refuse))
         self._notify()
 
     def _on_answered(self, event: mux.Answered) -> None:

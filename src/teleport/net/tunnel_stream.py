@@ -1,4 +1,4 @@
-"""TunnelStream: one stream of a tunnel.
+"""TunnelStream: one stream of a tunnel; and Call: one that the other end wants to open.
 
 What is here: reading and writing with back-pressure, on top of the engine's accounts (`wire.mux`). What is not: the
 loop that moves the bytes (`net.tunnel`).
@@ -216,6 +216,28 @@ class TunnelStream:
 
     def _gone(self) -> Unavailable:
         return Unavailable("NET-CLOSED", address=self._peer.address)
+
+
+class Call:
+    """A stream that the other end opens: take it with `answer`, or say no with `refuse`."""
+
+    def __init__(
+        self, number: int, header: bytes, answer: Callable[[int], TunnelStream], refuse: Callable[[int, str], None]
+    ) -> None:
+        self.number = number
+        self.header = header
+        """What the other end says about it: at most 16 KiB."""
+        self._answer = answer
+        self._refuse = refuse
+
+    async def answer(self) -> TunnelStream:
+        """Take the call. Raises Unavailable (NET-RESET) when the other end has given it up, or
+        (NET-TUNNEL-CLOSED)."""
+        return self._answer(self.number)
+
+    async def refuse(self, text: str) -> None:
+        """Say no; the other end's `dial` raises Unavailable (NET-TUNNEL-REFUSED) with `text` (1 KiB of it)."""
+        self._refuse(self.number, text)
 
 
 def _set(future: asyncio.Future[None] | None) -> None:

@@ -33,12 +33,14 @@ from teleport.model.config.ssh import EnhancedRecording
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
+from teleport.net.stream import Stream
 from teleport.pki.signer import Signer
 from teleport.process import facts
 from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.event_spool import event_spool
+from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
@@ -48,6 +50,7 @@ from teleport.process.settings import Settings
 from teleport.process.supervisor import READY_WITHIN, Entry
 from teleport.process.web_keys import WebKeys
 from teleport.proxy import ping
+from teleport.proxy.join_door import JoinDoor
 from teleport.proxy.service import ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -81,6 +84,8 @@ def services(settings: Settings, world: World) -> list[Entry]:
         entries.append(Entry(Proxy(world, first), patience=patience))
     if settings.ssh.enabled and world.spawner is not None:
         entries.append(Entry(Node(world, first, world.spawner), patience=patience))
+    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled))
+    entries.append(Entry(stream, critical=False))
     return entries
 
 
@@ -90,7 +95,10 @@ def _access(settings: Settings, world: World) -> tuple[ControlPlane | Membership
     if settings.auth.enabled and world.signer is not None:
         plane = ControlPlane(settings, world.clock, world.entropy, world.network, world.signer, world.host_uuid)
         return plane, READY_WITHIN
-    way = AuthWay(world.network, settings.join.servers)
+    way = AuthWay(
+        settings.join.servers, network=world.network, entropy=world.entropy, environment=settings.environment,
+        proxies=settings.join.proxy_server is not None,
+    )  # fmt: skip
     member = Membership(
         settings, disk=world.disk, clock=world.clock, entropy=world.entropy, way=way,
         join=Joining(settings, way, disk=world.disk, clock=world.clock, entropy=world.entropy),
@@ -106,6 +114,12 @@ class Proxy:
     def __init__(self, world: World, access: AuthAccess) -> None:
         self._world = world
         self._access = access
+        self._service: ProxyService | None = None
+
+    async def _serve_inner(self, stream: Stream) -> None:
+        """Serve what comes inside an upgraded connection. There are none before the service accepts connections."""
+        if self._service is not None:
+            await self._service.serve_inner(stream)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
@@ -119,18 +133,23 @@ class Proxy:
             settings=_addresses(settings),
             auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
             servers=OpenSSHCalls(self._access.client("Proxy")),
+            inner=self._serve_inner,
+            trust_forwarded=bool(settings.proxy.trust_x_forwarded_for),
         )
         doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
-        async with WebServer(application) as web, doors as (nodes, vouch):
-            service = ProxyService(
+        joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
+        async with WebServer(application) as web, doors as (nodes, vouch, proof):
+            self._service = service = ProxyService(
                 network=world.network,
                 address=str(settings.proxy.web_listen),
                 ssh_address=str(settings.proxy_ssh or ""),
                 one_port=settings.tls_routing,
                 dial_auth=self._access.dial_auth,
                 context=web_keys.context,
+                inner_context=proof.web,
                 web=web.serve,
                 nodes=nodes,
+                joins=joins.serve,
                 vouch=vouch,
                 headers=vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
@@ -140,6 +159,7 @@ class Proxy:
                 await service.run(ready)
             finally:
                 await tasks.cancel(follow)
+                await joins.close()
 
 
 def _addresses(settings: Settings) -> dict[str, Any]:

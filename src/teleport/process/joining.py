@@ -8,6 +8,7 @@ that was verified, and nowhere else.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Sequence
 
 from teleport.api.join_messages import Asked, Joined
@@ -19,11 +20,12 @@ from teleport.client.joining import pins
 from teleport.client.joining.join import Dial, Method, join
 from teleport.client.joining.token import TokenMethod
 from teleport.net.stream import Stream
-from teleport.pki import contexts, x509
+from teleport.pki import contexts, tls_settings, x509
 from teleport.process.auth_way import AuthWay
 from teleport.process.identity import HostIdentity, KeyPair, Wanted
 from teleport.process.membership import INSTANCE, Admission
 from teleport.process.settings import Settings
+from teleport.proxy.join_door import ALPN as PROXY_ALPN
 
 LONGEST_TOKEN = 64 * 1024
 """Bytes of a file with a token or with pins."""
@@ -39,7 +41,7 @@ class Joining:
         self._clock = clock
         self._entropy = entropy
 
-    async def __call__(self, wanted: Wanted, held: HostIdentity | None) -> Admission:
+    async def __call__(self, wanted: Wanted, held: Admission | None) -> Admission:
         """Join once. Raises what the server refuses it with (AUTH-JOIN-*), BadParameter (PROC-JOIN-ROLE), AccessDenied
         (CLIENT-CA-*) and what dialling and reading files raise."""
         pair = KeyPair.make(self._entropy)
@@ -58,18 +60,18 @@ class Joining:
             raise NotSupported("PROC-JOIN-METHOD", method=self._settings.join.method)
         return TokenMethod()
 
-    async def _dial(self, held: HostIdentity | None) -> Dial:
-        """Return what opens a connection to a verified peer; whoever has an identity shows it."""
-        roots = await pins.roots(self._way.open, self._pins(), now=self._clock.now())
-        context = contexts.client_context(
-            host_authorities=roots, certificate=held.tls_certificate if held else "",
-            key=held.keys.tls if held else "", alpn=pins.ALPN,
-        )  # fmt: skip
+    async def _dial(self, held: Admission | None) -> Dial:
+        """Return what opens a connection to a verified peer; whoever has an identity shows it, and keeps its id."""
+        way = self._way
+        if held is not None:
+            return lambda: held.dial(way)
+        if way.proxies:
+            return lambda: way.open(tls_settings.public_context(), (PROXY_ALPN,))
+        roots = await pins.roots(self._open_directly, self._pins(), now=self._clock.now())
+        return lambda: self._open_directly(contexts.client_context(host_authorities=roots))
 
-        async def dial() -> Stream:
-            return await self._way.open(context)
-
-        return dial
+    async def _open_directly(self, context: ssl.SSLContext) -> Stream:
+        return await self._way.open(context, pins.ALPN, x509.CLUSTER_NAME)
 
     def _pins(self) -> Sequence[str]:
         return [pin for said in self._settings.join.pins for pin in self._text(said).split()]

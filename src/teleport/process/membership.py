@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
@@ -53,8 +52,17 @@ class Admission:
     authorities: tuple[str, ...]
     """Certificates (PEM) of the host authority."""
 
+    async def dial(self, way: AuthWay) -> Stream:
+        """Return a connection to the Auth Service on which both sides have proven themselves, directly or through a
+        proxy that passes it on. Raises NotAuthenticated and Unavailable (NET-TLS-*), and what dialling raises."""
+        context = contexts.client_context(
+            host_authorities=[data for text in self.authorities for data in x509.split_pem(text)],
+            certificate=self.identity.tls_certificate, key=self.identity.keys.tls,
+        )  # fmt: skip
+        return await way.open(context, (auth_protocol(self.identity.cluster),), x509.CLUSTER_NAME)
 
-Join = Callable[[Wanted, HostIdentity | None], Awaitable[Admission]]
+
+Join = Callable[[Wanted, Admission | None], Awaitable[Admission]]
 """Joins with the token of the configuration. Whoever has an identity already shows it and keeps its id."""
 
 
@@ -144,8 +152,9 @@ class Membership:
             types = ",".join(instance.wanted.also).lower()
             raise BadParameter("PROC-NO-TOKEN", folder=self.settings.data_dir / FOLDER, types=types,
                                source=self.settings.source)  # fmt: skip
-        valid = held if held is not None and self._authorities and self._clock.now() < held.expires else None
-        admitted = await self._until(NOT_JOINED, lambda: self._join(instance.wanted, valid))
+        valid = held is not None and self._authorities and self._clock.now() < held.expires
+        former = Admission(held, self._authorities) if held is not None and valid else None
+        admitted = await self._until(NOT_JOINED, lambda: self._join(instance.wanted, former))
         self._store.save_authorities(admitted.authorities)  # first: an identity without them is of no use
         self._authorities = admitted.authorities
         instance.wanted = dataclasses.replace(instance.wanted, also=admitted.identity.also)
@@ -201,13 +210,8 @@ class Membership:
         return self._clients[INSTANCE][0] if self._clients.get(INSTANCE) else self.client(INSTANCE)
 
     async def _dial(self, role: str) -> Stream:
-        return await self._way.open(self._context(self._identities[role].current))
-
-    def _context(self, identity: HostIdentity) -> ssl.SSLContext:
-        return contexts.client_context(
-            host_authorities=[data for text in self._authorities for data in x509.split_pem(text)],
-            certificate=identity.tls_certificate, key=identity.keys.tls, alpn=(auth_protocol(identity.cluster),),
-        )  # fmt: skip
+        admitted = Admission(self._identities[role].current, self._authorities)
+        return await admitted.dial(self._way)
 
     def _renewed(self, identity: HostIdentity) -> None:
         """Let the next call of a role open a connection with its new certificate: the former one ends."""

@@ -26,6 +26,7 @@ from teleport.process.event_spool import event_spool
 from teleport.process.identity import HostIdentity, RoleIdentity
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
+from teleport.process.web_keys import ALPN as WEB_ALPN
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
@@ -38,8 +39,8 @@ log = logger("PROXY")
 @asynccontextmanager
 async def node_access(
     access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy
-) -> AsyncIterator[tuple[Doors, Vouch]]:
-    """Yield the doors, and what vouches for clients, while the copy of the cluster is kept live."""
+) -> AsyncIterator[tuple[Doors, Vouch, ProxyProof]]:
+    """Yield the doors, what vouches for clients, and the proxy's proof, while the copy of the cluster is kept live."""
     settings, client = access.settings, access.client("Proxy")
     async with event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy) as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
@@ -79,7 +80,7 @@ async def _forwarding(
 @asynccontextmanager
 async def _doors(
     access: AuthAccess, cluster: LiveCluster, network: Network, clock: Clock, entropy: Entropy, forwarding: Forwarding
-) -> AsyncIterator[tuple[Doors, Vouch]]:
+) -> AsyncIterator[tuple[Doors, Vouch, ProxyProof]]:
     complete, name = asyncio.Event(), access.settings.cluster_name
     following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
     try:
@@ -89,7 +90,7 @@ async def _doors(
             reach=Reach(cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding),
             cluster=cluster, name=name, clock=clock, entropy=entropy, context=proof.context, settings=proof.ssh,
         )  # fmt: skip
-        yield doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock)
+        yield doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof
     finally:
         await tasks.cancel(following)
 
@@ -101,6 +102,7 @@ class ProxyProof:
         self._identity = identity
         self._cluster = cluster
         self._made: tuple[object, ssl.SSLContext] | None = None
+        self._web: tuple[HostIdentity, ssl.SSLContext] | None = None
         self._ssh: tuple[HostIdentity, ssh_settings.ServerOptions] | None = None
 
     def context(self) -> ssl.SSLContext:
@@ -113,6 +115,14 @@ class ProxyProof:
             )  # fmt: skip
             self._made = (held, users), context
         return self._made[1]
+
+    def web(self) -> ssl.SSLContext:
+        """Return the TLS settings of the web port inside upgraded connections."""
+        held = self._identity.current
+        if self._web is None or self._web[0] is not held:
+            context = contexts.web_context(certificate=held.tls_certificate, key=held.keys.tls, alpn=WEB_ALPN)
+            self._web = held, context
+        return self._web[1]
 
     def ssh(self) -> ssh_settings.ServerOptions:
         """Return the settings of the SSH server."""

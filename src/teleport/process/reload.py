@@ -30,7 +30,7 @@ _KEYS = {
     "join": "teleport.join_params", "advertised": "teleport.advertise_ip",
 }  # fmt: skip
 """Where the fields of Settings stand in the file."""
-_NOT_COMPARED = frozenset({"source", "warnings"})
+_NOT_COMPARED = frozenset({"source", "warnings", "environment"})
 
 
 class Parts:

@@ -36,6 +36,11 @@ from teleport.version import VERSION
 
 log = logger("PROC:1")
 
+COLLECT = (1000, 5, 2)
+"""How often garbage is looked for. What is there after the start is frozen, so that a look through everything else is
+short; and a short look after some twenty sessions stops the loop for milliseconds, one after hundreds for a tenth of a
+second."""
+
 
 def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "", debug: bool = False) -> None:
     """Run until SIGTERM, SIGINT or the end of the last session after SIGQUIT.
@@ -118,7 +123,8 @@ def _enabled(settings: Settings) -> list[str]:
 def _started(supervisor: Supervisor) -> None:
     log.info("The service has started", services=_names(supervisor))
     gc.collect()
-    gc.freeze()  # what is here now stays: looking through it again and again stops the loop for a twentieth of a second
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
 
 
 def _names(supervisor: Supervisor) -> str:

@@ -30,10 +30,13 @@ from teleport.model.config.proxy import SSH_LISTEN, SSH_PORT, ProxySection
 from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_section import AUTH_PORT, JoinParams
 from teleport.model.config.teleport_yaml import TeleportYaml
+from teleport.model.proxy_env import EXCEPTIONS, UPGRADE, VARIABLES
 
 DEFAULT_CONFIG = "/etc/teleport.yaml"
 SERVICES = {"auth": "auth_service", "proxy": "proxy_service", "node": "ssh_service"}
 """Words of `--roles`, and the section of each."""
+UPGRADER = "TELEPORT_EXT_UPGRADER"
+"""Environment variable in which an updater leaves its kind; with `_VERSION` behind, its version."""
 NO_SECOND_FACTOR = "TELEPORT_ALLOW_NO_SECOND_FACTOR"
 """Environment variable that permits `second_factor: off`."""
 
@@ -82,6 +85,15 @@ class JoinSettings:
 
 
 @dataclass(frozen=True)
+class Upgrader:
+    """What keeps this process up to date, as it says in the environment."""
+
+    kind: str = ""
+    """`unit`, `kube` or `binary`; empty: nothing."""
+    version: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The configuration with every empty value filled in."""
 
@@ -101,6 +113,9 @@ class Settings:
     join: JoinSettings = JoinSettings()
     advertised: Address | None = None
     """Address under which others reach this machine (port 0: any), where somebody has said it."""
+    upgrader: Upgrader = Upgrader()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that say how other machines are reached (`model.proxy_env`); they may hold a password."""
     allow_no_second_factor: bool = False
     """Whether the environment permits `second_factor: off`."""
     warnings: tuple[str, ...] = field(default=())
@@ -188,7 +203,10 @@ def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk, fl
     Raises NotFound (PROC-CONFIG-MISSING), BadParameter (PROC-CONFIG-BASE64) and what reading it raises.
     """
     allowed = environment.get(NO_SECOND_FACTOR, "").lower() in ("yes", "true", "on", "1")
-    return dataclasses.replace(_find(flag, environment, disk, flags), allow_no_second_factor=allowed)
+    upgrader = Upgrader(environment.get(UPGRADER, ""), environment.get(f"{UPGRADER}_VERSION", ""))
+    ways = {name: environment[name] for name in (*VARIABLES, *EXCEPTIONS, *UPGRADE) if name in environment}
+    found = _find(flag, environment, disk, flags)
+    return dataclasses.replace(found, allow_no_second_factor=allowed, upgrader=upgrader, environment=ways)
 
 
 def _find(flag: str | None, environment: Mapping[str, str], disk: Disk, flags: Flags) -> Settings:

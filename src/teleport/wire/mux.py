@@ -1,7 +1,7 @@
 """The multiplexer: many streams over one connection, as an engine. Bytes in, events out, and the other way.
 
 What is here: the engine of one end; both ends are alike. What is not: frames (`wire.mux_frames`), the states of a
-stream (`wire.mux_stream`), the connection, time and waiting (`net.tunnel`).
+stream (`wire.mux_stream`), what it tells (`wire.mux_events`), the connection, time and waiting (`net.tunnel`).
 
 Theory of operation
 ===================
@@ -30,11 +30,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from teleport.base.errors import LimitExceeded
 from teleport.wire import mux_frames as frames
 from teleport.wire.buffer import ProtocolError
+from teleport.wire.mux_events import (
+    Answered,
+    Bye,
+    Called,
+    Draining,
+    Ended,
+    Event,
+    Hello,
+    Outgoing,
+    Pong,
+    Received,
+    Reset,
+)
 from teleport.wire.mux_frames import THEIRS, FrameReader, broken
 from teleport.wire.mux_stream import SEND, MuxStream, State
 
@@ -48,74 +60,6 @@ POOL = 16 * 1024 * 1024
 """Bytes by which all windows of a tunnel may have grown together."""
 PINGS = 16
 """Pings that may wait for their answer."""
-
-
-class Hello(NamedTuple):
-    """The other end's greeting came: from now on the tunnel is known to be one."""
-
-    version: int
-
-
-class Called(NamedTuple):
-    """The peer opens a stream; `answer` or `reset` it."""
-
-    number: int
-    header: bytes
-
-
-class Answered(NamedTuple):
-    """The peer has taken a stream of ours."""
-
-    number: int
-
-
-class Received(NamedTuple):
-    """Data; call `read` when the program has taken it. A view of what was fed may be kept for a short time only."""
-
-    number: int
-    data: memoryview
-
-
-class Ended(NamedTuple):
-    """The peer sends no more on this stream."""
-
-    number: int
-
-
-class Reset(NamedTuple):
-    """The peer has reset the stream, or refused it; nothing more comes, and nothing may be sent."""
-
-    number: int
-    text: str
-    refused: bool
-    """Whether it had not been answered."""
-
-
-class Pong(NamedTuple):
-    """A ping of ours came back."""
-
-    payload: bytes
-
-
-class Draining(NamedTuple):
-    """The peer takes no new streams."""
-
-
-class Bye(NamedTuple):
-    """The peer ends the tunnel."""
-
-    text: str
-
-
-Event = Hello | Called | Answered | Received | Ended | Reset | Pong | Draining | Bye
-
-
-class Outgoing(NamedTuple):
-    """What is to be sent now."""
-
-    data: bytes
-    eased: list[int]
-    """Streams whose backlog fell to what the caller of `take` calls low."""
 
 
 class Mux:

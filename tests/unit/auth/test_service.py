@@ -36,7 +36,7 @@ PEOPLE_MAY = {
     *NOBODY_MAY,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "Join", "/grpc"))} | {
-    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record",
+    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record", "Status/GetSettings",
 }  # fmt: skip
 WHO_MAY = {
     "nobody": NOBODY_MAY,

@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "KIND-VERSION-ORDER": Page(
+        what="{version!r} is not a version",
+        why="versions are major.minor.patch, perhaps with -rc.1 behind",
+        fix="write it like v16.2.0",
+    ),
     "KIND-SEMAPHORE": Page(
         what="the semaphore is not one: {problem}",
         why="a semaphore counts connections of one user, each with a lease of a host",
