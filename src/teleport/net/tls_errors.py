@@ -6,9 +6,8 @@ What is not: the handshakes themselves (`net.tls`).
 
 from __future__ import annotations
 
-import ssl
-
 from teleport.base.errors import NotAuthenticated, TeleportError, Unavailable
+from teleport.base.lean import ssl
 
 _VERIFY = {  # X509_V_ERR_* of OpenSSL: what this side found in the peer's certificate
     9: "NET-TLS-NOT-YET-VALID",

@@ -32,8 +32,7 @@ class AuthWay:
         self.proxies = proxies or any(server.port in PROXY_PORTS for server in servers[:1])
         self._ways = {
             str(server): Way(
-                str(server), network=network, entropy=entropy, environment=environment,
-                upgrade=None if proxies or server.port in PROXY_PORTS else False,
+                str(server), network=network, entropy=entropy, environment=environment
             )
             for server in servers
         }  # fmt: skip
