@@ -17,6 +17,7 @@ from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
 from teleport.api.messages import HostRequest
 from teleport.auth import admin_socket
+from teleport.auth.join import token_review
 from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
@@ -32,7 +33,7 @@ from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
-from teleport.process import auth_access
+from teleport.process import auth_access, static_tokens
 from teleport.process.identity import RoleIdentity, keeping
 from teleport.process.settings import Settings
 from teleport.store.recordings.index_shelf import IndexShelf
@@ -91,6 +92,8 @@ class ControlPlane:
                 checks_host_keys=settings.auth.checks_host_keys,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
+                reviewer=token_review.of_environment(settings.environment, SystemDisk()),
+                static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
                 settings=settings.for_cluster(),
             )
             await service.start()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from teleport.base.struct import Duration
 from teleport.model.kinds.cert_authority import SERVED_TYPES
-from teleport.model.kinds.token import SERVED_ROLES
+from teleport.model.kinds.token import LOCAL_SERVICES
 from teleport.model.naming import label_problem, name_problem
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f host"
@@ -205,7 +205,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         },
     ),
     "token": st.fixed_dictionaries(
-        {"roles": st.lists(st.sampled_from([*SERVED_ROLES, "node", "PROXY"]), min_size=1, max_size=3)},
+        {"roles": st.lists(st.sampled_from([*LOCAL_SERVICES, "Instance", "node", "PROXY"]), min_size=1, max_size=3)},
         optional={"join_method": st.sampled_from(["", "token"])},
     ),
     "user": st.fixed_dictionaries(

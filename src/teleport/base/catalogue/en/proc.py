@@ -58,11 +58,6 @@ PAGES = {
         why="this process runs a service that the token is not for",
         fix="make a token for all services of the process, for example `tctl tokens add --type=node,proxy`",
     ),
-    "PROC-JOIN-METHOD": Page(
-        what="this process cannot join with the method {method}",
-        why="teleport.join_params.method names a method that this build has not for services",
-        fix="use `method: token`",
-    ),
     "PROC-RESTORE-UNFINISHED": Page(
         what="a restore into {path} was interrupted",
         why="the folder holds only a part of the backup; starting would make a new cluster beside it",
