@@ -37,6 +37,9 @@ TIMEOUT = 10.0
 _READ = 262144
 _BURST = 262144
 """Most bytes handed to the carrier at a time."""
+_LEAST_BURST = 32768
+_QUICK = 0.005
+"""Seconds within which the carrier should take what it is given: what comes later cannot overtake it."""
 _UNSENT = 262144
 """Most bytes that the kernel should hold beyond what is on its way (TCP_NOTSENT_LOWAT)."""
 _GRACE = 2.0
@@ -165,7 +168,7 @@ class Tunnel:
             self._ending = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_GRACE):
-                    while self.reason is None and not self._idle:
+                    while self.reason is None and (self._mux.has_output or self._idle is None):
                         await self._changed()
             self._end(self._closed_by(reason or "this end closed it"), bye=reason)
         await self.closed()
@@ -232,13 +235,17 @@ class Tunnel:
             self._notify()
 
     async def _write_all(self) -> None:
+        burst = _LEAST_BURST
         while True:
-            data, eased = self._mux.take(_BURST, LOW)
+            data, eased = self._mux.take(burst, LOW)
             for number in eased:
                 if (stream := self._streams.get(number)) is not None:
                     stream.eased()
             if data:
+                began = self._loop.time()
                 await self._carrier.write(data)
+                slow = self._loop.time() - began > _QUICK
+                burst = max(burst // 2, _LEAST_BURST) if slow else min(burst * 2, _BURST)
             elif self.reason is not None:
                 return
             else:
