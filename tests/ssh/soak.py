@@ -115,14 +115,15 @@ class Tally:
             ratio = late / middle
             shown.append(
                 f"| {kind}: {len(took)} sessions | p50 {middle:.0f} ms, p95 {most:.0f} ms, p99 {late:.0f} ms, "
-                f"longest {max(took) * 1e3:.0f} ms; p99 is {ratio:.2f} x p50 ({_met(ratio <= LATENCY, f'{LATENCY} x')}) |"
+                f"longest {max(took) * 1e3:.0f} ms; p99 is {ratio:.2f} x p50 "
+                f"({_met(ratio <= LATENCY, f'{LATENCY} x')}) |"
             )
         for number, node in enumerate(self.nodes):
             first, last = node.looks[0], node.looks[-1]
             warm = last.hours * 60 * WARM
             shown.append(
-                f"| node {number} | {sum(first.resident):.1f} MB, then {sum(last.resident):.1f} MB; {node.slope:+.2f} MB/h "
-                f"after a warm-up of {warm:.1f} minutes ({_met(node.slope < SLOPE, f'{SLOPE} MB/h')}); "
+                f"| node {number} | {sum(first.resident):.1f} MB, then {sum(last.resident):.1f} MB; "
+                f"{node.slope:+.2f} MB/h after a warm-up of {warm:.1f} minutes ({_met(node.slope < SLOPE, f'{SLOPE} MB/h')}); "
                 f"{first.descriptors} descriptors, then {last.descriptors} |"
             )
         return [*shown, f"| failures | {len(self.failures)} |"]
