@@ -123,7 +123,8 @@ class Tally:
             warm = last.hours * 60 * WARM
             shown.append(
                 f"| node {number} | {sum(first.resident):.1f} MB, then {sum(last.resident):.1f} MB; "
-                f"{node.slope:+.2f} MB/h after a warm-up of {warm:.1f} minutes ({_met(node.slope < SLOPE, f'{SLOPE} MB/h')}); "
+                f"{node.slope:+.2f} MB/h after a warm-up of {warm:.1f} minutes "
+                f"({_met(node.slope < SLOPE, f'{SLOPE} MB/h')}); "
                 f"{first.descriptors} descriptors, then {last.descriptors} |"
             )
         return [*shown, f"| failures | {len(self.failures)} |"]
