@@ -8,14 +8,10 @@ Quick to import: what reads certificates is imported only for an identity file.
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
-
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, TeleportError, Unavailable
+from teleport.base.lean import Callable, Iterator, Mapping, NamedTuple, contextmanager
 from teleport.client.profile import DEFAULT_PORTS, Home, Profile, address_of
 from teleport.model.address import Address
 
@@ -58,7 +54,7 @@ class Credentials(NamedTuple):
             raise NotAuthenticated("CLIENT-IDENTITY-EXPIRED", path=self.identity, user=profile.user, until=until)
         raise NotAuthenticated("CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=until)
 
-    @contextlib.contextmanager
+    @contextmanager
     def in_use(self, login: str = "") -> Iterator[None]:
         """Say what was wrong with the credentials: of an identity which cluster it is of, when one side could not
         prove to the other that both are of it, and that a `login` on a node is none of the certificate's.
@@ -118,6 +114,8 @@ def locate(proxy: str) -> str:
     host, port = address_of(proxy)
     if port:
         return str(Address(host, port))
+    import socket  # where the proxy is, is known to all who have signed in
+
     problem: object = None
     for number in DEFAULT_PORTS:
         try:

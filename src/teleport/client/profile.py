@@ -6,19 +6,19 @@ JSON, which is YAML as well, under the name other tools look for: `<proxy>.yaml`
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
 
+from teleport.base import lean_json
 from teleport.base.disk import Disk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.client import known_hosts
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, dt
 from teleport.model.address import Address, parse_addr
 from teleport.model.naming import name_problem
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
@@ -78,13 +78,15 @@ def write(profile: Profile) -> bytes:
     fields: dict[str, Any] = profile._asdict()
     usual: Mapping[str, Any] = Profile._field_defaults
     kept = {name: value for name, value in fields.items() if name not in usual or value != usual[name]}
+    import json  # what reads a profile has no time for it
+
     kept["valid_until"] = profile.valid_until.isoformat().replace("+00:00", "Z")
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def read(data: bytes) -> Profile:
     """Read what `write` has written. Raises ValueError, RecursionError."""
-    document: object = json.loads(data.decode())
+    document = lean_json.loads(data.decode())
     if not isinstance(document, dict):
         raise ValueError("it is no object")
     missing = {"web_proxy_addr", "user", "cluster", "valid_until"} - set(document)
@@ -201,6 +203,8 @@ class Home:
         """Remove a profile with all its keys, certificates and trust."""
         files = self.files(profile)
         self._remove(files.all())
+        from teleport.client import known_hosts
+
         known_hosts.remove(self.disk, files.known_hosts, profile.cluster)
         self._remove([self._profile_file(profile.proxy_host)])
         try:

@@ -55,7 +55,7 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
     disk.make_dir(str(settings.data_dir), mode=0o700)
     for warning in settings.warnings:
         log.warn(warning)
-    log.info("Starting Teleport", version=VERSION, config_file=settings.source, cluster=settings.cluster_name)
+    log.info("Starting Teleport", version=VERSION, config_file=settings.source, services=",".join(_enabled(settings)))
     spawner = _spawner(settings) if settings.ssh.enabled else None
     try:
         if pid_file:
@@ -84,8 +84,7 @@ async def _main(
     signals: Signals,
     pulse: Pulse,
 ) -> None:
-    host_uuid = _host_uuid(settings, disk, entropy)
-    signer = SignerProcess(settings.data_dir)
+    signer = SignerProcess(settings.data_dir) if settings.auth.enabled else None
     network = DrainableNetwork(SystemNetwork(), kept=(str(settings.auth.listen),))
     world = World(
         clock=SystemClock(),
@@ -94,12 +93,13 @@ async def _main(
         network=network,
         signer=signer,
         spawner=spawner,
-        host_uuid=host_uuid,
+        host_uuid=_host_uuid(settings, disk, entropy) if settings.auth.enabled else "",
         parts=reloader.parts,
     )
     entries = services(settings, world)
     supervisor = Supervisor(entries, entropy=entropy)
-    children = [Child("signer", signer.pid), *([Child("spawner", spawner.pid)] if spawner is not None else [])]
+    helpers = {"signer": signer, "spawner": spawner}
+    children = [Child(name, helper.pid) for name, helper in helpers.items() if helper is not None]
     supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
         debug = DebugService(
@@ -111,7 +111,13 @@ async def _main(
         async with life.running(signals, pulse):
             await supervisor.run(lambda: _started(supervisor))
     finally:
-        await signer.close()
+        if signer is not None:
+            await signer.close()
+
+
+def _enabled(settings: Settings) -> list[str]:
+    sections = {"auth": settings.auth, "proxy": settings.proxy, "node": settings.ssh}
+    return [name for name, section in sections.items() if section.enabled]
 
 
 def _started(supervisor: Supervisor) -> None:

@@ -159,7 +159,7 @@ class Reach:
         found = find(self._cluster.nodes(), question.wanted, self._name)
         if question.request.login == JOIN:  # who joins has read the id: other names must not be found out by asking
             found = [node for node in found if node.name == question.wanted.host]
-        shown = [node for node in found if question.shows(node)]
+        shown = [node for node in found if question.shows(node)] if len(found) > 1 else found
         if len(shown) > 1:
             raise _ambiguous(question.name, shown)
         if not found:
