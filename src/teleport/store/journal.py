@@ -53,8 +53,8 @@ class Journal:
             return sum(self._load().values())
 
     def append(self, records: Sequence[bytes]) -> str:
-        """Keep `records`; they are durable when this returns the segment that has them. None of them counts when it raises
-        Unavailable (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) or AccessDenied (DISK-DENIED)."""
+        """Keep `records`; they are durable when this returns the segment that has them. None of them counts when it
+        raises Unavailable (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) or AccessDenied (DISK-DENIED)."""
         data = b"".join(_HEAD.pack(len(record), zlib.crc32(record)) + record for record in records)
         with self._lock:
             sizes = self._load()

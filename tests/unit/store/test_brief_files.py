@@ -204,7 +204,7 @@ def test_files_grow_from_several_threads_at_once() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 1 << 32), st.sampled_from([40, 200, 1 << 20]))
 def test_law_what_was_synced_is_there(seed: int, segment: int) -> None:
-    """Against a dictionary. After a crash a file that was removed may be back, if it never was in the folder, and whole."""
+    """Against a dictionary. After a crash a file that was removed may be back, whole, if it never was in the folder."""
     world, random, known, gone = World(segment), Random(seed), dict[str, bytes](), dict[str, bytes]()
     files = dict[str, AppendFile]()
     for step in range(40):
