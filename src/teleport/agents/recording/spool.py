@@ -1,8 +1,8 @@
 """The spool: where a node keeps recordings until the Auth Service has them.
 
 One file a session, `<id>.rec`, of sealed chunks; those of commands begin in a journal that they share. Writing,
-sealing and waiting for the disk happen in a few threads, so that the event loop goes on. A file that was begun and never
-got its first chunk tells of no session: none starts before that chunk is durable.
+sealing and waiting for the disk happen in a few threads, so that the event loop goes on. A file that was begun and
+never got its first chunk tells of no session: none starts before that chunk is durable.
 """
 
 from __future__ import annotations
