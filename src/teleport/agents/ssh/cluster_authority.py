@@ -77,6 +77,7 @@ class ClusterAuthority:
         self._host_uuid = host_uuid
         self._labels = dict(labels)
         self._commands = commands
+        self._node: Node | None = None
         self._in_tunnel = in_tunnel
         tunnelled = in_tunnel is not None
         self._life = 2 * dt.timedelta(seconds=HEARTBEAT) if tunnelled else LIFE
@@ -112,11 +113,14 @@ class ClusterAuthority:
 
     def node(self) -> Node:
         """Return this node with its labels as they are now."""
-        return Node(
-            version="v2",
-            metadata=Metadata(name=self._host_uuid, labels=self._labels),
-            spec=msgspec.structs.replace(self._spec, cmd_labels=self._commands.current()),
-        )
+        labels = self._commands.current()
+        if self._node is None or self._node.spec.cmd_labels != labels:
+            self._node = Node(
+                version="v2",
+                metadata=Metadata(name=self._host_uuid, labels=self._labels),
+                spec=msgspec.structs.replace(self._spec, cmd_labels=labels),
+            )
+        return self._node
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal at the auth service and return its id."""
