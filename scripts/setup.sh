@@ -22,9 +22,12 @@ curl curl
 sshd openssh-server
 plink putty-tools
 rsync rsync
+psql postgresql-client
+mariadb mariadb-client
 git git
 haproxy haproxy
 asciinema asciinema
+systemd-analyze systemd
 chromium chromium
 strace strace
 bpftrace bpftrace

@@ -45,14 +45,15 @@ async def connect(
         return await tls.client_handshake(stream, context, server_name=x509.CLUSTER_NAME)
 
     async def dial() -> Stream:
-        return await _first(servers or (profile.web_proxy_addr,), dial_one)
+        return await first_of(servers or (profile.web_proxy_addr,), dial_one)
 
     async with AuthClient(over_stream(dial)) as client:
         yield client
 
 
-async def _first(servers: Sequence[str], dial: Callable[[str], Awaitable[Stream]]) -> Stream:
-    """Return a connection to the first server that gives one."""
+async def first_of(servers: Sequence[str], dial: Callable[[str], Awaitable[Stream]]) -> Stream:
+    """Return a connection to the first server that gives one. Raises what `dial` raises, and for several servers
+    Unavailable (CLIENT-NO-SERVER) with what each attempt ended with."""
     attempts: list[tuple[str, TeleportError]] = []
     for address in servers:
         try:

@@ -28,6 +28,9 @@ _METHODS = tuple(
 UNRECOGNIZED_NAME, NO_APPLICATION_PROTOCOL = 112, 120
 """Alerts of TLS: nobody of that name (RFC 6066, section 3), none of those protocols (RFC 7301, section 3.2)."""
 
+ERROR_FIELD = "X-Teleport-Error"
+"""Header field with the code of an error: behind a load balancer nothing else says that the proxy itself answered."""
+
 RoutedStream: TypeAlias = Peekable
 RouteHandler = Callable[[RoutedStream, ClientHello], Awaitable[None]]
 PlainHandler = Callable[[RoutedStream], Awaitable[None]]
@@ -147,7 +150,7 @@ async def _answer_plain_http(stream: RoutedStream) -> None:
     body = f"{page.what}\n{page.fix}\n".encode()
     head = (
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n{ERROR_FIELD}: NET-PLAIN-HTTP\r\n\r\n"
     )
     await _last_words(stream, head.encode() + body)
 

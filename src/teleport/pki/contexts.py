@@ -56,6 +56,15 @@ def client_context(
     return context
 
 
+def unverified_context(*, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+    """For the one question that comes before all trust (`client.joining.pins`): nothing of the peer is checked, and
+    nothing secret may be sent to it."""
+    context = tls_settings.prepare(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), alpn)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def _load_authorities(context: ssl.SSLContext, authorities: Iterable[bytes]) -> None:
     joined = "".join(pem(data) for data in authorities)
     if not joined:

@@ -59,7 +59,9 @@ class Body(NamedTuple):
 
 
 class SSHCertificate(NamedTuple):
-    """A signed certificate: the fields of its `Body`, and what travels."""
+    """A signed certificate: the fields of its `Body`, and what travels.
+
+    Written twice, because a NamedTuple inherits no fields, and dataclasses cost each start of `tsh` their import."""
 
     key: bytes
     nonce: bytes

@@ -17,6 +17,18 @@ from teleport.model.naming import CLUSTER_NAME as CLUSTER_NAME
 from teleport.pki.tls_client import OP_ENABLE_KTLS, SUITES
 
 
+def public_context(*, insecure: bool = False, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+    """Return the context of a client of public names: the web port, a TLS proxy, a load balancer that ends TLS. They
+    prove themselves to the system's authorities (`SSL_CERT_FILE` names others); not at all if `insecure`."""
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    return context
+
+
 class ClusterContext(ssl.SSLContext):
     """A client context that knows one name only: the dialled address says nothing about the peer."""
 

@@ -18,8 +18,9 @@ from teleport.net.listen import Listener
 from teleport.net.network import Network
 from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.net.relay import Relay
-from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, Router, refuse
+from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, RouteHandler, Router, refuse
 from teleport.net.stream import Stream
+from teleport.proxy.join_door import ALPN as JOIN_ALPN
 from teleport.proxy.ssh import Doors
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
@@ -32,6 +33,8 @@ GRACE = 1.0
 WEB_ALPN = ("http/1.1",)
 KUBE_NAMES = ("kube-teleport-proxy-alpn.*", "kube.teleport.cluster.local")
 """Server names that ask for Kubernetes."""
+PROBE_ALPN = "teleport-reversetunnel"
+"""Protocol that clients offer to find out whether TLS ends before the proxy (network specification, section 5)."""
 AUTH_PREFIX = "teleport-auth@"
 """Beginning of the ALPN name that asks for the Auth Service; the cluster's name follows in hex."""
 
@@ -46,31 +49,38 @@ class ProxyService:
         *,
         network: Network,
         address: str,
-        auth_address: Callable[[], str],
+        dial_auth: Callable[[], Awaitable[Stream]],
         context: Callable[[str], ssl.SSLContext],
         web: Callable[[Stream], Awaitable[None]],
         headers: ProxyProtocol,
         nodes: Doors | None = None,
         vouch: Vouch | None = None,
+        joins: Callable[[Stream], Awaitable[None]] | None = None,
         ssh_address: str = "",
         one_port: bool = True,
+        inner_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
-        for; `nodes` leads to nodes. `headers` stand before every connection; with `vouch` the Auth Service learns
-        who the client is. `ssh_address` is a port for SSH alone, empty for none; unless `one_port`, the web port
-        does not take SSH.
+        for, inside upgraded connections with `inner_context` (the proxy's host certificate); `joins` one of who has no
+        certificate yet; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every
+        connection; with `vouch` the Auth Service learns who the client is. `ssh_address` is a port for SSH alone,
+        empty for none; unless `one_port`, the web port does not take SSH.
         """
         self._network = network
         self._address = address
-        self._auth_address = auth_address
+        self._dial = dial_auth
         self._context = context
+        self._inner_context = inner_context
         self._web = web
         self._nodes = nodes
         self._headers = headers
         self._vouch = vouch
+        self._joins = joins
         self._ssh_address = ssh_address
         self._one_port = one_port
         self._auth_is_down = False
+        self._outer = self._web_router(context)
+        self._inner = self._web_router(self._host_context)
         self.address = ""
         """Where the service listens, once it is ready."""
         self.ssh_address = ""
@@ -79,7 +89,7 @@ class ProxyService:
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
         async with AsyncExitStack() as stack:
-            web = await self._listen(self._address, self._web_router(), stack)
+            web = await self._listen(self._address, self._outer, stack)
             self.address = web.address
             log.info("Proxy Service is listening", address=self.address)
             if self._ssh_address:
@@ -89,15 +99,33 @@ class ProxyService:
             ready()
             await web.serve_forever()
 
-    def _web_router(self) -> Router:
+    async def serve_inner(self, stream: Stream) -> None:
+        """Serve what comes inside an upgraded connection: the same as on the port itself, with certificates of the
+        host. The caller closes the stream."""
+        await self._inner(stream)
+
+    def _web_router(self, context: Callable[[str], ssl.SSLContext]) -> Router:
+        def opened(serve: Callable[[Stream], Awaitable[None]]) -> RouteHandler:
+            async def handle(stream: RoutedStream, hello: ClientHello) -> None:
+                await _serve_open(serve, stream, hello, context(hello.server_name))
+
+            return handle
+
+        web = opened(self._web)
         routes = [
             Route("kube", self._no_kube, server_name=KUBE_NAMES),
             Route("auth", self._pass_to_auth, alpn=(f"{AUTH_PREFIX}*",)),
-            Route("web", self._serve_web, alpn=WEB_ALPN),
+            Route("web", web, alpn=WEB_ALPN),
+            Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)),
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
-        return Router(routes, plain=self._ssh() if self._one_port else (), default=self._serve_web)
+        if self._joins is not None:
+            routes.append(Route("join", opened(self._joins), alpn=(JOIN_ALPN,)))
+        return Router(routes, plain=self._ssh() if self._one_port else (), default=web)
+
+    def _host_context(self, server_name: str) -> ssl.SSLContext:
+        return self._inner_context() if self._inner_context else self._context(server_name)
 
     def _ssh(self) -> tuple[PlainRoute, ...]:
         return (PlainRoute("ssh", self._nodes.serve_ssh, start=b"SSH-"),) if self._nodes is not None else ()
@@ -131,22 +159,29 @@ class ProxyService:
 
     async def _dial_auth(self) -> Stream:
         """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""
-        address = self._auth_address()
         try:
-            auth = await self._network.dial(address)
+            auth = await self._dial()
         except TeleportError as error:
             if not self._auth_is_down:
-                log.warn("The Auth Service cannot be reached, clients are turned away", address=address, error=error)
+                log.warn("The Auth Service cannot be reached, clients are turned away", error=error)
             self._auth_is_down = True
             raise
         if self._auth_is_down:
-            log.info("The Auth Service can be reached again", address=address)
+            log.info("The Auth Service can be reached again")
         self._auth_is_down = False
         return auth
 
-    async def _serve_web(self, stream: RoutedStream, hello: ClientHello) -> None:
-        opened = await tls.server_handshake(stream, self._context(hello.server_name), server_name=hello.server_name)
-        try:
-            await self._web(opened)
-        finally:
-            await opened.close()
+
+async def _serve_open(
+    serve: Callable[[Stream], Awaitable[None]], stream: RoutedStream, hello: ClientHello, context: ssl.SSLContext
+) -> None:
+    """Open TLS and serve what is inside."""
+    opened = await tls.server_handshake(stream, context, server_name=hello.server_name)
+    try:
+        await serve(opened)
+    finally:
+        await opened.close()
+
+
+async def _show_protocol(stream: Stream) -> None:
+    """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already."""

@@ -35,7 +35,7 @@ PEOPLE_MAY = {
     "AuditProof/Head", "AuditProof/Check", "AuditProof/Export", "AuditProof/Prune", *REFLECTION,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "/grpc"))} | {
-    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record",
+    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record", "Status/GetSettings",
 }  # fmt: skip
 WHO_MAY = {
     "nobody": NOBODY_MAY,

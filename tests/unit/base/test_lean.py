@@ -48,7 +48,12 @@ def test_a_named_tuple(made):
     one = made("a", names=("b",))
     assert one == ("a", 22, ("b",)) == tuple(one)
     assert (one.host, one.port, one.names) == tuple(one)
-    assert one._replace(port=1) == made("a", 1, ("b",)) == made(port=1, host="a", names=("b",)) == made._make(("a", 1, ("b",)))
+    assert (
+        one._replace(port=1)
+        == made("a", 1, ("b",))
+        == made(port=1, host="a", names=("b",))
+        == made._make(("a", 1, ("b",)))
+    )
     assert one._asdict() == {"host": "a", "port": 22, "names": ("b",)}
     assert made._fields == made.__match_args__ == ("host", "port", "names")
     assert made._field_defaults == {"port": 22, "names": ()}
@@ -132,7 +137,17 @@ def test_a_block(manager):
         raise ZeroDivisionError
     with pytest.raises(StopIteration), block("e"):
         raise StopIteration
-    assert told == ["begin a", "end", "begin b", "caught", "end", *["begin c", "end"], *["begin d", "end"], "begin e", "end"]
+    assert told == [
+        "begin a",
+        "end",
+        "begin b",
+        "caught",
+        "end",
+        *["begin c", "end"],
+        *["begin d", "end"],
+        "begin e",
+        "end",
+    ]
     assert (block.__name__, block.__doc__) == ("block", "Do it.")
 
 

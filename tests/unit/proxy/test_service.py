@@ -41,7 +41,7 @@ async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=N
     )  # fmt: skip
     async with WebServer(application) as web:
         service = ProxyService(
-            network=network, address=address, auth_address=lambda: auth, web=web.serve,
+            network=network, address=address, dial_auth=lambda: network.dial(auth), web=web.serve,
             context=lambda _: context or tls.authority().server(alpn=("http/1.1",)),
             headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")), **more,
         )  # fmt: skip
@@ -202,7 +202,8 @@ def test_the_certificate_is_chosen_for_each_connection_by_its_name():
     async def story():
         network, web = SystemNetwork(), []
         service = ProxyService(
-            network=network, address="127.0.0.1:0", auth_address=str, web=web.append, context=choose,
+            network=network, address="127.0.0.1:0", dial_auth=lambda: network.dial("127.0.0.1:1"), web=web.append,
+            context=choose,
             headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")),
         )  # fmt: skip
         ready = asyncio.Event()
@@ -216,7 +217,7 @@ def test_the_certificate_is_chosen_for_each_connection_by_its_name():
     run(story)
 
 
-@pytest.mark.parametrize("name", ["teleport-reversetunnel", "teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
+@pytest.mark.parametrize("name", ["teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
 def test_s3_25_a_protocol_that_is_not_served_is_refused_with_its_alert(name):
     """S3-25: what the port serves can be found out by asking; nothing is answered by the web server instead."""
 

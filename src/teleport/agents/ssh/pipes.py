@@ -6,14 +6,20 @@ Both have back-pressure: output is not read while it is held, and input beyond a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 from collections import deque
 from collections.abc import Callable
 
 from teleport.net import terminal as terminal_device
 
-CHUNK = 64 * 1024
-"""Bytes read at once: what a pipe holds."""
+CHUNK = 256 * 1024
+"""Bytes read at once, and what a pipe holds that was seen full."""
+PIPE = 64 * 1024
+"""What pipes hold otherwise (pipe(7))."""
+TERMINAL = 4096
+"""What a terminal gives at once at most."""
 BACKLOG = 256 * 1024
 """Input that may wait for a command that does not read before its channel is paused."""
 
@@ -27,6 +33,7 @@ class OutputPipe:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._reading = False
+        self._grown = False
 
     @property
     def descriptor(self) -> int:
@@ -55,23 +62,33 @@ class OutputPipe:
             self._descriptor = -1
 
     def _read(self) -> None:
-        """Take what is there. A terminal gives it in pieces of 4 KiB; what comes in one burst is handed on as one."""
+        """Take what is there. A terminal gives it in pieces; what comes in one burst is handed on as one."""
         pieces, size = list[bytes](), 0
-        ended = False
-        while size < CHUNK and not ended:
+        ended, more = False, True
+        while more and size < CHUNK:
             try:
-                pieces.append(os.read(self._descriptor, CHUNK - size))
+                piece = os.read(self._descriptor, CHUNK - size)
             except BlockingIOError:
                 break
             except OSError:
-                pieces.append(b"")  # of a terminal that nobody has open any more
-            size += len(pieces[-1])
-            ended = not pieces[-1]
+                piece = b""  # of a terminal that nobody has open any more
+            pieces.append(piece)
+            size += len(piece)
+            ended, more = not piece, 0 < len(piece) <= TERMINAL
         if size:
-            self._deliver(b"".join(pieces))
+            self._deliver(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if size >= PIPE and not self._grown:
+            self._grow()
         if ended and self.open:
             self.close()
             self._ended()
+
+    def _grow(self) -> None:
+        """Let a busy pipe hold more: whoever writes is woken less often."""
+        self._grown = True
+        if self.open:
+            with contextlib.suppress(OSError):  # a terminal, or the user has no more room for pipes
+                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 class InputPipe:

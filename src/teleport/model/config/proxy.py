@@ -6,10 +6,19 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from teleport.base.errors import BadParameter
-from teleport.base.struct import Duration, Struct
+from teleport.base.struct import Duration, Struct, Switch
 from teleport.model.address import Address, parse_addr
-from teleport.model.config.section import Fault, OneOrMore, ServiceSection, addresses, proxy_mode, trying, unknown
-from teleport.model.later import Later, Unacted, UnactedSwitch
+from teleport.model.config.section import (
+    OFF,
+    Fault,
+    OneOrMore,
+    ServiceSection,
+    addresses,
+    proxy_mode,
+    trying,
+    unknown,
+)
+from teleport.model.later import Later, Unacted
 
 WEB_PORT = 3080
 LISTEN = f"0.0.0.0:{WEB_PORT}"
@@ -39,6 +48,8 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     """How often the files are read again; 0: when the process is told to (SIGHUP)."""
     proxy_protocol: bool | str = ""
     """Whether a load balancer says who its clients are: `on`, `off`; empty: nobody has said."""
+    trust_x_forwarded_for: Switch = OFF
+    """Whether a load balancer says in X-Forwarded-For who its clients are. Only where nobody else reaches the port."""
     listen_addr: str = ""
     """A port of its own for SSH clients; empty: none, or SSH_LISTEN where the ports are separate."""
 
@@ -57,7 +68,6 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     postgres_listen_addr: Unacted = None
     mongo_listen_addr: Unacted = None
     acme: Unacted = None
-    trust_x_forwarded_for: UnactedSwitch = None
     ui: Unacted = None
     idp: Annotated[Any, Later(({"saml": {"enabled": False}},))] = None
     automatic_upgrades_channels: Unacted = None

@@ -281,6 +281,42 @@ PAGES = {
         why="sessions are named by ids such as 5cee949f-5203-4f3b-9805-dac35d798a16",
         fix="copy the id from the list of running sessions: tsh sessions ls",
     ),
+    "CLIENT-CA-PIN": Page(
+        what="cluster pin {pins} does not match any provided certificate authority pin",
+        why="the Auth Service that answered shows an authority with the pin {found}: its keys were rotated, the pin is "
+        "of another cluster, or somebody answers in its place",
+        fix="compare with the line `CA pin` of `tctl status` on the Auth Service, and set ca_pin to it",
+    ),
+    "CLIENT-CA-TIME": Page(
+        what="the authority of the cluster is not valid now",
+        why="it is valid from {begin} to {end}, and the clock of this machine says {now}",
+        fix="set the clock of this machine; if it is right, rotate the authority of the cluster",
+    ),
+    "CLIENT-CA-PIN-FORM": Page(
+        what="{pin} is not a CA pin",
+        why="a pin is `sha256:` and 64 hexadecimal digits",
+        fix="copy it from the line `CA pin` of `tctl status`",
+    ),
+    "CLIENT-JOIN-PROOF": Page(
+        what="this machine has no proof for the join method {method}: {problem}",
+        why="the method lets somebody else say who this machine is, and that did not work",
+        fix="check that the program runs where the join method belongs, and what that place grants it",
+    ),
+    "CLIENT-JOIN-METHOD": Page(
+        what="join method {method!r} is not available in this build",
+        why="it joins with {known}",
+        fix="set join_params.method to one of them, and name a token made for it",
+    ),
+    "CLIENT-JOIN-CHALLENGES": Page(
+        what="the server asked for more than {limit} proofs",
+        why="no join method needs as many",
+        fix="check that the address is that of a Teleport cluster",
+    ),
+    "CLIENT-JOIN-CHALLENGE": Page(
+        what="the server asks for a proof that the join method {method} has not",
+        why="server and client differ about how the method goes",
+        fix="use the agent of the server's version",
+    ),
     "CLIENT-JOIN-KIND": Page(
         what="session {session} cannot be joined",
         why="it is of kind {kind}; only sessions of kind ssh can be joined",

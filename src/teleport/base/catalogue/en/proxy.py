@@ -53,4 +53,9 @@ PAGES = {
         why="a client asked for {name}, the name of the Kubernetes protocol, which this proxy does not serve",
         fix="use another proxy of the cluster for Kubernetes",
     ),
+    "PROXY-NO-DATABASE": Page(
+        what="this proxy serves no databases",
+        why="a client spoke {protocol}, for which this build has no service",
+        fix="connect to the database itself",
+    ),
 }

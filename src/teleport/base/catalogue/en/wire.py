@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "WIRE-SIGV4": Page(
+        what="the signed request cannot be read: {problem}",
+        why="it must be one whole request of HTTP/1.1, signed for AWS with Signature Version 4",
+        fix="use the agent or the tbot of this version",
+    ),
     "WIRE-SHORT": Page(
         what="the message ends {missing} bytes too early",
         why="a length inside the message points beyond its end, or the sender stopped in the middle",
@@ -48,6 +53,31 @@ PAGES = {
         why="the PROXY header in front of the connection breaks the PROXY protocol specification",
         fix="check the load balancer's PROXY protocol setting, or turn `proxy_protocol` off on both sides",
     ),
+    "WIRE-MUX": Page(
+        what="not a tunnel as it should be: {problem}",
+        why="the other end breaks the protocol, speaks another version, or something between changes the bytes",
+        fix="compare the versions of both ends: teleport version",
+    ),
+    "WIRE-MUX-USE": Page(
+        what="{action} is not possible on a stream that is {state}",
+        why="a stream of a tunnel was used after its end",
+        fix="this is a defect of the program: please report it",
+    ),
+    "WIRE-MUX-FULL": Page(
+        what="the tunnel carries {limit} streams already",
+        why="each end of a tunnel opens at most so many at a time",
+        fix="close connections that are no longer used, or start a second agent for the same targets",
+    ),
+    "WIRE-MUX-HEADER": Page(
+        what="a stream is opened with {size} bytes of header, where at most {limit} may be",
+        why="what is said before a connection is answered is bounded",
+        fix="use shorter names",
+    ),
+    "WIRE-MUX-PINGS": Page(
+        what="{limit} pings of this tunnel wait for their answer",
+        why="the other end does not answer, or very many ask at the same time",
+        fix="wait for the answers; a tunnel that stays silent closes itself",
+    ),
     "WIRE-REACH": Page(
         what="not a request to reach a node, or not an answer to one: {problem}",
         why="the bytes do not follow the form that tsh and the proxy of this version speak",
@@ -68,5 +98,25 @@ PAGES = {
         what="not a request of SOCKS 5, 4 or 4a that can be served: {problem}",
         why="the program at the forwarded port must ask for a connection (CONNECT), without a password",
         fix="set the program to use a SOCKS 5 proxy without authentication",
+    ),
+    "WIRE-HTTP": Page(
+        what="not an answer of HTTP/1.1: {problem}",
+        why="what listens there is no HTTP server, or damages what it sends",
+        fix="check the address and the port",
+    ),
+    "WIRE-FRAMES": Page(
+        what="a message of an upgraded connection is damaged: {problem}",
+        why="something on the way changes the data, or the other side does not speak this protocol",
+        fix="try again; if it stays, look at the load balancers on the way",
+    ),
+    "WIRE-WEBSOCKET": Page(
+        what="a WebSocket frame breaks the protocol: {problem}",
+        why="something on the way changes the data, or the other side does not speak WebSocket (RFC 6455)",
+        fix="try again; if it stays, look at the load balancers on the way",
+    ),
+    "WIRE-UPGRADE": Page(
+        what="a connection upgrade is not as it must be: {problem}",
+        why="something on the way changes the header fields, or answers in the place of the other side",
+        fix="look at the load balancers on the way: they must pass on WebSocket upgrades as they are",
     ),
 }
