@@ -32,7 +32,8 @@ class AuthWay:
         self.proxies = proxies or any(server.port in PROXY_PORTS for server in servers[:1])
         self._ways = {
             str(server): Way(
-                str(server), network=network, entropy=entropy, environment=environment
+                str(server), network=network, entropy=entropy, environment=environment,
+                upgrade=None if proxies or server.port in PROXY_PORTS else False,
             )
             for server in servers
         }  # fmt: skip
