@@ -59,7 +59,8 @@ class Joining:
         if held is not None:
             return lambda: held.dial(way)
         if way.proxies:
-            return lambda: way.open(tls_settings.public_context(), (PROXY_ALPN,))
+            public = tls_settings.public_context
+            return lambda: way.open(public(), (PROXY_ALPN,), vouched=public(insecure=True))
         roots = await pins.roots(self._open_directly, self._pins(), now=self._clock.now())
         return lambda: self._open_directly(contexts.client_context(host_authorities=roots))
 

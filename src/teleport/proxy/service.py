@@ -36,8 +36,6 @@ GRACE = 1.0
 WEB_ALPN = ("http/1.1",)
 KUBE_NAMES = ("kube-teleport-proxy-alpn.*", "kube.teleport.cluster.local")
 """Server names that ask for Kubernetes."""
-PROBE_ALPN = "teleport-reversetunnel"
-"""Protocol that clients offer to find out whether TLS ends before the proxy (network specification, section 5)."""
 AUTH_PREFIX = "teleport-auth@"
 """Beginning of the ALPN name that asks for the Auth Service; the cluster's name follows in hex."""
 
@@ -125,10 +123,8 @@ class ProxyService:
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
-        if self._tunnels is not None:
-            routes.append(Route("tunnels", self._tunnels.serve, alpn=(TUNNEL_ALPN,)))
-        else:
-            routes.append(Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)))
+        tunnels = self._tunnels.serve if self._tunnels is not None else opened(_show_protocol)
+        routes.append(Route("tunnels", tunnels, alpn=(TUNNEL_ALPN,)))
         if self._joins is not None:
             routes.append(Route("join", opened(self._joins), alpn=(JOIN_ALPN,)))
         plain = (*(self._ssh() if self._one_port else ()), *(() if "postgres" in self._ports else self._postgres()))
