@@ -55,7 +55,10 @@ class Joining:
         return self._admission(wanted, pair, joined)
 
     def _method(self) -> Method:
-        return methods.method(self._settings.join.method, self._settings.environment, self._disk, self._clock)
+        settings, folder = self._settings, str(self._settings.data_dir / "proc")
+        return methods.method(
+            settings.join.method, settings.environment, self._disk, folder, self._clock, self._entropy
+        )  # fmt: skip
 
     async def _dial(self, held: Admission | None) -> Dial:
         """Return what opens a connection to a verified peer; whoever has an identity shows it, and keeps its id."""
