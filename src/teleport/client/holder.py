@@ -18,7 +18,7 @@ from teleport.base.clock import Clock, SystemClock
 from teleport.base.errors import TeleportError
 from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, Mapping, dt, suppress
 from teleport.client import holder_call as call
-from teleport.client.profile import Profile
+from teleport.client.profile import WAY, Profile
 from teleport.client.ssh_client.connection import Connection
 from teleport.client.ssh_client.loop import READ
 from teleport.client.ssh_client.session import Ends, Session, Wanted, unblocked
@@ -40,8 +40,11 @@ _LOOK = 5.0
 
 
 def may_hold(environment: Mapping[str, str], profile: Profile) -> bool:
-    """Whether connections of this sign-in may be kept: not those whose certificate stands for one second factor."""
-    return not environment.get(call.OFF) and not any("mfa" in name for name in profile.extensions)
+    """Whether connections of this sign-in may be kept: not those whose certificate stands for one second factor, nor
+    those that a thread of this process carries (`client.way`)."""
+    if environment.get(call.OFF) or profile.upgraded or any(environment.get(name) for name in WAY):
+        return False
+    return not any("mfa" in name for name in profile.extensions)
 
 
 def keep(connection: Connection, environment: Mapping[str, str], key: bytes, until: dt.datetime) -> None:

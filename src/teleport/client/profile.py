@@ -24,6 +24,12 @@ MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
 DEFAULT_PORTS = (443, 3080)
 """Tried in this order for a proxy given without a port."""
+WAY = (
+    "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+    "TELEPORT_TLS_ROUTING_CONN_UPGRADE", "TELEPORT_TLS_ROUTING_UPGRADE",
+)  # fmt: skip
+"""Variables because of which the way to a proxy may not be straight."""
+WAY_EXCEPTIONS = ("NO_PROXY", "no_proxy")
 _LONGEST = 200
 """Characters of a name that becomes part of a file name: with its ending it must fit into 255 bytes."""
 _RESERVED = ("cas", "certs.pem", "known_hosts")
@@ -48,6 +54,8 @@ class Profile(NamedTuple):
     """Limits of the certificate that every SSH server must respect, for example `source-address`."""
     proxy_version: str = ""
     """Version that the proxy had at the sign-in."""
+    upgraded: bool = False
+    """Whether a load balancer ended TLS before the proxy at the sign-in, so that connections must be upgraded."""
 
     @property
     def proxy_host(self) -> str:
@@ -58,6 +66,14 @@ class Profile(NamedTuple):
     def url(self) -> str:
         """Address of the proxy as people see it."""
         return f"https://{self.web_proxy_addr}"
+
+
+def between(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that change the way to a proxy (`model.proxy_env` reads them); usually none."""
+    found = {name: environment[name] for name in WAY if environment.get(name)}
+    if found:
+        found |= {name: environment[name] for name in WAY_EXCEPTIONS if environment.get(name)}
+    return found
 
 
 def address_of(text: str) -> Address:
@@ -113,6 +129,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(map(_text, value))
 
 
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("a switch is none")
+    return value
+
+
 def _map(value: Any, read_entry: Callable[[Any], T]) -> dict[str, T]:
     if not isinstance(value, dict):
         raise ValueError("an object is none")
@@ -123,21 +145,24 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "valid_until": lambda value: dt.datetime.fromisoformat(_text(value)),
     "roles": _texts, "logins": _texts, "extensions": _texts,
     "traits": lambda value: _map(value, _texts), "critical_options": lambda value: _map(value, _text),
+    "upgraded": _switch,
 }  # fmt: skip
 
 
 class Home:
     """The folder of profiles and keys. All key files have mode 0600, all folders 0700."""
 
-    def __init__(self, root: str, disk: Disk) -> None:
+    def __init__(self, root: str, disk: Disk, between: Mapping[str, str] | None = None) -> None:
+        """`between`: variables of the environment that change the way to a proxy (`between`)."""
         self.root = root
         self.disk = disk
+        self.between = between or {}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], disk: Disk) -> Home:
         """Use `TELEPORT_HOME`, else `~/.tsh`."""
         chosen = environment.get("TELEPORT_HOME")
-        return cls(chosen or os.path.join(os.path.expanduser("~"), ".tsh"), disk)
+        return cls(chosen or os.path.join(os.path.expanduser("~"), ".tsh"), disk, between(environment))
 
     def current(self) -> Profile:
         """Return the profile in use. Raises NotFound (CLIENT-NOT-LOGGED-IN, CLIENT-NO-ACTIVE-PROFILE) and as `load`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import _socket
 
-from teleport.base.errors import Unavailable
+from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.lean import TYPE_CHECKING, Iterator, contextmanager, ssl
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.client.stdio import BlockingTls
@@ -41,7 +41,8 @@ def knock(home: Home, profile: Profile, *, proxy: str = "") -> BlockingTls:
     Raises Unavailable (CLIENT-UNREACHABLE, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (PKI-*).
     """
     address, context = proxy or profile.web_proxy_addr, context_of(home, profile)
-    tls = BlockingTls(_connect(address), context, address)
+    tls = BlockingTls(_carrier(home, profile, address), context, address)
+    tls.between = home.between
     with _closed_by_errors(tls):
         tls.begin()
     return tls
@@ -50,14 +51,19 @@ def knock(home: Home, profile: Profile, *, proxy: str = "") -> BlockingTls:
 def ask(tls: BlockingTls, request: Request) -> None:
     """Ask the proxy for a node on a connection of `knock`; `enter` waits for the answer.
 
-    Raises Unavailable (CLIENT-NO-WAY, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (WIRE-REACH); the connection
-    is closed then.
+    Raises Unavailable (CLIENT-NO-WAY, CLIENT-BALANCER, NET-*), NotAuthenticated (NET-TLS-*), BadParameter
+    (WIRE-REACH); the connection is closed then.
     """
     with _closed_by_errors(tls):
         frame = write_request(request)
-        tls.handshake()
-        if tls.protocol != ALPN:
-            raise Unavailable("CLIENT-NO-WAY", address=tls.address)
+        try:
+            tls.handshake()
+            if tls.protocol != ALPN:
+                raise Unavailable("CLIENT-NO-WAY", address=tls.address)
+        except TeleportError as error:
+            from teleport.client.way import explained  # what stands between is looked at only when something fails
+
+            raise explained(error, tls.address, tls.between) from None
         tls.ask(frame)
 
 
@@ -95,6 +101,17 @@ def context_of(home: Home, profile: Profile) -> ssl.SSLContext:
         authorities=text(files.cluster_authorities), certificate=text(files.tls_certificate),
         key=text(files.tls_key, private=True), alpn=(ALPN,),
     )  # fmt: skip
+
+
+def _carrier(home: Home, profile: Profile, address: str) -> socket.socket:
+    """Return a connection on which the proxy awaits a handshake; straight, unless something is known to be between."""
+    if not home.between and not profile.upgraded:
+        return _connect(address)
+    from teleport.client import way
+
+    sock = way.carrier(address, home.between, upgraded=profile.upgraded and address == profile.web_proxy_addr)
+    sock.settimeout(ANSWER_TIMEOUT)
+    return sock
 
 
 def _connect(address: str) -> socket.socket:

@@ -11,7 +11,7 @@ import select
 import stat
 
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, contextmanager, ssl, suppress
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, contextmanager, ssl, suppress
 from teleport.net.tls_errors import is_end, tls_error
 from teleport.wire.buffer import NeedMore
 
@@ -30,6 +30,8 @@ class BlockingTls:
         """`address` is for errors. The context knows what name to check."""
         self.sock = sock
         self.address = address
+        self.between: Mapping[str, str] = {}
+        """Variables of the environment that changed the way here, for whoever explains a failure."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=False)
         self._say_end: Callable[[], object] = getattr(self._tls, "unwrap", None) or self._tls.shutdown  # type: ignore[attr-defined]

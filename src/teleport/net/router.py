@@ -18,6 +18,7 @@ from teleport.net.peek import TIMEOUT, Peekable, peek, peekable, undetected
 from teleport.net.stream import Stream
 from teleport.wire import tls_hello
 from teleport.wire.buffer import NeedMore
+from teleport.wire.http_head import ERROR_FIELD
 from teleport.wire.tls_hello import ClientHello
 
 _METHODS = tuple(
@@ -27,9 +28,6 @@ _METHODS = tuple(
 
 UNRECOGNIZED_NAME, NO_APPLICATION_PROTOCOL = 112, 120
 """Alerts of TLS: nobody of that name (RFC 6066, section 3), none of those protocols (RFC 7301, section 3.2)."""
-
-ERROR_FIELD = "X-Teleport-Error"
-"""Header field with the code of an error: behind a load balancer nothing else says that the proxy itself answered."""
 
 RoutedStream: TypeAlias = Peekable
 RouteHandler = Callable[[RoutedStream, ClientHello], Awaitable[None]]

@@ -15,11 +15,10 @@ from teleport.base.errors import TeleportError, Unavailable
 from teleport.net import tls
 from teleport.net.framed import FramedStream
 from teleport.net.http_connect import exchange, server_of
-from teleport.net.router import ERROR_FIELD
 from teleport.net.stream import Stream
 from teleport.wire.buffer import ProtocolError
 from teleport.wire.connection_upgrade import make_key, read_answer, write_request
-from teleport.wire.http_head import Head
+from teleport.wire.http_head import ERROR_FIELD, Head
 
 PROBE_ALPN = "teleport-reversetunnel"
 """What a proxy of any version selects, and a load balancer does not."""

@@ -47,12 +47,14 @@ class Way:
         network: Network,
         entropy: Entropy,
         environment: Mapping[str, str] | None = None,
-        web: Callable[[], ssl.SSLContext] = public_context,
-        known: bool | None = None,
+        roots: Callable[[], ssl.SSLContext] = public_context,
+        insecure: bool = False,
+        upgrade: bool | None = None,
     ) -> None:
-        """`environment`: variables for proxies and upgrades (`model.proxy_env`); without it none are followed. `web`:
-        whom to trust as a TLS proxy, or as a load balancer that ends TLS. `known`: whether connections are upgraded,
-        as far as that was found out before.
+        """`environment`: variables for proxies and upgrades (`model.proxy_env`); without it none are followed. `roots`:
+        whom to trust as a TLS proxy, and as a load balancer that ends TLS, unless `insecure`: for callers to whom the
+        real TLS inside proves who answers. `upgrade`: whether connections are upgraded, as was found out before; None
+        finds it out when it is needed, False does not even then (the address is no proxy's).
 
         Raises BadParameter (KIND-ADDRESS, NET-UPGRADE-VALUE).
         """
@@ -60,9 +62,11 @@ class Way:
         self._network = network
         self._entropy = entropy
         self._environment = environment or {}
-        self._web = web
-        self._wanted = upgrade_wanted(self._environment, self.address)
-        self.upgraded = bool(known if self._wanted is None else self._wanted)
+        self._roots = roots
+        self._insecure = insecure
+        self._looks = upgrade is not False
+        self._wanted = upgrade_wanted(self._environment, self.address) if self._looks else False
+        self.upgraded = bool(upgrade if self._wanted is None else self._wanted)
         """Whether connections are upgraded, as far as is known. Worth remembering for the next program."""
 
     async def open(self, alpn: Sequence[str], context: ssl.SSLContext, server_name: str) -> TlsStream:
@@ -75,12 +79,13 @@ class Way:
         if self.upgraded:
             return await self._open_upgraded(alpn, context, server_name)
         try:
-            stream = await self._handshake(await self._reach(), alpn, context, server_name)
+            stream = await self._handshake(await self.reach(), alpn, context, server_name)
         except TeleportError as error:
-            if not _may_be_a_balancer(error) or not await self.find_out():
+            if not self._looks or not _may_be_a_balancer(error) or not await self.find_out():
                 raise
         else:
-            if stream.peer.alpn not in _BALANCERS_OWN or not _ours(alpn) or not await self.find_out():
+            expected = stream.peer.alpn not in _BALANCERS_OWN or not _ours(alpn)
+            if expected or not self._looks or not await self.find_out():
                 return stream
             await stream.close()
         return await self._open_upgraded(alpn, context, server_name)
@@ -88,9 +93,10 @@ class Way:
     async def carrier(self) -> Stream:
         """Return a connection on which the proxy awaits a TLS handshake, the real one. Raises as `open`."""
         if not self.upgraded:
-            return await self._reach()
+            return await self.reach()
         host = str(self.address)
-        stream = await tls.client_handshake(await self._reach(), self._web(), TIMEOUT, server_name=self.address.host)
+        context = public_context(insecure=True) if self._insecure else self._roots()
+        stream = await tls.client_handshake(await self.reach(), context, TIMEOUT, server_name=self.address.host)
         try:
             return await upgrade(stream, host, self._entropy)
         except BaseException:
@@ -103,7 +109,7 @@ class Way:
         Raises Unavailable (NET-ALPN-STRIPPED) if they must and the environment forbids it, and what reaching the
         address raises.
         """
-        needed = await is_needed(await self._reach(), self.address.host)
+        needed = await is_needed(await self.reach(), self.address.host)
         if needed and self._wanted is False:
             raise Unavailable(
                 "NET-ALPN-STRIPPED", address=self.address, server="in between",
@@ -127,8 +133,8 @@ class Way:
         context.set_alpn_protocols(list(alpn))  # no turn of the loop lies between this and its use
         return await tls.client_handshake(carrier, context, TIMEOUT, server_name=server_name)
 
-    async def _reach(self) -> Stream:
-        """Return a connection to the address itself."""
+    async def reach(self) -> Stream:
+        """Return a connection to what answers at the address, straight or through a CONNECT proxy. Raises as `open`."""
         host = str(self.address)
         try:
             proxy = connect_proxy(self._environment, *self.address)
@@ -149,7 +155,7 @@ class Way:
             stream = await self._network.dial(str(proxy.address))
             if not proxy.tls:
                 return stream
-            return await tls.client_handshake(stream, self._web(), TIMEOUT, server_name=proxy.address.host)
+            return await tls.client_handshake(stream, self._roots(), TIMEOUT, server_name=proxy.address.host)
         except TeleportError as error:
             raise Unavailable(
                 "NET-CONNECT-PROXY", proxy=proxy.address, variable=proxy.variable, problem=error.what

@@ -24,6 +24,7 @@ from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
 from teleport.base.disk import SystemDisk
 from teleport.base.entropy import Entropy
+from teleport.base.errors import Internal
 from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
 from teleport.model.identity import Identity
@@ -146,6 +147,15 @@ class ControlPlane:
     def identity(self, role: str) -> RoleIdentity:
         """See AuthAccess.identity. Keys stay in memory and live as long as the process."""
         return self._identities[role]
+
+    @property
+    def proxy(self) -> str:
+        """See AuthAccess.proxy."""
+        return ""
+
+    async def dial_proxy(self, role: str) -> Stream:
+        """See AuthAccess.dial_proxy. Raises Internal (PROC-NO-PROXY)."""
+        raise Internal("PROC-NO-PROXY", role=role)
 
     async def dial_auth(self) -> Stream:
         """See AuthAccess.dial_auth."""

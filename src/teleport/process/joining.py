@@ -15,7 +15,6 @@ from teleport.api.join_messages import Asked, Joined
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
-from teleport.base.errors import BadParameter
 from teleport.client.joining import methods, pins
 from teleport.client.joining.join import Dial, Method, join
 from teleport.net.stream import Stream
@@ -41,17 +40,14 @@ class Joining:
         self._entropy = entropy
 
     async def __call__(self, wanted: Wanted, held: Admission | None) -> Admission:
-        """Join once. Raises what the server refuses it with (AUTH-JOIN-*), BadParameter (PROC-JOIN-ROLE), AccessDenied
-        (CLIENT-CA-*) and what dialling and reading files raise."""
+        """Join once. Raises what the server refuses it with (AUTH-JOIN-*), AccessDenied (CLIENT-CA-*),
+        NotSupported (CLIENT-JOIN-METHOD) and what dialling and reading files raise."""
         pair = KeyPair.make(self._entropy)
         asked = Asked(
             token=self._text(self._settings.join.token), ssh_public_key=pair.ssh_public, tls_public_key=pair.tls_public,
             system_role=INSTANCE, host_name=wanted.node_name, additional_principals=wanted.principals,
         )  # fmt: skip
         joined = await join(await self._dial(held), asked, self._method())
-        missing = sorted(set(wanted.also) - set(joined.system_roles))
-        if missing:
-            raise BadParameter("PROC-JOIN-ROLE", node=wanted.node_name, host=joined.host_id, role=missing[0])
         return self._admission(wanted, pair, joined)
 
     def _method(self) -> Method:

@@ -14,6 +14,8 @@ from teleport.wire.buffer import NeedMore, ProtocolError
 LIMIT = 16384
 """Most bytes of a head, its empty line included."""
 MOST_FIELDS = 100
+ERROR_FIELD = "X-Teleport-Error"
+"""Header field with the code of an error: behind a load balancer nothing else says that the proxy itself answered."""
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 _START = b"HTTP/1."

@@ -181,7 +181,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "addr": _addresses,
             "public_addrs": _several(_addresses),
             "version": _text,
-            "use_tunnel": st.just(False),
+            "use_tunnel": st.booleans(),
             "cmd_labels": st.dictionaries(
                 st.from_regex(r"cmd/[a-z]{1,4}", fullmatch=True),
                 st.fixed_dictionaries({}, optional={"command": _several(_text), "period": _periods, "result": _text}),

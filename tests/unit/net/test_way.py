@@ -43,11 +43,11 @@ class World:
     async def listen(self, address: str, handler: Any, *, limits: Any = None) -> Any:
         raise AssertionError("nobody listens here")
 
-    def way(self, address: str = "proxy.example:443", known: bool | None = None, **environment: str) -> Way:
+    def way(self, address: str = "proxy.example:443", upgrade: bool | None = None, **environment: str) -> Way:
         """A way with these variables."""
         return Way(
             address, network=self, entropy=SystemEntropy(), environment=environment,
-            web=lambda: WEB.client(), known=known,
+            roots=WEB.client, upgrade=upgrade,
         )  # fmt: skip
 
     async def said(self, way: Way, *alpn: str, context: ssl.SSLContext | None = None) -> str:
@@ -121,7 +121,7 @@ def test_s3_19_credentials_and_tls_to_the_connect_proxy() -> None:
         assert await world.said(way, "one") == f"one for {NAME}"
         assert "\r\nProxy-Authorization: Basic Ym9iOnNlY3JldA==\r\n" in world.between.requests[0]
         await world.between.connect_proxy("other.example:3129", tls=True)
-        stranger = Way("proxy.example", network=world, entropy=SystemEntropy(), web=authority().client,
+        stranger = Way("proxy.example", network=world, entropy=SystemEntropy(), roots=authority().client,
                        environment={"HTTPS_PROXY": "https://other.example:3129"})  # fmt: skip
         with pytest.raises(Unavailable, match="unknown authority") as caught:
             await world.said(stranger, "one")
@@ -212,7 +212,7 @@ def test_what_is_known_or_wanted_needs_no_finding_out() -> None:
     async def story(world: World) -> None:
         await world.between.balancer("public.example:443", world.web.serve)
         for way in (
-            world.way("public.example:443", known=True),
+            world.way("public.example:443", upgrade=True),
             world.way("public.example:443", TELEPORT_TLS_ROUTING_CONN_UPGRADE="true"),
         ):
             world.dialled.clear()
@@ -225,7 +225,7 @@ def test_what_is_known_or_wanted_needs_no_finding_out() -> None:
 def test_upgrades_that_are_forbidden() -> None:
     async def story(world: World) -> None:
         await world.between.balancer("public.example:443", world.web.serve)
-        way = world.way("public.example:443", known=True, TELEPORT_TLS_ROUTING_UPGRADE="public.example:443=0")
+        way = world.way("public.example:443", upgrade=True, TELEPORT_TLS_ROUTING_UPGRADE="public.example:443=0")
         with pytest.raises(Unavailable, match="TELEPORT_TLS_ROUTING_CONN_UPGRADE forbids") as caught:
             await world.said(way, "two")
         assert caught.value.code == "NET-ALPN-STRIPPED"
@@ -237,7 +237,7 @@ def test_a_way_that_has_changed_is_looked_at_again() -> None:
     """The balancer was taken away: the first connection fails, the next one is straight."""
 
     async def story(world: World) -> None:
-        way = world.way(known=True)
+        way = world.way(upgrade=True)
         with pytest.raises(TeleportError):
             await world.said(way, "two")
         assert await world.said(way, "two") == f"two for {NAME}"
@@ -318,5 +318,31 @@ def test_nothing_answers() -> None:
         with pytest.raises(Unavailable) as caught:
             await world.said(world.way("nobody.example:1"), "two")
         assert caught.value.code == "NET-REFUSED"
+
+    run(story)
+
+
+def test_an_address_that_is_no_proxys_is_not_probed() -> None:
+    async def story(world: World) -> None:
+        await world.between.balancer("auth.example:3025", bad_gateway)
+        way = world.way("auth.example:3025", upgrade=False, TELEPORT_TLS_ROUTING_CONN_UPGRADE="true")
+        with pytest.raises(NotAuthenticated):
+            await world.said(way, "two")
+        stream = await way.open(["two"], both(), NAME)
+        assert (stream.peer.alpn, way.upgraded) == ("", False)
+        assert world.dialled == ["auth.example:3025"] * 2
+        await stream.close()
+
+    run(story)
+
+
+def test_a_balancer_that_nobody_vouches_for() -> None:
+    async def story(world: World) -> None:
+        await world.between.balancer("public.example:443", world.web.serve)
+        options = {"network": world, "entropy": SystemEntropy(), "roots": Authority("other").client}
+        with pytest.raises(NotAuthenticated) as caught:
+            await world.said(Way("public.example:443", **options), "two")
+        assert caught.value.code == "NET-TLS-UNKNOWN-CA"
+        assert await world.said(Way("public.example:443", insecure=True, **options), "two") == f"two for {NAME}"
 
     run(story)

@@ -41,10 +41,10 @@ def world(spawner):
 
 
 def test_services_are_those_that_are_enabled(tmp_path, spawner):
-    assert names(tmp_path, spawner) == ["auth", "proxy", "node"]
-    assert names(tmp_path, spawner, ssh="no") == ["auth", "proxy"]
-    assert names(tmp_path, spawner, proxy="no", ssh="no") == ["auth"]
-    assert names(tmp_path, None) == ["auth", "proxy"]
+    assert names(tmp_path, spawner) == ["auth", "proxy", "node", "inventory"]
+    assert names(tmp_path, spawner, ssh="no") == ["auth", "proxy", "inventory"]
+    assert names(tmp_path, spawner, proxy="no", ssh="no") == ["auth", "inventory"]
+    assert names(tmp_path, None) == ["auth", "proxy", "inventory"]
 
 
 def play(tmp_path, spawner, story=None):

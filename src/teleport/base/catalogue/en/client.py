@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "CLIENT-NO-CHECK": Page(
+        what="there is no check {name!r}{hint}",
+        why="known are: {known}",
+        fix="name some of these with --only, or leave it out for all",
+    ),
     "CLIENT-NOT-LOGGED-IN": Page(
         what="Not logged in.",
         why="no profile of a sign-in was found under ~/.tsh (or TELEPORT_HOME)",
@@ -97,6 +102,12 @@ PAGES = {
         what="the proxy at {address} offers no way to nodes",
         why="it is of another version, or a load balancer in between answers TLS in its place",
         fix="compare `tsh version` with the version of the cluster, and let the load balancer pass TLS on unopened",
+    ),
+    "CLIENT-BALANCER": Page(
+        what="a load balancer ends TLS before the proxy at {address}, and this sign-in does not know it: {problem}",
+        why="it was not there, or passed TLS on, when you signed in",
+        fix="sign in again (`tsh logout`, then `tsh login --proxy={address}`), or set "
+        "TELEPORT_TLS_ROUTING_CONN_UPGRADE=true",
     ),
     "CLIENT-TARGET": Page(
         what="{target!r} names no node",

@@ -262,6 +262,42 @@ PAGES = {
         fix="check the address as the proxy sees it, or list it in NO_PROXY to go there directly; the proxy is that of "
         "{variable}",
     ),
+    "NET-NOT-A-PROXY": Page(
+        what="what answers at {address} is not a proxy of a cluster: {problem}",
+        why="another program ({server}) listens there, or a load balancer leads elsewhere",
+        fix="check address and port: `curl https://{address}/webapi/find` shows what a proxy says of itself",
+    ),
+    "NET-VERSION-OLD": Page(
+        what="this program has version {ours}, which the proxy ({theirs}) does not serve any more",
+        why="its oldest version of clients is {least}",
+        fix="install a newer version of this program",
+    ),
+    "NET-TLS-SOON": Page(
+        what="the certificate of the web port ends soon",
+        why="it has less than a week left",
+        fix="renew it, then let the proxy read it again: `systemctl reload teleport`",
+    ),
+    "NET-SPLIT-DNS": Page(
+        what="the public_addr that the proxy names cannot be reached from here",
+        why="clients are sent to the first public_addr of the proxy; {address} does not answer here",
+        fix="make {address} reachable from here, or put the address that works first in proxy_service.public_addr",
+    ),
+    "NET-PORTS": Page(
+        what="one of the proxy's separate ports cannot be reached",
+        why="the proxy has separate ports (tls_routing_enabled is false), and a firewall lets only some of them pass",
+        fix="let TCP pass from here to {address}, or set auth_service.proxy_listener_mode: multiplex",
+    ),
+    "NET-WEB-OK-CLI-BAD": Page(
+        what="web pages get through, stock SSH clients do not",
+        why="the load balancer takes HTTPS alone: stock `ssh -J` does not get through it, `tsh` does",
+        fix="use `tsh ssh`, or the ProxyCommand of `tsh config`; or let the balancer pass TCP through unopened (L4)",
+    ),
+    "NET-NO-SSH": Page(
+        what="SSH does not get through to {address}",
+        why="what answers there is not the proxy, or takes no SSH: other programs say `ssh: overflow reading version "
+        "string`, or EOF",
+        fix="use a balancer that passes TCP through (L4), or the address of the proxy itself",
+    ),
     "NET-ALPN-STRIPPED": Page(
         what="a load balancer ({server}) at {address} ends TLS and hides from the proxy what is asked for: {problem}",
         why="the web pages work through it, everything else needs the protocol name in TLS (ALPN), or a WebSocket",
