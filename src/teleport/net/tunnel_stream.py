@@ -15,6 +15,7 @@ from teleport.net.socket_stream import SocketStream, Turnstile
 from teleport.net.splice import Count, end
 from teleport.net.stream import Peer
 from teleport.wire.mux import Mux
+from teleport.wire.mux_stream import JOINED
 
 LOW = 65536
 """Bytes of a stream that may wait to be sent while its writer goes on."""
@@ -138,8 +139,11 @@ class TunnelStream:
             data = data[taken:]
         if self._chunks is None:
             self._chunks = deque()
-        self._chunks.append(data if self._reader is not None else bytes(data))
         self._size += len(data)
+        if self._chunks and len(self._chunks[-1]) + len(data) <= JOINED:
+            self._chunks.append(b"".join((self._chunks.pop(), data)))
+        else:
+            self._chunks.append(data if self._reader is not None else bytes(data))
         _set(self._reader)
 
     def ended(self) -> None:

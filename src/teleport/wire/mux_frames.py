@@ -88,7 +88,7 @@ class FrameReader:
             whole = bytes(self._partial)
             self._partial = bytearray()
             kind, _, number = _head(whole, 0)
-            yield kind, number, memoryview(whole)[HEAD :]
+            yield kind, number, memoryview(whole)[HEAD:]
         end = len(view)
         while end - at >= HEAD:
             kind, size, number = _head(view, at)
