@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ import asyncssh
 
 from bench import recording
 from bench.ssh_peers import CHACHA, GCM, Peer, every, ours, seconds, tsh
+from bench.tsh_ssh import holding, let_go
 from bench.walk import Row, proportional
 from tests.support.processes import tree
 
@@ -82,17 +84,20 @@ def sessions(peers: dict[str, Peer], folder: Path) -> list[Row]:
         "ssh -J over our proxy": measured(node, node.argv("true", jump=True)),
         "ssh to our node": measured(node, node.argv("true")),
         "tsh ssh": measured(node, tsh(node, "true")),
+        "tsh ssh, held connection": measured(replace(node, environment=holding(node)), tsh(node, "true")),
     }
     if sshd := peers.get("sshd"):
         ways["ssh -J over sshd"] = measured(sshd, sshd.argv("true", jump=True))
         ways["ssh to sshd"] = measured(sshd, sshd.argv("true"))
     took = medians(ways, rounds=3 * ROUNDS)
+    let_go(node)
     shown = [(f"new session, {way}", f"{one.clock * 1e3:.0f} ms") for way, one in took.items()]
     if sshd:
         jump = took["ssh -J over sshd"].clock
         shown += [
             ("new session, ssh -J: ours to sshd", verdict(took["ssh -J over our proxy"].clock / jump, 0.35, most=True)),
             ("new session, tsh ssh to ssh -J over sshd", verdict(took["tsh ssh"].clock / jump, 0.25, most=True)),
+            ("the same over a held connection", verdict(took["tsh ssh, held connection"].clock / jump, 0.1, most=True)),
         ]
     return shown
 

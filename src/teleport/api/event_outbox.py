@@ -236,8 +236,8 @@ class EventOutbox:
     # -- the journal -------------------------------------------------------------------------------------------
 
     async def _drain(self, *, all: bool = True) -> None:
-        """Send the journal, oldest first; returns when it is empty, or without `all` when what stands in it now is sent:
-        what comes meanwhile waits for its own turn. Raises what sending and the disk raise."""
+        """Send the journal, oldest first; returns when it is empty, or without `all` when what stands in it now is
+        sent: what comes meanwhile waits for its own turn. Raises what sending and the disk raise."""
         async with self._draining:
             kept, writer, last = self._kept, self._writer, self._next - 1
             try:

@@ -32,10 +32,13 @@ class AuthWay:
         self.proxies = proxies or any(server.port in PROXY_PORTS for server in servers[:1])
         self._ways = {
             str(server): Way(
-                str(server), network=network, entropy=entropy, environment=environment
+                str(server), network=network, entropy=entropy, environment=environment,
+                upgrade=None if proxies or server.port in PROXY_PORTS else False,
             )
             for server in servers
         }  # fmt: skip
+        self.target = next(iter(self._ways), "")
+        """The first server, for logs."""
         self._hosts = {str(server): server.host for server in servers}
 
     async def bare(self) -> Stream:

@@ -142,8 +142,8 @@ def test_a_refusal_is_raised(connect: Connect) -> None:
 
     tls = connect(serve)
     tls.handshake()
+    tls.ask(b"please")
     with pytest.raises(NotFound) as caught:
-        tls.ask(b"please")
         tls.answer(read_answer)
     assert caught.value.code == "POL-NOT-FOUND"
 
@@ -158,8 +158,8 @@ def test_an_end_instead_of_an_answer(connect: Connect, orderly: bool) -> None:
 
     tls = connect(serve)
     tls.handshake()
+    tls.ask(b"please")
     with pytest.raises(Unavailable) as caught:
-        tls.ask(b"please")
         tls.answer(read_answer)
     assert caught.value.code == "NET-TLS-TRUNCATED"
 
