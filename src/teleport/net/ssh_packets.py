@@ -247,7 +247,7 @@ class PacketConnection(SSHServerConnection):
                 if self._pieces_size >= self._lacking:
                     self._recv_data()
             else:
-                self._inpbuf: bytes | memoryview = view
+                self._inpbuf = view  # type: ignore[assignment]  # for this moment: see `_forget_parsed`
                 self._recv_data()
             view = view[size:]
 
@@ -265,9 +265,8 @@ class PacketConnection(SSHServerConnection):
         self._mind_backlog()
 
     def _forget_parsed(self) -> None:
-        if self._parsed or isinstance(self._inpbuf, memoryview):
-            self._inpbuf = bytes(self._inpbuf[self._parsed :])
-            self._parsed = 0
+        self._inpbuf = bytes(self._inpbuf[self._parsed :])
+        self._parsed = 0
 
     def _mind_backlog(self) -> None:
         """Read no more while much waits for a decision; asyncssh would gather without end."""
@@ -301,7 +300,7 @@ class PacketConnection(SSHServerConnection):
         begin, number = self._parsed, self._recv_seq
         head = self._inpbuf[begin : begin + LENGTH]
         if len(head) < LENGTH:
-            self._lacking = LENGTH - len(head)
+            self._lacking = LENGTH - len(head) if head else 0
             return b""
         length = cipher.length(number, head)
         if length > self._max_recv_pktlen or length < cipher.block or length % cipher.block:
