@@ -2,9 +2,10 @@
 
 asyncssh's own way is kept for key exchange, and for ciphers with a separate MAC. What differs from it: no empty message
 before each packet (it hides the chaining of CBC, which is not offered; with AES-CTR asyncssh still sends it), a key
-is set up once, received bytes are copied when a packet is whole, channel data goes straight to its channel, output of
-one burst is one write, nothing is put into words for a log that nobody keeps, and a peer cannot make us hold more
-than BACKLOG while one of its packets is being decided. Private names used stand in `ssh_private`.
+is set up once, received packets are opened where they lie, data of packets in a row goes straight to its channel as
+one piece, output of one burst is one write, a window opens without ceremony, nothing is put into words for a log that
+nobody keeps, and a peer cannot make us hold more than BACKLOG while one of its packets is being decided. Private names
+used stand in `ssh_private`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ from teleport.net.ssh_ciphers import LENGTH, TAG, PacketCipher, take_over
 
 BACKLOG = 1024 * 1024
 """Bytes of a peer that wait, while an earlier packet of it is being decided, before no more are read."""
-UNSENT = 256 * 1024
-"""Bytes for the carrier that wait before sessions are held. What a command writes at once is a quarter of it: held and
+UNSENT = 512 * 1024
+"""Bytes for the carrier that wait before sessions are held. What a busy command writes at once is half of it: held and
 released for each such piece, they would take a quarter longer."""
 PADDING = 4
 """Bytes of padding at least (RFC 4253 §6)."""
