@@ -26,6 +26,8 @@ psql postgresql-client
 mariadb mariadb-client
 git git
 haproxy haproxy
+nginx nginx-light
+tinyproxy tinyproxy-bin
 asciinema asciinema
 systemd-analyze systemd
 chromium chromium

@@ -15,7 +15,7 @@ from teleport.api.client import AuthClient
 from teleport.api.recording_calls import RecordingCalls
 from teleport.api.recording_messages import Recording, RecordingQuery
 from teleport.wire import recording
-from teleport.wire.recording_chunk import scan
+from teleport.wire.recording_chunk import MAGIC
 from tests.support.cluster import OWN, Cluster, User
 from tests.support.processes import wait_for
 
@@ -108,8 +108,8 @@ def test_what_a_session_showed_is_stored_sealed_and_can_be_read(cluster: Cluster
     event = cluster.event(sid=found.session_id, event="session.upload")
     assert event["digest"] == stored.read_bytes()[-32:].hex()
     cluster.some(session_id=found.session_id, event="session.recording.access")
-    spool = cluster.data / "log" / "upload" / "streaming" / "default"
-    wait_for("an empty spool", lambda: list(spool.iterdir()) == [])
+    spools = cluster.data / "log" / "upload"
+    wait_for("empty spools", lambda: not [path for path in spools.rglob("*") if path.is_file()])
 
 
 def test_a_killed_process_loses_no_more_than_was_not_acknowledged(cluster: Cluster, alice: User) -> None:
@@ -120,8 +120,8 @@ def test_a_killed_process_loses_no_more_than_was_not_acknowledged(cluster: Clust
     try:
         assert session.stdout is not None
         assert session.stdout.readline() == b"before the crash\n"
-        spool = cluster.data / "log" / "upload" / "streaming" / "default"
-        wait_for("a durable chunk", lambda: any(len(list(scan(f.read_bytes()))) > 1 for f in spool.iterdir()))
+        brief = cluster.data / "log" / "upload" / "brief" / "node"
+        wait_for("a durable chunk", lambda: sum(f.read_bytes().count(MAGIC) for f in brief.glob("*.journal")) > 1)
         cluster.kill()
     finally:
         session.kill()

@@ -18,6 +18,7 @@ from teleport.net.peek import PeekStream
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream
 from teleport.net.tls import TlsStream, client_handshake, server_handshake
+from teleport.net.tunnel import Tunnel
 from teleport.wire.framing import Framing, LengthFraming
 from teleport.wire.websocket import WebSocketFraming
 from tests.support.check_stream import MakePair
@@ -102,6 +103,24 @@ def tls(under: Callable[[], Pair]) -> MakePair:
     return make
 
 
+def tunnelled(under: Callable[[], Pair]) -> MakePair:
+    """Make pairs of streams of a tunnel over pairs of another kind, the dialling end first."""
+
+    async def answer(tunnel: Tunnel) -> Stream:
+        return await (await anext(tunnel.accept())).answer()
+
+    @contextlib.asynccontextmanager
+    async def make() -> AsyncIterator[tuple[Stream, Stream]]:
+        async with under() as (a, b):
+            near, far = Tunnel(a), Tunnel(b)
+            try:
+                yield await asyncio.gather(near.dial(b""), answer(far))
+            finally:
+                await asyncio.gather(near.close(), far.close())
+
+    return make
+
+
 def swapped(under: Callable[[], Pair]) -> MakePair:
     """Make the same pairs with the ends exchanged."""
 
@@ -162,4 +181,8 @@ def pairs(folder: Path) -> dict[str, MakePair]:
         "websocket in memory": websocket(in_memory),
         "lengths over tcp": framed(tcp_pair, LengthFraming(), LengthFraming()),
         "tls in a websocket": tls(websocket(tls(tcp_pair))),
+        "tunnel, dialled": tunnelled(in_memory),
+        "tunnel over tls, answered": swapped(tunnelled(tls(tcp_pair))),
+        "tls in a tunnel": tls(tunnelled(in_memory)),
+        "tunnel in a tunnel": tunnelled(tunnelled(in_memory)),
     }

@@ -174,7 +174,7 @@ class World:
             context=lambda: context, settings=lambda: options,
         )  # fmt: skip
 
-        web_context = contexts.web_context(certificate=certificate, key=key)
+        web_context = contexts.web_context(certificate=certificate, key=key, alpn=("teleport-reversetunnel",))
 
         async def no_web(stream: object) -> None: ...
 

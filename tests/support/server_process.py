@@ -41,8 +41,8 @@ class ServerProcess:
     @contextlib.contextmanager
     def running(self, *options: str) -> Iterator[Self]:
         """Run the server for the time of a block, and check that it ends well."""
-        self.start(*options)
         try:
+            self.start(*options)
             yield self
         except BaseException:
             sys.stderr.write(self.log[-8000:])
@@ -51,15 +51,31 @@ class ServerProcess:
         if self.server is not None:  # the block may have ended it in its own way
             self.stop()
 
+    @contextlib.contextmanager
+    def launched(self, *options: str) -> Iterator[Self]:
+        """As `running`, without waiting for readiness."""
+        self.launch(*options)
+        try:
+            yield self
+        except BaseException:
+            sys.stderr.write(self.log[-8000:])
+            self.kill()
+            raise
+        self.stop()
+
     def start(self, *options: str) -> None:
         """Start the server and wait until every service is ready."""
+        self.launch(*options)
+        wait_for("readiness", self._is_ready, seconds=30)
+        self._family = tree(self.pid)
+
+    def launch(self, *options: str) -> None:
+        """Start the server, whatever becomes of it."""
         enter = self.wrapper or bare_home.wrapper()
         argv = [*enter, str(BIN / "teleport"), "start", "-c", str(self.config), *options]
         with open(self.folder / "stdout", "ab") as out, open(self.folder / "stderr", "ab") as log:
             self.server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
                                            env=self.environment(), cwd=self.folder)  # fmt: skip
-        wait_for("readiness", self._is_ready, seconds=30)
-        self._family = tree(self.pid)
 
     def _is_ready(self) -> bool:
         assert self.server is not None

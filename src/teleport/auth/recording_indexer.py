@@ -27,9 +27,9 @@ MOST_WAITING = 10_000
 """Recordings in the queue; others are found at the next start."""
 RETRY = 60.0
 """Seconds before a recording is tried again that could not be read."""
-PAUSE = 0.5
+PAUSE = 1.0
 """Seconds without a further recording after which those that wait are drawn."""
-LINGER = 5.0
+LINGER = 30.0
 """Seconds that a recording waits for that at most: commands that end now are in more of a hurry than their index."""
 REST = 10.0
 """Seconds without work after which whoever draws is told to rest."""

@@ -119,7 +119,6 @@ def locate(proxy: str, variables: Mapping[str, str] | None = None) -> str:
     host, port = address_of(proxy)
     if port:
         return str(Address(host, port))
-
     problem: object = None
     for number in DEFAULT_PORTS:
         try:
@@ -139,6 +138,6 @@ def _knock(address: Address, variables: Mapping[str, str] | None) -> None:
 
         straight(str(address), variables).close()
     else:
-        import socket
+        import socket  # where the proxy is, is known to all who have signed in
 
         socket.create_connection(address, timeout=CONNECT_TIMEOUT).close()

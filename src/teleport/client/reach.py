@@ -51,8 +51,8 @@ def knock(home: Home, profile: Profile, *, proxy: str = "") -> BlockingTls:
 def ask(tls: BlockingTls, request: Request) -> None:
     """Ask the proxy for a node on a connection of `knock`; `enter` waits for the answer.
 
-    Raises Unavailable (CLIENT-NO-WAY, CLIENT-BALANCER, NET-*), NotAuthenticated (NET-TLS-*), BadParameter (WIRE-REACH);
-    the connection is closed then.
+    Raises Unavailable (CLIENT-NO-WAY, CLIENT-BALANCER, NET-*), NotAuthenticated (NET-TLS-*), BadParameter
+    (WIRE-REACH); the connection is closed then.
     """
     with _closed_by_errors(tls):
         frame = write_request(request)

@@ -47,6 +47,8 @@ class SocketTransport(asyncio.Transport):
         self._closing = False
         self._over = False
         self._reading = True
+        self._ended = False
+        """Whether the peer sends no more."""
         self._writing_paused = False
         self._lost = asyncio.Event()
 
@@ -99,7 +101,7 @@ class SocketTransport(asyncio.Transport):
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`."""
-        if not self._closing:
+        if not self._closing and not self._ended:
             self._watch(True)
 
     def _watch(self, on: bool) -> None:
@@ -123,6 +125,7 @@ class SocketTransport(asyncio.Transport):
             if size:
                 self._protocol.data_received(view[:size])  # type: ignore[arg-type]
             else:
+                self._ended = True
                 self._watch(False)
                 if not self._protocol.eof_received():
                     self.close()

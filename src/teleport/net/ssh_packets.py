@@ -107,6 +107,7 @@ class PacketConnection(SSHServerConnection):
         self._lacking = 0
         """Bytes without which there is no packet to take; 0: whatever comes is looked at."""
         self._stopped = False
+        self._heard = 0.0
         self._bursting = False
         self._filled = 0
         """Bytes of a burst that stand in what the thread's connections share."""
@@ -121,6 +122,12 @@ class PacketConnection(SSHServerConnection):
 
     def log_received_packet(self, *arguments: Any, **named: Any) -> None:
         """As above."""
+
+    def _reset_keepalive_timer(self) -> None:
+        """The client was heard. Setting the timer again costs as much as a packet: a second is near enough."""
+        if self._auth_complete and (now := self._loop.time()) - self._heard >= 1.0:
+            self._heard = now
+            super()._reset_keepalive_timer()
 
     def end_as_malformed(self, error: Exception) -> None:
         """End the connection because of a message that cannot be read."""
@@ -278,18 +285,19 @@ class PacketConnection(SSHServerConnection):
         if cipher is None or self._decompressor:
             self._forget_parsed()
             return super()._recv_pkthdr()
-        plain = self._transport and self._next_packet(cipher)
+        plain = self._next_packet(cipher)
+        while (channel := self._channel_of_data(plain)) is not None:
+            plain = self._take_run(cipher, channel, plain)
         if not plain:
             return False
-        kind = plain[1]
-        if kind == MSG_CHANNEL_DATA and self._take_data(plain):
-            return True
-        if kind == MSG_CHANNEL_WINDOW_ADJUST and self._take_adjustment(plain):
+        if plain[1] == MSG_CHANNEL_WINDOW_ADJUST and self._take_adjustment(plain):
             return True
         return self._take_message(plain)
 
     def _next_packet(self, cipher: PacketCipher) -> bytes:
         """Return the next whole packet, opened; empty while there is none. Raises ProtocolError and MACError."""
+        if not self._transport:
+            return b""
         begin, number = self._parsed, self._recv_seq
         head = self._inpbuf[begin : begin + LENGTH]
         if len(head) < LENGTH:
@@ -310,20 +318,31 @@ class PacketConnection(SSHServerConnection):
         self._parsed = end
         return plain
 
-    def _take_data(self, plain: bytes) -> bool:
-        """Hand channel data on; False for a message that is not of that form, or for no channel of ours."""
+    def _channel_of_data(self, plain: bytes) -> PacketChannel | None:
+        """Return whose data a packet has; None for other packets, and where asyncssh is to say what is wrong."""
+        if len(plain) <= _DATA_HEAD or plain[1] != MSG_CHANNEL_DATA or not self._auth_complete:
+            return None
         channel = self._channels.get(int.from_bytes(plain[2:6], "big"))
-        begin, end = 1 + _DATA_HEAD, len(plain) - plain[0]
-        if (
-            not self._auth_complete
-            or not isinstance(channel, PacketChannel)
-            or end - begin != int.from_bytes(plain[6:10], "big")
-        ):
-            return False
-        self._auth_final = True
-        self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
-        channel.take_data(plain[begin:end])
-        return True
+        whole = len(plain) - plain[0] - 1 - _DATA_HEAD == int.from_bytes(plain[6:10], "big")
+        return channel if whole and isinstance(channel, PacketChannel) else None
+
+    def _take_run(self, cipher: PacketCipher, channel: PacketChannel, plain: bytes) -> bytes:
+        """Hand on data of a channel: that of all packets which are whole and have no other between them. Return the
+        next packet, or nothing."""
+        run, size, to, room = list[memoryview](), 0, plain[1:6], channel.room()
+        try:
+            while plain[1:6] == to and self._channel_of_data(plain) is channel:
+                data = memoryview(plain)[1 + _DATA_HEAD : len(plain) - plain[0]]
+                size += len(data)
+                if size > room:
+                    raise ProtocolError("Window exceeded")
+                run.append(data)
+                self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
+                plain = self._next_packet(cipher)
+        finally:
+            self._auth_final = True
+            channel.take_data(b"".join(run))
+        return plain if self._transport else b""
 
     def _take_adjustment(self, plain: bytes) -> bool:
         """Open the window of a channel: OpenSSH's client does it for each three packets. False as in `_take_data`."""
@@ -437,10 +456,12 @@ class PacketChannel(SSHServerChannel[bytes]):
         if self._send_buf:
             self._flush_send_buf()
 
-    def take_data(self, data: bytes) -> None:
-        """Take data of the client. Raises ProtocolError where it may send none, or not so much."""
+    def room(self) -> int:
+        """Return how much the client may send. Raises ProtocolError where it may send none."""
         if self._recv_state != "open":
             raise ProtocolError("Channel not open for sending")
-        if len(data) > self._recv_window:
-            raise ProtocolError("Window exceeded")
+        return self._recv_window
+
+    def take_data(self, data: bytes) -> None:
+        """Take data of the client, for which there is room."""
         self._accept_data(data)

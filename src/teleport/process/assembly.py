@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from teleport.agents.pool import AgentPool
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.enhanced import observer as enhanced
@@ -39,6 +40,7 @@ from teleport.process import facts
 from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
+from teleport.process.drain import DrainableNetwork
 from teleport.process.event_spool import event_spool
 from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
@@ -138,7 +140,7 @@ class Proxy:
         )
         doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
         joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
-        async with WebServer(application) as web, doors as (nodes, vouch, proof):
+        async with WebServer(application) as web, doors as opened:
             self._service = service = ProxyService(
                 network=world.network,
                 address=str(settings.proxy.web_listen),
@@ -146,12 +148,13 @@ class Proxy:
                 one_port=settings.tls_routing,
                 dial_auth=self._access.dial_auth,
                 context=web_keys.context,
-                inner_context=proof.web,
+                inner_context=opened.proof.web,
                 web=web.serve,
-                nodes=nodes,
+                nodes=opened.doors,
                 joins=joins.serve,
-                vouch=vouch,
-                headers=vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
+                vouch=opened.vouch,
+                tunnels=opened.tunnels,
+                headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
@@ -207,7 +210,8 @@ class Node:
             self._client,
             host_uuid=self._access.host_uuid,
             hostname=settings.nodename,
-            address=_reachable(settings),
+            address="" if self._access.proxy else _reachable(settings),
+            in_tunnel=(lambda: pool.connected) if self._access.proxy else None,
             labels=settings.ssh.labels,
             commands=commands,
             public_addresses=[str(address) for address in settings.ssh.public],
@@ -228,7 +232,7 @@ class Node:
             authority=authority,
             host_keys=lambda: (identity.current.host_key,),
             cluster=settings.cluster_name,
-            address=str(settings.ssh.listen),
+            address="" if self._access.proxy else str(settings.ssh.listen),
             keep_alive=KeepAlive(float(settings.auth.keep_alive_interval), settings.auth.keep_alive_count_max),
             ends=Ends(
                 with_certificate=settings.auth.cuts_expired,
@@ -242,6 +246,7 @@ class Node:
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
+        pool = self._pool(service)
         async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
@@ -249,8 +254,21 @@ class Node:
                 await _started(group, authority.follow)
                 await _started(group, uploader.run)
                 await _started(group, service.run)
+                if self._access.proxy:
+                    await _started(group, pool.run)
                 await _started(group, authority.announce)
                 ready()
+
+    def _pool(self, service: SSHService) -> AgentPool:
+        """Return what keeps the tunnels of a node that is not dialled."""
+        access, network = self._access, self._world.network
+        pool = AgentPool(
+            dial=lambda: access.dial_proxy("Node"), serve=service.serve, target=access.proxy, kind="node",
+            entropy=self._world.entropy,
+        )  # fmt: skip
+        if access.proxy and isinstance(network, DrainableNetwork):
+            network.add(pool)
+        return pool
 
 
 async def _started(group: asyncio.TaskGroup, run: Callable[[Callable[[], None]], object]) -> None:

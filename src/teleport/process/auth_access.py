@@ -40,6 +40,17 @@ class AuthAccess(Protocol):
         """Return keys and certificates of a role: `Node` or `Proxy`, as far as they are enabled."""
         ...
 
+    @property
+    def proxy(self) -> str:
+        """Address of the proxy through which everything goes, and to which agents keep tunnels; empty: there is none,
+        agents are dialled."""
+        ...
+
+    async def dial_proxy(self, role: str) -> Stream:
+        """Return a connection to that proxy for the tunnel of a role, on which both sides have proven themselves.
+        Raises what dialling and TLS raise."""
+        ...
+
     async def dial_auth(self) -> Stream:
         """Return a bare connection to an Auth Service, to carry somebody else's TLS. Raises what dialling raises."""
         ...

@@ -37,6 +37,8 @@ class AuthWay:
             )
             for server in servers
         }  # fmt: skip
+        self.target = next(iter(self._ways), "")
+        """The first server, for logs."""
         self._hosts = {str(server): server.host for server in servers}
 
     async def bare(self) -> Stream:

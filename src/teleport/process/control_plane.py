@@ -17,12 +17,14 @@ from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
 from teleport.api.messages import HostRequest
 from teleport.auth import admin_socket
+from teleport.auth.join import token_review
 from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
 from teleport.base.disk import SystemDisk
 from teleport.base.entropy import Entropy
+from teleport.base.errors import Internal
 from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
 from teleport.model.identity import Identity
@@ -31,7 +33,7 @@ from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
-from teleport.process import auth_access
+from teleport.process import auth_access, static_tokens
 from teleport.process.identity import RoleIdentity, keeping
 from teleport.process.settings import Settings
 from teleport.store.recordings.index_shelf import IndexShelf
@@ -90,6 +92,8 @@ class ControlPlane:
                 checks_host_keys=settings.auth.checks_host_keys,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
+                reviewer=token_review.of_environment(settings.environment, SystemDisk()),
+                static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
                 settings=settings.for_cluster(),
             )
             await service.start()
@@ -143,6 +147,15 @@ class ControlPlane:
     def identity(self, role: str) -> RoleIdentity:
         """See AuthAccess.identity. Keys stay in memory and live as long as the process."""
         return self._identities[role]
+
+    @property
+    def proxy(self) -> str:
+        """See AuthAccess.proxy."""
+        return ""
+
+    async def dial_proxy(self, role: str) -> Stream:
+        """See AuthAccess.dial_proxy. Raises Internal (PROC-NO-PROXY)."""
+        raise Internal("PROC-NO-PROXY", role=role)
 
     async def dial_auth(self) -> Stream:
         """See AuthAccess.dial_auth."""

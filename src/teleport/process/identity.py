@@ -211,6 +211,11 @@ class RoleIdentity:
             raise Internal("PROC-NO-IDENTITY", role=self.wanted.role)
         return self._current
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is an identity to act with."""
+        return self._current is not None
+
     def use(self, identity: HostIdentity) -> None:
         """Use an identity that is on disk."""
         self._current = identity

@@ -15,10 +15,8 @@ from teleport.api.join_messages import Asked, Joined
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
-from teleport.base.errors import BadParameter, NotSupported
-from teleport.client.joining import pins
+from teleport.client.joining import methods, pins
 from teleport.client.joining.join import Dial, Method, join
-from teleport.client.joining.token import TokenMethod
 from teleport.net.stream import Stream
 from teleport.pki import contexts, tls_settings, x509
 from teleport.process.auth_way import AuthWay
@@ -42,23 +40,18 @@ class Joining:
         self._entropy = entropy
 
     async def __call__(self, wanted: Wanted, held: Admission | None) -> Admission:
-        """Join once. Raises what the server refuses it with (AUTH-JOIN-*), BadParameter (PROC-JOIN-ROLE), AccessDenied
-        (CLIENT-CA-*) and what dialling and reading files raise."""
+        """Join once. Raises what the server refuses it with (AUTH-JOIN-*), AccessDenied (CLIENT-CA-*),
+        NotSupported (CLIENT-JOIN-METHOD) and what dialling and reading files raise."""
         pair = KeyPair.make(self._entropy)
         asked = Asked(
             token=self._text(self._settings.join.token), ssh_public_key=pair.ssh_public, tls_public_key=pair.tls_public,
             system_role=INSTANCE, host_name=wanted.node_name, additional_principals=wanted.principals,
         )  # fmt: skip
         joined = await join(await self._dial(held), asked, self._method())
-        missing = sorted(set(wanted.also) - set(joined.system_roles))
-        if missing:
-            raise BadParameter("PROC-JOIN-ROLE", node=wanted.node_name, host=joined.host_id, role=missing[0])
         return self._admission(wanted, pair, joined)
 
     def _method(self) -> Method:
-        if self._settings.join.method != TokenMethod.name:
-            raise NotSupported("PROC-JOIN-METHOD", method=self._settings.join.method)
-        return TokenMethod()
+        return methods.method(self._settings.join.method, self._settings.environment, self._disk, self._clock)
 
     async def _dial(self, held: Admission | None) -> Dial:
         """Return what opens a connection to a verified peer; whoever has an identity shows it, and keeps its id."""

@@ -32,6 +32,7 @@ from teleport.process import auth_access
 from teleport.process.auth_way import AuthWay
 from teleport.process.identity import FOLDER, HostIdentity, IdentityStore, RoleIdentity, Wanted, keeping
 from teleport.process.settings import Settings
+from teleport.wire.tunnel import ALPN as TUNNEL_ALPN
 
 log = logger("PROC:1")
 
@@ -52,14 +53,16 @@ class Admission:
     authorities: tuple[str, ...]
     """Certificates (PEM) of the host authority."""
 
-    async def dial(self, way: AuthWay) -> Stream:
-        """Return a connection to the Auth Service on which both sides have proven themselves, directly or through a
-        proxy that passes it on. Raises NotAuthenticated and Unavailable (NET-TLS-*), and what dialling raises."""
+    async def dial(self, way: AuthWay, protocol: str = "") -> Stream:
+        """Return a connection on which both sides have proven themselves: to the Auth Service, directly or through a
+        proxy that passes it on, or to a proxy itself for another `protocol`. Raises NotAuthenticated and Unavailable
+        (NET-TLS-*), and what dialling raises."""
         context = contexts.client_context(
             host_authorities=[data for text in self.authorities for data in x509.split_pem(text)],
             certificate=self.identity.tls_certificate, key=self.identity.keys.tls,
         )  # fmt: skip
-        return await way.open(context, (auth_protocol(self.identity.cluster),), x509.CLUSTER_NAME)
+        alpn = protocol or auth_protocol(self.identity.cluster)
+        return await way.open(context, (alpn,), x509.CLUSTER_NAME)
 
 
 Join = Callable[[Wanted, Admission | None], Awaitable[Admission]]
@@ -86,7 +89,8 @@ class Membership:
         self._authorities: tuple[str, ...] = ()
         self._clients: dict[str, list[AuthClient]] = {}
         roles = auth_access.wanted(settings)
-        instance = Wanted(INSTANCE, settings.nodename, also=tuple(sorted(wanted.role for wanted in roles)))
+        self._roles = tuple(sorted(wanted.role for wanted in roles))
+        instance = Wanted(INSTANCE, settings.nodename, also=self._roles)
         self._identities = {wanted.role: self._role(wanted) for wanted in (instance, *roles)}
 
     def _role(self, wanted: Wanted) -> RoleIdentity:
@@ -114,6 +118,15 @@ class Membership:
         self._clients.setdefault(role, []).append(client)
         return client
 
+    @property
+    def proxy(self) -> str:
+        """See AuthAccess.proxy."""
+        return self._way.target if self._way.proxies else ""
+
+    async def dial_proxy(self, role: str) -> Stream:
+        """See AuthAccess.dial_proxy."""
+        return await self._admission(role).dial(self._way, TUNNEL_ALPN)
+
     async def dial_auth(self) -> Stream:
         """See AuthAccess.dial_auth."""
         return await self._way.bare()
@@ -139,27 +152,39 @@ class Membership:
 
     async def _enter(self) -> None:
         """Have an Instance identity that covers every service of the process."""
-        instance = self._identities[INSTANCE]
-        held = self._store.load(INSTANCE)
+        instance, held = self._identities[INSTANCE], self._store.load(INSTANCE)
         self._authorities = self._store.authorities()
-        missing = set(instance.wanted.also) - set(held.also) if held is not None else set()
-        if held is not None and self._authorities and not missing and self._clock.now() < held.expires:
-            log.info("Using the identity on disk", cluster=held.cluster, host_uuid=held.host_uuid)
-            instance.wanted = dataclasses.replace(instance.wanted, also=held.also)
-            instance.use(held)
-            return
+        if held is not None and self._authorities and self._clock.now() < held.expires:
+            self._use(held)
+            if not self._missing(held):
+                log.info("Using the identity on disk", cluster=held.cluster, host_uuid=held.host_uuid)
+                return
         if not self.settings.join.token:
-            types = ",".join(instance.wanted.also).lower()
+            types = ",".join(self._roles).lower()
             raise BadParameter("PROC-NO-TOKEN", folder=self.settings.data_dir / FOLDER, types=types,
                                source=self.settings.source)  # fmt: skip
-        valid = held is not None and self._authorities and self._clock.now() < held.expires
-        former = Admission(held, self._authorities) if held is not None and valid else None
-        admitted = await self._until(NOT_JOINED, lambda: self._join(instance.wanted, former))
+        await self._until(NOT_JOINED, functools.partial(self._admit, instance))
+        log.info("Joined the cluster", cluster=self._cluster, host_uuid=self.host_uuid)
+
+    async def _admit(self, instance: RoleIdentity) -> None:
+        """Join, and keep what comes of it: whoever has to try again with another token stays the same host."""
+        former = Admission(instance.current, self._authorities) if instance.ready else None
+        admitted = await self._join(instance.wanted, former)
         self._store.save_authorities(admitted.authorities)  # first: an identity without them is of no use
         self._authorities = admitted.authorities
-        instance.wanted = dataclasses.replace(instance.wanted, also=admitted.identity.also)
-        instance.take(admitted.identity)
-        log.info("Joined the cluster", cluster=self._cluster, host_uuid=self.host_uuid)
+        self._store.save(admitted.identity)
+        self._use(admitted.identity)
+        for role in self._missing(admitted.identity):
+            raise BadParameter("PROC-JOIN-ROLE", node=self.settings.nodename, host=self.host_uuid, role=role)
+
+    def _use(self, held: HostIdentity) -> None:
+        """Act as an identity, with every role that it has: a token may be for more than this process runs."""
+        instance = self._identities[INSTANCE]
+        instance.wanted = dataclasses.replace(instance.wanted, also=held.also)
+        instance.use(held)
+
+    def _missing(self, held: HostIdentity) -> list[str]:
+        return [role for role in self._roles if role not in held.also]
 
     async def _ensure(self, identity: RoleIdentity) -> None:
         await identity.ensure(self.host_uuid, self._cluster)
@@ -210,8 +235,10 @@ class Membership:
         return self._clients[INSTANCE][0] if self._clients.get(INSTANCE) else self.client(INSTANCE)
 
     async def _dial(self, role: str) -> Stream:
-        admitted = Admission(self._identities[role].current, self._authorities)
-        return await admitted.dial(self._way)
+        return await self._admission(role).dial(self._way)
+
+    def _admission(self, role: str) -> Admission:
+        return Admission(self._identities[role].current, self._authorities)
 
     def _renewed(self, identity: HostIdentity) -> None:
         """Let the next call of a role open a connection with its new certificate: the former one ends."""

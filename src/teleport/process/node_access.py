@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -30,17 +31,28 @@ from teleport.process.web_keys import ALPN as WEB_ALPN
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
+from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
+from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
 
 log = logger("PROXY")
 
 
+class NodeAccess(NamedTuple):
+    """What the proxy needs for nodes."""
+
+    doors: Doors
+    vouch: Vouch
+    proof: ProxyProof
+    tunnels: Tunnels
+
+
 @asynccontextmanager
 async def node_access(
     access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy
-) -> AsyncIterator[tuple[Doors, Vouch, ProxyProof]]:
-    """Yield the doors, what vouches for clients, and the proxy's proof, while the copy of the cluster is kept live."""
+) -> AsyncIterator[NodeAccess]:
+    """Yield it while the copy of the cluster is kept live."""
     settings, client = access.settings, access.client("Proxy")
     async with event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy) as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
@@ -80,17 +92,23 @@ async def _forwarding(
 @asynccontextmanager
 async def _doors(
     access: AuthAccess, cluster: LiveCluster, network: Network, clock: Clock, entropy: Entropy, forwarding: Forwarding
-) -> AsyncIterator[tuple[Doors, Vouch, ProxyProof]]:
+) -> AsyncIterator[NodeAccess]:
     complete, name = asyncio.Event(), access.settings.cluster_name
     following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
     try:
         await complete.wait()
         proof = ProxyProof(access.identity("Proxy"), cluster)
+        tunnels = Tunnels(
+            cluster=cluster, name=name, clock=clock, context=proof.agents, proxies=lambda: (access.host_uuid,)
+        )  # fmt: skip
+        reach = Reach(
+            cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels
+        )  # fmt: skip
         doors = Doors(
-            reach=Reach(cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding),
+            reach=reach,
             cluster=cluster, name=name, clock=clock, entropy=entropy, context=proof.context, settings=proof.ssh,
         )  # fmt: skip
-        yield doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof
+        yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels)
     finally:
         await tasks.cancel(following)
 
@@ -101,20 +119,29 @@ class ProxyProof:
     def __init__(self, identity: RoleIdentity, cluster: LiveCluster) -> None:
         self._identity = identity
         self._cluster = cluster
-        self._made: tuple[object, ssl.SSLContext] | None = None
+        self._made: dict[str, tuple[object, ssl.SSLContext]] = {}
         self._web: tuple[HostIdentity, ssl.SSLContext] | None = None
         self._ssh: tuple[HostIdentity, ssh_settings.ServerOptions] | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the TLS settings of the port for signed-in clients."""
-        held, users = self._identity.current, authority.trusted_tls(self._cluster.authorities(), "user")
-        if self._made is None or self._made[0] != (held, users):
-            context = contexts.server_context(
-                certificate=held.tls_certificate, key=held.keys.tls, client_authorities=users, client_required=True,
-                alpn=(ALPN,),
-            )  # fmt: skip
-            self._made = (held, users), context
-        return self._made[1]
+        """Return the TLS settings for signed-in clients."""
+        return self._context("user", ALPN)
+
+    def agents(self) -> ssl.SSLContext:
+        """Return the TLS settings for agents."""
+        return self._context("host", TUNNEL_ALPN)
+
+    def _context(self, peers: str, alpn: str) -> ssl.SSLContext:
+        held, trusted = self._identity.current, authority.trusted_tls(self._cluster.authorities(), peers)
+        former = self._made.get(alpn)
+        if former is not None and former[0] == (held, trusted):
+            return former[1]
+        context = contexts.server_context(
+            certificate=held.tls_certificate, key=held.keys.tls, client_authorities=trusted, client_required=True,
+            alpn=(alpn,),
+        )  # fmt: skip
+        self._made[alpn] = (held, trusted), context
+        return context
 
     def web(self) -> ssl.SSLContext:
         """Return the TLS settings of the web port inside upgraded connections."""

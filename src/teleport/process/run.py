@@ -36,7 +36,7 @@ from teleport.version import VERSION
 
 log = logger("PROC:1")
 
-COLLECT = (1000, 5, 2)
+COLLECT = (1000, 3, 1)
 """How often garbage is looked for. What is there after the start is frozen, so that a look through everything else is
 short; and a short look after some twenty sessions stops the loop for milliseconds, one after hundreds for a tenth of a
 second."""

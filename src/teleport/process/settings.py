@@ -31,6 +31,7 @@ from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_section import AUTH_PORT, JoinParams
 from teleport.model.config.teleport_yaml import TeleportYaml
 from teleport.model.proxy_env import EXCEPTIONS, UPGRADE, VARIABLES
+from teleport.model.token_methods import VARIABLES as PROOFS
 
 DEFAULT_CONFIG = "/etc/teleport.yaml"
 SERVICES = {"auth": "auth_service", "proxy": "proxy_service", "node": "ssh_service"}
@@ -115,7 +116,8 @@ class Settings:
     """Address under which others reach this machine (port 0: any), where somebody has said it."""
     upgrader: Upgrader = Upgrader()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Variables that say how other machines are reached (`model.proxy_env`); they may hold a password."""
+    """Variables that say how other machines are reached (`model.proxy_env`), and those in which proofs of join methods
+    lie (`model.token_methods`): they may be secret."""
     allow_no_second_factor: bool = False
     """Whether the environment permits `second_factor: off`."""
     warnings: tuple[str, ...] = field(default=())
@@ -204,7 +206,7 @@ def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk, fl
     """
     allowed = environment.get(NO_SECOND_FACTOR, "").lower() in ("yes", "true", "on", "1")
     upgrader = Upgrader(environment.get(UPGRADER, ""), environment.get(f"{UPGRADER}_VERSION", ""))
-    ways = {name: environment[name] for name in (*VARIABLES, *EXCEPTIONS, *UPGRADE) if name in environment}
+    ways = {name: environment[name] for name in (*VARIABLES, *EXCEPTIONS, *UPGRADE, *PROOFS) if name in environment}
     found = _find(flag, environment, disk, flags)
     return dataclasses.replace(found, allow_no_second_factor=allowed, upgrader=upgrader, environment=ways)
 

@@ -22,6 +22,8 @@ from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStre
 from teleport.net.stream import Stream
 from teleport.proxy.join_door import ALPN as JOIN_ALPN
 from teleport.proxy.ssh import Doors
+from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
+from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
 from teleport.wire.tls_hello import ClientHello
@@ -55,6 +57,7 @@ class ProxyService:
         headers: ProxyProtocol,
         nodes: Doors | None = None,
         vouch: Vouch | None = None,
+        tunnels: Tunnels | None = None,
         joins: Callable[[Stream], Awaitable[None]] | None = None,
         ssh_address: str = "",
         one_port: bool = True,
@@ -62,9 +65,9 @@ class ProxyService:
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
         for, inside upgraded connections with `inner_context` (the proxy's host certificate); `joins` one of who has no
-        certificate yet; `nodes` leads to nodes, `dial_auth` to an Auth Service. `headers` stand before every
-        connection; with `vouch` the Auth Service learns who the client is. `ssh_address` is a port for SSH alone,
-        empty for none; unless `one_port`, the web port does not take SSH.
+        certificate yet; `nodes` leads to nodes, `tunnels` keeps those of agents, `dial_auth` leads to an Auth Service.
+        `headers` stand before every connection; with `vouch` the Auth Service learns who the client is. `ssh_address`
+        is a port for SSH alone, empty for none; unless `one_port`, the web port does not take SSH.
         """
         self._network = network
         self._address = address
@@ -75,6 +78,7 @@ class ProxyService:
         self._nodes = nodes
         self._headers = headers
         self._vouch = vouch
+        self._tunnels = tunnels
         self._joins = joins
         self._ssh_address = ssh_address
         self._one_port = one_port
@@ -116,10 +120,13 @@ class ProxyService:
             Route("kube", self._no_kube, server_name=KUBE_NAMES),
             Route("auth", self._pass_to_auth, alpn=(f"{AUTH_PREFIX}*",)),
             Route("web", web, alpn=WEB_ALPN),
-            Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)),
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
+        if self._tunnels is not None:
+            routes.append(Route("tunnels", self._tunnels.serve, alpn=(TUNNEL_ALPN,)))
+        else:
+            routes.append(Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)))
         if self._joins is not None:
             routes.append(Route("join", opened(self._joins), alpn=(JOIN_ALPN,)))
         return Router(routes, plain=self._ssh() if self._one_port else (), default=web)
@@ -184,4 +191,5 @@ async def _serve_open(
 
 
 async def _show_protocol(stream: Stream) -> None:
-    """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already."""
+    """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already. Where
+    there are tunnels, their handshake gives it."""

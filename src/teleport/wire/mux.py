@@ -317,10 +317,13 @@ class Mux:
             stream.scheduled = False
             if not stream.can_send:
                 continue
-            if before := stream.backlog:
+            before = stream.backlog
+            while stream.backlog and stream.credit and left > 0:
                 left -= self._take_data(stream, parts)
-                if before > low >= stream.backlog:
-                    eased.append(stream.number)
+                if self._ready:
+                    break  # the others' turn; alone it goes on
+            if before > low >= stream.backlog:
+                eased.append(stream.number)
             if stream.ending and not stream.backlog:
                 self._take_end(stream, parts)
             self._schedule(stream)
@@ -353,11 +356,10 @@ class Mux:
         return len(frame)
 
     def _take_data(self, stream: MuxStream, parts: list[bytes | memoryview]) -> int:
-        place = len(parts)
-        parts.append(b"")
-        size = stream.cut(frames.FRAME, parts)
-        parts[place] = head = frames.write_head(frames.DATA, stream.number, size)
-        return size + len(head)
+        size = stream.next_size
+        parts.append(frames.write_head(frames.DATA, stream.number, size))
+        stream.cut(size, parts)
+        return size + frames.HEAD
 
     def _take_end(self, stream: MuxStream, parts: list[bytes | memoryview]) -> None:
         stream.sent(frames.END)

@@ -38,6 +38,8 @@ NUMBERS = THEIRS - 1
 """Highest number of a stream."""
 
 _HEAD = struct.Struct(">BBHI")
+HEAD = _HEAD.size
+"""Bytes of what stands before each body."""
 _GREETING = struct.Struct(">8sHH")
 _COUNT = struct.Struct(">I")
 
@@ -86,11 +88,11 @@ class FrameReader:
             whole = bytes(self._partial)
             self._partial = bytearray()
             kind, _, number = _head(whole, 0)
-            yield kind, number, memoryview(whole)[_HEAD.size :]
+            yield kind, number, memoryview(whole)[HEAD:]
         end = len(view)
-        while end - at >= _HEAD.size:
+        while end - at >= HEAD:
             kind, size, number = _head(view, at)
-            begin = at + _HEAD.size
+            begin = at + HEAD
             if end - begin < size:
                 break
             at = begin + size
@@ -100,11 +102,11 @@ class FrameReader:
 
     def _complete(self, view: memoryview) -> int:
         """Move what the unfinished frame lacks to it; return how much that was, -1 if there is not enough."""
-        at = max(_HEAD.size - len(self._partial), 0)
+        at = max(HEAD - len(self._partial), 0)
         self._partial += view[:at]
-        if len(self._partial) < _HEAD.size:
+        if len(self._partial) < HEAD:
             return -1
-        lacking = _HEAD.size + _head(self._partial, 0)[1] - len(self._partial)
+        lacking = HEAD + _head(self._partial, 0)[1] - len(self._partial)
         self._partial += view[at : at + lacking]
         return at + lacking if at + lacking <= len(view) else -1
 

@@ -28,11 +28,13 @@ from collections import deque
 from enum import Enum
 
 from teleport.base.errors import Internal
-from teleport.wire.mux_frames import ANSWER, CREDIT, DATA, END, NAMES, RESET, broken
+from teleport.wire.mux_frames import ANSWER, CREDIT, DATA, END, FRAME, NAMES, RESET, broken
 
 
 class State(Enum):
     """How far a stream is, as one end sees it."""
+
+    __hash__ = object.__hash__  # that of Enum is written in Python, and asked for each frame
 
     ASKED = "asked"
     """We opened it; no answer yet."""
@@ -180,21 +182,23 @@ class MuxStream:
         self.queue.append(memoryview(data))
         self.backlog += len(data)
 
-    def cut(self, most: int, parts: list[bytes | memoryview]) -> int:
-        """Move at most `most` bytes from the queue, and not more than there is credit for, to `parts`; return how
-        many."""
-        left = size = min(most, self.credit, self.backlog)
-        queue = self.queue
-        while left and queue:
-            piece = queue.popleft()
-            if len(piece) > left:
-                queue.appendleft(piece[left:])
-                piece = piece[:left]
-            parts.append(piece)
-            left -= len(piece)
+    @property
+    def next_size(self) -> int:
+        """How many bytes the next frame of data may have."""
+        return min(FRAME, self.credit, self.backlog)
+
+    def cut(self, size: int, parts: list[bytes | memoryview]) -> None:
+        """Move `size` bytes, for which there is credit, from the queue to `parts`."""
         self.backlog -= size
         self.credit -= size
-        return size
+        queue = self.queue
+        while size and queue:
+            piece = queue.popleft()
+            if len(piece) > size:
+                queue.appendleft(piece[size:])
+                piece = piece[:size]
+            parts.append(piece)
+            size -= len(piece)
 
     def drop(self) -> None:
         """Forget what waits to be sent."""

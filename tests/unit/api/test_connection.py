@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import datetime as dt
+import gc
 import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from teleport.agents.recording.spool import SUFFIX, Spool
+from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.tape import SpoolTape
 from teleport.agents.recording.uploader import Uploader
 from teleport.agents.ssh.recorder import Facts, NoTape, Tape, Watcher
@@ -86,7 +86,7 @@ class SpoolRecorder:
         sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
         head = Frame(0, HEADER, encode_facts(_told(facts, self._clock, self._proxy)))
         sealed = sealer.seal(recording.encode([head]), 0, 0)
-        return self._spool.folder.begin(facts.session_id + SUFFIX, sealed), sealer, len(sealed)
+        return self._spool.begin(facts.session_id, sealed, brief=not facts.interactive), sealer, len(sealed)
 
     def _without(self, facts: Facts, error: TeleportError) -> Tape:
         """Go on without a recording, or do not."""

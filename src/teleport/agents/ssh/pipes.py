@@ -11,6 +11,7 @@ import fcntl
 import os
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from teleport.net import terminal as terminal_device
 
@@ -20,8 +21,16 @@ PIPE = 64 * 1024
 """What pipes hold otherwise (pipe(7))."""
 TERMINAL = 4096
 """What a terminal gives at once at most."""
+PIECES = 64
+"""Pieces of input written at once at most."""
 BACKLOG = 256 * 1024
 """Input that may wait for a command that does not read before its channel is paused."""
+
+
+def grow(descriptor: int) -> None:
+    """Let a busy pipe hold more: whoever is at its other end is woken less often."""
+    with contextlib.suppress(OSError):  # a terminal, or the user has no more room for pipes
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 class OutputPipe:
@@ -77,18 +86,12 @@ class OutputPipe:
             ended, more = not piece, 0 < len(piece) <= TERMINAL
         if size:
             self._deliver(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if size >= PIPE and not self._grown:
-            self._grow()
+        if size >= PIPE and not self._grown and self.open:
+            self._grown = True
+            grow(self._descriptor)
         if ended and self.open:
             self.close()
             self._ended()
-
-    def _grow(self) -> None:
-        """Let a busy pipe hold more: whoever writes is woken less often."""
-        self._grown = True
-        if self.open:
-            with contextlib.suppress(OSError):  # a terminal, or the user has no more room for pipes
-                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 class InputPipe:
@@ -104,10 +107,11 @@ class InputPipe:
         self._full = False
         self._writing = False
         self._ending = False
+        self._grown = False
 
     def write(self, data: bytes) -> None:
         """Pass on `data`, now or when the command reads."""
-        if self._descriptor < 0 or self._ending:
+        if self._descriptor < 0 or self._ending or not data:
             return
         self._waiting.append(data)
         self._size += len(data)
@@ -145,14 +149,11 @@ class InputPipe:
     def _flush(self) -> None:
         try:
             while self._waiting:
-                data = self._waiting[0]
-                written = os.write(self._descriptor, data)
-                self._size -= written
-                if written < len(data):
-                    self._waiting[0] = data[written:]
-                else:
-                    self._waiting.popleft()
+                self._taken(os.writev(self._descriptor, list(islice(self._waiting, PIECES))))
         except BlockingIOError:
+            if not self._grown and self._size >= PIPE:
+                self._grown = True
+                grow(self._descriptor)
             self._watch(True)
             return
         except OSError:
@@ -162,6 +163,16 @@ class InputPipe:
         self._relieve()  # may bring new data, and the end, before it returns
         if self._ending and not self._waiting:
             self.close()
+
+    def _taken(self, written: int) -> None:
+        """Forget what the command has."""
+        self._size -= written
+        while written:
+            data = self._waiting.popleft()
+            if len(data) > written:
+                self._waiting.appendleft(data[written:])
+                return
+            written -= len(data)
 
     def _relieve(self) -> None:
         if self._full:

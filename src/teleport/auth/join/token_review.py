@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from teleport.base.disk import Disk
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.net.fetch import Fetch
+from teleport.net.fetch import Fetch, SystemFetch
 
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where a pod finds its own token and the authority of its API server."""
@@ -64,3 +65,12 @@ class Reviewer:
 
     def _read(self, name: str) -> str:
         return self._disk.read(posixpath.join(self._account, name), limit=_LIMIT).decode(errors="replace")
+
+
+def of_environment(environment: Mapping[str, str], disk: Disk) -> Reviewer | None:
+    """Return who asks the API server of the cluster in which this process runs; None where it runs in none."""
+    host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
+    if not host:
+        return None
+    server = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return Reviewer(server, disk, lambda authority: SystemFetch(ssl.create_default_context(cadata=authority)))

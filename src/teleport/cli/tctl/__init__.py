@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "inventory ping": f"{_HERE}.inventory:ping",
     "inventory status": f"{_HERE}.inventory:status",
     "lock": f"{_HERE}.lock:lock",
+    "nodes add": f"{_HERE}.nodes:add",
     "nodes ls": f"{_HERE}.nodes:ls",
     "recordings download": f"{_HERE}.recordings:download",
     "recordings encryption rotate": f"{_HERE}.recordings:encryption_rotate",

@@ -258,6 +258,11 @@ def test_a_flood_of_problems_is_cut() -> None:
         ),
         ("auth_service:\n  session_recording: on\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
+        ("auth_service:\n  tokens: ['node:abc', 'secret']\n", "CONFIG-STATIC-TOKEN", "2:24"),
+        ("auth_service:\n  tokens: ['node:']\n", "CONFIG-STATIC-TOKEN", "2:12"),
+        ("auth_service:\n  tokens: ['bot:abc']\n", "KIND-TOKEN-BOT", "2:12"),
+        ("auth_service:\n  tokens: ['nodes:abc']\n", "KIND-TOKEN-ROLE", "2:12"),
+        ("auth_service:\n  tokens: ['node:a b/c']\n", "CONFIG-STATIC-TOKEN", "2:12"),
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  keep_alive_interval: -1\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  client_idle_timeout: -1\n", "CONFIG-VALUE", "2:3"),
@@ -310,7 +315,7 @@ teleport ["x"]
   diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr tokens session_control_timeout ssh_dial_timeout
+  public_addr session_control_timeout ssh_dial_timeout
   routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
   ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
@@ -350,7 +355,6 @@ HARMLESS: list[tuple[str, Any]] = [
     ("teleport.storage", {"type": "sqlite"}), ("teleport.storage", {"type": "dir"}), ("teleport.ca_pin", []),
     ("teleport.join_params", {"azure": {}}),
     ("teleport.cache", {"enabled": False}), ("teleport.diag_addr", ""),
-    ("auth_service.tokens", []),
     ("auth_service.routing_strategy", "unambiguous_match"),
     ("auth_service.authentication.connector_name", "local"),
     ("auth_service.authentication.default_session_ttl", "12h"),
@@ -398,7 +402,7 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
-        "auth_service.session_recording", "auth_service.proxy_checks_host_keys",
+        "auth_service.tokens", "auth_service.session_recording", "auth_service.proxy_checks_host_keys",
         "auth_service.web_idle_timeout", "auth_service.disconnect_expired_cert", "auth_service.keep_alive_interval",
         "auth_service.keep_alive_count_max", "auth_service.client_idle_timeout",
         "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",

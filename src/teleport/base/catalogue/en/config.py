@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "CONFIG-STATIC-TOKEN": Page(
+        what="a static token cannot be used: {problem}",
+        why="auth_service.tokens holds entries like `node,proxy:the-secret`, or `node:/path/of/a/file` with the secret",
+        fix="correct the entry, or use tokens that end: tctl tokens add --type=node",
+    ),
     "CONFIG-NOT-A-MAP": Page(
         what="{source}: this is not a configuration file",
         why="a configuration file is one YAML document: a map of sections such as teleport and auth_service",

@@ -48,15 +48,15 @@ PAGES = {
         why="a service asked for it before the process had joined; this is a defect",
         fix="start again with -d and report the last lines",
     ),
+    "PROC-NO-PROXY": Page(
+        what="a tunnel for the role {role} is asked for where there is no proxy to keep it to",
+        why="the Auth Service is in this process; this is a defect",
+        fix="start again with -d and report the last lines",
+    ),
     "PROC-JOIN-ROLE": Page(
         what='node "{node}" [{host}] can not join the cluster, the token does not allow "{role}" role',
         why="this process runs a service that the token is not for",
         fix="make a token for all services of the process, for example `tctl tokens add --type=node,proxy`",
-    ),
-    "PROC-JOIN-METHOD": Page(
-        what="this process cannot join with the method {method}",
-        why="teleport.join_params.method names a method that this build has not for services",
-        fix="use `method: token`",
     ),
     "PROC-RESTORE-UNFINISHED": Page(
         what="a restore into {path} was interrupted",

@@ -83,6 +83,11 @@ PAGES = {
         why="the bytes do not follow the form that tsh and the proxy of this version speak",
         fix="check that client and proxy are of one version: tsh version",
     ),
+    "WIRE-TUNNEL": Page(
+        what="not a message of a reverse tunnel: {problem}",
+        why="the bytes do not follow the form that agent and proxy of this version speak",
+        fix="check that agent and proxy are of one version: teleport version",
+    ),
     "WIRE-SFTP": Page(
         what="not SFTP version 3: {problem}",
         why="the bytes break draft-ietf-secsh-filexfer-02, or their sender speaks another version",

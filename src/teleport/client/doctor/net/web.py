@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.client.doctor.trip import Trip
 from teleport.net import tls
 from teleport.net.http_connect import exchange, server_of
-from teleport.net.peek import Peekable
+from teleport.net.stream import Stream
 from teleport.net.upgrade import refusal
 from teleport.wire.buffer import ProtocolError
 from teleport.wire.http_head import ERROR_FIELD, Head
@@ -39,7 +40,7 @@ async def run(trip: Trip) -> str:
     return f"the proxy of {trip.cluster}, version {version}, answers"
 
 
-async def _get(opened: Peekable | tls.TlsStream, trip: Trip) -> tuple[Head, bytes]:
+async def _get(opened: Stream, trip: Trip) -> tuple[Head, bytes]:
     request = (
         f"GET /webapi/find HTTP/1.1\r\nHost: {trip.address}\r\nUser-Agent: teleport-doctor\r\n"
         "Accept: application/json\r\nConnection: close\r\n\r\n"
@@ -48,10 +49,18 @@ async def _get(opened: Peekable | tls.TlsStream, trip: Trip) -> tuple[Head, byte
         stream, head = await exchange(opened, request.encode(), timeout=TIMEOUT)
     except (ProtocolError, TeleportError) as error:
         raise _another(trip, error.what) from error
-    body = b""
-    while len(body) < LARGEST and (data := await stream.read()):
-        body += data
+    body = await _body(stream, head)
     return head, _unchunked(body) if "chunked" in head.words("transfer-encoding") else body
+
+
+async def _body(stream: Stream, head: Head) -> bytes:
+    """Read what follows the head, as long as it says or until the server closes, in whatever way."""
+    length = head.first("content-length")
+    wanted, body = min(int(length), LARGEST) if length.isascii() and length.isdigit() else LARGEST, b""
+    with contextlib.suppress(TeleportError):
+        while len(body) < wanted and (data := await stream.read()):
+            body += data
+    return body
 
 
 def _unchunked(body: bytes) -> bytes:
