@@ -68,6 +68,7 @@ class Stage:
             str(BIN / "tsh"), "doctor", "net", f"--proxy={address}", "--format=json", *options, status=status,
             env=self.cluster.environment(user or "nobody", SSL_CERT_FILE=str(self.trusted), **environment),
         )  # fmt: skip
+        assert done.out, done.err
         report = json.loads(done.out)
         assert report["failed"] == (status == 1)
         return {finding["check"]: finding for finding in report["findings"]}

@@ -41,8 +41,8 @@ class ServerProcess:
     @contextlib.contextmanager
     def running(self, *options: str) -> Iterator[Self]:
         """Run the server for the time of a block, and check that it ends well."""
-        self.start(*options)
         try:
+            self.start(*options)
             yield self
         except BaseException:
             sys.stderr.write(self.log[-8000:])

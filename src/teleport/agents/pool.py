@@ -111,10 +111,11 @@ class AgentPool:
         while slot <= self._wanted and not self._draining:
             agent = self._lease()
             try:
-                failures = 0 if await agent.run() else failures + 1
+                lasted = await agent.run()
             finally:
                 del self._agents[agent.lease]
-            failures = failures if failures <= LONGEST / STEP else 1
+            # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
+            failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
             await asyncio.sleep(min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0)
 
     def _lease(self) -> Agent:
@@ -182,8 +183,9 @@ class Agent:
         self._tunnel: Tunnel | None = None
         self.state = "initial"
 
-    async def run(self) -> bool:
-        """Connect and serve until the tunnel is lost; say whether there was one. Failures are told to the log."""
+    async def run(self) -> float:
+        """Connect and serve until the tunnel is lost; return how many seconds there was one. Failures are told to the
+        log."""
         self._become("connecting")
         try:
             stream = await self._pool.dial()
@@ -192,8 +194,10 @@ class Agent:
             tell = log.debug if error.code == "AGENT-CLAIMED" else log.warn
             tell("An agent cannot connect to its proxy", leaseID=self.lease, target=self._target, error=error)
             self._become("closed")
-            return False
+            return 0.0
         tunnel = self._tunnel = Tunnel(stream)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             self._say(f"Agent connected to proxy: [{' '.join(names)}].")
             self._become("connected")
@@ -204,7 +208,7 @@ class Agent:
             self._pool.release(self.lease)
             await tunnel.close("the agent closed it")
             self._become("closed")
-        return True
+        return loop.time() - began
 
     async def _claim(self, stream: Stream) -> Sequence[str]:
         """Find out which proxy was reached, and claim it. Raises AccessDenied (AGENT-NOT-A-PROXY), Unavailable

@@ -120,12 +120,13 @@ class ProxyService:
             Route("kube", self._no_kube, server_name=KUBE_NAMES),
             Route("auth", self._pass_to_auth, alpn=(f"{AUTH_PREFIX}*",)),
             Route("web", web, alpn=WEB_ALPN),
-            Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)),
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
         if self._tunnels is not None:
             routes.append(Route("tunnels", self._tunnels.serve, alpn=(TUNNEL_ALPN,)))
+        else:
+            routes.append(Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)))
         if self._joins is not None:
             routes.append(Route("join", opened(self._joins), alpn=(JOIN_ALPN,)))
         return Router(routes, plain=self._ssh() if self._one_port else (), default=web)
@@ -190,4 +191,5 @@ async def _serve_open(
 
 
 async def _show_protocol(stream: Stream) -> None:
-    """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already."""
+    """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already. Where
+    there are tunnels, their handshake gives it."""

@@ -190,8 +190,22 @@ def test_a_tunnel_that_is_lost_is_opened_again() -> None:
         proxies = Proxies("one")
         async with pool(proxies, echo) as agents:
             await proxies.tunnels[0][1].close("restarting")
-            await asyncio.sleep(1)
+            await asyncio.sleep(1.1)
             assert (len(proxies.tunnels), agents.connected) == (2, True)
+            await asyncio.sleep(60)
+            await proxies.tunnels[1][1].close("restarting")
+            await asyncio.sleep(0.1)
+            assert agents.connected, "one that has lasted is opened again at once"
+
+
+def test_a_tunnel_that_is_cut_at_once_is_not_dialled_on_and_on() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo):
+            for _ in range(600):
+                await proxies.tunnels[-1][1].close("go away")
+                await asyncio.sleep(0.1)
+            assert len(proxies.dials) < 30
 
     virtual_loop.run(main())
 

@@ -19,13 +19,12 @@ async def run(trip: Trip) -> str | Finding:
     """Raises NotAuthenticated and Unavailable (NET-TLS-*)."""
     carrier = await trip.way().reach()
     opened = await tls.client_handshake(carrier, trip.web_context(), TIMEOUT, server_name=trip.address.host)
-    try:
-        found = x509.load_der_x509_certificate(opened.peer.certificate)
-    finally:
-        await opened.close()
+    await opened.close()
+    if not opened.peer.certificate:  # nobody has proven anything
+        return "TLS is spoken; the certificate was not checked (--insecure)"
+    found = x509.load_der_x509_certificate(opened.peer.certificate)
     left = found.not_valid_after_utc - trip.clock.now()
-    believed = "not checked (--insecure)" if trip.insecure else "believed"
-    evidence = f"certificate of {_name(found.subject)} by {_name(found.issuer)}, {believed}, {left.days} days left"
+    evidence = f"certificate of {_name(found.subject)} by {_name(found.issuer)} is believed, {left.days} days left"
     if dt.timedelta() < left < SOON:
         return Finding.told("tls", "NET-TLS-SOON", evidence, "warn")
     return evidence
