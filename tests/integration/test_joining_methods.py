@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,16 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
     made = Apart(tmp_path_factory.mktemp("methods"))
     made.data.mkdir(mode=0o700)
     with made.running():
+        made.create(token("bound", "bound_keypair", {"recovery": {"limit": 2}}))
+        keys = {"type": "static_jwks", "static_jwks": {"jwks": SERVER.jwks}}
+        made.create(token("pods", "kubernetes", {**keys, "allow": [{"service_account": "prod:agent"}]}))
         yield made
+
+
+def token(name: str, method: str, block: dict[str, Any]) -> dict[str, Any]:
+    """Return a token for nodes."""
+    spec = {"roles": ["Node"], "join_method": method, method: block}
+    return {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
 
 
 class Elsewhere(Member):
@@ -38,12 +48,6 @@ class Elsewhere(Member):
 
 
 def test_a_machine_that_keeps_its_key_stays_itself(apart: Apart) -> None:
-    apart.create(
-        {
-            "kind": "token", "version": "v2", "metadata": {"name": "bound"},
-            "spec": {"roles": ["Node"], "join_method": "bound_keypair", "bound_keypair": {"recovery": {"limit": 2}}},
-        }
-    )  # fmt: skip
     shown = apart.tctl("get", "token/bound", "--with-secrets", "--format=json").out
     secret = json.loads(shown)[0]["status"]["bound_keypair"]["registration_secret"]
     assert secret not in apart.tctl("get", "token/bound", "--format=json").out
@@ -66,17 +70,12 @@ def test_a_machine_that_keeps_its_key_stays_itself(apart: Apart) -> None:
 
 
 def test_a_pod_joins_as_a_process(apart: Apart, tmp_path: Path) -> None:
-    block = {"type": "static_jwks", "static_jwks": {"jwks": SERVER.jwks}, "allow": [{"service_account": "prod:agent"}]}
-    apart.create(
-        {
-            "kind": "token", "version": "v2", "metadata": {"name": "pods"},
-            "spec": {"roles": ["Node"], "join_method": "kubernetes", "kubernetes": block},
-        }
-    )  # fmt: skip
     path, now = tmp_path / "token", int(SystemClock().now().timestamp())
-    about = {"namespace": "prod", "pod": {"name": "agent-0"}}
-    claims = {"aud": [NAME], "iat": now, "exp": now + 600, "sub": "system:serviceaccount:prod:agent"}
-    path.write_text(SERVER.token(**claims, **{"kubernetes.io": about}))
+    claims: dict[str, Any] = {
+        "aud": [NAME], "iat": now, "exp": now + 600, "sub": "system:serviceaccount:prod:agent",
+        "kubernetes.io": {"namespace": "prod", "pod": {"name": "agent-0"}},
+    }  # fmt: skip
+    path.write_text(SERVER.token(**claims))
     with Elsewhere(apart, "pod-1", "pods", "kubernetes", KUBERNETES_TOKEN_PATH=str(path)).running():
         apart.wait_for_node("pod-1")
     event = apart.event("instance.join", node_name="pod-1")
