@@ -145,7 +145,7 @@ def test_a_balancer_that_came_after_the_sign_in(stage: Stage) -> None:
     assert "CLIENT-BALANCER" in walker.tsh("ssh", f"{OWN}@{NODE}", "true", status=1).err
     assert NODE in walker.tsh("ls").out  # with an event loop at hand it is found out as it comes
     walker.env = {"TELEPORT_TLS_ROUTING_CONN_UPGRADE": "true"}
-    walker.works()
+    assert walker.tsh("ssh", f"{OWN}@{NODE}", "echo", "here").out == "here\n"
 
 
 # HTTP CONNECT proxies
@@ -162,7 +162,7 @@ def test_s3_11_s3_13_s3_45_through_a_connect_proxy(stage: Stage) -> None:
     assert stage.log("open").count(f"CONNECT {stage.cluster.public}") >= before + 6
     walker.env["NO_PROXY"] = stage.cluster.public  # S3-18
     count = stage.log("open").count("CONNECT")
-    walker.works()
+    assert walker.tsh("ssh", f"{OWN}@{NODE}", "echo", "here").out == "here\n"
     assert stage.log("open").count("CONNECT") == count
 
 

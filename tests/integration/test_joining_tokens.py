@@ -59,8 +59,9 @@ class Host:
             clock = SystemClock()
             roots = await pins.roots(self._open, [self.pin], now=clock.now())
             context = contexts.client_context(host_authorities=roots, alpn=pins.ALPN)
+            folder = str(self.cluster.folder)
             asked = Asked(token=token, host_name="n1", **public_keys(SystemEntropy()), **fields)  # type: ignore[arg-type]
-            chosen = methods.method(method, environment or {}, SystemDisk(), clock)
+            chosen = methods.method(method, environment or {}, SystemDisk(), folder, clock, SystemEntropy())
             return await join(lambda: self._open(context), asked, chosen)
 
         return asyncio.run(work())

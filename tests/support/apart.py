@@ -118,6 +118,8 @@ class Member(ServerProcess):
         super().__init__()
         self.cluster = cluster
         self.name = name
+        self.env: dict[str, str] = {}
+        """More variables of its environment."""
         self.wrapper = cluster.wrapper
         self.folder = cluster.folder / name
         self.folder.mkdir(exist_ok=True)
@@ -136,7 +138,7 @@ class Member(ServerProcess):
 
     def environment(self) -> dict[str, str]:
         """See ServerProcess.environment."""
-        return {**self.cluster.environment(), "TELEPORT_CONFIG_FILE": str(self.config)}
+        return {**self.cluster.environment(), "TELEPORT_CONFIG_FILE": str(self.config), **self.env}
 
     @property
     def host_uuid(self) -> str:

@@ -33,6 +33,9 @@ class Shows:
     async def solve(self, challenge: bytes) -> bytes:
         return encode(self._solve(challenge))
 
+    async def keep(self, keepsake: bytes) -> None:
+        """Nothing is kept."""
+
 
 async def make(cluster: Cluster, name: str = SECRET, **spec: Any) -> None:
     """Create a token, for nodes where nothing is said."""

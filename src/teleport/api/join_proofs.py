@@ -34,6 +34,45 @@ class StsRequest(Struct, frozen=True, kw_only=True):
     request: str
 
 
+class BoundInit(Struct, frozen=True, kw_only=True):
+    """bound_keypair: what the client has of the times before."""
+
+    initial_join_secret: str = ""
+    previous_join_state: str = ""
+
+
+class BoundClaims(Struct, frozen=True, kw_only=True):
+    """bound_keypair: claims that the client signs, as a token of its own."""
+
+    nonce: str
+    iss: str
+    aud: str
+    sub: str
+    """Fingerprint of the key that is to sign."""
+    exp: int
+
+
+class BoundAsk(Struct, frozen=True, kw_only=True):
+    """bound_keypair: sign these claims, or make a new key."""
+
+    challenge: BoundClaims | None = None
+    rotate: bool = False
+
+
+class BoundSolution(Struct, frozen=True, kw_only=True):
+    """bound_keypair: the signed claims (compact JWS), or the public key (a line of authorized_keys)."""
+
+    signed: str = ""
+    public_key: str = ""
+
+
+class BoundKeepsake(Struct, frozen=True, kw_only=True):
+    """bound_keypair: what the client keeps until it joins again."""
+
+    join_state: str
+    bound_public_key: str
+
+
 def read(data: bytes, shape: type[T]) -> T:
     """Read a document of the other side. Raises BadParameter (API-JOIN-PROOF)."""
     try:

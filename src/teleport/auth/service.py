@@ -43,6 +43,7 @@ from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
 from teleport.auth.join import methods as join_methods
+from teleport.auth.join.join_state import StateKeeper
 from teleport.auth.join.service import Joining
 from teleport.auth.join.token_review import Reviewer
 from teleport.auth.join.tokens import TokenHooks, Tokens
@@ -137,7 +138,10 @@ class AuthService:
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
         self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock)
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
-        self._join_methods = join_methods.table(fetch or SystemFetch(), reviewer, clock, entropy, cluster)
+        states = StateKeeper(self.authorities, signer, clock, cluster)
+        self._join_methods = join_methods.table(
+            self.store, states, fetch or SystemFetch(), reviewer, clock, entropy, cluster
+        )  # fmt: skip
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
         self._settings = settings
         self.archive = Archive(
@@ -171,7 +175,7 @@ class AuthService:
         more: dict[str, hooks.Hooks] = {
             RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
             SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
-            Token.info.name: TokenHooks(self._tokens, clock),
+            Token.info.name: TokenHooks(self._tokens, clock, entropy),
         }  # fmt: skip
         resources = Resources(store, trail, authorizer, {**kinds, **more}, clock)
         browsers = WebSessions(

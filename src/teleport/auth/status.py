@@ -10,9 +10,9 @@ from teleport.model.kinds.cert_authority import CA_TYPES, CertAuthority
 from teleport.pki.authority import pins
 from teleport.version import VERSION
 
-_NOT_SHOWN = ("audit", "openssh")
-"""Authorities of no one who signs in here: one signs checkpoints, one is for servers without an agent. `tctl get
-cert_authorities` has them."""
+_NOT_SHOWN = ("audit", "openssh", "bound_keypair")
+"""Authorities of no one who signs in here: one signs checkpoints, one is for servers without an agent, one signs what
+joining clients keep. `tctl get cert_authorities` has them."""
 
 
 class Status:

@@ -20,7 +20,7 @@ VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 EXCEPTIONS = ("NO_PROXY", "no_proxy")
 UPGRADE = ("TELEPORT_TLS_ROUTING_CONN_UPGRADE", "TELEPORT_TLS_ROUTING_UPGRADE")
 """Variables that force or forbid the connection upgrade; the first that is not empty counts."""
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - the last two mean the same to a dialler
 _PORTS = {"http": 80, "https": 443}
 _TRUE, _FALSE = ("true", "1", "yes", "on", "t"), ("false", "0", "no", "off", "f")
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -70,7 +70,8 @@ def read_proxy(variable: str, value: str) -> ConnectProxy:
         address = parse_addr(where, _PORTS[scheme])
     except BadParameter:  # its text would show the value, and with it perhaps a password
         raise BadParameter("NET-CONNECT-VALUE", variable=variable, problem="it names no host") from None
-    if address.host.lower().rstrip(".") in _LOOPBACK:
+    ip = _ip(address.host)
+    if address.host.lower().rstrip(".") in _LOOPBACK or str(getattr(ip, "ipv4_mapped", None)) in _LOOPBACK:
         raise BadParameter("NET-CONNECT-LOOPBACK", variable=variable, host=address.host)
     return ConnectProxy(address, scheme == "https", _basic(variable, credentials) if at else "", variable)
 

@@ -26,6 +26,7 @@ class Readiness:
         self._readers: set[asyncio.Future[None]] = set()
         self._writers: set[asyncio.Future[None]] = set()
         self._watching = False
+        self._stale = False
         self._burst = 0
         self._closed = False
 
@@ -96,7 +97,10 @@ class Readiness:
                 future.set_result(None)
 
     def _on_readable(self) -> None:
-        if self._readers:
+        if self._stale:  # the loop asked again before the task that was woken had its turn to read
+            self._stale = False
+        elif self._readers:
+            self._stale = True  # if it is not, the next report is only one turn late
             self._wake(self._readers)
         else:  # nobody reads now: without this the loop would spin on unread data
             self._loop.remove_reader(self._fd)

@@ -13,6 +13,7 @@ from teleport.base.errors import AccessDenied, TimedOut, Unavailable
 from teleport.net.socket_stream import SocketStream, drop
 from teleport.net.splice import Count, PipePool, end, splice
 from teleport.net.stream import Stream
+from teleport.net.tunnel_stream import TunnelStream, pour
 
 _CHUNK = 262144
 
@@ -115,6 +116,9 @@ class Relay:
 async def _pump(source: Stream, target: Stream, count: Count, pipes: PipePool) -> None:
     if isinstance(source, SocketStream) and isinstance(target, SocketStream):
         await splice(source, target, count, pipes)
+        return
+    if isinstance(source, TunnelStream) and isinstance(target, SocketStream):
+        await pour(source, target, count)
         return
     while data := await source.read(_CHUNK):
         try:

@@ -150,6 +150,19 @@ class TlsSocketStream:
         self._unfinished = False
         return count
 
+    def write_now(self, data: bytes) -> int:
+        """Send what the socket takes at once, without waiting, and return how much that was; `write` must follow with
+        the rest, if any. Raises nothing: what is wrong shows there."""
+        if self._writing.busy or self._write_end or self._unfinished or self._ready.closed:
+            return 0
+        try:
+            return int(self._tls.write(memoryview(data)[:SCRATCH]))
+        except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+            self._unfinished = True
+        except OSError:
+            pass
+        return 0
+
     async def write_eof(self) -> None:
         """See Stream.write_eof: sends close_notify; reading goes on."""
         with self._writing:

@@ -71,6 +71,9 @@ class Tunnel:
         self._pings: deque[tuple[float, asyncio.Future[float] | None]] = deque()
         self._waiting: set[asyncio.Future[None]] = set()  # accept, drain, closed
         self._idle: asyncio.Future[None] | None = None  # the writing task, when there is nothing to write
+        self._write_now: Callable[[bytes], int] | None = getattr(carrier, "write_now", None)
+        self._rest = b""  # what the carrier did not take at once
+        self._burst = _LEAST_BURST
         self._interval, self._patience = interval, patience
         self._timer: asyncio.TimerHandle | None = None
         self._ending = False
@@ -235,21 +238,24 @@ class Tunnel:
             self._notify()
 
     async def _write_all(self) -> None:
-        burst = _LEAST_BURST
         while True:
-            data, eased = self._mux.take(burst, LOW)
-            for number in eased:
-                if (stream := self._streams.get(number)) is not None:
-                    stream.eased()
+            data, self._rest = self._rest or self._take(), b""
             if data:
                 began = self._loop.time()
                 await self._carrier.write(data)
                 slow = self._loop.time() - began > _QUICK
-                burst = max(burst // 2, _LEAST_BURST) if slow else min(burst * 2, _BURST)
+                self._burst = max(self._burst // 2, _LEAST_BURST) if slow else min(self._burst * 2, _BURST)
             elif self.reason is not None:
                 return
             else:
                 await self._until_woken()
+
+    def _take(self) -> bytes:
+        data, eased = self._mux.take(self._burst, LOW)
+        for number in eased:
+            if (stream := self._streams.get(number)) is not None:
+                stream.eased()
+        return data
 
     async def _until_woken(self) -> None:
         self._idle = self._loop.create_future()
@@ -261,8 +267,15 @@ class Tunnel:
             self._idle = None
 
     def _wake(self) -> None:
-        """There is something to write: what else this turn of the loop gives goes along."""
-        if self._idle is not None and not self._idle.done():
+        """There is something to write. While the carrier takes it at once, the writing task need not be woken."""
+        if self._idle is None or self._idle.done():
+            return
+        if self._write_now is not None and self.reason is None:
+            data = self._take()
+            self._rest = data[self._write_now(data) :] if data else b""
+            if self._mux.draining:
+                self._notify()
+        if self._rest or self._mux.has_output or self.reason is not None:
             self._idle.set_result(None)
 
     # -- events

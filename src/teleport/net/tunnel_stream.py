@@ -11,14 +11,19 @@ from collections import deque
 from collections.abc import Callable
 
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.net.socket_stream import Turnstile
+from teleport.net.socket_stream import SocketStream, Turnstile
+from teleport.net.splice import Count, end
 from teleport.net.stream import Peer
 from teleport.wire.mux import Mux
+from teleport.wire.mux_stream import JOINED
 
 LOW = 65536
 """Bytes of a stream that may wait to be sent while its writer goes on."""
+_CHUNK = 262144
 LINGER = 30.0
 """Seconds that a closed stream may take to send what was written before."""
+_SMALL = 4096
+"""Most bytes that are handed on at once; more of them are better joined."""
 _BURST = 16
 """Operations that succeed at once before a task lets the others run."""
 
@@ -30,7 +35,7 @@ class TunnelStream:
 
     __slots__ = (
         "_burst", "_chunks", "_closed", "_ended", "_eof", "_forget", "_mux", "_number", "_peer", "_read_error",
-        "_reader", "_reading", "_size", "_wake", "_write_error", "_writer", "_writing",
+        "_reader", "_reading", "_sink", "_size", "_wake", "_write_error", "_writer", "_writing",
     )  # fmt: skip
 
     def __init__(
@@ -49,6 +54,7 @@ class TunnelStream:
         self._closed = False
         self._read_error: TeleportError | None = None
         self._write_error: TeleportError | None = None
+        self._sink: Callable[[memoryview], int] | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reading = Turnstile("read", peer.address)
@@ -125,10 +131,19 @@ class TunnelStream:
 
     def received(self, data: memoryview) -> None:
         """Data has come. Only for a reader that waits the view itself is kept: it holds all that came with it."""
+        if self._sink is not None and self._reader is not None and not self._size and len(data) <= _SMALL:
+            taken = self._sink(data)
+            self._mux.read(self._number, taken)
+            if taken == len(data):
+                return
+            data = data[taken:]
         if self._chunks is None:
             self._chunks = deque()
-        self._chunks.append(data if self._reader is not None else bytes(data))
         self._size += len(data)
+        if self._chunks and len(self._chunks[-1]) + len(data) <= JOINED:
+            self._chunks.append(b"".join((self._chunks.pop(), data)))
+        else:
+            self._chunks.append(data if self._reader is not None else bytes(data))
         _set(self._reader)
 
     def ended(self) -> None:
@@ -238,6 +253,31 @@ class Call:
     async def refuse(self, text: str) -> None:
         """Say no; the other end's `dial` raises Unavailable (NET-TUNNEL-REFUSED) with `text` (1 KiB of it)."""
         self._refuse(self.number, text)
+
+
+async def pour(source: TunnelStream, target: SocketStream, count: Count) -> None:
+    """Copy to a socket, then end it, as `net.relay` does. A few bytes go without waking anybody: that would be most of
+    their time. Returns early when the target takes no more; raises what reading raises."""
+
+    def sink(data: memoryview) -> int:
+        try:
+            sent = target.sock.send(data)
+        except OSError:  # full, or gone: the write that follows waits, or says so
+            return 0
+        count.bytes += sent
+        return sent
+
+    source._sink = sink  # used only while the read below waits
+    try:
+        while data := await source.read(_CHUNK):
+            try:
+                await target.write(data)
+            except Unavailable:
+                return  # the target reads no more; it may still have something to say
+            count.bytes += len(data)
+    finally:
+        source._sink = None
+    await end(target)
 
 
 def _set(future: asyncio.Future[None] | None) -> None:

@@ -69,15 +69,22 @@ class Way:
         self.upgraded = bool(upgrade if self._wanted is None else self._wanted)
         """Whether connections are upgraded, as far as is known. Worth remembering for the next program."""
 
-    async def open(self, alpn: Sequence[str], context: ssl.SSLContext, server_name: str) -> TlsStream:
+    async def open(
+        self, alpn: Sequence[str], context: ssl.SSLContext, server_name: str, *, vouched: ssl.SSLContext | None = None
+    ) -> TlsStream:
         """Return a TLS connection with one of the protocols `alpn`, which `context` offers from now on; `server_name`
         is asked for, and checked by the context. Close what you open.
+
+        Inside an upgraded connection the proxy shows a certificate of the cluster. A caller that knows no authority of
+        it gives `vouched`, used there in place of `context`: a load balancer that proved itself to `roots` then
+        vouches for what is behind it, as it does for people who sign in.
 
         Raises NotAuthenticated (NET-TLS-*), Unavailable (NET-*), TimedOut (NET-*), AccessDenied (NET-DENIED,
         NET-CONNECT-*), BadParameter (NET-CONNECT-*).
         """
+        inner = context if vouched is None or self._insecure else vouched
         if self.upgraded:
-            return await self._open_upgraded(alpn, context, server_name)
+            return await self._open_upgraded(alpn, inner, server_name)
         try:
             stream = await self._handshake(await self.reach(), alpn, context, server_name)
         except TeleportError as error:
@@ -88,7 +95,7 @@ class Way:
             if expected or not self._looks or not await self.find_out():
                 return stream
             await stream.close()
-        return await self._open_upgraded(alpn, context, server_name)
+        return await self._open_upgraded(alpn, inner, server_name)
 
     async def carrier(self) -> Stream:
         """Return a connection on which the proxy awaits a TLS handshake, the real one. Raises as `open`."""

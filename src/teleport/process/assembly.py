@@ -144,7 +144,7 @@ class Proxy:
             self._service = service = ProxyService(
                 network=world.network,
                 address=str(settings.proxy.web_listen),
-                ssh_address=str(settings.proxy_ssh or ""),
+                ports={name: str(address) for name, address in settings.proxy_ports.items()},
                 one_port=settings.tls_routing,
                 dial_auth=self._access.dial_auth,
                 context=web_keys.context,
@@ -170,7 +170,8 @@ def _addresses(settings: Settings) -> dict[str, Any]:
     return ping.settings(
         cluster=settings.cluster_name,
         web_address=str(settings.proxy.web_listen),
-        ssh_address="" if settings.tls_routing else str(settings.proxy_ssh),
+        ports={} if settings.tls_routing else {name: str(each) for name, each in settings.proxy_ports.items()},
+        one_port=settings.tls_routing,
         public_addresses=[str(address) for address in settings.proxy.public],
     )
 

@@ -70,7 +70,7 @@ def proxy_names(settings: Settings, outward: Callable[[], str]) -> tuple[str, ..
     """Return the names of the proxy beside those of its host: public addresses, addresses that it listens on, and the
     name under which the proxy of another cluster is asked for Kubernetes. `outward` tells the machine's own address,
     for a proxy that listens on every one."""
-    listens = [address.host for address in (settings.proxy.web_listen, settings.proxy_ssh) if address is not None]
+    listens = [address.host for address in (settings.proxy.web_listen, *settings.proxy_ports.values())]
     reached = [outward() if host in _EVERY else host for host in listens]
     public = [address.host for address in settings.proxy.public]
     return tuple(dict.fromkeys(name for name in (*public, *reached, PROXY_NAME_FOR_KUBE) if name))

@@ -50,11 +50,15 @@ class AuthWay:
 
         return await first_of(tuple(self._ways), dial)
 
-    async def open(self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str = "") -> Stream:
+    async def open(
+        self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str = "", *,
+        vouched: ssl.SSLContext | None = None,
+    ) -> Stream:  # fmt: skip
         """Return a TLS connection with one of the protocols `alpn`; `server_name` is asked for, without it the host
-        that is dialled. Raises as `bare`, and NotAuthenticated or Unavailable (NET-TLS-*)."""
+        that is dialled; `vouched` as for `Way.open`. Raises as `bare`, and NotAuthenticated or Unavailable
+        (NET-TLS-*)."""
 
         async def dial(address: str) -> Stream:
-            return await self._ways[address].open(alpn, context, server_name or self._hosts[address])
+            return await self._ways[address].open(alpn, context, server_name or self._hosts[address], vouched=vouched)
 
         return await first_of(tuple(self._ways), dial)

@@ -20,7 +20,7 @@ from teleport.client.joining.join import Dial, Method, join
 from teleport.net.stream import Stream
 from teleport.pki import contexts, tls_settings, x509
 from teleport.process.auth_way import AuthWay
-from teleport.process.identity import HostIdentity, KeyPair, Wanted
+from teleport.process.identity import FOLDER, HostIdentity, KeyPair, Wanted
 from teleport.process.membership import INSTANCE, Admission
 from teleport.process.settings import Settings
 from teleport.proxy.join_door import ALPN as PROXY_ALPN
@@ -51,7 +51,10 @@ class Joining:
         return self._admission(wanted, pair, joined)
 
     def _method(self) -> Method:
-        return methods.method(self._settings.join.method, self._settings.environment, self._disk, self._clock)
+        settings, folder = self._settings, str(self._settings.data_dir / FOLDER)
+        return methods.method(
+            settings.join.method, settings.environment, self._disk, folder, self._clock, self._entropy
+        )  # fmt: skip
 
     async def _dial(self, held: Admission | None) -> Dial:
         """Return what opens a connection to a verified peer; whoever has an identity shows it, and keeps its id."""
@@ -59,7 +62,8 @@ class Joining:
         if held is not None:
             return lambda: held.dial(way)
         if way.proxies:
-            return lambda: way.open(tls_settings.public_context(), (PROXY_ALPN,))
+            public = tls_settings.public_context
+            return lambda: way.open(public(), (PROXY_ALPN,), vouched=public(insecure=True))
         roots = await pins.roots(self._open_directly, self._pins(), now=self._clock.now())
         return lambda: self._open_directly(contexts.client_context(host_authorities=roots))
 

@@ -26,7 +26,7 @@ from teleport.model.address import Address, parse_addr
 from teleport.model.config import teleport_yaml
 from teleport.model.config.auth import Authentication, AuthSection
 from teleport.model.config.log import LogSection
-from teleport.model.config.proxy import SSH_LISTEN, SSH_PORT, ProxySection
+from teleport.model.config.proxy import PORTS, SEPARATE, ProxySection
 from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_section import AUTH_PORT, JoinParams
 from teleport.model.config.teleport_yaml import TeleportYaml
@@ -129,10 +129,12 @@ class Settings:
         return mode == "multiplex"
 
     @property
-    def proxy_ssh(self) -> Address | None:
-        """The proxy's own port for SSH clients, if there is one."""
-        named = self.proxy.ssh_listen
-        return named if named or self.tls_routing else parse_addr(SSH_LISTEN, SSH_PORT)
+    def proxy_ports(self) -> dict[str, Address]:
+        """The proxy's ports beside the web port, by protocol (`model.config.proxy.PORTS`): those that the file names,
+        and the usual ones where ports are separate."""
+        usual = () if self.tls_routing else SEPARATE
+        found = {name: self.proxy.own_port(name) or (_usual(name) if name in usual else None) for name in PORTS}
+        return {name: address for name, address in found.items() if address is not None}
 
     @property
     def public_address(self) -> str:
@@ -263,3 +265,7 @@ def _join(config: TeleportYaml) -> JoinSettings:
 def _default_cluster(config: TeleportYaml, hostname: str) -> str:
     public = config.proxy_service.public
     return public[0].host if public else hostname
+
+
+def _usual(protocol: str) -> Address:
+    return Address("0.0.0.0", PORTS[protocol])  # noqa: S104 - as the networking guide has it

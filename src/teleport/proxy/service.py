@@ -8,7 +8,7 @@ is handed in.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
 from teleport.base.errors import TeleportError, Unavailable
@@ -20,6 +20,7 @@ from teleport.net.proxy_protocol import ProxyProtocol
 from teleport.net.relay import Relay
 from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStream, RouteHandler, Router, refuse
 from teleport.net.stream import Stream
+from teleport.proxy import unserved
 from teleport.proxy.join_door import ALPN as JOIN_ALPN
 from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
@@ -35,8 +36,6 @@ GRACE = 1.0
 WEB_ALPN = ("http/1.1",)
 KUBE_NAMES = ("kube-teleport-proxy-alpn.*", "kube.teleport.cluster.local")
 """Server names that ask for Kubernetes."""
-PROBE_ALPN = "teleport-reversetunnel"
-"""Protocol that clients offer to find out whether TLS ends before the proxy (network specification, section 5)."""
 AUTH_PREFIX = "teleport-auth@"
 """Beginning of the ALPN name that asks for the Auth Service; the cluster's name follows in hex."""
 
@@ -59,15 +58,16 @@ class ProxyService:
         vouch: Vouch | None = None,
         tunnels: Tunnels | None = None,
         joins: Callable[[Stream], Awaitable[None]] | None = None,
-        ssh_address: str = "",
+        ports: Mapping[str, str] = {},
         one_port: bool = True,
         inner_context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
         for, inside upgraded connections with `inner_context` (the proxy's host certificate); `joins` one of who has no
         certificate yet; `nodes` leads to nodes, `tunnels` keeps those of agents, `dial_auth` leads to an Auth Service.
-        `headers` stand before every connection; with `vouch` the Auth Service learns who the client is. `ssh_address`
-        is a port for SSH alone, empty for none; unless `one_port`, the web port does not take SSH.
+        `headers` stand before every connection; with `vouch` the Auth Service learns who the client is. `ports` are
+        addresses for one protocol alone each, by its name (`model.config.proxy.PORTS`); unless `one_port`, the web
+        port does not take SSH.
         """
         self._network = network
         self._address = address
@@ -80,15 +80,15 @@ class ProxyService:
         self._vouch = vouch
         self._tunnels = tunnels
         self._joins = joins
-        self._ssh_address = ssh_address
+        self._ports = dict(ports)
         self._one_port = one_port
         self._auth_is_down = False
         self._outer = self._web_router(context)
         self._inner = self._web_router(self._host_context)
         self.address = ""
         """Where the service listens, once it is ready."""
-        self.ssh_address = ""
-        """Where SSH alone is served, once the service is ready; empty without such a port."""
+        self.ports: dict[str, str] = {}
+        """Where protocols are served alone, by their names, once the service is ready."""
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
@@ -96,10 +96,10 @@ class ProxyService:
             web = await self._listen(self._address, self._outer, stack)
             self.address = web.address
             log.info("Proxy Service is listening", address=self.address)
-            if self._ssh_address:
-                ssh = await self._listen(self._ssh_address, Router((), plain=self._ssh()), stack)
-                self.ssh_address = ssh.address
-                log.info("Proxy Service is listening for SSH", address=self.ssh_address)
+            for protocol, address in self._ports.items():
+                listener = await self._listen(address, self._alone(protocol), stack)
+                self.ports[protocol] = listener.address
+                log.info("Proxy Service is listening for one protocol", protocol=protocol, address=listener.address)
             ready()
             await web.serve_forever()
 
@@ -123,13 +123,24 @@ class ProxyService:
         ]
         if self._nodes is not None:
             routes.append(Route("nodes", self._nodes.serve_tls, alpn=(ALPN,)))
-        if self._tunnels is not None:
-            routes.append(Route("tunnels", self._tunnels.serve, alpn=(TUNNEL_ALPN,)))
-        else:
-            routes.append(Route("probe", opened(_show_protocol), alpn=(PROBE_ALPN,)))
+        tunnels = self._tunnels.serve if self._tunnels is not None else opened(_show_protocol)
+        routes.append(Route("tunnels", tunnels, alpn=(TUNNEL_ALPN,)))
         if self._joins is not None:
             routes.append(Route("join", opened(self._joins), alpn=(JOIN_ALPN,)))
-        return Router(routes, plain=self._ssh() if self._one_port else (), default=web)
+        plain = (*(self._ssh() if self._one_port else ()), *(() if "postgres" in self._ports else self._postgres()))
+        return Router(routes, plain=plain, default=web)
+
+    def _alone(self, protocol: str) -> Callable[[Stream], Awaitable[None]]:
+        """Return what serves a port of one protocol."""
+        if protocol == "mysql":
+            return unserved.mysql  # its server speaks first: there is nothing to route by
+        if protocol in ("ssh", "postgres"):
+            return Router((), plain=self._ssh() if protocol == "ssh" else self._postgres())
+        serve = self._no_kube if self._tunnels is None or protocol == "kube" else self._tunnels.serve
+        return Router((Route(protocol, serve, alpn=("*",)),), default=serve)
+
+    def _postgres(self) -> tuple[PlainRoute, ...]:
+        return (PlainRoute("postgres", unserved.postgres(self._context), start=unserved.POSTGRES_TLS),)
 
     def _host_context(self, server_name: str) -> ssl.SSLContext:
         return self._inner_context() if self._inner_context else self._context(server_name)
@@ -137,8 +148,11 @@ class ProxyService:
     def _ssh(self) -> tuple[PlainRoute, ...]:
         return (PlainRoute("ssh", self._nodes.serve_ssh, start=b"SSH-"),) if self._nodes is not None else ()
 
-    async def _listen(self, address: str, router: Router, stack: AsyncExitStack) -> Listener:
-        serve = self._headers.before(router)
+    async def _listen(
+        self, address: str, handler: Callable[[Stream], Awaitable[None]], stack: AsyncExitStack
+    ) -> Listener:  # fmt: skip
+        speaks_first = handler is unserved.mysql and not self._headers.expected
+        serve = handler if speaks_first else self._headers.before(handler)
 
         async def handle(stream: Stream) -> None:
             try:

@@ -80,6 +80,8 @@ SEND: dict[State, dict[int, State]] = {
 SILENT = frozenset({S.CANCELLED, S.REFUSED, S.RESET, S.RESET_ENDED, S.RESET_HEARD, S.DONE})
 """States in which nobody wants to hear of the stream."""
 
+JOINED = 1024
+"""Bytes up to which small pieces are joined while they wait: each would cost some 200 bytes on its own."""
 MOST_CREDIT = (1 << 31) - 1
 """Most bytes that an end may ever be allowed to send at once."""
 
@@ -179,8 +181,10 @@ class MuxStream:
             raise Internal("WIRE-MUX-USE", action=NAMES[DATA], state=self.state.value)
         if self.queue is None:
             self.queue = deque()
-        self.queue.append(memoryview(data))
         self.backlog += len(data)
+        if self.queue and len(self.queue[-1]) + len(data) <= JOINED:
+            data = b"".join((self.queue.pop(), data))
+        self.queue.append(memoryview(data))
 
     @property
     def next_size(self) -> int:

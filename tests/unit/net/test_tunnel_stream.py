@@ -11,10 +11,13 @@ import pytest
 
 from teleport.base.errors import TeleportError
 from teleport.net.memory import memory_pair
+from teleport.net.relay import Relay
+from teleport.net.stream import Stream
 from teleport.net.tunnel import Tunnel
 from teleport.net.tunnel_stream import LINGER, TunnelStream
 from teleport.wire.mux import POOL, WINDOW
 from tests.support.check_stream import cancelled, pattern, read_all, read_exactly, start, stuck_writer
+from tests.support.pairs import socket_pair
 from tests.support.virtual_loop import run
 
 
@@ -132,6 +135,19 @@ def test_close_beside_a_writer_is_a_reset() -> None:
     run(main())
 
 
+def test_small_pieces_are_joined_while_they_wait() -> None:
+    async def main() -> None:
+        async with streams() as (ours, theirs, tunnel):
+            for number in range(500):
+                await ours.write(b"%04d" % number)
+                await tunnel.ping()
+            assert theirs._chunks is not None
+            assert len(theirs._chunks) == 2
+            assert await read_exactly(theirs, 2000) == b"".join(b"%04d" % number for number in range(500))
+
+    run(main())
+
+
 def test_closed_stream_that_nobody_reads_is_given_up() -> None:
     async def main() -> None:
         async with streams() as (ours, theirs, tunnel):
@@ -160,3 +176,49 @@ def test_reader_that_stalls_holds_a_window_and_no_more() -> None:
             assert tunnel._mux._pool == POOL
 
     run(main())
+
+
+async def relayed(client: Stream, target: Stream) -> None:
+    """Send small and large messages through a tunnel to a socket, and let that echo all of it."""
+
+    async def echo() -> None:
+        while data := await target.read():
+            await target.write(data)
+        await target.write_eof()
+
+    async def send() -> None:
+        for number in range(100):
+            await client.write(pattern(60_000) if number % 20 == 0 else b"%09d" % number)
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+        await client.write_eof()
+
+    expected = b"".join(pattern(60_000) if number % 20 == 0 else b"%09d" % number for number in range(100))
+    assert (await asyncio.gather(read_all(client), send(), echo()))[0] == expected
+
+
+def test_relay_to_a_socket_keeps_every_byte() -> None:
+    async def main() -> None:
+        async with streams() as (ours, theirs, _), socket_pair() as (near, far):
+            relay = Relay(theirs, near)
+            running = await start(relay.run())
+            await relayed(ours, far)
+            await running
+            assert (relay.sent, relay.received) == (5 * 60_000 + 95 * 9,) * 2
+
+    asyncio.run(main())
+
+
+def test_relay_to_a_socket_that_takes_no_more() -> None:
+    async def main() -> None:
+        async with streams() as (ours, theirs, _), socket_pair() as (near, far):
+            running = await start(Relay(theirs, near).run())
+            await far.write(b"goodbye")
+            await far.close()
+            assert await read_all(ours) == b"goodbye"
+            for size in (10, 100_000):
+                await ours.write(bytes(size))
+            await ours.write_eof()
+            await running
+
+    asyncio.run(main())

@@ -17,6 +17,7 @@ from teleport.net.router import NO_APPLICATION_PROTOCOL, Route, RoutedStream, Ro
 from teleport.net.stream import Stream
 from teleport.net.tls import server_handshake
 from teleport.net.way import Way
+from teleport.pki.tls_settings import public_context
 from teleport.web.server import WebServer
 from teleport.wire.tls_hello import ClientHello
 from tests.support import web_site
@@ -344,5 +345,23 @@ def test_a_balancer_that_nobody_vouches_for() -> None:
             await world.said(Way("public.example:443", **options), "two")
         assert caught.value.code == "NET-TLS-UNKNOWN-CA"
         assert await world.said(Way("public.example:443", insecure=True, **options), "two") == f"two for {NAME}"
+
+    run(story)
+
+
+def test_a_balancer_vouches_for_what_is_behind_it() -> None:
+    """For who joins and knows no authority yet; never where the balancer itself is not checked."""
+
+    async def story(world: World) -> None:
+        await world.between.balancer("public.example:443", world.web.serve)
+        nothing = public_context(insecure=True)
+        options = {"network": world, "entropy": SystemEntropy(), "roots": WEB.client}
+        stream = await Way("public.example:443", **options).open(["two"], WEB.client(), NAME, vouched=nothing)
+        assert await stream.read() == f"two for {NAME}".encode()
+        await stream.close()
+        for way in (Way("public.example:443", insecure=True, **options), world.way()):
+            with pytest.raises(NotAuthenticated) as caught:
+                await way.open(["two"], WEB.client(), NAME, vouched=nothing)
+            assert caught.value.code == "NET-TLS-UNKNOWN-CA"
 
     run(story)

@@ -309,12 +309,12 @@ def test_a_port_for_ssh_alone():
         serve_tls = None
 
     async def story():
-        more = {"nodes": Nodes(), "ssh_address": "127.0.0.1:0", "one_port": False}
+        more = {"nodes": Nodes(), "ports": {"ssh": "127.0.0.1:0"}, "one_port": False}
         async with proxy(SystemNetwork(), **more) as service:
-            assert service.ssh_address not in ("", service.address)
-            assert await first_bytes(service.ssh_address, b"SSH-2.0-x\r\n") == b"SSH-2.0-"
+            assert service.ports["ssh"] not in ("", service.address)
+            assert await first_bytes(service.ports["ssh"], b"SSH-2.0-x\r\n") == b"SSH-2.0-"
             assert await ask_plain(service.address, b"SSH-2.0-x\r\n") == b""
             with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
-                await open_tls(service.ssh_address)
+                await open_tls(service.ports["ssh"])
 
     run(story)

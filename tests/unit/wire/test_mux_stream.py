@@ -172,6 +172,18 @@ def test_nothing_is_queued_after_the_end():
         stream(State.ENDED).put(b"x")
 
 
+def test_small_pieces_are_joined_while_they_wait():
+    one, parts = stream(credit=10_000), []
+    for number in range(1000):
+        one.put(b"%04d" % number)
+    assert one.queue is not None
+    assert len(one.queue) == 4
+    one.put(bytes(5000))
+    assert len(one.queue) == 5
+    one.cut(9000, parts)
+    assert b"".join(parts) == b"".join(b"%04d" % number for number in range(1000)) + bytes(5000)
+
+
 def test_what_waits_can_be_dropped():
     one = stream(credit=9)
     one.put(b"x")

@@ -34,6 +34,8 @@ REGIONS = frozenset({
 })  # fmt: skip
 CHINA = frozenset({"cn-north-1", "cn-northwest-1"})
 _HOST = re.compile(r"sts(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?")
+_XML = re.compile(rb"<Account>([0-9]{12})</Account>\s*<Arn>([!-;=?-~]{1,2048})</Arn>\s*</GetCallerIdentityResult>")
+"""The other form in which the service answers, where JSON is not asked for."""
 _HEADERS = frozenset({
     "accept", "authorization", "content-type", "host", "user-agent", "x-amz-content-sha256", "x-amz-date",
     "x-amz-security-token", CHALLENGE,
@@ -113,6 +115,8 @@ def is_sts(host: str) -> bool:
 
 
 def _identity(request: Request, answer: Answer) -> _Identity:
+    if found := _XML.search(answer.body):
+        return _Identity(Account=found[1].decode(), Arn=found[2].decode())
     try:
         return msgspec.json.decode(answer.body, type=_Response).GetCallerIdentityResponse.GetCallerIdentityResult
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -29,6 +29,9 @@ class Request:
     ask: Ask
     host_id: str = ""
     """The host that it has proven to be by its certificate; empty: a new one."""
+    unlocked: Callable[[str], Awaitable[None]]
+    """Raises AccessDenied (POL-LOCKED) where the token is locked, or the host of that id. It is asked again at the end:
+    methods ask only where something must not happen while it is."""
 
     def refuse(self, problem: str) -> AccessDenied:
         """Return the error for a proof that does not hold."""

@@ -27,14 +27,14 @@ from teleport.auth.join.tokens import Missing, Tokens
 from teleport.auth.user_certs import address_of, locked
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
-from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound, NotSupported, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
 from teleport.model.events.join import BotJoin, InstanceJoin
 from teleport.model.identity import Identity
 from teleport.model.kinds.token import LOCAL_SERVICES, Token, mask
 from teleport.store.audit.log import AuditLog
-from teleport.store.backend import Check, Op, Present
+from teleport.store.backend import Check, Op, Present, Put
 from teleport.store.resources import info_of, key_of
 
 log = logger("AUTH")
@@ -132,7 +132,12 @@ class Joining:
         if start.expires is not None and attempt.init.system_role != BOT:
             raise BadParameter("AUTH-JOIN-EXPIRES")
         former = host_id(attempt.former) if attempt.former else ""
-        proven = await prove(Request(token=token, init=attempt.init, start=start, ask=talk.ask, host_id=former))
+        proven = await prove(
+            Request(
+                token=token, init=attempt.init, start=start, ask=talk.ask, host_id=former,
+                unlocked=lambda name: self._check_locks(attempt, self._future(name or "none", (INSTANCE,), token)),
+            )
+        )  # fmt: skip
         attempt.attributes = proven.attributes
         attempt.host_id = proven.host_id or former or new_uuid(self._entropy)
         return await self._certify(attempt, token, start, proven)
@@ -186,7 +191,7 @@ class Joining:
         joined = InstanceJoin(success=True, role=",".join(roles), **self._about(attempt))
         try:
             made = await self._certificates.certify(
-                wanted, self._audit.op(joined), *self._still_there(token), *proven.ops,
+                wanted, self._audit.op(joined), *self._still_there(token, proven), *proven.ops,
                 join_token="" if token.is_secret else token.name, longest=min(proven.longest or LONGEST, LONGEST),
                 **caller_fields(identity),
             )  # fmt: skip
@@ -195,6 +200,8 @@ class Joining:
                 raise
             attempt.reason = "it was removed during the conversation"
             raise self._no_token(attempt) from None
+        except CompareFailed:
+            raise CompareFailed("AUTH-JOIN-CHANGED", token=token.safe_name()) from None
         return Joined(
             host_id=attempt.host_id, cluster=self._cluster, system_roles=roles, certificates=made,
             keepsake=proven.keepsake,
@@ -213,9 +220,11 @@ class Joining:
         if lock is not None:
             raise locked(lock)
 
-    def _still_there(self, token: Token) -> tuple[Op, ...]:
+    def _still_there(self, token: Token, proven: Proven) -> tuple[Op, ...]:
         """Return what must hold at the end: that the token was not removed during the conversation."""
-        return () if token.is_static else (Check(key_of(info_of(Token), token.name), Present()),)
+        key = key_of(info_of(Token), token.name)
+        written = any(isinstance(op, Put) and op.key == key for op in proven.ops)
+        return () if token.is_static or written else (Check(key, Present()),)
 
     def _about(self, attempt: _Attempt) -> dict[str, Any]:
         return {

@@ -14,16 +14,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from teleport.auth.hooks import Hooks
 from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, TeleportError
-from teleport.base.struct import Struct, decode, encode
+from teleport.base.struct import Secret, Struct, decode, encode
 from teleport.model.identity import Identity
 from teleport.model.kinds.token import Token
 from teleport.model.resource import Resource, Time
+from teleport.model.token_methods.bound_keypair import BoundKeypairStatus, TokenStatus
 from teleport.store.backend import Backend, Delete, Op, Present, Put
 from teleport.store.resources import Resources, info_of, key_of
 
+_SECRET = 16
+"""Bytes of a registration secret that is made here."""
 REMEMBERED = dt.timedelta(days=30)
 """How long it is known of a token what became of it."""
 _NOT_THERE = ("STORE-RESOURCE-NOT-FOUND", "STORE-RESOURCE-NAME")
@@ -103,9 +109,10 @@ class Tokens:
 class TokenHooks(Hooks):
     """Tokens of the configuration file are written there alone; of the others it is noted what becomes of them."""
 
-    def __init__(self, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, tokens: Tokens, clock: Clock, entropy: Entropy) -> None:
         self._tokens = tokens
         self._clock = clock
+        self._entropy = entropy
 
     async def prepare(
         self, new: Resource[Any], old: Resource[Any] | None, by: Identity
@@ -113,7 +120,17 @@ class TokenHooks(Hooks):
         assert isinstance(new, Token)  # noqa: S101 - the table of hooks pairs kind and hooks
         for token in (new, old):
             _check_origin(token)
-        return new, (self._tokens.mark_op(new),) if new.metadata.expires else ()
+        noted = self._status(new, old if isinstance(old, Token) else None)
+        return noted, (self._tokens.mark_op(new),) if new.metadata.expires else ()
+
+    def _status(self, new: Token, old: Token | None) -> Token:
+        """Return the token with what the Auth Service has noted of it; a secret is made where one is needed."""
+        status, wanted = old.status if old else None, new.spec.bound_keypair
+        if wanted is not None and (status is None or status.bound_keypair is None):
+            given = wanted.onboarding.registration_secret
+            made = given or Secret("" if wanted.onboarding.initial_public_key else self._entropy.token(_SECRET).hex())
+            status = TokenStatus(bound_keypair=BoundKeypairStatus(registration_secret=made))
+        return msgspec.structs.replace(new, status=status)
 
     async def before_delete(self, old: Resource[Any]) -> Sequence[Op]:
         assert isinstance(old, Token)  # noqa: S101 - the table of hooks pairs kind and hooks

@@ -45,6 +45,9 @@ class IamMethod:
         """Return the signed request, with the challenge in it."""
         return write(StsRequest(request=await self._signed(read(challenge, Challenge).challenge)))
 
+    async def keep(self, keepsake: bytes) -> None:
+        """There is nothing to keep."""
+
     async def _signed(self, challenge: str) -> str:
         region = self._region or "us-east-1"
         suffix = ".cn" if region.startswith("cn-") else ""

@@ -42,6 +42,9 @@ class IdTokenMethod:
         """Nothing is ever asked. Raises NotSupported (CLIENT-JOIN-CHALLENGE)."""
         raise NotSupported("CLIENT-JOIN-CHALLENGE", method=self.name)
 
+    async def keep(self, keepsake: bytes) -> None:
+        """There is nothing to keep."""
+
 
 def github(environment: Mapping[str, str], fetch: Fetch) -> IdTokenMethod:
     """A run of GitHub Actions with the permission `id-token: write`."""

@@ -39,6 +39,10 @@ class Method(Protocol):
         """Return the solution of a challenge."""
         ...
 
+    async def keep(self, keepsake: bytes) -> None:
+        """Store what the server wants to see the next time, which mostly is nothing."""
+        ...
+
 
 async def join(dial: Dial, asked: Asked, method: Method) -> Joined:
     """Join a cluster; the keys in `asked` get certificates. Raises what the server refuses it with (AUTH-JOIN-*,
@@ -53,6 +57,7 @@ async def converse(conversation: Conversation, asked: Asked, method: Method) -> 
     said = await conversation.start(asked, await method.first(accepted))
     for _ in range(MOST_CHALLENGES):
         if isinstance(said, Joined):
+            await method.keep(said.keepsake)
             return said
         said = await conversation.answer(await method.solve(said))
     raise LimitExceeded("CLIENT-JOIN-CHALLENGES", limit=MOST_CHALLENGES)

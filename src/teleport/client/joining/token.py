@@ -18,3 +18,6 @@ class TokenMethod:
     async def solve(self, challenge: bytes) -> bytes:
         """Nothing is ever asked. Raises NotSupported (CLIENT-JOIN-CHALLENGE)."""
         raise NotSupported("CLIENT-JOIN-CHALLENGE", method=self.name)
+
+    async def keep(self, keepsake: bytes) -> None:
+        """There is nothing to keep."""

@@ -16,6 +16,7 @@ from teleport.base.text import label_text
 from teleport.model.later import Unacted, check_later
 from teleport.model.resource import Column, Resource, kind
 from teleport.model.token_methods.aws import AwsRule, check_iam
+from teleport.model.token_methods.bound_keypair import BoundKeypair, TokenStatus
 from teleport.model.token_methods.gcp import Gcp
 from teleport.model.token_methods.github import Github
 from teleport.model.token_methods.gitlab import Gitlab
@@ -26,7 +27,7 @@ METHODS = (
     "gitlab", "iam", "kubernetes", "oracle", "spacelift", "terraform_cloud", "tpm",
 )  # fmt: skip
 """Every join method that exists."""
-SERVED_METHODS = ("token", "iam", "gcp", "github", "gitlab", "kubernetes")
+SERVED_METHODS = ("token", "bound_keypair", "iam", "gcp", "github", "gitlab", "kubernetes")
 """Those that this build has."""
 BOT_METHODS = tuple(method for method in METHODS if method != "ec2")
 """Those by which a bot can join."""
@@ -48,7 +49,7 @@ CONFIG_FILE = "config-file"
 
 _CANONICAL = {role.lower(): role for role in ROLES}
 _LONG_ENOUGH_TO_SHOW = 16
-_BLOCKS = ("gcp", "github", "gitlab", "kubernetes")
+_BLOCKS = ("bound_keypair", "gcp", "github", "gitlab", "kubernetes")
 """Fields of the spec that one join method has for itself, under its name."""
 
 
@@ -66,7 +67,7 @@ class TokenSpec(Struct, frozen=True, kw_only=True):
     azure: Unacted = None
     azure_devops: Unacted = None
     bitbucket: Unacted = None
-    bound_keypair: Unacted = None
+    bound_keypair: BoundKeypair | None = None
     circleci: Unacted = None
     env0: Unacted = None
     gcp: Gcp | None = None
@@ -106,6 +107,8 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
     """An invitation for hosts, good until it expires."""
 
     spec: TokenSpec = TokenSpec()
+    status: TokenStatus | None = None
+    """Written by the Auth Service alone."""
 
     @classmethod
     def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:

@@ -155,6 +155,23 @@ def test_aws_has_the_last_word(sts: Sts, code: str, words: str) -> None:
     run(story)
 
 
+def test_aws_may_answer_in_its_older_form() -> None:
+    async def story(cluster: Cluster) -> None:
+        sts = Sts()
+        await stage(cluster, sts)
+        sts.answer = Answer(
+            200,
+            b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+            b"<UserId>AKIAIOSFODNN7EXAMPLE</UserId><Account>123456789012</Account><Arn>" + ARN.encode() + b"</Arn>"
+            b"</GetCallerIdentityResult></GetCallerIdentityResponse>",
+        )
+        assert (await join(cluster, machine(), token="aws")).host_id
+        sts.answer = Answer(200, sts.answer.body.replace(b"role/agents", b"role/others"))
+        assert (await refused(cluster, machine(), token="aws")).code == "AUTH-JOIN-RULES"
+
+    run(story)
+
+
 def test_aws_is_not_there() -> None:
     async def story(cluster: Cluster) -> None:
         await make(cluster, "aws", join_method="iam", allow=RULES)

@@ -322,9 +322,9 @@ auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
 proxy_service {"enabled":true}
-  tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
-  kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kube_listen_addr kubernetes
-  mysql_listen_addr postgres_listen_addr mongo_listen_addr acme
+  peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
+  kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kubernetes
+  mongo_listen_addr acme
   ui idp automatic_upgrades_channels limit cors
 ssh_service true
   permit_user_env pam allow_tcp_forwarding
@@ -362,7 +362,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("auth_service.authentication.signature_algorithm_suite", "balanced-v1"),
     ("auth_service.authentication.device_trust", {"mode": "off"}),
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
-    ("proxy_service.tunnel_listen_addr", "0.0.0.0:3024"), ("proxy_service.idp", {"saml": {"enabled": False}}),
+    ("proxy_service.idp", {"saml": {"enabled": False}}),
     ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
     ("app_service", {"enabled": "no", "debug_app": True}),
 ]  # fmt: skip
@@ -408,7 +408,8 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
-        "proxy_service.listen_addr", "proxy_service.trust_x_forwarded_for",
+        "proxy_service.listen_addr", "proxy_service.trust_x_forwarded_for", "proxy_service.tunnel_listen_addr",
+        "proxy_service.kube_listen_addr", "proxy_service.mysql_listen_addr", "proxy_service.postgres_listen_addr",
         "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
         "ssh_service.disable_create_host_user", "ssh_service.enhanced_recording",
         "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",

@@ -40,7 +40,7 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("node", "cloud_metadata", {"aws": {}}),
     *[("token", name, {"allow": []}) for name in (
         "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
-        "bound_keypair", "circleci", "env0", "oracle", "spacelift", "terraform_cloud", "tpm")],
+        "circleci", "env0", "oracle", "spacelift", "terraform_cloud", "tpm")],
     *[("lock", "target", {name: "x"}) for name in (
         "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
     ("lock", "target", {"user": "a", "device": "x"}),
@@ -72,7 +72,7 @@ def test_the_tables_above_name_every_field(kind: str) -> None:
     shape = kinds.load(sample(kind)).spec.__struct_encode_fields__
     named = {field for name, field, _ in ACTED_ON + REFUSED if name == kind}
     elsewhere = {
-        "token": {"allow", "bot_name", "gcp", "github", "gitlab", "kubernetes"},
+        "token": {"allow", "bot_name", "bound_keypair", "gcp", "github", "gitlab", "kubernetes"},
         "cert_authority": {"type", "cluster_name"},
     }
     assert {*shape} == named | elsewhere.get(kind, set())

@@ -79,6 +79,16 @@ PAGES = {
         why="every field of a rule must match, and one rule must match as a whole",
         fix="compare what the log of the Auth Service says of it with spec.{method}.allow: tctl get token/{token}",
     ),
+    "AUTH-JOIN-CHANGED": Page(
+        what="unexpected backend state",
+        why="the token {token} was changed while somebody was joining with it, perhaps by another who did the same",
+        fix="join again; if nobody else should have this key, look for a copy of it",
+    ),
+    "AUTH-JOIN-KEY": Page(
+        what="a key of the algorithm {algorithm} is not bound",
+        why="keys of bound_keypair are Ed25519 or ECDSA P-256",
+        fix="make one: ssh-keygen -t ed25519",
+    ),
     "AUTH-JOIN-IN-CLUSTER": Page(
         what="the token {token} is for pods beside the Auth Service, which runs in no Kubernetes cluster",
         why="with spec.kubernetes.type in_cluster the API server of that cluster is asked about each pod",

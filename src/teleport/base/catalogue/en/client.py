@@ -313,6 +313,16 @@ PAGES = {
         why="the method lets somebody else say who this machine is, and that did not work",
         fix="check that the program runs where the join method belongs, and what that place grants it",
     ),
+    "CLIENT-JOIN-KEY": Page(
+        what="this machine does not have the key {key}, which the server asks for",
+        why="the token is bound to that key, and {path} has others or none",
+        fix="bring the file back from where the key was made, or make a new token",
+    ),
+    "CLIENT-JOIN-KEPT": Page(
+        what="{path} cannot be read",
+        why="it holds the keys to which a token is bound, and what the server gave to keep",
+        fix="bring it back from a backup, or remove it and join with a new token",
+    ),
     "CLIENT-JOIN-METHOD": Page(
         what="join method {method!r} is not available in this build",
         why="it joins with {known}",
