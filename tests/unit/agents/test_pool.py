@@ -233,18 +233,19 @@ def test_draining_lets_connections_go_on_and_takes_no_more() -> None:
         proxies = Proxies("one")
         async with pool(proxies, echo) as agents:
             tunnel = proxies.tunnels[0][1]
-            stream = await tunnel.dial(opening())
+            control, stream = await tunnel.dial(opening(DISCOVERY)), await tunnel.dial(opening())
             failures = list[BaseException]()
             agents.drain(60.0, failures.append)
             await asyncio.sleep(1)
             assert not agents.connected
             with pytest.raises(TeleportError):
                 await tunnel.dial(opening())
-            assert len(agents) == 2, "the connection, and what waits for it"
+            assert len(agents) == 1, "the control stream keeps nobody waiting"
             await stream.write(b"still")
             assert await stream.read() == b"203.0.113.9:5: still"
             await stream.close()
             await asyncio.sleep(1)
             assert (len(agents), failures) == (0, [])
+            await control.close()
 
     virtual_loop.run(main())
