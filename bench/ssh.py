@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ import asyncssh
 
 from bench import recording
 from bench.ssh_peers import CHACHA, GCM, Peer, every, ours, seconds, tsh
+from bench.tsh_ssh import holding, let_go
 from bench.walk import Row, proportional
 from tests.support.processes import tree
 
@@ -28,6 +31,8 @@ MEGABYTES = 200
 EXECS = 30
 """Commands of one round on one connection."""
 IDLE = 500
+ONLY = ""
+"""Part of the name of a transfer: others are left out."""
 
 
 class Took(NamedTuple):
@@ -79,17 +84,20 @@ def sessions(peers: dict[str, Peer], folder: Path) -> list[Row]:
         "ssh -J over our proxy": measured(node, node.argv("true", jump=True)),
         "ssh to our node": measured(node, node.argv("true")),
         "tsh ssh": measured(node, tsh(node, "true")),
+        "tsh ssh, held connection": measured(replace(node, environment=holding(node)), tsh(node, "true")),
     }
     if sshd := peers.get("sshd"):
         ways["ssh -J over sshd"] = measured(sshd, sshd.argv("true", jump=True))
         ways["ssh to sshd"] = measured(sshd, sshd.argv("true"))
     took = medians(ways, rounds=3 * ROUNDS)
+    let_go(node)
     shown = [(f"new session, {way}", f"{one.clock * 1e3:.0f} ms") for way, one in took.items()]
     if sshd:
         jump = took["ssh -J over sshd"].clock
         shown += [
             ("new session, ssh -J: ours to sshd", verdict(took["ssh -J over our proxy"].clock / jump, 0.35, most=True)),
             ("new session, tsh ssh to ssh -J over sshd", verdict(took["tsh ssh"].clock / jump, 0.25, most=True)),
+            ("the same over a held connection", verdict(took["tsh ssh, held connection"].clock / jump, 0.1, most=True)),
         ]
     return shown
 
@@ -136,16 +144,20 @@ def execs(peers: dict[str, Peer], folder: Path) -> list[Row]:
 def bulk(peers: dict[str, Peer], folder: Path) -> list[Row]:
     """Bytes of one session, both ways, with both ciphers, and through the jump host."""
     data = contents(folder)
+    commands: dict[str, tuple[str, Path | None]] = {
+        "download": (f"cat {data}", None), "upload": ("cat >/dev/null", data),
+    }  # fmt: skip
     shown: list[Row] = []
-    for cipher in (GCM, CHACHA):
-        for way, command, stdin in (("download", f"cat {data}", None), ("upload", "cat >/dev/null", data)):
-            for jump in (False, True):
-                ways = {
-                    name: measured(peer, peer.argv(command, cipher=cipher, jump=jump), stdin=stdin)
-                    for name, peer in peers.items() if name != "node"  # its recordings would be sent meanwhile
-                }  # fmt: skip
-                what = f"{way}, {cipher.partition('@')[0]}{', through the proxy' if jump else ''}"
-                shown += speeds(what, medians(ways), 0.95 if jump else 1.0)
+    for cipher, way, jump in itertools.product((GCM, CHACHA), commands, (False, True)):
+        what = f"{way}, {cipher.partition('@')[0]}{', through the proxy' if jump else ''}"
+        if ONLY not in what:
+            continue
+        command, stdin = commands[way]
+        ways = {
+            name: measured(peer, peer.argv(command, cipher=cipher, jump=jump), stdin=stdin)
+            for name, peer in peers.items() if name != "node"  # its recordings would be sent meanwhile
+        }  # fmt: skip
+        shown += speeds(what, medians(ways), 0.95 if jump else 1.0)
     return shown
 
 
@@ -253,10 +265,17 @@ def rows(wanted: list[str]) -> list[Row]:
 
 def main() -> None:
     """Print the table."""
+    global MEGABYTES, ROUNDS, ONLY, IDLE
     parser = argparse.ArgumentParser(prog="python -m bench.ssh")
     parser.add_argument("section", nargs="*", choices=[[], *SECTIONS])
+    parser.add_argument("--megabytes", type=int, default=MEGABYTES, help="of each transfer (recording: always 100)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--idle", type=int, default=IDLE, help="sessions of the section `idle`")
+    parser.add_argument("--only", default=ONLY, help="of `bulk`, the transfers that are called so, as `download, aes`")
+    given = parser.parse_args()
+    MEGABYTES, ROUNDS, ONLY, IDLE = given.megabytes, given.rounds, given.only, given.idle
     print("| what | median |\n|---|---|")
-    for what, figure in rows(parser.parse_args().section):
+    for what, figure in rows(given.section):
         print(f"| {what} | {figure} |")
 
 

@@ -1,18 +1,21 @@
 """`tsh ssh node true` against `ssh -J jump node true` with OpenSSH, whole processes in turn: `python -m bench.tsh_ssh`.
 
 Three ways of ours: a new connection each time, over a connection that is held, and what Python itself takes to start.
+Beside the clock stands what each command itself computes, which other work on the machine distorts less.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from bench.ssh_peers import ours, seconds, theirs
+from bench.ssh_peers import Peer, ours, seconds, theirs
+from teleport.client import holder_call
 from tests.support.cluster import BIN, NAME, NODE, OWN
 
 ROUNDS = 15
@@ -26,8 +29,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ours(folder / "node") as (peer, _), theirs(folder / "sshd") as sshd:
-            held = {**peer.environment, "XDG_RUNTIME_DIR": ""}
-            held.pop("TELEPORT_NO_HOLDER", None)
+            held = holding(peer)
             argv = [str(BIN / "tsh"), "ssh", f"{OWN}@{NODE}.{NAME}", "true"]
             ways = {
                 "tsh ssh, new connection": (argv, peer.environment), "tsh ssh, held connection": (argv, held),
@@ -36,17 +38,48 @@ def main() -> None:
             if sshd is not None:
                 ways["ssh -J"] = (sshd.argv("true", jump=True), sshd.environment)
                 ways["ssh -J, default key exchange"] = (_default(sshd.argv("true", jump=True)), sshd.environment)
-            took: dict[str, list[float]] = {way: [] for way in ways}
+            took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
             for number in range(options.rounds + 1):
                 for way, (command, environment) in ways.items():
+                    before = computed()
                     elapsed = seconds(command, environment)
                     if number:
-                        took[way].append(elapsed * 1000)
-            subprocess.run([str(BIN / "tsh"), "logout"], env=held, check=True, stdout=subprocess.DEVNULL)
-    base = statistics.median(took.get("ssh -J", [float("nan")]))
+                        took[way].append((elapsed * 1000, (computed() - before) * 1000))
+            let_go(peer)
+    show(took)
+
+
+def holding(peer: Peer) -> dict[str, str]:
+    """Return an environment in which connections are held."""
+    environment = {**peer.environment, "XDG_RUNTIME_DIR": ""}
+    environment.pop("TELEPORT_NO_HOLDER", None)
+    return environment
+
+
+def let_go(peer: Peer) -> None:
+    """End what holds connections of the peer's user."""
+    environment = holding(peer)
+    home = holder_call.home(environment)
+    holder_call.end_all(environment, home, Path(home, "current-profile").read_text().strip())
+
+
+def computed() -> float:
+    """Return the seconds that commands which have ended have computed."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def show(took: dict[str, list[tuple[float, float]]]) -> None:
+    """Print the load of the machine, and of each way the medians and the best."""
+    print("load {:.1f}, {:.1f}, {:.1f}".format(*os.getloadavg()))
+    base = statistics.median(clock for clock, _ in took["ssh -J"]) if "ssh -J" in took else float("nan")
     for way, times in took.items():
-        median = statistics.median(times)
-        print(f"{way:30} {median:7.1f} ms (best {min(times):6.1f})  {median / base:5.2f} x ssh -J")
+        clocks, computing = zip(*times, strict=True)
+        median = statistics.median(clocks)
+        print(
+            f"{way:30} {median:7.1f} ms (best {min(clocks):6.1f})  {median / base:5.2f} x ssh -J;"
+            f"  computing {statistics.median(computing):6.1f} ms (best {min(computing):6.1f})"
+        )
 
 
 def _default(argv: list[str]) -> list[str]:

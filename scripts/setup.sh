@@ -22,9 +22,14 @@ curl curl
 sshd openssh-server
 plink putty-tools
 rsync rsync
+psql postgresql-client
+mariadb mariadb-client
 git git
 haproxy haproxy
+nginx nginx-light
+tinyproxy tinyproxy-bin
 asciinema asciinema
+systemd-analyze systemd
 chromium chromium
 strace strace
 bpftrace bpftrace

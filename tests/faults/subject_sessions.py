@@ -33,6 +33,8 @@ from teleport.model.kinds.session_recording_config import SessionRecordingConfig
 from teleport.pki.custody import Custody, FolderShelf
 from teleport.pki.signer import MemorySigner
 from teleport.store.audit.log import AuditLog
+from teleport.store.brief_files import BriefFolder
+from teleport.store.journal import Journal
 from teleport.store.recordings.catalogue import Catalogue
 from teleport.store.recordings.files import RecordingFiles
 from teleport.store.resources import Resources
@@ -94,7 +96,7 @@ async def _session(recorder: SpoolRecorder, work: Work, number: int, chance: ran
     sid, failed = _id(work.round, number), list[TeleportError]()
     facts = Facts(
         session_id=sid, user="alice", login="root", server_id=_SERVER, hostname="node-1", cluster="faults", client="",
-        on_failure="deny",
+        interactive=number % 3 == 0, on_failure="deny",
     )  # fmt: skip
     try:
         recording = await recorder.begin(facts, Watcher(lambda _: None, failed.append))
@@ -175,7 +177,9 @@ class _World:
 
     def node(self, work: Work | None) -> tuple[Spool, Uploader]:
         place, aside = str(self.root / "node" / "records"), str(self.root / "node" / "aside")
-        spool = Spool(SystemFolder(place), path=place, set_aside=aside, low_water=0)
+        files = SystemFolder(place)
+        brief = BriefFolder(files, Journal(SystemFolder(str(self.root / "node" / "brief")), segment=16 * 1024))
+        spool = Spool(brief, path=place, set_aside=aside, low_water=0, lasting=files)
         backoff = Backoff(first=0.001, most=0.01)
         uploader = _Telling(spool, self.way, emit=self._emit, entropy=SystemEntropy(), pace=0.001, backoff=backoff)
         uploader.work = work

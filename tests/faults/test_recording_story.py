@@ -283,7 +283,7 @@ def test_kill_nine_during_a_recording(world: World, users: dict[str, User], vict
         world.kill()  # without its spawner, the server starts no more sessions
         world.start()
     found, _ = judge(world, f"kill -9 of {victim}", shell, shown, durable, "session.upload")
-    (event,) = world.events(event="session.upload", sid=shell.sid)
+    event = world.event(event="session.upload", sid=shell.sid)
     assert event.get("problem", "") == found.problem
 
 

@@ -16,6 +16,7 @@ from tests.fuzz import (
     targets_ssh,
     targets_text,
     targets_tsh,
+    targets_way,
     targets_web,
     targets_wire,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "targets_ssh",
     "targets_text",
     "targets_tsh",
+    "targets_way",
     "targets_web",
     "targets_wire",
 ]

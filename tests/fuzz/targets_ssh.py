@@ -54,7 +54,7 @@ def _before_keys(data: bytes) -> object:
         try:
             for at in range(0, len(data), size):
                 client.receive(data[at : at + size])
-            told.append(client.state.value)
+            told.append(client.state)
         except (ProtocolError, TeleportError) as error:
             told.append(error.code)
         assert client.state in (State.KEYS, State.CLOSED)

@@ -1,4 +1,5 @@
-"""What stories about an SSH Service begin with: its cluster, a user's files, the spawner, and a stage to play on."""
+"""What stories begin with: a cluster with somebody who is signed in, or an SSH Service alone with its spawner and a
+stage to play on. A file whose story needs another cluster has a fixture of that name."""
 
 from __future__ import annotations
 
@@ -12,7 +13,20 @@ import pytest
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from tests.support import bare_home, ssh_node
+from tests.support.cluster import OWN, Cluster, User
 from tests.support.ssh_node import Client, World
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")).running() as running:
+        running.role("walker", logins=["{{internal.logins}}"])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alice(cluster: Cluster) -> User:
+    return cluster.sign_up("alice", ["walker"], [OWN])
 
 
 @pytest.fixture

@@ -16,8 +16,10 @@ import pytest
 
 from tests.support.cluster import BIN, NAME, OWN, Cluster, Done, User, decision_in, free_ports
 from tests.support.processes import wait_for
-from tests.support.sshd import PROGRAM, Sshd
+from tests.support.programs import need
+from tests.support.sshd import Sshd
 from tests.support.terminal import Terminal
+from tests.support.terminal_story import SHELL, a_shell
 
 SERVER = "plain-1"
 HOST = f"{SERVER}.{NAME}"
@@ -107,11 +109,11 @@ def recording(stage: Stage, text: str) -> dict[str, Any]:
 def test_a_command_is_run_recorded_and_told(stage: Stage) -> None:
     done = stage.ssh("echo hello-there; echo wrong >&2; cat; exit 7", stdin="input\n", status=7)
     assert (done.stdout, done.stderr) == ("hello-there\ninput\n", "wrong\n")
-    (start,) = stage.cluster.events("hello-there", event="session.start")
+    start = stage.cluster.event("hello-there", event="session.start")
     node = stage.cluster.read("node", start["server_id"])
     assert (node["sub_kind"], start["server_hostname"]) == ("openssh", SERVER)
     assert start["forwarded_by"] == (stage.cluster.data / "host_uuid").read_text().strip()
-    (ran,) = stage.cluster.events("hello-there", event="exec")
+    ran = stage.cluster.event("hello-there", event="exec")
     assert (ran["exitCode"], ran["login"], ran["user"]) == ("7", OWN, "alice")
     (made,) = stage.cluster.events(event="cert.create", target=start["server_id"])[:1]
     assert made["identity"]["logins"] == [OWN]
@@ -121,28 +123,7 @@ def test_a_command_is_run_recorded_and_told(stage: Stage) -> None:
 
 
 def test_a_shell_at_a_terminal(stage: Stage) -> None:
-    command = "PS1='> ' exec sh -i"
-    with Terminal(stage.argv("-tt", command), stage.cluster.environment("alice", TERM="xterm"), status=5) as screen:
-        screen.see("> ")
-        screen.type("stty size; echo on-$((40 + 2))-screen $TERM\n")
-        screen.see("24 80\r\n")
-        screen.see("on-42-screen xterm\r\n")
-        screen.resize(101, 33)
-        screen.type("stty size\n")
-        screen.see("33 101\r\n")
-        screen.type("echo slee$((1))p; sleep 600\n")
-        screen.see("slee1p\r\n")
-        screen.type("\x03")
-        screen.see("> ")
-        screen.type("exit 5\n")
-    found: list[dict[str, Any]] = []
-
-    def look() -> bool:
-        found[:] = json.loads(stage.alice.tsh("recordings", "search", "on-42-screen", "--format=json").out)
-        return bool(found)
-
-    wait_for("the index of the recording", look, seconds=60)
-    assert found[0]["line"].startswith("on-42-screen")
+    a_shell(stage.alice, stage.argv("-tt", SHELL))
 
 
 def test_a_session_that_ends_at_the_proxy_can_be_joined(stage: Stage) -> None:
@@ -160,7 +141,7 @@ def test_a_session_that_ends_at_the_proxy_can_be_joined(stage: Stage) -> None:
             peer.see("both see\r\n")
             owner.see("both see\r\n")
             peer.type("exit 6\n")
-    assert stage.cluster.events(event="session.join", sid=id)
+    stage.cluster.some(event="session.join", sid=id)
 
 
 def test_tsh_reaches_it_too(stage: Stage) -> None:
@@ -258,8 +239,7 @@ def test_files_are_copied_and_told(stage: Stage, tmp_path: Path, how: tuple[str,
     assert there.read_bytes() == data
     subprocess.run([*scp, f"{OWN}@{HOST}:{there}", f"{tmp_path}/back"], check=True, env=env, timeout=90)
     assert (tmp_path / "back").read_bytes() == data
-    wait_for("the record", lambda: stage.cluster.events(str(there)))
-    told = stage.cluster.events(str(there))
+    told = stage.cluster.some(str(there))
     assert {event["server_hostname"] for event in told} == {SERVER}
     assert {event["event"] for event in told} & {"sftp", "scp"}
 
@@ -267,7 +247,7 @@ def test_files_are_copied_and_told(stage: Stage, tmp_path: Path, how: tuple[str,
 def test_a_local_port_is_led_to_the_server(stage: Stage) -> None:
     said = stage.ssh("-W", stage.server.address.replace("127.0.0.1", "localhost"), "true", status=None)
     assert said.stdout.startswith("SSH-2.0-OpenSSH"), said
-    wait_for("the record", lambda: stage.cluster.events(event="port", success=True))
+    stage.cluster.some(event="port", success=True)
 
 
 def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
@@ -284,7 +264,7 @@ def join(stage: Stage, server: Sshd, *more: str, token: str = "", status: int = 
     return stage.cluster.teleport(
         "join", "openssh", f"--proxy-server={stage.cluster.public}", f"--token={given}", f"--address={server.address}",
         f"--openssh-config={server.config}", f"--data-dir={server.folder}/data", "--no-restart-sshd",
-        f"--sshd-check-command={PROGRAM} -t -f", *more, status=status,
+        f"--sshd-check-command={need('sshd')} -t -f", *more, status=status,
     )  # fmt: skip
 
 
@@ -326,7 +306,8 @@ def test_a_configuration_that_sshd_refuses_stays(stage: Stage, tmp_path: Path) -
     server = Sshd(tmp_path / "odd", port=free_ports(1)[0])
     before = server.config.read_text()
     refusing = tmp_path / "check"
-    refusing.write_text(f'#!/bin/sh\ncase "$1" in -T) exec {PROGRAM} "$@";; esac\necho no good >&2\nexit 1\n')
+    sshd = need("sshd")
+    refusing.write_text(f'#!/bin/sh\ncase "$1" in -T) exec {sshd} "$@";; esac\necho no good >&2\nexit 1\n')
     refusing.chmod(0o755)
     said = join(stage, server, f"--sshd-check-command={refusing} -t -f", status=1).err
     assert "no good" in said

@@ -14,9 +14,10 @@ import segno
 
 from teleport.auth import totp
 from tests.support.authenticator import Authenticator
-from tests.support.chromium import Chromium, Window, need_chromium
+from tests.support.chromium import Chromium, Window
 from tests.support.cluster import NAME, NODE, OWN, PASSWORD, Cluster, User, link_in
 from tests.support.png import Picture
+from tests.support.programs import need
 
 WRONG = "not the right password"
 
@@ -51,7 +52,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    need_chromium()
+    need("chromium")
     cluster = Cluster(tmp_path_factory.mktemp("chromium"))
     with cluster.running():
         cluster.role("developer", logins=["{{internal.logins}}"])

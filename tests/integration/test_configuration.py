@@ -244,7 +244,7 @@ def test_a_session_ends_with_its_certificate(odd: Odd) -> None:
         assert client.stderr is not None
         text = client.stderr.read().decode()
         assert "client certificate expired: sign in again with tsh login" in text, text
-    (told,) = odd.events(event="client.disconnect", user="brief")
+    told = odd.event(event="client.disconnect", user="brief")
     assert (told["code"], told["reason"]) == ("T3006I", "client certificate expired")
     wait_for("the end of the command", lambda: ended(odd, "brief"))
 
@@ -263,5 +263,5 @@ def test_a_session_that_moves_no_data_is_ended_with_the_message(tmp_path: Path) 
             wait_for("the end of the session", lambda: client.poll() is not None, seconds=60)
             assert client.stderr is not None
             assert "You were away: good bye" in client.stderr.read().decode()
-        (told,) = cluster.events(event="client.disconnect", user="away")
+        told = cluster.event(event="client.disconnect", user="away")
         assert told["reason"] == "client exceeded idle timeout of 3s"

@@ -18,13 +18,6 @@ from tests.support.processes import wait_for
 HOST = f"{NODE}.{NAME}"
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("holder")).running() as running:
-        running.role("walker", logins=["{{internal.logins}}"])
-        yield running
-
-
 class Person:
     """Somebody whose connections are held."""
 

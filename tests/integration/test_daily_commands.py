@@ -7,7 +7,6 @@ import datetime as dt
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,6 @@ from tests.support import authorities, identities
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User, decision_in
 
 HOST = f"{NODE}.{NAME}"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("daily")).running() as running:
-        running.role("walker", logins=["{{internal.logins}}"])
-        yield running
-
-
-@pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
 
 
 @pytest.fixture(scope="module")

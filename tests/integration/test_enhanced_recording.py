@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from teleport.agents.ssh.spawner import Spawner
 from tests.support import bare_home, policy
 from tests.support.cluster import OWN, Cluster
 from tests.support.processes import tree, wait_for
+from tests.support.programs import need
 from tests.support.root import need_root
 from tests.support.ssh_node import LOGIN, Client, World
 from tests.support.until import until
@@ -33,10 +33,7 @@ ALONE = ("unshare", "--mount", "sh", "-c", 'mount --make-rprivate / && exec "$@"
 @pytest.fixture
 def spawner() -> Iterator[Spawner]:
     need_root()
-    if shutil.which("bpftrace") is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI has bpftrace, so that these tests run")
-        pytest.skip("needs bpftrace")
+    need("bpftrace")
     running = Spawner.launch(wrapper=[*ALONE, *bare_home.wrapper()])
     wait_for("the spawner", lambda: Path(f"/proc/{running.pid}/comm").read_text() == "teleport-spawne\n")
     yield running
@@ -204,10 +201,10 @@ def test_a_node_observes_as_its_file_says(tmp_path: Path, spawner: Spawner) -> N
         tracer = wait_for("bpftrace", lambda: child_of(starter, "bpftrace"))
         assert b"BPFTRACE_PERF_RB_PAGES=8\0" in Path(f"/proc/{tracer}/environ").read_bytes()
         with alice.session("/bin/echo open; exec cat"):
-            (start,) = wait_for("the record", lambda: cluster.events(event="session.start"))
+            start = cluster.event(event="session.start")
             look = f"{tmp_path}/groups{ROOT}-file/{start['sid']}/cgroup.procs"
             assert cluster.run("nsenter", "--target", str(starter), "--mount", "--", "cat", look).out.split()
-        seen = wait_for("the command", lambda: cluster.events(event="session.command", argv=["open"]))
+        seen = cluster.some(event="session.command", argv=["open"])
         assert (seen[0]["code"], seen[0]["path"], seen[0]["sid"]) == ("T4000I", "/bin/echo", start["sid"])
-        (end,) = wait_for("the end", lambda: cluster.events(event="session.end", sid=start["sid"]))
+        end = cluster.event(event="session.end", sid=start["sid"])
         assert end["enhanced_recording"] is True

@@ -82,7 +82,7 @@ def test_a_command_runs_with_the_certificate(alice: User) -> None:
     """After sign-up and sign-in stock ssh runs a command as the login, for the user, in the cluster."""
     assert alice.ssh("id -un; echo $SSH_TELEPORT_USER of $SSH_TELEPORT_CLUSTER_NAME").out == f"{OWN}\nalice of {NAME}\n"
     assert alice.ssh("exit 7", status=7).err == ""
-    (event,) = wait_for("the event", lambda: alice.cluster.events("exit 7", event="exec", command="exit 7"))
+    event = alice.cluster.event("exit 7", event="exec", command="exit 7")
     assert (event["user"], event["login"], event["exitCode"]) == ("alice", OWN, "7")
 
 
@@ -104,7 +104,7 @@ def test_a_login_in_no_role_fails_in_authentication(cluster: Cluster, alice: Use
     explained = cluster.tctl("access", "explain", id).out
     assert f"DENY ssh bin@{NODE} (user alice" in explained
     assert re.search(r'role walker .*logins \[.*\] MISS \("bin"\) <- nearest miss', explained)
-    (event,) = cluster.events(id, event="auth")
+    event = cluster.event(id, event="auth")
     assert (event["code"], event["user"], event["login"]) == ("T3007W", "alice", "bin")
 
 
@@ -241,4 +241,4 @@ def test_what_is_no_session_is_refused_and_recorded(cluster: Cluster, alice: Use
     """A channel that an account cannot connect, or that does not exist, is refused with a code and audited."""
     forwarded = alice.ssh("true", options=("-W", "127.0.0.1:1"), status=255)
     assert "SSH-USER-CONNECT" in forwarded.err
-    wait_for("the event", lambda: cluster.events("127.0.0.1:1", event="port", code="T3003E"))
+    cluster.some("127.0.0.1:1", event="port", code="T3003E")

@@ -28,11 +28,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
-
-
-@pytest.fixture(scope="module")
 def bob(cluster: Cluster) -> User:
     """Somebody who may look at what walkers do, and enter no node himself."""
     return cluster.sign_up("bob", ["watcher"])
@@ -63,7 +58,7 @@ def participants(user: User, id: str) -> list[tuple[str, str]]:
 
 
 def gone(cluster: Cluster, id: str) -> None:
-    wait_for("the end", lambda: cluster.events(event="session.end", sid=id))
+    cluster.some(event="session.end", sid=id)
     wait_for(
         "the end of its tracker",
         lambda: id not in cluster.tctl("sessions", "ls", "--format=json").out,
@@ -91,7 +86,7 @@ def test_the_owner_joins_and_types_and_both_see_it(cluster: Cluster, alice: User
             peer.type("exit 7\n")
     gone(cluster, id)
     for code, kind in (("T2001I", "session.join"), ("T2003I", "session.leave")):
-        (event,) = wait_for("the record", lambda kind=kind: cluster.events(event=kind, sid=id))
+        event = cluster.event(event=kind, sid=id)
         assert (event["code"], event["mode"], event["session_owner"], event["login"]) == (code, "peer", "alice", OWN)
 
 
@@ -118,7 +113,7 @@ def test_an_observer_sees_and_cannot_type(cluster: Cluster, alice: User, bob: Us
         shown = owner.rest()
         assert "/nowhere" not in shown
     gone(cluster, id)
-    (end,) = cluster.events(event="session.end", sid=id)
+    end = cluster.event(event="session.end", sid=id)
     assert end["participants"] == ["alice", "bob"]
     auditor = cluster.sign_up("audrey", ["auditor"])
     (entries,) = wait_for("the recording", lambda: _played(auditor, id))
@@ -186,7 +181,7 @@ def test_a_moderator_ends_the_session_with_a_word_to_all(cluster: Cluster, alice
             for terminal in (owner, observer, mod):
                 terminal.see("Teleport > Session terminated by moderator mary.")
     gone(cluster, id)
-    (told,) = wait_for("the record", lambda: cluster.events(event="client.disconnect", sid=id))
+    told = cluster.event(event="client.disconnect", sid=id)
     assert told["reason"] == "session terminated by moderator mary"
 
 

@@ -33,11 +33,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
-
-
 class Stock:
     """Stock OpenSSH for the node of a cluster (`tests.support.channels.Stock`)."""
 

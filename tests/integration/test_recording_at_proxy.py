@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.cluster import NAME, NODE, OWN, Cluster, User, decision_in
 from tests.support.processes import wait_for
-from tests.support.terminal import Terminal
+from tests.support.terminal_story import SHELL, a_shell
 
 HOST = f"{NODE}.{NAME}"
 OWN_SESSIONS = {"resources": ["session"], "verbs": ["list", "read"],
@@ -98,37 +98,17 @@ def test_a_command_is_one_session_recorded_by_the_proxy(stage: Stage) -> None:
     assert (ran["exitCode"], ran["login"], ran["user"], ran["forwarded_by"]) == ("7", OWN, "alice", stage.proxy)
     for event in ("session.end", "session.upload"):
         wait_for(event, lambda event=event: stage.cluster.events(event=event, sid=shown))  # type: ignore[misc]
-        assert len(stage.cluster.events(event=event, sid=shown)) == 1
+        stage.cluster.event(event=event, sid=shown)
     assert len(stage.told("hello-there", "session.end")) == 1
     made = stage.cluster.events(event="cert.create", target=start["server_id"])
     assert made[0]["identity"]["logins"] == [OWN]
 
 
 def test_a_shell_at_a_terminal_is_found_by_its_text(stage: Stage) -> None:
-    command = "PS1='> ' exec sh -i"
-    with Terminal(stage.argv("-tt", command), stage.cluster.environment("alice", TERM="xterm"), status=5) as screen:
-        screen.see("> ")
-        screen.type("stty size; echo on-$((40 + 2))-screen $TERM\n")
-        screen.see("24 80\r\n")
-        screen.see("on-42-screen xterm\r\n")
-        listed = json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)
-        assert len(listed) == 1, listed
-        screen.resize(101, 33)
-        screen.type("until [ $(stty size | cut -c1-2) = 33 ]; do sleep 0.1; done; stty size\n")
-        screen.see("33 101\r\n")
-        screen.type("echo slee$((1))p; sleep 600\n")
-        screen.see("slee1p\r\n")
-        screen.type("\x03")
-        screen.see("> ")
-        screen.type("exit 5\n")
-    found: list[dict[str, Any]] = []
+    def listed() -> None:
+        assert len(json.loads(stage.alice.tsh("sessions", "ls", "--format=json").out)) == 1
 
-    def look() -> bool:
-        found[:] = json.loads(stage.alice.tsh("recordings", "search", "on-42-screen", "--format=json").out)
-        return bool(found)
-
-    wait_for("the index of the recording", look, seconds=60)
-    assert found[0]["line"].startswith("on-42-screen")
+    a_shell(stage.alice, stage.argv("-tt", SHELL), listed)
 
 
 @pytest.mark.parametrize("how", [(), ("-O",)], ids=["sftp", "scp"])
@@ -138,8 +118,7 @@ def test_files_are_copied_and_told_once(stage: Stage, tmp_path: Path, how: tuple
     argv = ["scp", *how, "-q", "-F", stage.config("alice"), f"{tmp_path}/here", f"{OWN}@{HOST}:{there}"]
     subprocess.run(argv, check=True, env=stage.cluster.environment("alice"), timeout=90)
     assert there.read_bytes() == data
-    wait_for("the record", lambda: stage.cluster.events(str(there)))
-    told = stage.cluster.events(str(there))
+    told = stage.cluster.some(str(there))
     assert {event["forwarded_by"] for event in told} == {stage.proxy}
     assert len([event for event in told if event["event"] == "session.start"]) <= 1
 
@@ -157,8 +136,7 @@ def test_tsh_goes_this_way_too(stage: Stage, tmp_path: Path) -> None:
 def test_a_local_port_is_led_to_the_node(stage: Stage) -> None:
     said = stage.ssh("-W", f"127.0.0.1:{stage.cluster.settings['ssh']}", "true", status=None)
     assert said.stdout.startswith("SSH-2.0-"), said
-    wait_for("the record", lambda: stage.cluster.events(event="port", success=True))
-    told = stage.cluster.events(event="port", success=True, code="T3003I")
+    told = stage.cluster.some(event="port", success=True, code="T3003I")
     assert len(told) == len({json.dumps(event["time"]) for event in told})
     assert {event["forwarded_by"] for event in told} == {stage.proxy}
 
@@ -198,8 +176,7 @@ def test_a_lock_cuts_what_runs(stage: Stage) -> None:
         finally:
             client.kill()
     cut = "client.disconnect"
-    wait_for("the record", lambda: stage.cluster.events(event=cut, user="dave"))
-    assert len(stage.cluster.events(event=cut, user="dave")) == 1
+    stage.cluster.event(event=cut, user="dave")
 
 
 def test_a_strict_session_ends_when_the_auth_service_cannot_store_it(stage: Stage) -> None:
@@ -215,7 +192,7 @@ def test_a_strict_session_ends_when_the_auth_service_cannot_store_it(stage: Stag
 
         def waits() -> bool:
             stage.ssh("echo sync-now", user="erin")
-            (*_, last) = cluster.events("sync-now", event="session.start")
+            (*_, last) = cluster.some("sync-now", event="session.start")
             return bool(last["session_recording"] == "proxy-sync")
 
         wait_for("the new mode", waits, seconds=60)
@@ -237,7 +214,7 @@ def test_a_strict_session_ends_when_the_auth_service_cannot_store_it(stage: Stag
                 client.kill()
         said = stage.ssh("echo never", user="erin", status=255)
         assert (said.stdout, "REC-IMPOSSIBLE" in said.stderr) == ("", True)
-        assert cluster.events(event="session.recording.failed", user="erin")
+        cluster.some(event="session.recording.failed", user="erin")
     finally:
         if away.exists():
             records.unlink()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,18 +15,6 @@ from tests.support.terminal import Terminal
 
 HOST = f"{NODE}.{NAME}"
 SHELL = "PS1='> ' exec sh -i"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("sessions")).running() as running:
-        running.role("walker", logins=["{{internal.logins}}"])
-        yield running
-
-
-@pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
 
 
 @pytest.fixture(scope="module")
@@ -68,9 +55,9 @@ def test_a_shell_at_a_terminal(cluster: Cluster, alice: User) -> None:
         terminal.type("exit 5\n")
         terminal.rest()
         assert terminal.modes_now() == terminal.modes
-    (start,) = wait_for("the record", lambda: cluster.events(event="session.start", user="alice", size="111:37"))
-    wait_for("its end", lambda: cluster.events(event="session.end", sid=start["sid"]))
-    assert cluster.events(event="resize", sid=start["sid"])
+    start = cluster.event(event="session.start", user="alice", size="111:37")
+    cluster.some(event="session.end", sid=start["sid"])
+    cluster.some(event="resize", sid=start["sid"])
 
 
 def test_a_terminal_for_a_command_and_a_shell_without_one(alice: User) -> None:
@@ -157,5 +144,5 @@ def test_a_lock_ends_a_live_session_at_once(cluster: Cluster) -> None:
         terminal.see('lock targeting User:"dan" is in force: go home')
         terminal.rest()
         assert terminal.modes_now() == terminal.modes
-    told = wait_for("the record", lambda: cluster.events(event="client.disconnect", user="dan"))
+    told = cluster.some(event="client.disconnect", user="dan")
     assert told[0]["reason"] == 'lock targeting User:"dan" is in force: go home'

@@ -17,8 +17,12 @@ import pytest
 import yaml
 from cryptography import x509
 
+from teleport.base.errors import BadParameter, NotSupported
+from teleport.model.config import teleport_yaml
+from teleport.proxy.unserved import POSTGRES_TLS
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, free_ports
 from tests.support.processes import wait_for
+from tests.support.programs import need
 from tests.support.tls import Authority
 
 FIRST, SECOND = "localhost", "second.example.com"
@@ -27,9 +31,12 @@ FIRST, SECOND = "localhost", "second.example.com"
 class Split:
     """A cluster with ports of their own, and its files of certificates."""
 
-    def __init__(self, cluster: Cluster, ssh: int, pairs: dict[str, Path], authority: Authority) -> None:
+    def __init__(
+        self, cluster: Cluster, ports: dict[str, int], pairs: dict[str, Path], authority: Authority
+    ) -> None:  # fmt: skip
         self.cluster = cluster
-        self.ssh = ssh
+        self.ports = ports
+        self.ssh = ports["ssh"]
         self.pairs = pairs
         self.authority = authority
 
@@ -58,8 +65,10 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Split]:
     pairs = {name: folder / f"{name}.pem" for name in (FIRST, SECOND)}
     for name, path in pairs.items():
         path.write_bytes(authority.issue(name))
-    (ssh,) = free_ports(1)
-    lines = [f"  listen_addr: 127.0.0.1:{ssh}", "  https_keypairs_reload_interval: 1s", "  https_keypairs:"]
+    ssh, *others = free_ports(5)
+    own = dict(zip(("tunnel", "kube", "mysql", "postgres"), others, strict=True))
+    lines = [f"  {name}_listen_addr: 127.0.0.1:{port}" for name, port in own.items()]
+    lines += [f"  listen_addr: 127.0.0.1:{ssh}", "  https_keypairs_reload_interval: 1s", "  https_keypairs:"]
     lines += [f"  - {{key_file: {path}, cert_file: {path}}}" for path in pairs.values()]
     cluster = Cluster(folder, version="v1", proxy_service="\n".join(lines) + "\n")
     (folder / "web-ca.pem").write_text(authority.pem)
@@ -70,7 +79,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Split]:
     cluster.data.mkdir(parents=True, exist_ok=True)
     (cluster.data / "webproxy_cert.pem").write_text(authority.pem)  # what the browser of these tests trusts
     with cluster.running():
-        yield Split(cluster, ssh, pairs, authority)
+        yield Split(cluster, {"ssh": ssh, **own}, pairs, authority)
         assert "Traceback" not in cluster.log
 
 
@@ -117,12 +126,61 @@ def test_s3_36_s3_37_ping_names_the_ports(split: Split) -> None:
     found = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=60).stdout)["proxy"]
     assert found["tls_routing_enabled"] is False
     assert found["ssh"] == {
-        "listen_addr": f"127.0.0.1:{split.ssh}", "tunnel_listen_addr": "0.0.0.0:3024",
+        "listen_addr": f"127.0.0.1:{split.ssh}", "tunnel_listen_addr": f"127.0.0.1:{split.ports['tunnel']}",
         "web_listen_addr": f"127.0.0.1:{split.web}", "public_addr": split.cluster.public,
         "dial_timeout": 30_000_000_000,
     }  # fmt: skip
-    assert found["db"] == {"postgres_listen_addr": f"127.0.0.1:{split.web}", "mysql_listen_addr": "0.0.0.0:3036"}
-    assert found["kube"] == {"enabled": False, "listen_addr": "0.0.0.0:3026"}
+    assert found["db"] == {
+        "postgres_listen_addr": f"127.0.0.1:{split.ports['postgres']}",
+        "mysql_listen_addr": f"127.0.0.1:{split.ports['mysql']}",
+    }
+    assert found["kube"] == {"enabled": False, "listen_addr": f"127.0.0.1:{split.ports['kube']}"}
+
+
+@pytest.mark.config("proxy_service.mysql_listen_addr")
+def test_clients_of_mysql_have_a_port_and_are_told_that_nobody_serves_them(split: Split) -> None:
+    """S3-31: MySQL has a listener of its own. S3-46: Kubernetes has its port at the agent; here one refuses."""
+    argv = [need("mariadb"), "--no-defaults", "--host=127.0.0.1", f"--port={split.ports['mysql']}", "-e", "select 1"]
+    done = subprocess.run([*argv, "--user=alice"], capture_output=True, text=True, timeout=60, check=False)
+    assert "PROXY-NO-DATABASE" in done.stderr
+
+
+@pytest.mark.config("proxy_service.postgres_listen_addr")
+def test_clients_of_postgresql_are_told_too(split: Split) -> None:
+    """S3-32: PostgreSQL has a port where one is configured. S3-33, S3-34: MongoDB and Redis have none in this build:
+    the key of the one is refused with its place, and of the other there is none."""
+    target = f"host=127.0.0.1 port={split.ports['postgres']} user=alice dbname=app sslmode=require"
+    argv = [need("psql"), "-w", target, "-c", "select 1"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert "PROXY-NO-DATABASE" in done.stderr
+    with pytest.raises(NotSupported, match="mongo_listen_addr"):
+        teleport_yaml.load("proxy_service: {mongo_listen_addr: '0.0.0.0:27017'}", "t.yaml")
+    with pytest.raises(BadParameter, match="redis_listen_addr"):
+        teleport_yaml.load("proxy_service: {redis_listen_addr: '0.0.0.0:6379'}", "t.yaml")
+
+
+@pytest.mark.config("proxy_service.tunnel_listen_addr", "proxy_service.kube_listen_addr")
+def test_tunnels_and_kubernetes_have_their_ports(split: Split) -> None:
+    """S3-29: tunnels of agents of every kind come to their own listener, which wants an agent's certificate. S0-41:
+    with `version: v1` the listeners are separate."""
+    for port, said in ((split.ports["tunnel"], "certificate required"), (split.ports["kube"], "unrecognized name")):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_alpn_protocols(["teleport-reversetunnel", "h2"])
+        with (
+            pytest.raises(ssl.SSLError, match=f"(?i){said.replace(' ', '.')}"),
+            socket.create_connection(("127.0.0.1", port), timeout=20) as raw,
+            context.wrap_socket(raw, server_hostname="localhost") as sock,
+        ):
+            sock.recv(1)
+
+
+def test_on_the_web_port_postgresql_is_recognised(split: Split) -> None:
+    """S3-30: the web port serves sign-in and pages; what has a port of its own is not served there too."""
+    with socket.create_connection(("127.0.0.1", split.web), timeout=20) as sock:
+        sock.sendall(POSTGRES_TLS)
+        with contextlib.suppress(ConnectionError):
+            assert sock.recv(1) == b""
 
 
 def names_of(certificate: bytes) -> list[str]:
@@ -162,11 +220,13 @@ def test_s0_42_a_written_v1_configuration_starts(tmp_path: Path) -> None:
     assert written["proxy_service"]["public_addr"] == NAME + ":443"
     assert "proxy_listener_mode" not in written["auth_service"]
     cluster = Cluster(tmp_path)
-    (ssh,) = free_ports(1)
+    ssh, tunnel, kube, mysql = free_ports(4)
     written["teleport"] |= {"data_dir": str(cluster.data), "nodename": NODE}
     written["auth_service"]["listen_addr"] = f"127.0.0.1:{cluster.settings['auth']}"
     written["ssh_service"]["listen_addr"] = f"127.0.0.1:{cluster.settings['ssh']}"
-    written["proxy_service"] |= {"web_listen_addr": str(cluster.settings["web"]), "listen_addr": f"127.0.0.1:{ssh}"}
+    own = {"listen_addr": ssh, "tunnel_listen_addr": tunnel, "kube_listen_addr": kube, "mysql_listen_addr": mysql}
+    written["proxy_service"] |= {name: f"127.0.0.1:{port}" for name, port in own.items()}
+    written["proxy_service"]["web_listen_addr"] = str(cluster.settings["web"])
     cluster.config.write_text(yaml.safe_dump(written))
     with cluster.running(), socket.create_connection(("127.0.0.1", ssh), timeout=20) as sock:
         sock.sendall(b"SSH-2.0-test\r\n")

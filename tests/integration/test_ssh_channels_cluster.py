@@ -116,7 +116,7 @@ def test_through_the_proxy(door: Door, alice: User, tmp_path: Path) -> None:
     jump = f"-oProxyJump=alice@{alice.cluster.public}"
     seen = asyncio.run(door.use(Stock(alice, jump), tmp_path))
     assert seen.through, seen.said
-    wait_for("the event", lambda: alice.cluster.events(code=door.event, user="alice"))
+    alice.cluster.some(code=door.event, user="alice")
 
 
 @pytest.mark.config("ssh_service.port_forwarding", "ssh_service.ssh_file_copy")
@@ -141,7 +141,7 @@ def test_a_refusal_is_explained(open_cluster: Cluster) -> None:
     explained = open_cluster.tctl("access", "explain", id).out
     assert f"DENY ssh {OWN}@{NODE} (remote port forwarding) (user bob" in explained
     assert 'set ssh_port_forwarding.remote.enabled of role "role-bob" to yes' in explained
-    wait_for("the event", lambda: open_cluster.events(code="T3003E", user="bob", decision_id=id))
+    open_cluster.some(code="T3003E", user="bob", decision_id=id)
 
 
 def test_a_permission_taken_away_counts_at_once_and_one_given_needs_a_new_certificate(open_cluster: Cluster) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from teleport.base.errors import NotAuthenticated
 from teleport.client.ssh_client.ciphers import CIPHERS
 from teleport.client.ssh_client.connection import Connection
 from teleport.client.ssh_client.engine import Engine
-from teleport.client.ssh_client.session import Ends, Wanted
 from teleport.client.ssh_client.transport import Limits, Transport
 from teleport.client.ssh_client.trust import HostTrust, UserKey
 from teleport.pki import keys
+from tests.support.both_ways import echoed
 from tests.support.cluster import OWN, free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
@@ -83,35 +81,7 @@ def connect(port: int, ciphers: tuple[str, ...] = tuple(CIPHERS), checked: HostT
 @pytest.mark.parametrize("cipher", CIPHERS)
 def test_each_cipher_with_keys_anew_from_either_side(port: int, cipher: str) -> None:
     connection = connect(port, (cipher,))
-    block = os.urandom(1 << 20)
-    digests = [hashlib.sha256(), hashlib.sha256()]
-    sending, source = socket.socketpair()
-    sink, receiving = socket.socketpair()
-    for sock in (source, sink):
-        sock.setblocking(False)
-
-    def feed() -> None:
-        for _ in range(SIZE >> 20):
-            sending.sendall(block)
-            digests[0].update(block)
-        sending.shutdown(socket.SHUT_WR)
-
-    def drain() -> None:
-        while data := receiving.recv(1 << 20):
-            digests[1].update(data)
-
-    threads = [threading.Thread(target=feed), threading.Thread(target=drain)]
-    for thread in threads:
-        thread.start()
-    session = connection.open_session(Ends(source.fileno(), sink.fileno(), sink.fileno()), Wanted("cat"))
-    assert connection.run(lambda: session.done, 100)
-    sink.shutdown(socket.SHUT_WR)
-    for thread in threads:
-        thread.join(30)
-    for sock in (sending, source, sink, receiving):
-        sock.close()
-    assert session.result() == 0
-    assert digests[0].digest() == digests[1].digest()
+    assert echoed(connection, SIZE >> 20)
     assert connection.engine._transport.exchanges > 3
     assert connection.engine._transport.strict
     assert connection.open_stream(command="echo on").read_exactly(3) == b"on\n"

@@ -31,18 +31,6 @@ TARGET = f"{OWN}@{HOST}"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("clients")).running() as running:
-        running.role("walker", logins=["{{internal.logins}}"])
-        yield running
-
-
-@pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
-
-
-@pytest.fixture(scope="module")
 def config(cluster: Cluster, alice: User) -> Path:
     """What `tsh config` prints, in a file, for every program that runs `ssh`."""
     path = cluster.folder / "ssh_config"

@@ -31,11 +31,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def alice(cluster: Cluster) -> User:
-    return cluster.sign_up("alice", ["walker"], [OWN])
-
-
-@pytest.fixture(scope="module")
 def agent() -> Iterator[str]:
     with ssh_agent.running() as path:
         yield path

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
+from teleport.auth.join.token_review import Reviewer
 from teleport.auth.passwords import Cost
 from teleport.auth.service import AuthService
 from teleport.base import tasks
@@ -18,9 +19,12 @@ from teleport.base.append import MemoryFolder
 from teleport.base.clock import ManualClock
 from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
+from teleport.base.errors import Unavailable
 from teleport.model.events.base import document
 from teleport.model.identity import Identity
+from teleport.model.kinds.token import Token
 from teleport.model.resource import Resource, load
+from teleport.net.fetch import Answer, Fetch
 from teleport.net.memory import memory_pair
 from teleport.net.stream import Stream
 from teleport.pki import keys
@@ -66,6 +70,10 @@ class Cluster:
         self.signer = MemorySigner(self.entropy)
         self.records = MemoryFolder()
         self.indexes = MemoryDisk()
+        self.static_tokens: tuple[Token, ...] = ()
+        self.reviewer: Reviewer | None = None
+        self.fetch: Fetch = _nobody_answers
+        """What the Auth Service asks about proofs of join methods."""
         self.service = self.build()
         self._clients: list[AuthClient] = []
         self._serving: set[asyncio.Task[None]] = set()
@@ -76,8 +84,18 @@ class Cluster:
         return AuthService(
             backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
             host_id="auth-1", records=self.records, password_cost=CHEAP, second_factor=self.second_factor,
-            indexes=IndexShelf(self.indexes, "/records"),
+            indexes=IndexShelf(self.indexes, "/records"), static_tokens=self.static_tokens, reviewer=self.reviewer,
+            fetch=self._fetch,
         )  # fmt: skip
+
+    async def _fetch(self, url: str, **more: Any) -> Answer:
+        return await self.fetch(url, **more)
+
+    async def restart(self) -> None:
+        """End the service and start another over the same store, with what this object says now."""
+        await self.service.close()
+        self.service = self.build()
+        await self.service.start()
 
     def client(self, caller: Caller) -> AuthClient:
         """Return a client whose calls are made as `caller`."""
@@ -135,6 +153,10 @@ class Cluster:
             await asyncio.wait(self._serving)
         await self.signer.close()
         await self.backend.close()
+
+
+async def _nobody_answers(url: str, **more: Any) -> Answer:
+    raise Unavailable("NET-FETCH", url=url, problem="this test has no network")
 
 
 @asynccontextmanager

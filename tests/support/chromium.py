@@ -24,7 +24,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-BINARY = Path("/usr/bin/chromium")
+from tests.support.programs import need
+
 NARROW = 320
 """Pixels of the smallest width that people must not have to scroll sideways at (WCAG 2.2, 1.4.10)."""
 _LEAST_CONTRAST = 4.5
@@ -65,14 +66,6 @@ _LOOK = """() => {
     active: [...document.querySelectorAll('script, iframe, object, [style], [onclick]')].length,
   };
 }""".replace("LEAST", str(_LEAST_CONTRAST))
-
-
-def need_chromium() -> None:
-    """Skip a test that needs the browser; under CI, where it is promised, fail it."""
-    if not BINARY.exists():
-        if os.environ.get("CI"):
-            pytest.fail(f"CI has {BINARY}, so that these tests run")
-        pytest.skip(f"needs {BINARY}: apt-get install chromium")
 
 
 class Window:
@@ -155,7 +148,7 @@ class Chromium:
 
     def __init__(self, folder: Path, certificate: Path, origin: str) -> None:
         """`certificate` (PEM) is the one that is trusted; `origin` is where the cluster is."""
-        need_chromium()
+        need("chromium")
         self._folder = folder
         self._origin = origin
         key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
@@ -169,7 +162,7 @@ class Chromium:
             patch.setenv("TMPDIR", str(self._folder))  # where the profile goes
             playwright = self._stack.enter_context(sync_playwright())
         self._browser = playwright.chromium.launch(
-            executable_path=BINARY,
+            executable_path=need("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage",
                   f"--ignore-certificate-errors-spki-list={self._pin}"],
             # As people have it: a page that one goes back to may come from memory.

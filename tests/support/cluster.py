@@ -13,17 +13,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import http.client
 import os
 import pwd
 import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -32,14 +28,13 @@ from teleport.api.client import AuthClient, over_unix
 from teleport.api.messages import EventQuery
 from teleport.base.clock import SystemClock
 from teleport.model import resource
-from tests.support import bare_home
 from tests.support.authenticator import Authenticator
 from tests.support.browser import Browser
-from tests.support.processes import Process, tree, wait_for
+from tests.support.processes import wait_for
+from tests.support.server_process import BIN, ServerProcess
 
 T = TypeVar("T")
 
-BIN = Path(sys.executable).parent
 OWN = pwd.getpwuid(os.geteuid()).pw_name
 """The login that a server of this user may always start commands as."""
 NAME = "teleport.example.com"
@@ -47,8 +42,6 @@ NODE = "node-1"
 PASSWORD = "correct horse battery staple"
 _LIMIT = 60.0
 """Seconds that any command may take."""
-_STOP = 10.0
-"""Seconds that the server may take to end."""
 
 CONFIG = """\
 version: {version}
@@ -88,7 +81,7 @@ class Done(NamedTuple):
     err: str
 
 
-class Cluster:
+class Cluster(ServerProcess):
     """One data directory, its server while that runs, and its users."""
 
     def __init__(
@@ -112,8 +105,7 @@ class Cluster:
         }  # fmt: skip
         self.phones: dict[str, Authenticator] = {}
         """The authenticator apps of everybody who has signed up, by user."""
-        self.server: subprocess.Popen[bytes] | None = None
-        self._family: list[Process] = []
+        ServerProcess.__init__(self)
         self.write_configs()
 
     # -- the server ---------------------------------------------------------------------------------------
@@ -133,112 +125,6 @@ class Cluster:
             "SSL_CERT_FILE": str(self.data / "webproxy_cert.pem"), "NO_PROXY": "*",
             "TELEPORT_NO_HOLDER": "1", **more,
         }  # fmt: skip
-
-    @contextlib.contextmanager
-    def running(self, *options: str) -> Iterator[Cluster]:
-        """Run the server for the time of a block, and check that it ends well."""
-        self.start(*options)
-        try:
-            yield self
-        except BaseException:
-            sys.stderr.write(self.log[-8000:])
-            self.kill()
-            raise
-        if self.server is not None:  # the block may have ended it in its own way
-            self.stop()
-
-    def start(self, *options: str) -> None:
-        """Start the server and wait until every service is ready."""
-        enter = self.wrapper or bare_home.wrapper()
-        argv = [*enter, str(BIN / "teleport"), "start", "-c", str(self.config), *options]
-        with open(self.folder / "stdout", "ab") as out, open(self.folder / "stderr", "ab") as log:
-            self.server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log,
-                                           env=self.environment(), cwd=self.folder)  # fmt: skip
-        wait_for("readiness", self._is_ready, seconds=30)
-        self._family = tree(self.pid)
-
-    def _is_ready(self) -> bool:
-        assert self.server is not None
-        assert self.server.poll() is None, f"the server ended with {self.server.returncode}:\n{self.log}"
-        try:
-            return self.debug("GET", "/readyz")[0] == 200
-        except OSError:
-            return False
-
-    def debug(self, method: str, path: str, body: str = "") -> tuple[int, str]:
-        """Ask the debug service what `teleport debug` would ask."""
-        connection = http.client.HTTPConnection("localhost", timeout=10)
-        connection.sock = socket.socket(socket.AF_UNIX)
-        try:
-            connection.sock.settimeout(10)
-            connection.sock.connect(str(self.data / "debug.sock"))
-            connection.request(method, path, body=body or None)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        finally:
-            connection.close()
-
-    @property
-    def pid(self) -> int:
-        """Process id of the server (a wrapper executes it, so it is also the id of what was started)."""
-        assert self.server is not None
-        return self.server.pid
-
-    @property
-    def log(self) -> str:
-        """What the server has written to stderr, over all its runs."""
-        path = self.folder / "stderr"
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    @property
-    def output(self) -> str:
-        """What the server has written to stdout."""
-        return (self.folder / "stdout").read_text(errors="replace")
-
-    def helper(self, name: str) -> Process:
-        """Return the server's child of a name: `teleport-signer`, `teleport-spawner`."""
-        (found,) = [process for process in tree(self.pid) if process.arguments.split()[:1] == [name]]
-        return found
-
-    def stop(self) -> float:
-        """End the server as an init system would; return how many seconds it took.
-
-        Fails unless it ends in time, with status 0, and leaves no process behind.
-        """
-        server, family = self.server, {*self._family, *tree(self.pid)}
-        assert server is not None
-        began = time.monotonic()
-        server.send_signal(signal.SIGTERM)
-        try:
-            status = server.wait(timeout=_STOP + 5)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-        took = time.monotonic() - began
-        self.server = None
-        self._gone(family)
-        assert status == 0, f"the server ended with {status}:\n{self.log[-4000:]}"
-        assert took < _STOP, f"the server took {took:.1f} s to end"
-        return took
-
-    def kill(self) -> None:
-        """End the server without warning. Its helpers must notice by themselves."""
-        server = self.server
-        if server is None:
-            return
-        family = {*self._family, *tree(server.pid)}
-        server.kill()
-        server.wait()
-        self.server = None
-        self._gone(family)
-
-    def _gone(self, family: set[Process]) -> None:
-        try:
-            wait_for("the end of all processes of the server", lambda: not any(p.alive for p in family))
-        finally:
-            for process in [p for p in family if p.alive]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid, signal.SIGKILL)
 
     # -- commands -----------------------------------------------------------------------------------------
 
@@ -281,6 +167,19 @@ class Cluster:
         query = EventQuery(since=since, text=words, limit=5000)
         found = self.ask(lambda client: client.search_events(query)).events
         return [event for event in found if fields.items() <= event.items()]
+
+    def event(self, words: str = "", **fields: object) -> dict[str, Any]:
+        """Return the one audit event that contains the words and has the fields, as soon as there is one: what a
+        service tells a user, or does, may be seen before it has written of it."""
+        (found,) = self.some(words, **fields)
+        return found
+
+    def some(self, words: str = "", /, least: int = 1, **fields: object) -> list[dict[str, Any]]:
+        """Return the audit events that contain the words and have the fields, as soon as there are so many."""
+        return wait_for(
+            f"{least} events {words} {fields}",
+            lambda: found if len(found := self.events(words, **fields)) >= least else None,
+        )
 
     def ask(self, work: Callable[[AuthClient], Awaitable[T]]) -> T:
         """Ask the auth service as its administrator, where the command is not what a test is about."""

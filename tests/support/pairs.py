@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from teleport.base.entropy import SystemEntropy
+from teleport.net.framed import FramedStream
 from teleport.net.memory import memory_pair
 from teleport.net.network import SystemNetwork
 from teleport.net.peek import PeekStream
@@ -16,6 +19,8 @@ from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream
 from teleport.net.tls import TlsStream, client_handshake, server_handshake
 from teleport.net.tunnel import Tunnel
+from teleport.wire.framing import Framing, LengthFraming
+from teleport.wire.websocket import WebSocketFraming
 from tests.support.check_stream import MakePair
 from tests.support.tls import NAME, authority
 
@@ -138,6 +143,25 @@ def peeked(under: Callable[[], Pair]) -> MakePair:
     return make
 
 
+def framed(under: Callable[[], Pair], client: Framing, server: Framing) -> MakePair:
+    """Make pairs whose bytes travel in messages over pairs of another kind; the second end is the client."""
+
+    @contextlib.asynccontextmanager
+    async def make() -> AsyncIterator[tuple[Stream, Stream]]:
+        async with under() as (a, b):
+            ends = FramedStream(a, copy.deepcopy(server)), FramedStream(b, copy.deepcopy(client))
+            yield ends
+            for end in ends:
+                await end.close()
+
+    return make
+
+
+def websocket(under: Callable[[], Pair]) -> MakePair:
+    """Make pairs of WebSockets over pairs of another kind."""
+    return framed(under, WebSocketFraming(mask=SystemEntropy().token), WebSocketFraming(mask=None))
+
+
 def pairs(folder: Path) -> dict[str, MakePair]:
     """Return every kind of pair by name."""
     return {
@@ -151,6 +175,12 @@ def pairs(folder: Path) -> dict[str, MakePair]:
         "tls over tcp, client": swapped(tls(tcp_pair)),
         "tls in memory": tls(in_memory),
         "tls in tls": tls(tls(tcp_pair)),
+        "websocket in tls, server": websocket(tls(tcp_pair)),
+        "websocket in tls, client": swapped(websocket(tls(tcp_pair))),
+        "websocket over tcp": websocket(tcp_pair),
+        "websocket in memory": websocket(in_memory),
+        "lengths over tcp": framed(tcp_pair, LengthFraming(), LengthFraming()),
+        "tls in a websocket": tls(websocket(tls(tcp_pair))),
         "tunnel, dialled": tunnelled(in_memory),
         "tunnel over tls, answered": swapped(tunnelled(tls(tcp_pair))),
         "tls in a tunnel": tls(tunnelled(in_memory)),

@@ -168,17 +168,18 @@ class World:
         context = contexts.server_context(
             certificate=certificate, key=key, client_authorities=user, client_required=True, alpn=(ALPN,)
         )
+        options = ssh_settings.options([self.host_key])
         doors = Doors(
             reach=self.reach(), cluster=self, name=self.cluster.name, clock=self.clock, entropy=SystemEntropy(),
-            context=context, settings=ssh_settings.options([self.host_key]),
+            context=lambda: context, settings=lambda: options,
         )  # fmt: skip
 
-        web_context = contexts.web_context(certificate=certificate, key=key)
+        web_context = contexts.web_context(certificate=certificate, key=key, alpn=("teleport-reversetunnel",))
 
         async def no_web(stream: object) -> None: ...
 
         service = ProxyService(
-            network=SystemNetwork(), address=address, auth_address=lambda: "127.0.0.1:1",
+            network=SystemNetwork(), address=address, dial_auth=lambda: SystemNetwork().dial("127.0.0.1:1"),
             context=lambda _: web_context, web=no_web, nodes=doors,
             headers=ProxyProtocol("", clock=self.clock, log=logger("PROXY")),
         )  # fmt: skip

@@ -26,7 +26,7 @@ def private_etc(folder: Path, **files: str) -> list[str]:
     need_root()
     lines = ["set -e", "mount --make-rprivate /"]
     for name, text in files.items():
-        source = folder / f"etc-{name}"
+        source = folder / f"etc-{name.replace('/', '-')}"
         source.write_text(text)
         if name == "nologin":
             lines += ["mount -t tmpfs none /run", f"cp {source} /run/nologin"]

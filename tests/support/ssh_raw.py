@@ -98,6 +98,7 @@ class RawClient(SSHClientConnection):
         super().__init__(asyncio.get_running_loop(), settings)
         self.replies: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
         self._open = asyncio.Event()
+        self._lost: list[Exception | None] = []
 
     def try_next_auth(self, *, next_method: bool = False) -> None:
         taker = _Taker(self)
@@ -109,6 +110,19 @@ class RawClient(SSHClientConnection):
         if pkttype == MSG_USERAUTH_SUCCESS:
             self._auth_complete = True
         self.replies.put_nowait((pkttype, packet.get_full_payload()[1:]))
+
+    def connection_lost(self, exc: Exception | None = None) -> None:
+        """The server's last words may lie behind a message that asyncssh is still busy with."""
+        self._lost.append(exc)
+        self._end_if_idle()
+
+    def _finish_recv_packet(self, *arguments: Any, **named: Any) -> None:
+        super()._finish_recv_packet(*arguments, **named)
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._lost and self._recv_handler in (self._recv_version, self._recv_pkthdr, self._recv_packet):
+            super().connection_lost(self._lost.pop())
 
     def _cleanup(self, exc: Exception | None) -> None:
         self._channels = {}

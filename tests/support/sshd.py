@@ -9,18 +9,15 @@ It is in the foreground, writes its log beside its configuration, and is ended b
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.support import bare_home
 from tests.support.processes import wait_for
+from tests.support.programs import need
 
-PROGRAM = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin") or ""
 CONFIG = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -37,20 +34,12 @@ Subsystem sftp internal-sftp
 """
 
 
-def need_sshd() -> None:
-    """Skip a test where there is no sshd; under CI, where it is promised, fail it."""
-    if not PROGRAM:
-        if os.environ.get("CI"):
-            pytest.fail("CI has openssh-server, so that these tests run")
-        pytest.skip("needs openssh-server")
-
-
 class Sshd:
     """One server; `start` and `stop` may alternate."""
 
     def __init__(self, folder: Path, *, port: int, authority: str = "") -> None:
         """`authority`: the key that signs for users, a line without options; empty: none is trusted yet."""
-        need_sshd()
+        self.program = need("sshd")
         self.folder = folder
         self.port = port
         self.config = folder / "sshd_config"
@@ -89,7 +78,7 @@ class Sshd:
         """Start it, and wait until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*bare_home.wrapper(), PROGRAM, "-D", "-e", "-f", str(self.config)], stdin=subprocess.DEVNULL,
+                [*bare_home.wrapper(), self.program, "-D", "-e", "-f", str(self.config)], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log,
             )  # fmt: skip
         wait_for("sshd", self._answers, seconds=30)

@@ -77,14 +77,14 @@ class Site:
     """A running web server and what sends it requests."""
 
     def __init__(self, server: WebServer) -> None:
-        self._server = server
+        self.server = server
         self._serving: set[asyncio.Task[None]] = set()
         self.failures: list[BaseException] = []
 
     def connect(self) -> MemoryStream:
         """Open a connection and return the client's end."""
         theirs, ours = memory_pair(peers=(Peer(address="server"), Peer(address=f"{CLIENT}:50000")))
-        task = tasks.spawn(self._server.serve(ours), name="web", on_error=self.failures.append)
+        task = tasks.spawn(self.server.serve(ours), name="web", on_error=self.failures.append)
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         return theirs
@@ -144,13 +144,14 @@ class _Recorded:
 
 @asynccontextmanager
 async def serving(
-    accounts: app.Accounts, entropy: Any, public_address: str = f"{HOST}:443", second_factor: Factor = "off"
+    accounts: app.Accounts, entropy: Any, public_address: str = f"{HOST}:443", second_factor: Factor = "off",
+    **more: Any,
 ) -> Any:  # fmt: skip
     """Yield a site whose accounts are these."""
     application = app.build(
         accounts=accounts, entropy=entropy, cluster=auth_cluster.CLUSTER, public_address=public_address,
         settings=SETTINGS, servers=OpenSSHCalls(accounts) if isinstance(accounts, AuthClient) else None,
-        auth_settings=ping.auth_settings(second_factor=second_factor),
+        auth_settings=ping.auth_settings(second_factor=second_factor), **more,
     )  # fmt: skip
     async with WebServer(application) as server:
         site = Site(server)

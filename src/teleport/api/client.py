@@ -22,6 +22,7 @@ from teleport.api.audit_proof_calls import AuditProofCalls
 from teleport.api.messages import (
     AuthorityStatus,
     Change,
+    ClusterSettings,
     ClusterStatus,
     Decision,
     Enrolment,
@@ -82,6 +83,10 @@ class AuthClient:
         """Cut the connection."""
         self._channel.close()
         await self._channel.wait_closed()
+
+    def reconnect(self) -> None:
+        """Cut the connection; the next call opens another one. Calls under way fail as when it is lost."""
+        self._channel.close()
 
     async def get(self, kind: str, name: str, *, sub_kind: str = "", with_secrets: bool = False) -> Resource[Any]:
         """Return a resource."""
@@ -307,6 +312,10 @@ class AuthClient:
         reply = await self._channel.unary(status.GET, Empty())
         states = tuple(AuthorityStatus(a.type, a.state, a.phase, a.last_rotated) for a in reply.authorities)
         return ClusterStatus(reply.cluster, reply.version, tuple(reply.ca_pins), states)
+
+    async def cluster_settings(self) -> ClusterSettings:
+        """Return what the cluster decides for its services."""
+        return status.settings_of(await self._channel.unary(status.GET_SETTINGS, Empty()))
 
 
 def over_unix(path: str) -> Connect:

@@ -7,9 +7,10 @@ use and its age is known, so that a strict decision can refuse to rest on it.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from teleport.access.roleset import RoleSet
 from teleport.api.client import AuthClient
@@ -27,9 +28,22 @@ log = logger("CACHE")
 
 R = TypeVar("R", bound=Resource[Any])
 _Key = tuple[str, str, str]
+_Holder = tuple[frozenset[str], tuple[tuple[str, tuple[str, ...]], ...]]
+"""Names of roles, and traits."""
+COMPILED = 1000
+"""Role sets that are kept at most."""
+_NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 ROLE_PATIENCE = 2.0
 """Seconds a decision waits for a role that a certificate names and the copy does not hold: whoever signed in the
 moment after the role was made arrives before the news of it."""
+
+
+class _Compiled(NamedTuple):
+    """A role set, and for how long it holds."""
+
+    revision: int
+    ends: dt.datetime
+    roles: RoleSet
 
 
 class ClusterView:
@@ -41,6 +55,7 @@ class ClusterView:
         self._clock = clock
         self._entropy = entropy
         self._held: dict[_Key, Resource[Any]] = {}
+        self._compiled: dict[_Holder, _Compiled] = {}
         self._connected = False
         self._changed = asyncio.Event()
         self._revision = 0
@@ -114,13 +129,28 @@ class ClusterView:
     async def role_set(self, identity: Identity) -> RoleSet:
         """Compile the roles that the identity names; one that is gone is left out, which the checker sees."""
         named = frozenset(identity.roles)
+        key = named, tuple(sorted(identity.traits.items()))
+        known = self._compiled.get(key)
+        if known is not None and known.revision == self._revision and self._clock.now() < known.ends:
+            return known.roles
         try:
             async with asyncio.timeout(ROLE_PATIENCE):
                 while self._connected and not named <= {role.name for role in self.all(Role)}:
                     await self._changed.wait()
         except TimeoutError:
             pass
-        return RoleSet.build([role for role in self.all(Role) if role.name in named], identity.traits)
+        roles = [role for role in self.all(Role) if role.name in named]
+        found = RoleSet.build(roles, identity.traits)
+        if len(roles) == len(named):
+            self._remember(key, roles, found)
+        return found
+
+    def _remember(self, key: _Holder, roles: Sequence[Role], found: RoleSet) -> None:
+        """Keep a role set until something changes or one of its roles ends: each channel asks for it."""
+        if len(self._compiled) >= COMPILED:
+            self._compiled.clear()
+        ends = min((role.metadata.expires for role in roles if role.metadata.expires is not None), default=_NEVER)
+        self._compiled[key] = _Compiled(self._revision, ends, found)
 
     @property
     def age(self) -> float:

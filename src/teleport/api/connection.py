@@ -35,6 +35,10 @@ log = logger("AUTH")
 
 LARGEST_HEADERS = 64 * 1024
 """Bytes of the headers of one call, unpacked; the same for fragments that are not complete yet."""
+REMEMBERED = 256
+"""Streams whose end is remembered, on either side of a connection: twice as many as may be open, so that what was on
+its way to one that has ended is still known as late. h2 remembers 65,536, in a hundred bytes each."""
+H2Connection.MAX_CLOSED_STREAMS = REMEMBERED
 _DEFAULT_WINDOW = 65535
 _LAST_WORDS = 2.0
 """Seconds in which a peer may fetch what was sent before the connection is dropped."""

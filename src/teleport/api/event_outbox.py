@@ -2,8 +2,9 @@
 
 Theory of operation. An event gets the time at which it occurred and waits in a queue. Whoever comes first writes all
 that wait to a journal on the disk, numbered on from the last one, and `emit` returns once they are synced: a session
-waits for its own disk and for nothing else. `run` sends the journal a moment later, what has come meanwhile as one
-call, and removes what the Auth Service has stored. Where the disk does not take events, the Auth Service has to: they
+waits for its own disk and for nothing else. `run` sends the journal when no more events come, or after half a second:
+what has come meanwhile as one call, so that sending is not what those who emit wait for; then it removes what the Auth
+Service has stored. Where the disk does not take events, the Auth Service has to: they
 are sent at once, behind what is in the journal, and `emit` returns when they are stored there.
 
 Numbers count within a writer, a random name of this run. What was sent but not answered keeps its number, here and in
@@ -23,6 +24,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, CompareFailed, TeleportError, TimedOut
@@ -35,8 +37,10 @@ log = logger("AUDIT")
 
 PATIENCE = 5.0
 """Seconds that a call may take."""
-LINGER = 0.05
-"""Seconds that events on the disk wait for others before they are sent."""
+PAUSE = 0.1
+"""Seconds without a further event after which those on the disk are sent."""
+LINGER = 0.5
+"""Seconds that an event on the disk waits for others at most."""
 LAST_WORDS = 2.0
 """Seconds that `close` spends at most on sending what is left."""
 BATCH = 100
@@ -62,13 +66,18 @@ class _Entry(msgspec.Struct, array_like=True):
 
     writer: str
     number: int
-    event: dict[str, Any]
+    event: msgspec.Raw
+    """As JSON: written once, and read when it is sent."""
+
+    @property
+    def size(self) -> int:
+        return memoryview(self.event).nbytes
 
 
 class _Waiting:
-    def __init__(self, event: dict[str, Any], done: asyncio.Future[None]) -> None:
-        self.event = event
-        self.size = _size(event)
+    def __init__(self, event: bytes, done: asyncio.Future[None]) -> None:
+        self.event = msgspec.Raw(event)
+        self.size = len(event)
         self.done = done
 
 
@@ -107,7 +116,7 @@ class EventOutbox:
         """
         now = self._clock.now()
         timed = event if event.time else event.stamped(time=now, uid=event.uid, cluster_name=event.cluster_name)
-        entry = _Waiting(document(timed), asyncio.get_running_loop().create_future())
+        entry = _Waiting(msgspec.json.encode(document(timed)), asyncio.get_running_loop().create_future())
         if entry.size > LARGEST:
             raise BadParameter("EVENT-TOO-LARGE", event=event.event_name, size=entry.size, limit=LARGEST)
         self._queue.append(entry)
@@ -126,10 +135,10 @@ class EventOutbox:
             self._work.set()
         while True:
             await self._work.wait()
-            await asyncio.sleep(LINGER)
+            await tasks.lull(lambda: self._kept, pause=PAUSE, most=LINGER)
             self._work.clear()
             try:
-                await self._drain()
+                await self._drain(all=False)
                 waits = _BACKOFF.waits(self._entropy)
             except (TeleportError, TimeoutError) as error:
                 wait = next(waits)
@@ -226,24 +235,28 @@ class EventOutbox:
 
     # -- the journal -------------------------------------------------------------------------------------------
 
-    async def _drain(self) -> None:
-        """Send the journal, oldest first; returns when it is empty. Raises what sending and the disk raise."""
+    async def _drain(self, *, all: bool = True) -> None:
+        """Send the journal, oldest first; returns when it is empty, or without `all` when what stands in it now is
+        sent: what comes meanwhile waits for its own turn. Raises what sending and the disk raise."""
         async with self._draining:
+            kept, writer, last = self._kept, self._writer, self._next - 1
             try:
-                while await self._send_oldest():
-                    pass
+                while (sent := await self._send_oldest()) is not None:
+                    reached = any(entry.writer == writer and entry.number >= last for entry in sent)
+                    if reached and not all and self._kept != kept:
+                        break
                 self._away = False
             except (TeleportError, TimeoutError):
                 self._away = True
                 raise
 
-    async def _send_oldest(self) -> bool:
-        """Send a segment and remove it; return False when there is none."""
+    async def _send_oldest(self) -> list[_Entry] | None:
+        """Send a segment and remove it; return what it held, None when there is none."""
         kept = self._kept
         segment = await asyncio.to_thread(self._journal.oldest)
         if segment is None:
             self._behind = self._kept != kept  # something may have come since the look
-            return False
+            return None
         name, records = segment
         entries = [entry for record in records if (entry := _read(record)) is not None]
         for writer, run in groupby(entries, key=lambda entry: entry.writer):
@@ -251,7 +264,7 @@ class EventOutbox:
         await asyncio.to_thread(self._journal.drop, name)
         if self._away:
             log.info("Audit events that waited on the disk are sent", events=len(entries))
-        return True
+        return entries
 
     async def _resend(self, writer: str, entries: list[_Entry]) -> None:
         at = 0
@@ -272,7 +285,9 @@ class EventOutbox:
         except (TeleportError, TimeoutError) as error:
             if not _final(error):
                 raise
-            log.error("An audit event was refused and is left out", error=error, event=entry.event.get("event"))
+            log.error(
+                "An audit event was refused and is left out", error=error, event=_document(entry.event).get("event")
+            )
 
     async def _resend_batch(self, writer: str, batch: list[_Entry]) -> None:
         events = [entry.event for entry in batch]
@@ -284,10 +299,10 @@ class EventOutbox:
             log.error("Audit events before this one are lost", error=error)
             await self._send(writer, batch[0].number, events, after_gap=True)
 
-    async def _send(self, writer: str, first: int, events: list[dict[str, Any]], *, after_gap: bool = False) -> None:
+    async def _send(self, writer: str, first: int, events: Sequence[msgspec.Raw], *, after_gap: bool = False) -> None:
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._deliver(writer, first, events, after_gap=after_gap)
+                await self._deliver(writer, first, [_document(event) for event in events], after_gap=after_gap)
         except TimeoutError:
             raise TimedOut("API-DEADLINE", method="AuditQuery.Deliver", seconds=f"{PATIENCE:g}") from None
 
@@ -299,17 +314,17 @@ def _final(error: BaseException) -> bool:
 
 def _next_batch(entries: list[_Entry], at: int) -> list[_Entry]:
     """Return entries from `at` on whose numbers follow on each other, no more than a call takes."""
-    batch, size = [entries[at]], _size(entries[at].event)
+    batch, size = [entries[at]], entries[at].size
     for entry in entries[at + 1 : at + BATCH]:
-        size += _size(entry.event)
+        size += entry.size
         if entry.number != batch[-1].number + 1 or size > BATCH_BYTES:
             break
         batch.append(entry)
     return batch
 
 
-def _size(event: dict[str, Any]) -> int:
-    return len(msgspec.json.encode(event))
+def _document(event: msgspec.Raw) -> dict[str, Any]:
+    return msgspec.json.decode(event, type=dict[str, Any])
 
 
 def _read(record: bytes) -> _Entry | None:

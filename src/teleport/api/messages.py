@@ -191,6 +191,8 @@ class HostRequest:
     tls_public_key: str
     principals: tuple[str, ...] = ()
     """Further names and addresses under which it is reached."""
+    dns_names: tuple[str, ...] = ()
+    """Names for TLS alone, which services that serve TLS get."""
     ttl: float = 0
 
 
@@ -316,3 +318,21 @@ class ClusterStatus:
     version: str
     ca_pins: tuple[str, ...]
     authorities: tuple[AuthorityStatus, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """What the Auth Service's configuration decides for services of the cluster wherever they run."""
+
+    cluster: str
+    second_factor: str
+    """`otp` or `off`."""
+    keep_alive_interval: float
+    """Seconds; 0: silent clients are not asked."""
+    keep_alive_count_max: int
+    client_idle_timeout: float
+    """Seconds; 0: sessions do not end for that."""
+    client_idle_timeout_message: str
+    disconnect_expired_cert: bool
+    proxy_listener_mode: str
+    """`multiplex` or `separate`."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -91,6 +91,8 @@ class Call(Generic[Q, R]):
     """Whether the server answers with a series of messages."""
     two_way: bool = False
     """Whether the client sends a series as well."""
+    largest: int = LARGEST_MESSAGE
+    """Bytes of one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,11 @@ class Method:
 def call(service: str, name: str, request: type[Q], reply: type[R], *, streams: bool = False) -> Call[Q, R]:
     """Name a method of a service of the published package."""
     return Call(f"/{PACKAGE}.{service}/{name}", request, reply, streams)
+
+
+def talk_call(service: str, name: str, request: type[Q], reply: type[R], *, largest: int) -> Call[Q, R]:
+    """Name a method in which both sides send series (`Channel.talk`), in requests of at most `largest` bytes."""
+    return Call(f"/{PACKAGE}.{service}/{name}", request, reply, streams=True, two_way=True, largest=largest)
 
 
 class Server:
@@ -196,18 +203,18 @@ async def _send(stream: Any, method: Method, reply: Any) -> None:
 
 
 async def _requests(stream: Any, method: Method) -> AsyncIterator[Any]:
-    while (request := await _receive(stream._stream, method.call.request)) is not None:
+    while (request := await _receive(stream._stream, method.call.request, method.call.largest)) is not None:
         yield request
 
 
 async def _request(stream: Any, method: Method) -> Any:
-    request = await _receive(stream._stream, method.call.request)
+    request = await _receive(stream._stream, method.call.request, method.call.largest)
     if request is None:
         raise BadParameter("API-MESSAGE", problem="the request has no message")
     return request
 
 
-async def _receive(h2_stream: Any, shape: type[Q]) -> Q | None:
+async def _receive(h2_stream: Any, shape: type[Q], largest: int = LARGEST_MESSAGE) -> Q | None:
     """Read one length-prefixed message (gRPC over HTTP/2, "Length-Prefixed-Message"); None at the end.
 
     Raises LimitExceeded (API-TOO-LARGE), NotSupported (API-COMPRESSED), BadParameter (API-MESSAGE).
@@ -219,8 +226,8 @@ async def _receive(h2_stream: Any, shape: type[Q]) -> Q | None:
         compressed, length = struct.unpack(">BI", head)
         if compressed:
             raise NotSupported("API-COMPRESSED")
-        if length > LARGEST_MESSAGE:
-            raise LimitExceeded("API-TOO-LARGE", size=length, limit=LARGEST_MESSAGE)
+        if length > largest:
+            raise LimitExceeded("API-TOO-LARGE", size=length, limit=largest)
         return shape.FromString(await h2_stream.recv_data(length))
     except (DecodeError, AssertionError) as error:  # grpclib asserts that a message is complete
         raise BadParameter("API-MESSAGE", problem=str(error)[:120]) from None
@@ -321,6 +328,23 @@ class Channel:
         except _FAILURES as error:
             raise _told(method, self._inner.lost or _explain(opened, error, _url(method))) from None
 
+    @asynccontextmanager
+    async def talk(self, method: Call[Q, R], *, forever: bool = False) -> AsyncIterator[Talk[Q, R]]:
+        """Open a call in which both sides send series; it ends with the block. Inside, and at the end, is raised what
+        the server raised, or what `unary` raises; unless `forever`, the whole may take as long as a unary call may."""
+        seconds = None if forever else self._patience
+        opened = self._inner.request(
+            method.path, _cardinality(method), method.request, method.reply, timeout=seconds
+        )  # fmt: skip
+        try:
+            async with opened as stream:
+                yield Talk(stream, method)
+                stream._cancel_done = True  # all was said: what is still open is dropped
+        except TimeoutError:
+            raise _told(method, TimedOut("API-DEADLINE", method=_url(method), seconds=f"{self._patience:g}")) from None
+        except _FAILURES as error:
+            raise _told(method, self._inner.lost or _explain(opened, error, _url(method))) from None
+
     def close(self) -> None:
         """Cut the connection."""
         self._inner.close()
@@ -329,6 +353,29 @@ class Channel:
         """Wait until the connection is released, for a moment at most."""
         if self._inner.open:
             await asyncio.wait([protocol.over for protocol in self._inner.open], timeout=_LAST_WORDS)
+
+
+class Talk(Generic[Q, R]):
+    """The client's side of a call in which both sides send series."""
+
+    def __init__(self, stream: Any, method: Call[Q, R]) -> None:
+        self._stream = stream
+        self._method = method
+
+    async def send(self, request: Q) -> None:
+        """Send one message."""
+        await self._stream.send_message(request)
+
+    async def receive(self) -> R:
+        """Return the next message; that there is none is an error, BadParameter (API-MESSAGE) or the server's."""
+        if self._stream._stream.headers is None:
+            await self._stream.recv_initial_metadata()
+        with self._stream._wrapper:
+            reply = await _reply(self._stream, self._method)
+        if reply is None:
+            await self._stream.recv_trailing_metadata()
+            raise BadParameter("API-MESSAGE", problem="the reply has no message")
+        return reply
 
 
 async def _reply(stream: Any, method: Call[Q, R]) -> R | None:

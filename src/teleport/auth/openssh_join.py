@@ -14,15 +14,16 @@ from teleport.api.caller import NODE, Caller
 from teleport.api.openssh_messages import Former, Joined, JoinServer, statement
 from teleport.auth.authorities import Authorities
 from teleport.auth.host_certs import check_names
+from teleport.auth.join.tokens import Missing, Tokens
 from teleport.auth.openssh import server_identity
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
-from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.model.events.cert import CertCreate, CertIdentity
 from teleport.model.events.join import InstanceJoin
 from teleport.model.kinds.node import JOINED, OPENSSH, Node
-from teleport.model.kinds.token import Token, mask
+from teleport.model.kinds.token import mask
 from teleport.model.naming import RESERVED_PREFIX
 from teleport.model.resource import load
 from teleport.pki import check, issue, keys, ssh
@@ -33,7 +34,6 @@ from teleport.store.resources import Resources
 LIFE = dt.timedelta(days=365)
 """Lifetime of the host certificate; it joins again before it ends."""
 _MOST_NAMES = 20
-_NOT_THERE = ("STORE-RESOURCE-NOT-FOUND", "STORE-RESOURCE-NAME")
 
 log = logger("AUTH")
 
@@ -42,10 +42,11 @@ class OpenSSHJoining:
     """Implements `api.services.openssh.Joining`."""
 
     def __init__(
-        self, resources: Resources, audit: AuditLog, authorities: Authorities, signer: Signer, clock: Clock,
-        entropy: Entropy, cluster: str,
+        self, resources: Resources, tokens: Tokens, audit: AuditLog, authorities: Authorities, signer: Signer,
+        clock: Clock, entropy: Entropy, cluster: str,
     ) -> None:  # fmt: skip
         self._resources = resources
+        self._tokens = tokens
         self._audit = audit
         self._authorities = authorities
         self._signer = signer
@@ -79,14 +80,14 @@ class OpenSSHJoining:
         )  # fmt: skip
 
     async def _check_token(self, request: JoinServer) -> None:
-        """Raises NotAuthenticated (AUTH-JOIN-TOKEN), BadParameter (AUTH-JOIN-ROLE)."""
+        """Raises AccessDenied (AUTH-JOIN-TOKEN), BadParameter (AUTH-JOIN-ROLE, AUTH-JOIN-ENDPOINT)."""
         host = ascii(request.hostname[:80])[1:-1]
-        try:
-            token = await self._resources.get(Token, request.token)
-        except TeleportError as error:
-            if error.code not in _NOT_THERE:
-                raise
-            raise NotAuthenticated("AUTH-JOIN-TOKEN", host=host) from None
+        token = await self._tokens.find(request.token)
+        if isinstance(token, Missing):
+            log.info("A token is not there", token_name=mask(request.token[:200]), reason=token.reason)
+            raise AccessDenied("AUTH-JOIN-TOKEN", host=host, role="Node")
+        if not token.is_secret:  # the name of any other is no proof of anything
+            raise BadParameter("AUTH-JOIN-ENDPOINT", method=token.spec.join_method)
         if "Node" not in token.spec.roles:
             raise BadParameter("AUTH-JOIN-ROLE", host=host, roles=", ".join(token.spec.roles))
 
@@ -118,7 +119,7 @@ class OpenSSHJoining:
 
     def _event(self, request: JoinServer, success: bool, *, host_id: str = "", error: str = "") -> InstanceJoin:
         return InstanceJoin(
-            success=success, host_id=host_id,
+            success=success, host_id=host_id, method="token",
             node_name=ascii(request.hostname[:80])[1:-1], role="Node", token_name=mask(request.token[:200]),
             error=error[:1000], addr_remote=request.client_address,
         )  # fmt: skip

@@ -79,10 +79,15 @@ class Archive:
     async def store_whole(self, session_id: str, server_id: str, chunks: Sequence[bytes], digest: bytes) -> int:
         """Keep all chunks of a recording and close it; return its bytes. Raises as `store` and `complete`, and
         LimitExceeded (REC-TOO-LARGE)."""
-        if chunks:
+        check_session_id(session_id)
+        await self.catalogue.claim(session_id, server_id, self._clock.now())
+        if chunks and await self._closed(session_id) is None:
+            chain = await asyncio.to_thread(self._store_all, session_id, chunks)
+            if (chain.count, chain.digest) == (len(chunks), digest):
+                await self._close(session_id, server_id, chain, "" if chain.final else NO_END)
+                return chain.size
+        elif chunks:
             await self.store(session_id, server_id, 0, chunks[0])
-            if await self._closed(session_id) is None:
-                await asyncio.to_thread(self._store_rest, session_id, chunks[1:])
         return await self.complete(session_id, server_id, len(chunks), digest)
 
     async def complete(self, session_id: str, server_id: str, chunks: int, digest: bytes) -> int:
@@ -100,9 +105,10 @@ class Archive:
             await self._close(session_id, server_id, chain, "" if chain.final else NO_END)
         return chain.size
 
-    def _store_rest(self, session_id: str, chunks: Sequence[bytes]) -> None:
+    def _store_all(self, session_id: str, chunks: Sequence[bytes]) -> Chain:
         for chunk in chunks:
             self._files.store(session_id, chunk)
+        return self._files.chain(session_id)
 
     async def _close(
         self, session_id: str, server_id: str, chain: Chain, problem: str, *, abandoned: bool = False

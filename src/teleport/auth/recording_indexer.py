@@ -12,6 +12,7 @@ import datetime as dt
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from teleport.auth.recording_index_key import IndexKey
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError, Unavailable
@@ -26,6 +27,10 @@ MOST_WAITING = 10_000
 """Recordings in the queue; others are found at the next start."""
 RETRY = 60.0
 """Seconds before a recording is tried again that could not be read."""
+PAUSE = 1.0
+"""Seconds without a further recording after which those that wait are drawn."""
+LINGER = 30.0
+"""Seconds that a recording waits for that at most: commands that end now are in more of a hurry than their index."""
 REST = 10.0
 """Seconds without work after which whoever draws is told to rest."""
 
@@ -48,10 +53,13 @@ class Indexer:
         self._waiting: dict[str, dt.datetime] = {}
         self._at_work: dt.datetime | None = None
         """Since when the one waits that is being drawn."""
+        self._told = 0
+        """Grows with each that is completed."""
         self._news = asyncio.Event()
 
     def completed(self, session_id: str) -> None:
         """A recording is complete: it gets an index soon. Does not block and raises nothing."""
+        self._told += 1
         if len(self._waiting) < MOST_WAITING:
             self._waiting.setdefault(session_id, self._clock.now())
             self._news.set()
@@ -73,6 +81,7 @@ class Indexer:
             await self._catch_up()
             while True:
                 await self._work_comes()
+                await tasks.lull(lambda: self._told, pause=PAUSE, most=LINGER)
                 while self._waiting:
                     await self._next()
         finally:

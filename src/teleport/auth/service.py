@@ -12,11 +12,14 @@ from collections.abc import Sequence
 
 from teleport.api import rpc
 from teleport.api.caller import Caller
+from teleport.api.messages import ClusterSettings
 from teleport.api.services import audit as audit_api
 from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
+from teleport.api.services import inventory as inventory_api
+from teleport.api.services import join as join_api
 from teleport.api.services import login as login_api
 from teleport.api.services import openssh as openssh_api
 from teleport.api.services import recordings as recordings_api
@@ -37,7 +40,13 @@ from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
 from teleport.auth.host_certs import HostCertificateIssuer
+from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
+from teleport.auth.join import methods as join_methods
+from teleport.auth.join.join_state import StateKeeper
+from teleport.auth.join.service import Joining
+from teleport.auth.join.token_review import Reviewer
+from teleport.auth.join.tokens import TokenHooks, Tokens
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
 from teleport.auth.openssh import OpenSSHCertificates
@@ -68,6 +77,8 @@ from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.model.kinds.semaphore import Semaphore
 from teleport.model.kinds.session_termination import SessionTermination
+from teleport.model.kinds.token import Token
+from teleport.net.fetch import Fetch, SystemFetch
 from teleport.net.proxy_protocol import Mode, ProxyProtocol
 from teleport.net.stream import Stream
 from teleport.pki import client_address
@@ -105,11 +116,16 @@ class AuthService:
         second_factor: FactorKind = "otp",
         web_idle: float = IDLE,
         password_cost: Cost | None = None,
+        static_tokens: Sequence[Token] = (),
+        settings: ClusterSettings | None = None,
+        fetch: Fetch | None = None,
+        reviewer: Reviewer | None = None,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
-        ends. `password_cost` is for tests."""
+        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `settings` are told to
+        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -120,7 +136,14 @@ class AuthService:
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
+        self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock)
+        self._tokens = Tokens(backend, self.store, clock, static_tokens)
+        states = StateKeeper(self.authorities, signer, clock, cluster)
+        self._join_methods = join_methods.table(
+            self.store, states, fetch or SystemFetch(), reviewer, clock, entropy, cluster
+        )  # fmt: skip
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
+        self._settings = settings
         self.archive = Archive(
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
         )  # fmt: skip
@@ -152,6 +175,7 @@ class AuthService:
         more: dict[str, hooks.Hooks] = {
             RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
             SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
+            Token.info.name: TokenHooks(self._tokens, clock, entropy),
         }  # fmt: skip
         resources = Resources(store, trail, authorizer, {**kinds, **more}, clock)
         browsers = WebSessions(
@@ -168,8 +192,10 @@ class AuthService:
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
+            *join_api.methods(self._joining(hosts)),
+            *inventory_api.methods(self.inventory),
             *openssh_api.methods(
-                servers, OpenSSHJoining(store, trail, self.authorities, signer, clock, entropy, cluster)
+                servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
             ),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *audit_query_api.methods(
@@ -178,8 +204,14 @@ class AuthService:
             *audit_proof_api.methods(self.proof),
             *recordings_api.methods(Recordings(self.archive, self._recording_keys, trail, authorizer, search)),
             *decisions_api.methods(Decisions(store, self._denials, authorizer, certificates)),
-            *status_api.methods(Status(authorizer, self.authorities, cluster)),
+            *status_api.methods(Status(authorizer, self.authorities, cluster, self._settings)),
         )
+
+    def _joining(self, hosts: HostCertificateIssuer) -> Joining:
+        return Joining(
+            self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, self._join_methods, self._clock,
+            self._entropy, self.cluster,
+        )  # fmt: skip
 
     @property
     def methods(self) -> dict[str, rpc.Method]:
@@ -192,6 +224,7 @@ class AuthService:
             self._backend, self.store, self.audit_log, self._signer, self._clock, self._entropy, self.cluster
         )  # fmt: skip
         await self._recording_keys.ensure(self._recording_mode, self._checks_host_keys)
+        await self._tokens.publish()
         await self._passwords.warm_up()
 
     async def run(self) -> None:
@@ -199,6 +232,7 @@ class AuthService:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.proof.run())
             group.create_task(self.archive.run())
+            group.create_task(self.inventory.run())
             if self.screens is not None:
                 group.create_task(self.screens.indexer.run())
             await tasks.every(_COUNT_EVERY, self._count, entropy=self._entropy, first=_COUNT_EVERY)

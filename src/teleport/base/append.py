@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from teleport.base.disk import PRIVATE, PRIVATE_DIR, map_errors
-from teleport.base.errors import AlreadyExists, NotFound, Unavailable
+from teleport.base.errors import AlreadyExists, NotFound, TeleportError, Unavailable
 
 
 class AppendFile(Protocol):
@@ -39,6 +39,11 @@ class Folder(Protocol):
 
     def create(self, name: str) -> AppendFile:
         """Make a file. Raises AlreadyExists (DISK-EXISTS)."""
+        ...
+
+    def begin(self, name: str, data: bytes) -> AppendFile:
+        """Make a file that begins with `data`, durably; where that fails there is none. Raises AlreadyExists
+        (DISK-EXISTS)."""
         ...
 
     def open(self, name: str, size: int) -> AppendFile:
@@ -85,6 +90,9 @@ class SystemFolder:
         self.path = path
 
     def create(self, name: str) -> AppendFile:
+        return self.begin(name, b"")
+
+    def begin(self, name: str, data: bytes) -> AppendFile:
         path = self._path(name)
         with map_errors(path):
             make_private(self.path)
@@ -92,8 +100,11 @@ class SystemFolder:
             made = _File(os.open(path, flags, PRIVATE), path)
         with map_errors(path):
             try:
+                if data:  # first, so that the file system has one thing to write and not two
+                    made.append(data)
+                    made.sync()
                 _sync_folder(self.path)
-            except OSError:
+            except (OSError, TeleportError):
                 made.close()
                 with suppress(OSError):
                     os.unlink(path)
@@ -230,6 +241,18 @@ class MemoryFolder:
             raise AlreadyExists("DISK-EXISTS", path=name)
         self._files[name] = bytearray()
         return _MemoryFile(self._files[name])
+
+    def begin(self, name: str, data: bytes) -> AppendFile:
+        made = self.create(name)
+        try:
+            made.append(data)
+            made.sync()
+        except TeleportError:
+            made.close()
+            with suppress(TeleportError):
+                self.remove(name)
+            raise
+        return made
 
     def open(self, name: str, size: int) -> AppendFile:
         content = self._find(name)

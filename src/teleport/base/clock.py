@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Protocol
+from teleport.base.lean import Protocol, dt
 
 
 class Clock(Protocol):
@@ -11,14 +10,13 @@ class Clock(Protocol):
 
     def now(self) -> dt.datetime:
         """Return the current time, aware, in UTC."""
-        ...
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> dt.datetime:
-        return dt.datetime.now(dt.UTC)  # noqa: TID251 - the one place that may
+        return dt.datetime.now(dt.UTC)
 
 
 class ManualClock:

@@ -11,12 +11,8 @@ a symbolic link: who controls the link would choose where the key goes.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import Protocol
 
 from teleport.base.entropy import Entropy, SystemEntropy
 from teleport.base.errors import (
@@ -28,6 +24,7 @@ from teleport.base.errors import (
     TeleportError,
     Unavailable,
 )
+from teleport.base.lean import Iterator, Protocol, contextmanager, suppress
 
 PRIVATE = 0o600
 PRIVATE_DIR = 0o700
@@ -40,7 +37,6 @@ class Lock(Protocol):
 
     def release(self) -> None:
         """Let the next one have it. Doing so twice is no error."""
-        ...
 
 
 class Disk(Protocol):
@@ -50,36 +46,28 @@ class Disk(Protocol):
     def read(self, path: str, *, limit: int = READ_LIMIT, private: bool = False) -> bytes:
         """Return the content. With `private`, refuse a file that others may read or a symbolic link
         (BadParameter DISK-PERMISSIONS, DISK-LINK). More than `limit` bytes: LimitExceeded (DISK-TOO-LARGE)."""
-        ...
 
     def write(self, path: str, data: bytes, *, mode: int = PRIVATE, exclusive: bool = False) -> None:
         """Replace the content at once and durably. An existing symbolic link is refused (DISK-LINK);
         with `exclusive` anything existing is (AlreadyExists DISK-EXISTS)."""
-        ...
 
     def make_dir(self, path: str, *, mode: int = PRIVATE_DIR) -> None:
         """Make a folder and its parents. An existing one stays as it is."""
-        ...
 
     def remove(self, path: str) -> None:
         """Remove a file durably."""
-        ...
 
     def list_dir(self, path: str) -> list[str]:
         """Return the names in a folder, sorted."""
-        ...
 
     def exists(self, path: str) -> bool:
         """Say whether something stands at the path."""
-        ...
 
     def mode(self, path: str) -> int:
         """Return the permission bits."""
-        ...
 
     def lock(self, path: str) -> Lock:
         """Take an exclusive lock, made of a file with our process id. Taken: Unavailable (DISK-LOCKED)."""
-        ...
 
 
 @contextmanager
@@ -173,6 +161,8 @@ class SystemDisk:
             return stat.S_IMODE(os.stat(path).st_mode)
 
     def lock(self, path: str) -> Lock:
+        import fcntl  # commands take no locks
+
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         with map_errors(path):
             handle = os.open(path, flags, PRIVATE)

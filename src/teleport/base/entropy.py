@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Protocol
+
+from teleport.base.lean import Protocol
 
 
 class Entropy(Protocol):
@@ -11,7 +12,6 @@ class Entropy(Protocol):
 
     def token(self, size: int) -> bytes:
         """Return `size` unpredictable bytes."""
-        ...
 
 
 class SystemEntropy:

@@ -7,11 +7,11 @@ of failure it is, for programs; the code says which one, for people.
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple, TypeVar
-
 from teleport.base import catalogue
+from teleport.base.lean import TYPE_CHECKING, NamedTuple
 
-E = TypeVar("E", bound="TeleportError")
+if TYPE_CHECKING:
+    from typing import ClassVar, Self
 
 
 class Kind(NamedTuple):
@@ -40,7 +40,7 @@ class TeleportError(Exception):
         self._page = catalogue.find(code)
         super().__init__(self._page.what.format_map(self.fields))
 
-    def at(self: E, place: str) -> E:
+    def at(self, place: str) -> Self:
         """Return the same error with the place of its cause, for example `file:line:col`, before its words."""
         located = type(self)(self.code, id=self.id, **self.fields)
         located.place = place

@@ -35,6 +35,16 @@ async def every(
         await asyncio.sleep(interval * (1.0 - jitter * fraction(entropy)))
 
 
+async def lull(changes: Callable[[], int], *, pause: float, most: float) -> None:
+    """Return when `changes()`, a number that grows with what is done, has kept its value for `pause` seconds, but after
+    `most` seconds at the latest: work that can wait leaves those in a hurry the processor, and comes together."""
+    clock = asyncio.get_running_loop().time
+    ends, seen, known = clock() + most, changes(), -1
+    while seen != known and (left := ends - clock()) > 0:
+        await asyncio.sleep(min(pause, left))
+        known, seen = seen, changes()
+
+
 async def cancel(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait until it has ended, whatever it ends with."""
     task.cancel()

@@ -10,7 +10,6 @@ when its command is called, and click only there.
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
@@ -114,13 +113,14 @@ def _split(arguments: list[str], options: Mapping[str, bool]) -> tuple[list[str]
 
 def _run(program: str, name: str, target: str, arguments: list[str], debug: bool) -> int:
     """Import the command and call it."""
+    _complete_start()
     from teleport.base import log
     from teleport.cli import common
 
     log.setup(level="DEBUG" if debug else "WARN")
     try:
         module, _, attribute = target.partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = getattr(_module(module), attribute)
         return common.invoke(command, f"{program} {name}", arguments)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
@@ -128,11 +128,19 @@ def _run(program: str, name: str, target: str, arguments: list[str], debug: bool
         return common.failure(error)
 
 
+def _complete_start() -> None:
+    """Do what Python does at its start and `bin/tsh` leaves out: whatever is installed may count on it."""
+    if sys.flags.no_site:
+        import site
+
+        site.main()
+
+
 def _run_quickly(target: str, arguments: list[str]) -> int | None:
     """Call a command that needs no click; None: it leaves the call to the full one."""
     module, _, attribute = target.partition(":")
     try:
-        status: int | None = getattr(importlib.import_module(module), attribute)(arguments)
+        status: int | None = getattr(_module(module), attribute)(arguments)
         return None if status is None else _Quick(status)
     except (KeyboardInterrupt, BrokenPipeError):
         raise
@@ -150,4 +158,10 @@ def _version(program: str, arguments: list[str]) -> int:
 
 
 def _package(program: str) -> ModuleType:
-    return importlib.import_module(f"teleport.cli.{program}")
+    return _module(f"teleport.cli.{program}")
+
+
+def _module(name: str) -> ModuleType:
+    """As `importlib.import_module`; importing that takes as long as all that a held connection needs of us."""
+    found: ModuleType = __import__(name, fromlist=("",))
+    return found

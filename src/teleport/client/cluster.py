@@ -10,10 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from teleport.api.client import AuthClient, over_stream
+from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.client.profile import MAX_FILE, Home, Profile
-from teleport.net import tls
+from teleport.client.way import way
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import contexts, x509
@@ -23,7 +24,7 @@ log = logger("CLIENT")
 
 @asynccontextmanager
 async def connect(
-    home: Home, profile: Profile, network: Network, servers: Sequence[str] = ()
+    home: Home, profile: Profile, network: Network, servers: Sequence[str] = (), *, entropy: Entropy | None = None
 ) -> AsyncIterator[AuthClient]:
     """Yield a client of the profile's cluster.
 
@@ -37,22 +38,27 @@ async def connect(
         host_authorities=x509.split_pem(bundle),
         certificate=disk.read(files.tls_certificate, limit=MAX_FILE).decode(),
         key=disk.read(files.tls_key, limit=MAX_FILE, private=True).decode(),
-        alpn=(auth_protocol(profile.cluster),),
     )
 
+    addresses = servers or (profile.web_proxy_addr,)
+    known = {profile.web_proxy_addr: True if profile.upgraded else None}
+    ways = {
+        each: way(each, home.between, upgrade=known.get(each), network=network, entropy=entropy) for each in addresses
+    }
+
     async def dial_one(address: str) -> Stream:
-        stream = await network.dial(address)
-        return await tls.client_handshake(stream, context, server_name=x509.CLUSTER_NAME)
+        return await ways[address].open((auth_protocol(profile.cluster),), context, x509.CLUSTER_NAME)
 
     async def dial() -> Stream:
-        return await _first(servers or (profile.web_proxy_addr,), dial_one)
+        return await first_of(addresses, dial_one)
 
     async with AuthClient(over_stream(dial)) as client:
         yield client
 
 
-async def _first(servers: Sequence[str], dial: Callable[[str], Awaitable[Stream]]) -> Stream:
-    """Return a connection to the first server that gives one."""
+async def first_of(servers: Sequence[str], dial: Callable[[str], Awaitable[Stream]]) -> Stream:
+    """Return a connection to the first server that gives one. Raises what `dial` raises, and for several servers
+    Unavailable (CLIENT-NO-SERVER) with what each attempt ended with."""
     attempts: list[tuple[str, TeleportError]] = []
     for address in servers:
         try:

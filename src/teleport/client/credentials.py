@@ -8,15 +8,11 @@ Quick to import: what reads certificates is imported only for an identity file.
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
-
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, TeleportError, Unavailable
-from teleport.client.profile import DEFAULT_PORTS, Home, Profile, address_of
+from teleport.base.lean import Callable, Iterator, Mapping, NamedTuple, contextmanager
+from teleport.client.profile import DEFAULT_PORTS, Home, Profile, address_of, between
 from teleport.model.address import Address
 
 CONNECT_TIMEOUT = 10.0
@@ -58,7 +54,7 @@ class Credentials(NamedTuple):
             raise NotAuthenticated("CLIENT-IDENTITY-EXPIRED", path=self.identity, user=profile.user, until=until)
         raise NotAuthenticated("CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=until)
 
-    @contextlib.contextmanager
+    @contextmanager
     def in_use(self, login: str = "") -> Iterator[None]:
         """Say what was wrong with the credentials: of an identity which cluster it is of, when one side could not
         prove to the other that both are of it, and that a `login` on a node is none of the certificate's.
@@ -90,7 +86,7 @@ def choose(environment: Mapping[str, str], disk: Disk, wanted: Wanted, *, warn: 
     proxy = wanted.proxy or environment.get("TELEPORT_PROXY", "")
     path = wanted.identity or environment.get("TELEPORT_IDENTITY_FILE", "")
     if path:
-        found = _from_file(disk, path, proxy, warn)
+        found = _from_file(disk, path, proxy, warn, between(environment))
     else:
         home = Home.from_environment(environment, disk)
         found = Credentials(home, home.choose(proxy))
@@ -99,7 +95,9 @@ def choose(environment: Mapping[str, str], disk: Disk, wanted: Wanted, *, warn: 
     return found
 
 
-def _from_file(disk: Disk, path: str, proxy: str, warn: Callable[[str], None]) -> Credentials:
+def _from_file(
+    disk: Disk, path: str, proxy: str, warn: Callable[[str], None], variables: Mapping[str, str]
+) -> Credentials:  # fmt: skip
     from teleport.client import identity_file
 
     parts = identity_file.parse(disk.read(path, limit=identity_file.MAX_FILE), path)
@@ -107,11 +105,14 @@ def _from_file(disk: Disk, path: str, proxy: str, warn: Callable[[str], None]) -
         warn(f"others may use the private key in {path} (mode {mode:04o}): chmod 600 {path}")
     if not proxy:
         raise BadParameter("CLIENT-IDENTITY-PROXY", path=path)
-    return Credentials(*identity_file.open_home(parts, path, locate(proxy)), path)
+    home, profile = identity_file.open_home(parts, path, locate(proxy, variables))
+    home.between = variables
+    return Credentials(home, profile, path)
 
 
-def locate(proxy: str) -> str:
-    """Return `host:port` of a proxy. Where no port is given, the first default one that somebody listens on.
+def locate(proxy: str, variables: Mapping[str, str] | None = None) -> str:
+    """Return `host:port` of a proxy. Where no port is given, the first default one that somebody listens on; the
+    `variables` say on which way.
 
     Raises BadParameter (KIND-ADDRESS), Unavailable (CLIENT-UNREACHABLE).
     """
@@ -121,8 +122,22 @@ def locate(proxy: str) -> str:
     problem: object = None
     for number in DEFAULT_PORTS:
         try:
-            socket.create_connection((host, number), timeout=CONNECT_TIMEOUT).close()
+            _knock(Address(host, number), variables)
             return str(Address(host, number))
         except OSError as error:
             problem = error.strerror or error
+        except TeleportError as error:
+            problem = error.what
     raise Unavailable("CLIENT-UNREACHABLE", address=host, problem=problem)
+
+
+def _knock(address: Address, variables: Mapping[str, str] | None) -> None:
+    """Connect once. Raises OSError, and what `client.way.straight` raises."""
+    if variables:
+        from teleport.client.way import straight
+
+        straight(str(address), variables).close()
+    else:
+        import socket  # where the proxy is, is known to all who have signed in
+
+        socket.create_connection(address, timeout=CONNECT_TIMEOUT).close()

@@ -8,25 +8,24 @@ and with the connection (a lock, the node, the network). Docs: docs/adr/0013-con
 
 from __future__ import annotations
 
-import array
-import contextlib
-import datetime as dt
-import fcntl
+import _socket
 import gc
 import os
-import signal
-import socket
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
 
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.errors import TeleportError
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, Mapping, dt, suppress
 from teleport.client import holder_call as call
-from teleport.client.profile import Profile
+from teleport.client.profile import WAY, Profile
 from teleport.client.ssh_client.connection import Connection
 from teleport.client.ssh_client.loop import READ
 from teleport.client.ssh_client.session import Ends, Session, Wanted, unblocked
 from teleport.wire.reach import write_answer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 IDLE = 600.0
 """Seconds without a call after which it ends."""
@@ -34,13 +33,18 @@ HOLDERS = 32
 """Processes at one time."""
 CALLS = 48
 """Sessions at one time: less than the channels that a node gives a connection."""
+_INT = 4
+"""Bytes of a descriptor on its way."""
 _LOOK = 5.0
 """Seconds between looks at the profile."""
 
 
 def may_hold(environment: Mapping[str, str], profile: Profile) -> bool:
-    """Whether connections of this sign-in may be kept: not those whose certificate stands for one second factor."""
-    return not environment.get(call.OFF) and not any("mfa" in name for name in profile.extensions)
+    """Whether connections of this sign-in may be kept: not those whose certificate stands for one second factor, nor
+    those that a thread of this process carries (`client.way`)."""
+    if environment.get(call.OFF) or profile.upgraded or any(environment.get(name) for name in WAY):
+        return False
+    return not any("mfa" in name for name in profile.extensions)
 
 
 def keep(connection: Connection, environment: Mapping[str, str], key: bytes, until: dt.datetime) -> None:
@@ -68,11 +72,13 @@ def keep(connection: Connection, environment: Mapping[str, str], key: bytes, unt
         os._exit(status)
 
 
-def _listen(path: str, name: str) -> socket.socket | None:
+def _listen(path: str, name: str) -> _socket.socket | None:
     """Listen on a socket of this name; None if somebody does, or too many do. Raises OSError."""
-    with contextlib.suppress(FileExistsError):
+    with suppress(FileExistsError):
         os.mkdir(path, mode=0o700)
     folder = call.open_folder(path)
+    import fcntl  # the caller that finds a holder has no use for it
+
     try:
         lock = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder)
         try:
@@ -87,13 +93,13 @@ def _listen(path: str, name: str) -> socket.socket | None:
         os.close(folder)
 
 
-def _bind(folder: int, path: str, name: str) -> socket.socket | None:
+def _bind(folder: int, path: str, name: str) -> _socket.socket | None:
     if _is_stale(path, name):
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
     elif name in os.listdir(path):
         return None
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     sock.bind(f"/proc/self/fd/{folder}/{name}")
     sock.listen(CALLS)
     sock.setblocking(False)
@@ -119,6 +125,8 @@ def _sweep(path: str) -> None:
 
 def _detach(kept: set[int]) -> None:
     """Leave the terminal, the folder and the descriptors of whoever started us; keep these."""
+    import signal  # nobody waits for us
+
     gc.enable()
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -138,9 +146,9 @@ def _detach(kept: set[int]) -> None:
 class Holder:
     """Serves calls on one connection until one of its ends has come."""
 
-    def __init__(self, connection: Connection, listening: socket.socket, environment: Mapping[str, str], key: bytes,
+    def __init__(self, connection: Connection, listening: _socket.socket, environment: Mapping[str, str], key: bytes,
                  until: dt.datetime, *, idle: float = IDLE, clock: Clock | None = None,
-                 uid: Callable[[socket.socket], int] = call.peer_uid) -> None:  # fmt: skip
+                 uid: Callable[[_socket.socket], int] = call.peer_uid) -> None:  # fmt: skip
         self.connection, self.key = connection, key
         self.calls: set[Call] = set()
         self.ending = False
@@ -157,7 +165,7 @@ class Holder:
                 for one in list(self.calls):
                     one.check()
         finally:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.unlink(os.path.join(call.folder(self._environment), call.name_of(self.key)))
             self._listening.close()
             self.connection.close()
@@ -187,9 +195,10 @@ class Holder:
 
     def ready(self, descriptor: int, events: int) -> None:
         try:
-            sock, _ = self._listening.accept()
+            number, _ = self._listening._accept()  # type: ignore[attr-defined]  # of the C half
         except OSError:
             return
+        sock = _socket.socket(fileno=number)
         if self._uid(sock) != os.geteuid() or len(self.calls) >= 2 * CALLS:
             sock.close()
             return
@@ -210,11 +219,11 @@ class Holder:
 class Call:
     """One `tsh ssh` that has called: its socket, and the session that it is for."""
 
-    def __init__(self, holder: Holder, sock: socket.socket) -> None:
+    def __init__(self, holder: Holder, sock: _socket.socket) -> None:
         self._holder, self._sock = holder, sock
         self._session: Session | None = None
         self._descriptors: list[int] = []
-        self._undo = contextlib.ExitStack()
+        self._block: AbstractContextManager[None] | None = None
         holder.connection.watched.append(self)
 
     @property
@@ -242,21 +251,21 @@ class Call:
         self.close()
 
     def _receive(self) -> tuple[bytes, list[int]]:
-        numbers = array.array("i")
         try:
-            data, ancillary, _, _ = self._sock.recvmsg(call.LARGEST, socket.CMSG_LEN(16 * numbers.itemsize))
+            data, ancillary, _, _ = self._sock.recvmsg(call.LARGEST, _socket.CMSG_LEN(16 * _INT))
         except OSError:
             return b"", []
         for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
-        self._descriptors = list(numbers)
+            if (level, kind) == (_socket.SOL_SOCKET, _socket.SCM_RIGHTS):
+                whole = range(0, len(content) - _INT + 1, _INT)
+                self._descriptors += [int.from_bytes(content[at : at + _INT], sys.byteorder) for at in whole]
         return data, self._descriptors
 
     def _start(self, command: bytes, descriptors: list[int]) -> None:
         text = command.decode("utf-8", "surrogateescape")
         try:
-            self._undo.enter_context(unblocked(*descriptors))
+            self._block = unblocked(*descriptors)
+            self._block.__enter__()
             self._session = self._holder.connection.open_session(Ends(*descriptors), Wanted(text))
         except (TeleportError, OSError):
             self._say(b"N")
@@ -280,13 +289,15 @@ class Call:
         self.close()
 
     def _say(self, answer: bytes) -> None:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._sock.send(answer)
 
     def _let_go(self) -> None:
         """Give the descriptors back as they were."""
-        with contextlib.suppress(OSError):
-            self._undo.close()
+        block, self._block = self._block, None
+        with suppress(OSError):
+            if block is not None:
+                block.__exit__(None, None, None)
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors = []
@@ -298,6 +309,6 @@ class Call:
             session.abandon()
         self._let_go()
         self._sock.close()
-        with contextlib.suppress(ValueError):
+        with suppress(ValueError):
             self._holder.connection.watched.remove(self)
         self._holder.calls.discard(self)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import _socket
 import os
 import stat
-from binascii import crc32
 
 TYPE_CHECKING = False  # without importing `typing`
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ OFF = "TELEPORT_NO_HOLDER"
 """Variable that switches holders off."""
 _SO_PEERCRED = 17  # asm-generic/socket.h
 _BROKEN_PIPE = 141
+_PRIME = (1 << 61) - 1
 
 
 class Gone(Exception):
@@ -65,7 +65,7 @@ def key(environment: Mapping[str, str], login: str, host: str, cluster: str) -> 
 
 def name_of(key: bytes) -> str:
     """Return the name of a socket. Two keys may share one: the whole key is compared behind it."""
-    return f"ssh-{crc32(key):08x}{crc32(key[::-1]):08x}"
+    return f"ssh-{int.from_bytes(key, 'big') % _PRIME:016x}"
 
 
 def open_folder(path: str) -> int:

@@ -5,9 +5,8 @@ One line for each key of an authority; the comment at its end says which cluster
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from teleport.base.disk import Disk
+from teleport.base.lean import Sequence
 
 MAX_FILE = 1 << 20
 """Bytes that are read of an existing file."""

@@ -56,10 +56,12 @@ def sign_in(
     code: Callable[[], str] = str,
     ttl_minutes: int = 0,
     keep: Callable[[Profile, bytes, str], None] | None = None,
+    upgraded: bool = False,
     entropy: Entropy,
 ) -> Profile:
     """Sign in and store the result as the current profile. `code` is asked if the cluster wants a second factor.
     `keep` takes the SSH key (a file of OpenSSH) and its certificate (a line); the key is not written to the disk then.
+    `upgraded`: see `Profile`.
 
     Raises the proxy's error, or BadParameter (CLIENT-ANSWER, CLIENT-PROXY-NAME, PKI-*) when its answer is
     not what was asked for; nothing is stored then.
@@ -91,6 +93,7 @@ def sign_in(
         critical_options=dict(certificate.critical_options),
         valid_until=identity.expires,
         proxy_version=str(settings.get("server_version", ""))[:40],
+        upgraded=upgraded,
     )
     files = home.files(profile)
     bundle = _authorities(signer)

@@ -6,24 +6,30 @@ JSON, which is YAML as well, under the name other tools look for: `<proxy>.yaml`
 
 from __future__ import annotations
 
-import datetime as dt
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
 
+from teleport.base import lean_json
 from teleport.base.disk import Disk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.client import known_hosts
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, Mapping, NamedTuple, dt
 from teleport.model.address import Address, parse_addr
 from teleport.model.naming import name_problem
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 MAX_FILE = 1 << 20
 """Bytes that a file of the profile may have."""
 DEFAULT_PORTS = (443, 3080)
 """Tried in this order for a proxy given without a port."""
+WAY = (
+    "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+    "TELEPORT_TLS_ROUTING_CONN_UPGRADE", "TELEPORT_TLS_ROUTING_UPGRADE",
+)  # fmt: skip
+"""Variables because of which the way to a proxy may not be straight."""
+WAY_EXCEPTIONS = ("NO_PROXY", "no_proxy")
 _LONGEST = 200
 """Characters of a name that becomes part of a file name: with its ending it must fit into 255 bytes."""
 _RESERVED = ("cas", "certs.pem", "known_hosts")
@@ -48,6 +54,8 @@ class Profile(NamedTuple):
     """Limits of the certificate that every SSH server must respect, for example `source-address`."""
     proxy_version: str = ""
     """Version that the proxy had at the sign-in."""
+    upgraded: bool = False
+    """Whether a load balancer ended TLS before the proxy at the sign-in, so that connections must be upgraded."""
 
     @property
     def proxy_host(self) -> str:
@@ -58,6 +66,14 @@ class Profile(NamedTuple):
     def url(self) -> str:
         """Address of the proxy as people see it."""
         return f"https://{self.web_proxy_addr}"
+
+
+def between(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that change the way to a proxy (`model.proxy_env` reads them); usually none."""
+    found = {name: environment[name] for name in WAY if environment.get(name)}
+    if found:
+        found |= {name: environment[name] for name in WAY_EXCEPTIONS if environment.get(name)}
+    return found
 
 
 def address_of(text: str) -> Address:
@@ -78,13 +94,15 @@ def write(profile: Profile) -> bytes:
     fields: dict[str, Any] = profile._asdict()
     usual: Mapping[str, Any] = Profile._field_defaults
     kept = {name: value for name, value in fields.items() if name not in usual or value != usual[name]}
+    import json  # what reads a profile has no time for it
+
     kept["valid_until"] = profile.valid_until.isoformat().replace("+00:00", "Z")
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def read(data: bytes) -> Profile:
     """Read what `write` has written. Raises ValueError, RecursionError."""
-    document: object = json.loads(data.decode())
+    document = lean_json.loads(data.decode())
     if not isinstance(document, dict):
         raise ValueError("it is no object")
     missing = {"web_proxy_addr", "user", "cluster", "valid_until"} - set(document)
@@ -111,6 +129,12 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(map(_text, value))
 
 
+def _switch(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("a switch is none")
+    return value
+
+
 def _map(value: Any, read_entry: Callable[[Any], T]) -> dict[str, T]:
     if not isinstance(value, dict):
         raise ValueError("an object is none")
@@ -121,21 +145,24 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "valid_until": lambda value: dt.datetime.fromisoformat(_text(value)),
     "roles": _texts, "logins": _texts, "extensions": _texts,
     "traits": lambda value: _map(value, _texts), "critical_options": lambda value: _map(value, _text),
+    "upgraded": _switch,
 }  # fmt: skip
 
 
 class Home:
     """The folder of profiles and keys. All key files have mode 0600, all folders 0700."""
 
-    def __init__(self, root: str, disk: Disk) -> None:
+    def __init__(self, root: str, disk: Disk, between: Mapping[str, str] | None = None) -> None:
+        """`between`: variables of the environment that change the way to a proxy (`between`)."""
         self.root = root
         self.disk = disk
+        self.between = between or {}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], disk: Disk) -> Home:
         """Use `TELEPORT_HOME`, else `~/.tsh`."""
         chosen = environment.get("TELEPORT_HOME")
-        return cls(chosen or os.path.join(os.path.expanduser("~"), ".tsh"), disk)
+        return cls(chosen or os.path.join(os.path.expanduser("~"), ".tsh"), disk, between(environment))
 
     def current(self) -> Profile:
         """Return the profile in use. Raises NotFound (CLIENT-NOT-LOGGED-IN, CLIENT-NO-ACTIVE-PROFILE) and as `load`."""
@@ -201,6 +228,8 @@ class Home:
         """Remove a profile with all its keys, certificates and trust."""
         files = self.files(profile)
         self._remove(files.all())
+        from teleport.client import known_hosts
+
         known_hosts.remove(self.disk, files.known_hosts, profile.cluster)
         self._remove([self._profile_file(profile.proxy_host)])
         try:

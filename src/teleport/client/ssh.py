@@ -7,32 +7,44 @@ cryptography only what this connection uses. The protocol is in `ssh_client`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from teleport.base.clock import Clock, SystemClock
+from teleport.base.lean import TYPE_CHECKING, Mapping
+from teleport.client.holder_call import OFF
 from teleport.client.profile import Home, Profile
-from teleport.client.reach import reach
-from teleport.client.ssh_client.connection import Connection
+from teleport.client.reach import ask, enter, knock
+from teleport.client.ssh_client.connection import Connection, engine_of
 from teleport.client.ssh_client.session import FAILED as FAILED
 from teleport.client.ssh_client.session import Ends as Ends
 from teleport.client.ssh_client.session import Session, Wanted, unblocked
 from teleport.client.ssh_client.trust import HostTrust, host_authorities, user_key
-from teleport.client.terminal import Terminal
 from teleport.wire.reach import Request
+
+if TYPE_CHECKING:
+    from teleport.client.stdio import BlockingTls
+    from teleport.client.terminal import Terminal
 
 
 def connect(
-    home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None
+    home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None,
+    way: BlockingTls | None = None,
 ) -> Connection:  # fmt: skip
     """Return a connection on which the profile's user is signed in; `host` is the name that the node's certificate
-    must have. `proxy` is the address of another proxy of the cluster to go through.
+    must have. `proxy` is the address of another proxy of the cluster to go through. Who was in a hurry gives `way`, on
+    which the node has been asked for (`client.reach.ask`).
 
-    Raises what `client.reach.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
+    Raises what `client.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
     (CLIENT-SSH, NET-*), and BadParameter (PKI-KEY, DISK-*) for keys that cannot be used.
     """
-    key, authorities = user_key(home, profile), host_authorities(home, profile)
-    trust = HostTrust(host, authorities, (clock or SystemClock()).now)
-    return Connection.over(reach(home, profile, request, proxy=proxy), user=request.login, key=key, trust=trust)
+    if way is None:
+        way = knock(home, profile, proxy=proxy)
+        ask(way, request)
+    try:
+        trust = HostTrust(host, host_authorities(home, profile), (clock or SystemClock()).now)
+        engine = engine_of(request.login, user_key(home, profile), trust)
+    except BaseException:
+        way.sock.close()
+        raise
+    return Connection.begun(enter(way, engine.take()), engine, host)
 
 
 def run(
@@ -77,11 +89,12 @@ def _finish(connection: Connection, session: Session) -> int:
 
 
 def keep(connection: Connection, environment: Mapping[str, str], profile: Profile, key: bytes) -> None:
-    """Let a process of its own hold the connection for the next call, or close it. `key` is what it is for
-    (`holder_call.key`); empty if it may not be held."""
-    from teleport.client import holder
+    """Let a process of its own hold the connection for the next call, or leave it: ours ends now. `key` is what it is
+    for (`holder_call.key`); empty if it may not be held."""
+    if key and not environment.get(OFF):
+        from teleport.client import holder
 
-    if key and holder.may_hold(environment, profile):
-        holder.keep(connection, environment, key, profile.valid_until)
-    else:
-        connection.close()
+        if holder.may_hold(environment, profile):
+            holder.keep(connection, environment, key, profile.valid_until)
+            return
+    connection.leave()

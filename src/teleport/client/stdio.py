@@ -6,17 +6,17 @@ import. TLS runs in memory, so that one thread can read and write at once and en
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import socket
-import ssl
 import stat
-from collections.abc import Callable, Iterator
 
 from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, contextmanager, ssl, suppress
 from teleport.net.tls_errors import is_end, tls_error
 from teleport.wire.buffer import NeedMore
+
+if TYPE_CHECKING:
+    import socket
 
 _CHUNK = 65536
 _HELD = 262144
@@ -30,36 +30,55 @@ class BlockingTls:
         """`address` is for errors. The context knows what name to check."""
         self.sock = sock
         self.address = address
+        self.between: Mapping[str, str] = {}
+        """Variables of the environment that changed the way here, for whoever explains a failure."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=False)
+        self._say_end: Callable[[], object] = getattr(self._tls, "unwrap", None) or self._tls.shutdown  # type: ignore[attr-defined]
         self._received = b""
         self._established = False
         self._write_end = False
         self.ended = False
         """Whether the peer has said that it sends no more."""
 
+    def begin(self) -> None:
+        """Send the first message of the handshake: the peer is at work while we do something else. Raises as
+        `handshake`."""
+        self._step()
+        self._send_all()
+
     def handshake(self) -> None:
-        """Do the handshake. Raises NotAuthenticated (NET-TLS-*), Unavailable (NET-TLS-*, NET-RESET)."""
-        while True:
-            try:
-                with self._named():
-                    self._tls.do_handshake()
-                self._established = True
-                self._send_all()
-                return
-            except ssl.SSLWantReadError:
-                self._send_all()
-                self.fill()
+        """Do the handshake. Raises NotAuthenticated (NET-TLS-*), Unavailable (NET-TLS-*, NET-RESET).
+
+        What is left to send of it goes with what is asked."""
+        while not self._step():
+            self._send_all()
+            self.fill()
+        self._established = True
+
+    def _step(self) -> bool:
+        """Whether the handshake is done."""
+        try:
+            with self._named():
+                self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     @property
     def protocol(self) -> str:
         """The application protocol that was agreed on; empty without one."""
         return self._tls.selected_alpn_protocol() or ""
 
-    def ask(self, request: bytes, parse: Callable[[bytes], tuple[TeleportError | None, int]]) -> None:
-        """Send a request and wait for the answer, which `parse` reads. Raises the error that it holds."""
+    def ask(self, request: bytes) -> None:
+        """Send a request, and what is left of the handshake. Raises Unavailable (NET-RESET)."""
         self.give(request)
         self._send_all()
+
+    def answer(self, parse: Callable[[bytes], tuple[TeleportError | None, int]]) -> None:
+        """Wait for the answer, which `parse` reads. Raises the error that it holds, and Unavailable (NET-*)."""
+        while not self._received and not self.ended:
+            self._more()
         while True:
             try:
                 refusal, size = parse(self._received)
@@ -67,8 +86,7 @@ class BlockingTls:
             except NeedMore:
                 if self.ended:
                     raise Unavailable("NET-TLS-TRUNCATED", address=self.address) from None
-                if not self._decrypt():
-                    self.fill()
+                self._more()
         self._received = self._received[size:]
         if refusal is not None:
             raise refusal
@@ -84,8 +102,8 @@ class BlockingTls:
             self._write_end = True
             while self._decrypt():
                 pass  # shutting down would lose what has arrived
-            with self._named(), contextlib.suppress(ssl.SSLWantReadError):
-                self._tls.unwrap()
+            with self._named(), suppress(ssl.SSLWantReadError):
+                self._say_end()
 
     def take(self) -> bytes:
         """Return what has arrived and was decrypted; `b""` if there is nothing now."""
@@ -109,7 +127,7 @@ class BlockingTls:
         data = self._outgoing.read()
         sent = 0
         try:
-            with contextlib.suppress(BlockingIOError):
+            with suppress(BlockingIOError):
                 sent = self.sock.send(data)
         except OSError as error:
             raise self._lost(error) from error
@@ -130,6 +148,11 @@ class BlockingTls:
         else:
             self._incoming.write_eof()
 
+    def _more(self) -> None:
+        """Decrypt what is there, or wait for bytes."""
+        if not self._decrypt():
+            self.fill()
+
     def _send_all(self) -> None:
         while self._outgoing.pending:
             self.flush()
@@ -149,14 +172,14 @@ class BlockingTls:
         self.ended = not data
         return bool(data)
 
-    @contextlib.contextmanager
+    @contextmanager
     def _named(self) -> Iterator[None]:
         try:
             yield
         except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
             raise
         except ssl.SSLError as error:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 self.sock.sendall(self._outgoing.read())  # the alert that tells the peer why
             if is_end(error):
                 code = "NET-TLS-TRUNCATED" if self._established else "NET-TLS-EOF"
@@ -177,7 +200,7 @@ def join(tls: BlockingTls, source: int, target: int) -> None:
     tls.sock.settimeout(0)
     with _unblocked(source, target):
         _Join(tls, source, target).run()
-    with contextlib.suppress(TeleportError):
+    with suppress(TeleportError):
         tls.give_end()
         tls.flush()
     tls.sock.close()
@@ -255,7 +278,7 @@ class _Join:
             return
 
 
-@contextlib.contextmanager
+@contextmanager
 def _unblocked(*descriptors: int) -> Iterator[None]:
     """Let pipes and sockets not block for the time of the block; terminals and files are shared with others."""
     changed: list[int] = []

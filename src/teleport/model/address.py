@@ -5,15 +5,13 @@ IPv6 addresses stand in brackets where a port follows. Names are not resolved he
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from typing import NamedTuple
-
 from teleport.base.errors import BadParameter
+from teleport.base.lean import NamedTuple
 
-_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
-_PORT = re.compile(r"[0-9]{1,5}")
-_ZONE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
+_WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+"""No regular expressions here: commands that must start at once read addresses."""
+_DIGITS = "0123456789"
+_LONGEST, _LONGEST_PORT, _LONGEST_ZONE = 253, 5, 15
 
 
 class Address(NamedTuple):
@@ -34,13 +32,13 @@ def parse_addr(text: str, default_port: int) -> Address:
     host, port = _split(text)
     if not port:
         number = default_port
-    elif _PORT.fullmatch(port) and int(port) < 65536:
+    elif len(port) <= _LONGEST_PORT and not port.strip(_DIGITS) and int(port) < 65536:
         number = int(port)
     else:
         raise _wrong(text, "the port is a number from 0 to 65535")
     if ":" in host:
         return Address(_v6(text, host), number)
-    if host and (_HOST.fullmatch(host) is None or ".." in host):
+    if host and not _is_host(host):
         raise _wrong(text, "the host is a name of letters, digits, '-' and '.', or an address")
     return Address(host or "0.0.0.0", number)  # noqa: S104 - what an empty host means
 
@@ -63,12 +61,24 @@ def _split(text: str) -> tuple[str, str]:
     return host, port
 
 
+def _is_host(host: str) -> bool:
+    """Whether it begins with a letter or digit and ends with one or a dot, and has no two dots in a row."""
+    fits = len(host) <= _LONGEST and host[0] in _WORD and host[-1] in _WORD + "."
+    return fits and not host.strip(_WORD + ".-") and ".." not in host
+
+
+def _is_zone(zone: str) -> bool:
+    return 0 < len(zone) <= _LONGEST_ZONE and not zone.strip(_WORD + ".-")
+
+
 def _v6(text: str, host: str) -> str:
+    import ipaddress  # not for the names that most addresses have
+
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
         raise _wrong(text, "it is not an IPv6 address; with a port it is written [::1]:3022") from None
-    if address.scope_id is not None and not _ZONE.fullmatch(address.scope_id):
+    if address.scope_id is not None and not _is_zone(address.scope_id):
         raise _wrong(text, "the zone after % is not the name of a network interface")
     return str(address)
 

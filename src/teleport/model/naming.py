@@ -7,12 +7,8 @@ another name is refused when it enters. Logins have a narrower grammar (`model.l
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-import unicodedata
-from collections.abc import Iterable, Mapping
-
 from teleport.base.errors import AccessDenied, BadParameter
+from teleport.base.lean import Iterable, Mapping, dt
 
 CLUSTER_NAME = "teleport.cluster.local"
 """DNS name that certificates of the cluster's services carry; clients that hold the cluster's host
@@ -26,10 +22,9 @@ MAX_TEXT = 4096
 RESERVED_PREFIX = "teleport.internal/"
 """Labels that only the cluster itself sets."""
 
-_PLAIN = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?")
-"""What most names look like: looking at each character of them is not needed."""
-_LABEL_KEY = re.compile(r"[A-Za-z0-9/._:*-]+")
-_CLUSTER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_WORD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+"""What most names consist of; no regular expressions, because commands that must start at once read names."""
+_LONGEST_CLUSTER = 253
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -42,8 +37,10 @@ def name_problem(name: str) -> str:
     """
     if not 0 < len(name) <= MAX_NAME:
         return "it is empty" if not name else f"it is longer than {MAX_NAME} characters"
-    if _PLAIN.fullmatch(name) is not None:
+    if _is_plain(name, "_"):
         return ""
+    import unicodedata
+
     for char in name:
         if char in "/,":
             return f"it contains {char!r}, which separates names"
@@ -55,6 +52,12 @@ def name_problem(name: str) -> str:
     if not name.strip("."):
         return "it consists of dots alone"
     return "" if unicodedata.is_normalized("NFC", name) else "it is not in Unicode's composed form (NFC)"
+
+
+def _is_plain(name: str, ends: str = "") -> bool:
+    """Whether a name has letters and digits of ASCII, and inside `.`, `-` and `_`; `ends` may also begin and end it."""
+    edges = _WORD + ends
+    return bool(name) and name[0] in edges and name[-1] in edges and not name.strip(_WORD + "._-")
 
 
 def check_name(what: str, name: str) -> None:
@@ -72,7 +75,7 @@ def check_names(what: str, names: Iterable[str]) -> None:
 
 def is_cluster_name(name: str) -> bool:
     """Whether `name` may name a cluster: letters, digits, `.`, `-`, `_`; it becomes part of host names."""
-    return _CLUSTER.fullmatch(name) is not None and ".." not in name
+    return len(name) <= _LONGEST_CLUSTER and ".." not in name and _is_plain(name)
 
 
 def check_cluster_name(name: str) -> None:
@@ -84,7 +87,7 @@ def check_cluster_name(name: str) -> None:
 
 def label_problem(key: str, value: str) -> str:
     """Return why `key: value` may not be a label, or an empty text."""
-    if len(key) > MAX_LABEL_KEY or _LABEL_KEY.fullmatch(key) is None:
+    if len(key) > MAX_LABEL_KEY or not key or key.strip(_WORD + "/._:*-"):
         return f"a key has 1 to {MAX_LABEL_KEY} letters, digits and / . _ : * -"
     if len(value) > MAX_LABEL_VALUE:
         return f"the value is longer than {MAX_LABEL_VALUE} characters"
@@ -138,4 +141,6 @@ def check_metadata(what: str, name: str, description: str, labels: Mapping[str, 
 def _unprintable(text: str, allowed: str) -> bool:
     if text.isascii() and text.isprintable():
         return False
+    import unicodedata
+
     return any(char not in allowed and unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)

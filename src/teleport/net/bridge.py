@@ -52,6 +52,8 @@ class StreamTransport(asyncio.Transport):
         self._tasks: list[asyncio.Task[None]] = []
         self._finisher: asyncio.Task[None] | None = None
         self._lost = asyncio.Event()
+        self.handed_over = False
+        """Whether the stream goes on without this transport: `wait_closed` then tells when it is free."""
 
     def start(self) -> None:
         """Begin to move data. Called once, by `as_transport`."""
@@ -82,6 +84,15 @@ class StreamTransport(asyncio.Transport):
             self._wake_writer.set()
             if not self._tasks:  # closed inside connection_made
                 self._finish(None)
+
+    def hand_over(self) -> None:
+        """Send what is buffered and end like `close`, but leave the stream open for whoever waits for `wait_closed`.
+
+        For a protocol that ends here, and whose peer sends nothing before it has the answer. Nothing is handed over
+        if sending fails, or if the transport is aborted meanwhile."""
+        if not self._closing:
+            self.handed_over = True
+            self.close()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Hand further events to another protocol object."""
@@ -135,6 +146,7 @@ class StreamTransport(asyncio.Transport):
 
     def abort(self) -> None:
         """Close at once; buffered data is lost."""
+        self.handed_over &= self._lost.is_set()
         self._finish(None)
 
     def get_write_buffer_size(self) -> int:
@@ -236,8 +248,10 @@ class StreamTransport(asyncio.Transport):
             await asyncio.wait(self._tasks)
         self._buffer.clear()
         self._size = 0
+        self.handed_over &= error is None
         try:
-            await self._stream.close()
+            if not self.handed_over:
+                await self._stream.close()
         finally:
             try:
                 self._protocol.connection_lost(_for_protocol(error))

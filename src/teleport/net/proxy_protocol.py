@@ -51,6 +51,12 @@ class ProxyProtocol:
         self._timeout = timeout
         self._told: dict[str, tuple[dt.datetime, int]] = {}
 
+    @property
+    def expected(self) -> bool:
+        """Whether every connection has to begin with a header. Where none has to, a protocol in which the server speaks
+        first cannot wait for one."""
+        return self._mode == "on"
+
     def before(self, handler: Handler) -> Handler:
         """Return a handler that takes the headers first. A refusal is logged, and ends its connection alone."""
 

@@ -18,6 +18,7 @@ from teleport.net.peek import TIMEOUT, Peekable, peek, peekable, undetected
 from teleport.net.stream import Stream
 from teleport.wire import tls_hello
 from teleport.wire.buffer import NeedMore
+from teleport.wire.http_head import ERROR_FIELD
 from teleport.wire.tls_hello import ClientHello
 
 _METHODS = tuple(
@@ -147,7 +148,7 @@ async def _answer_plain_http(stream: RoutedStream) -> None:
     body = f"{page.what}\n{page.fix}\n".encode()
     head = (
         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n{ERROR_FIELD}: NET-PLAIN-HTTP\r\n\r\n"
     )
     await _last_words(stream, head.encode() + body)
 

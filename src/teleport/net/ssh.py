@@ -15,9 +15,10 @@ from typing import Any
 
 from asyncssh.constants import DISC_SERVICE_NOT_AVAILABLE
 
-from teleport.net.bridge import as_transport
+from teleport.net.bridge import StreamTransport, as_transport
 from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh_auth import ATTEMPTS, QUERIES
+from teleport.net.ssh_carrier import SocketTransport
 from teleport.net.ssh_channel import SessionChannel
 from teleport.net.ssh_doors import CHANNELS, TOO_MANY, Doors
 from teleport.net.ssh_handler import Forwards, Handler, Listens, Place, Proof, Refusal, Trust, one_line
@@ -42,13 +43,25 @@ async def serve(
 ) -> None:
     """Speak SSH on an accepted stream until either side ends it. The stream is closed at the end."""
     connection = ServerConnection(settings, stream=stream, trust=trust, handler=handler)
+    transport: SocketTransport | StreamTransport | None = None
     try:
-        transport, _ = as_transport(stream, lambda: connection)
+        transport = _carry(stream, connection)
         await connection.wait_closed()
         await transport.wait_closed()
     finally:
         connection.abort()
+        if transport is not None:
+            transport.abort()
         await stream.close()
+
+
+def _carry(stream: Stream, connection: ServerConnection) -> SocketTransport | StreamTransport:
+    if not isinstance(stream, SocketStream):
+        return as_transport(stream, lambda: connection)[0]
+    transport = SocketTransport(stream, connection)
+    connection.connection_made(transport)
+    transport.start()
+    return transport
 
 
 class ServerConnection(Doors):

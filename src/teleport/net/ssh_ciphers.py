@@ -37,8 +37,9 @@ class PacketCipher(Protocol):
         """Return what the first four bytes of packet `number` say: how many more follow before the tag."""
         ...
 
-    def seal(self, number: int, plain: Bytes) -> tuple[bytes, bytes]:
-        """Return packet `number` as it goes over the wire, in two parts. `plain`: padding length, payload, padding."""
+    def seal(self, number: int, plain: Bytes, into: memoryview) -> None:
+        """Write packet `number` as it goes over the wire: LENGTH and TAG more than `plain`, which is padding length,
+        payload and padding."""
         ...
 
     def open(self, number: int, head: bytes, sealed: Bytes) -> bytes | None:
@@ -60,10 +61,10 @@ class GcmPackets:
         """See PacketCipher."""
         return int.from_bytes(head, "big")
 
-    def seal(self, number: int, plain: Bytes) -> tuple[bytes, bytes]:
+    def seal(self, number: int, plain: Bytes, into: memoryview) -> None:
         """See PacketCipher."""
-        head = len(plain).to_bytes(LENGTH, "big")
-        return head, self._aead.encrypt(self._nonce(), plain, head)
+        into[:LENGTH] = head = len(plain).to_bytes(LENGTH, "big")
+        self._aead.encrypt_into(self._nonce(), plain, head, into[LENGTH:])
 
     def open(self, number: int, head: bytes, sealed: Bytes) -> bytes | None:
         """See PacketCipher."""
@@ -92,13 +93,13 @@ class ChaChaPackets:
         self._lengths.reset_nonce(_nonce(number))
         return int.from_bytes(self._lengths.update(head), "big")
 
-    def seal(self, number: int, plain: Bytes) -> tuple[bytes, bytes]:
+    def seal(self, number: int, plain: Bytes, into: memoryview) -> None:
         """See PacketCipher."""
         self._lengths.reset_nonce(_nonce(number))
-        head = self._lengths.update(len(plain).to_bytes(LENGTH, "big"))
+        into[:LENGTH] = self._lengths.update(len(plain).to_bytes(LENGTH, "big"))
         tag_key = self._begin(number)
-        sealed = head + self._stream.update(plain)
-        return sealed, Poly1305.generate_tag(tag_key, sealed)
+        self._stream.update_into(plain, into[LENGTH:])
+        into[-TAG:] = Poly1305.generate_tag(tag_key, into[:-TAG])
 
     def open(self, number: int, head: bytes, sealed: Bytes) -> bytes | None:
         """See PacketCipher."""

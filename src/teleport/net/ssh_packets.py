@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import threading
 from typing import Any
 
 from asyncssh.channel import SSHServerChannel
@@ -22,6 +23,7 @@ from asyncssh.constants import (
     MSG_CHANNEL_EXTENDED_DATA,
     MSG_CHANNEL_FIRST,
     MSG_CHANNEL_LAST,
+    MSG_CHANNEL_WINDOW_ADJUST,
     MSG_DEBUG,
     MSG_KEX_FIRST,
     MSG_KEX_LAST,
@@ -48,8 +50,44 @@ PADDING = 4
 MALFORMED = (PacketDecodeError, UnicodeError)
 """What asyncssh raises, in places where it does not expect it, for a message that is cut or has no text where one
 belongs: the peer's fault, not ours."""
+BURST = 512 * 1024
+"""Bytes for the carrier that are put together before they are sent."""
+MOST_DATA = 32 * 1024
+"""Bytes of data in one message at most: what every client takes."""
 _DATA_HEAD = 9
 """Bytes of a message of channel data before the data: type, channel, length."""
+
+
+class _Shared(threading.local):
+    """Where the connections of one thread put together what they send, one after the other."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(BURST))
+        self._plain = memoryview(bytearray(MOST_DATA + 64))
+
+    def grow(self, size: int) -> None:
+        """Make room for one message of that size."""
+        if size > len(self.view):
+            self.view = memoryview(bytearray(size))
+
+    def lay(self, head: bytes, size: int, block: int) -> tuple[memoryview, memoryview]:
+        """Lay out a plain packet for `size` bytes of data behind `head`; return it, and the place of the data."""
+        begin = 1 + len(head)
+        end = begin + size
+        padding = _padding(end, block)
+        plain = self._plain
+        plain[0] = padding
+        plain[1:begin] = head
+        plain[end : end + padding] = os.urandom(padding)
+        return plain[: end + padding], plain[begin:end]
+
+
+def _padding(size: int, block: int) -> int:
+    """Return how many bytes follow `size` others in a plain packet."""
+    return PADDING + (-size - PADDING) % block
+
+
+_shared = _Shared()
 
 
 class PacketConnection(SSHServerConnection):
@@ -62,13 +100,17 @@ class PacketConnection(SSHServerConnection):
         self._opened_for: Any = None
         self._opened_by: PacketCipher | None = None
         self._pieces: list[bytes] = []
+        """What has come of a packet that is not whole, behind the input buffer."""
         self._pieces_size = 0
         self._parsed = 0
         """How much of the input buffer has been taken."""
         self._lacking = 0
-        """Bytes without which there is no packet to take."""
+        """Bytes without which there is no packet to take; 0: whatever comes is looked at."""
         self._stopped = False
-        self._burst: list[bytes] | None = None
+        self._heard = 0.0
+        self._bursting = False
+        self._filled = 0
+        """Bytes of a burst that stand in what the thread's connections share."""
 
     def connection_made(self, transport: Any) -> None:
         """Begin."""
@@ -80,6 +122,12 @@ class PacketConnection(SSHServerConnection):
 
     def log_received_packet(self, *arguments: Any, **named: Any) -> None:
         """As above."""
+
+    def _reset_keepalive_timer(self) -> None:
+        """The client was heard. Setting the timer again costs as much as a packet: a second is near enough."""
+        if self._auth_complete and (now := self._loop.time()) - self._heard >= 1.0:
+            self._heard = now
+            super()._reset_keepalive_timer()
 
     def end_as_malformed(self, error: Exception) -> None:
         """End the connection because of a message that cannot be read."""
@@ -124,48 +172,88 @@ class PacketConnection(SSHServerConnection):
 
     def _send_sealed(self, cipher: PacketCipher, kind: int, *payload: bytes | memoryview) -> None:
         size = 1 + sum(map(len, payload))
-        padding = -size % cipher.block
-        if padding < PADDING:
-            padding += cipher.block
-        sealed = cipher.seal(self._send_seq, b"".join((bytes((padding,)), *payload, os.urandom(padding))))
-        if self._burst is None:
-            self._send(b"".join(sealed))
-        else:
-            self._burst += sealed
+        padding = _padding(size, cipher.block)
+        plain = b"".join((bytes((padding,)), *payload, os.urandom(padding)))
+        cipher.seal(self._send_seq, plain, self._room(LENGTH + len(plain) + TAG))
+        if not self._bursting:
+            self._send_filled()
         self._send_seq = 0 if kind == MSG_NEWKEYS and self._strict_kex else (self._send_seq + 1) & 0xFFFFFFFF
         if self._kex_complete:
             self._rekey_bytes_sent += size + padding
 
-    def send_data(self, channel: int, kind: int | None, data: memoryview) -> None:
-        """Send data of a channel that is open, of which `kind` is the extended type, in one message."""
+    def send_data(self, channel: int, kind: int | None, data: memoryview, most: int) -> None:
+        """Send data of a channel that is open, of which `kind` is the extended type, with `most` bytes in a message."""
         if kind is None:
-            type, head = MSG_CHANNEL_DATA, UInt32(channel)
+            head = bytes((MSG_CHANNEL_DATA,)) + UInt32(channel)
         else:
-            type, head = MSG_CHANNEL_EXTENDED_DATA, UInt32(channel) + UInt32(kind)
-        cipher = self._sealer()
-        if cipher is not None and self._may_send(type):
-            self._send_sealed(cipher, type, bytes((type,)) + head + UInt32(len(data)), data)
-        else:
-            self.send_packet(type, head, String(bytes(data)))
+            head = bytes((MSG_CHANNEL_EXTENDED_DATA,)) + UInt32(channel) + UInt32(kind)
+        cipher, most = self._sealer(), min(most, MOST_DATA)
+        if cipher is not None and self._may_send(head[0]):
+            self._seal_data(cipher, head, data, most)
+            return
+        for at in range(0, len(data), most):
+            self.send_packet(head[0], head[1:], String(bytes(data[at : at + most])))
+
+    def _seal_data(self, cipher: PacketCipher, head: bytes, data: memoryview, most: int) -> None:
+        """Seal messages that differ in their data alone: the rest of them is laid out once."""
+        laid = 0
+        for at in range(0, len(data), most):
+            piece = data[at : at + most]
+            if len(piece) != laid:
+                laid = len(piece)
+                packet, place = _shared.lay(head + UInt32(laid), laid, cipher.block)
+            place[:] = piece
+            cipher.seal(self._send_seq, packet, self._room(LENGTH + len(packet) + TAG))
+            self._send_seq = (self._send_seq + 1) & 0xFFFFFFFF
+            self._rekey_bytes_sent += len(packet)
+        if not self._bursting:
+            self._send_filled()
 
     def begin_burst(self) -> None:
-        """What is sent from here on goes to the transport together, at `end_burst`."""
-        self._burst = []
+        """What is sent from here on goes to the transport together, at `end_burst`, which comes before anything else
+        happens."""
+        self._bursting = True
 
     def end_burst(self) -> None:
         """Hand over what was sent since `begin_burst`."""
-        burst, self._burst = self._burst, None
-        if burst:
-            self._send(b"".join(burst))
+        self._bursting = False
+        self._send_filled()
+
+    def _room(self, size: int) -> memoryview:
+        """Return where the next bytes for the carrier are put together."""
+        if self._filled + size > BURST:
+            self._send_filled()
+            if size > BURST:
+                _shared.grow(size)
+        begin, self._filled = self._filled, self._filled + size
+        return _shared.view[begin : self._filled]
+
+    def _send_filled(self) -> None:
+        if self._filled:
+            filled, self._filled = self._filled, 0
+            self._send(_shared.view[:filled])  # type: ignore[arg-type]  # carriers copy what they cannot send at once
 
     # -- in -----------------------------------------------------------------------------------------------
 
-    def data_received(self, data: bytes, datatype: Any = None) -> None:
-        """Take bytes of the carrier; they are looked at when a packet can be whole."""
-        self._pieces.append(data)
-        self._pieces_size += len(data)
-        if self._pieces_size >= self._lacking:
-            self._recv_data()
+    def data_received(self, data: bytes | memoryview, datatype: Any = None) -> None:
+        """Take bytes of the carrier, which may be a view that has other contents later. A packet that came in part is
+        completed alone; all behind it are taken from where they are."""
+        view = memoryview(data)
+        while view:
+            size = self._lacking - self._pieces_size if self._lacking else len(view)
+            if self._lacking or self._inpbuf or not self._takes_views():
+                self._pieces.append(bytes(view[:size]))
+                self._pieces_size += len(self._pieces[-1])
+                if self._pieces_size >= self._lacking:
+                    self._recv_data()
+            else:
+                self._inpbuf: bytes | memoryview = view
+                self._recv_data()
+            view = view[size:]
+
+    def _takes_views(self) -> bool:
+        """Whether input goes to our own way of packets, which leaves the buffer when it returns."""
+        return self._opened_by is not None and self._recv_encryption is self._opened_for and not self._decompressor
 
     def _recv_data(self) -> None:
         if self._pieces:
@@ -177,8 +265,8 @@ class PacketConnection(SSHServerConnection):
         self._mind_backlog()
 
     def _forget_parsed(self) -> None:
-        if self._parsed:
-            self._inpbuf = self._inpbuf[self._parsed :]
+        if self._parsed or isinstance(self._inpbuf, memoryview):
+            self._inpbuf = bytes(self._inpbuf[self._parsed :])
             self._parsed = 0
 
     def _mind_backlog(self) -> None:
@@ -197,15 +285,19 @@ class PacketConnection(SSHServerConnection):
         if cipher is None or self._decompressor:
             self._forget_parsed()
             return super()._recv_pkthdr()
-        plain = self._transport and self._next_packet(cipher)
+        plain = self._next_packet(cipher)
+        while (channel := self._channel_of_data(plain)) is not None:
+            plain = self._take_run(cipher, channel, plain)
         if not plain:
             return False
-        if plain[1] == MSG_CHANNEL_DATA and self._take_data(plain):
+        if plain[1] == MSG_CHANNEL_WINDOW_ADJUST and self._take_adjustment(plain):
             return True
         return self._take_message(plain)
 
     def _next_packet(self, cipher: PacketCipher) -> bytes:
         """Return the next whole packet, opened; empty while there is none. Raises ProtocolError and MACError."""
+        if not self._transport:
+            return b""
         begin, number = self._parsed, self._recv_seq
         head = self._inpbuf[begin : begin + LENGTH]
         if len(head) < LENGTH:
@@ -226,19 +318,40 @@ class PacketConnection(SSHServerConnection):
         self._parsed = end
         return plain
 
-    def _take_data(self, plain: bytes) -> bool:
-        """Hand channel data on; False for a message that is not of that form, or for no channel of ours."""
+    def _channel_of_data(self, plain: bytes) -> PacketChannel | None:
+        """Return whose data a packet has; None for other packets, and where asyncssh is to say what is wrong."""
+        if len(plain) <= _DATA_HEAD or plain[1] != MSG_CHANNEL_DATA or not self._auth_complete:
+            return None
         channel = self._channels.get(int.from_bytes(plain[2:6], "big"))
-        begin, end = 1 + _DATA_HEAD, len(plain) - plain[0]
-        if (
-            not self._auth_complete
-            or not isinstance(channel, PacketChannel)
-            or end - begin != int.from_bytes(plain[6:10], "big")
-        ):
+        whole = len(plain) - plain[0] - 1 - _DATA_HEAD == int.from_bytes(plain[6:10], "big")
+        return channel if whole and isinstance(channel, PacketChannel) else None
+
+    def _take_run(self, cipher: PacketCipher, channel: PacketChannel, plain: bytes) -> bytes:
+        """Hand on data of a channel: that of all packets which are whole and have no other between them. Return the
+        next packet, or nothing."""
+        run, size, to, room = list[memoryview](), 0, plain[1:6], channel.room()
+        try:
+            while plain[1:6] == to and self._channel_of_data(plain) is channel:
+                data = memoryview(plain)[1 + _DATA_HEAD : len(plain) - plain[0]]
+                size += len(data)
+                if size > room:
+                    raise ProtocolError("Window exceeded")
+                run.append(data)
+                self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
+                plain = self._next_packet(cipher)
+        finally:
+            self._auth_final = True
+            channel.take_data(b"".join(run))
+        return plain if self._transport else b""
+
+    def _take_adjustment(self, plain: bytes) -> bool:
+        """Open the window of a channel: OpenSSH's client does it for each three packets. False as in `_take_data`."""
+        channel = self._channels.get(int.from_bytes(plain[2:6], "big"))
+        if not self._auth_complete or not isinstance(channel, PacketChannel) or len(plain) - plain[0] != 1 + _DATA_HEAD:
             return False
         self._auth_final = True
         self._recv_seq = (self._recv_seq + 1) & 0xFFFFFFFF
-        channel.take_data(plain[begin:end])
+        channel.take_adjustment(int.from_bytes(plain[6:10], "big"))
         return True
 
     def _take_message(self, plain: bytes) -> bool:
@@ -313,31 +426,42 @@ class PacketChannel(SSHServerChannel[bytes]):
             connection.begin_burst()
             try:
                 while self._send_buf and self._send_window:
-                    self._send_piece(connection)
+                    self._send_front(connection)
             finally:
                 connection.end_burst()
         if not self._send_buf or not self._send_window:
             super()._flush_send_buf()
 
-    def _send_piece(self, connection: PacketConnection) -> None:
+    def _send_front(self, connection: PacketConnection) -> None:
+        """Send what the window takes of the oldest data."""
         channel, (data, kind) = self._send_chan, self._send_buf[0]
         if channel is None:  # the client has closed it
             self._send_buf.clear()
             return
         view = memoryview(data)
-        size = min(self._send_window, self._send_pktsize, len(view))
+        size = min(self._send_window, len(view))
         if size == len(view):
             del self._send_buf[0]
         else:
             self._send_buf[0] = (view[size:], kind)  # type: ignore[assignment]
         self._send_buf_len -= size
         self._send_window -= size
-        connection.send_data(channel, kind, view[:size])
+        connection.send_data(channel, kind, view[:size], self._send_pktsize)
 
-    def take_data(self, data: bytes) -> None:
-        """Take data of the client. Raises ProtocolError where it may send none, or not so much."""
+    def take_adjustment(self, size: int) -> None:
+        """The client takes so many bytes more. Raises ProtocolError behind its close."""
+        if self._recv_state not in ("open", "eof_pending", "eof"):
+            raise ProtocolError("Channel not open")
+        self._send_window += size
+        if self._send_buf:
+            self._flush_send_buf()
+
+    def room(self) -> int:
+        """Return how much the client may send. Raises ProtocolError where it may send none."""
         if self._recv_state != "open":
             raise ProtocolError("Channel not open for sending")
-        if len(data) > self._recv_window:
-            raise ProtocolError("Window exceeded")
+        return self._recv_window
+
+    def take_data(self, data: bytes) -> None:
+        """Take data of the client, for which there is room."""
         self._accept_data(data)

@@ -6,9 +6,8 @@ What is not: the handshakes themselves (`net.tls`).
 
 from __future__ import annotations
 
-import ssl
-
 from teleport.base.errors import NotAuthenticated, TeleportError, Unavailable
+from teleport.base.lean import ssl
 
 _VERIFY = {  # X509_V_ERR_* of OpenSSL: what this side found in the peer's certificate
     9: "NET-TLS-NOT-YET-VALID",
@@ -42,8 +41,8 @@ _VERSIONS = {
 }  # fmt: skip
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 _NO_PROTOCOL = {"TLSV1_ALERT_NO_APPLICATION_PROTOCOL", "NO_APPLICATION_PROTOCOL"}
-_NO_APPLICATION_PROTOCOL_NUMBER = 1120
-"""Reason number of alert 120; the ssl module of some versions has no name for it."""
+_NO_PROTOCOL_SIGNS = (":1120)", "alert no application protocol")
+"""Alert 120 where the ssl module has no name for it: OpenSSL's number, or its words."""
 _ENDED = {"UNEXPECTED_EOF_WHILE_READING"}
 
 
@@ -55,7 +54,7 @@ def tls_error(address: str, error: ssl.SSLError) -> TeleportError:
         return NotAuthenticated(code, address=address, reason=error.verify_message)
     if reason in _ALERTS:
         return NotAuthenticated(_ALERTS[reason], address=address)
-    if reason in _NO_PROTOCOL or (error.errno == 1 and f":{_NO_APPLICATION_PROTOCOL_NUMBER})" in str(error)):
+    if reason in _NO_PROTOCOL or (error.errno == 1 and any(sign in str(error) for sign in _NO_PROTOCOL_SIGNS)):
         return Unavailable("NET-TLS-PROTOCOL", address=address, offered="protocols that the other side refused")
     if reason in _VERSIONS:
         return Unavailable("NET-TLS-VERSION", address=address, reason=_words(reason))

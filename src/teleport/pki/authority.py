@@ -116,7 +116,7 @@ def trusted_ssh(authorities: Iterable[CertAuthority], ca_type: str) -> dict[byte
 def trusted_tls(authorities: Iterable[CertAuthority], ca_type: str) -> dict[bytes, str]:
     """Return the certificates (DER) that sign for this type, with the cluster each speaks for."""
     return {
-        x509.encode(x509.parse(pair.cert.encode())): authority.spec.cluster_name
+        x509.encode(x509.parse_authority(pair.cert.encode())): authority.spec.cluster_name
         for authority in authorities
         if authority.spec.type == ca_type
         for pair in authority.trusted_tls()

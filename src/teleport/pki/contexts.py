@@ -12,7 +12,7 @@ import ssl
 from collections.abc import Iterable, Sequence
 
 from teleport.base.errors import BadParameter
-from teleport.pki import tls_settings
+from teleport.pki import tls_client, tls_settings
 from teleport.pki.x509 import pem
 
 
@@ -27,7 +27,7 @@ def server_context(
     """For the services of a cluster. Clients show a certificate of one of the authorities (DER), or, unless
     required, none; what it says is read by `pki.check.check_x509`. Raises BadParameter (PKI-KEY, PKI-X509)."""
     context = tls_settings.prepare(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), alpn)
-    tls_settings.load_key(context, certificate, key)
+    tls_client.load_key(context, certificate, key)
     _load_authorities(context, client_authorities)
     context.verify_mode = ssl.CERT_REQUIRED if client_required else ssl.CERT_OPTIONAL
     context.num_tickets = 0
@@ -38,7 +38,7 @@ def server_context(
 def web_context(*, certificate: str, key: str, alpn: Sequence[str] = ()) -> ssl.SSLContext:
     """For browsers: the public certificate chain (PEM), no client certificates. Raises BadParameter (PKI-KEY)."""
     context = tls_settings.prepare(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), alpn)
-    tls_settings.load_key(context, certificate, key)
+    tls_client.load_key(context, certificate, key)
     return context
 
 
@@ -52,7 +52,16 @@ def client_context(
     context = tls_settings.prepare(tls_settings.ClusterContext(ssl.PROTOCOL_TLS_CLIENT), alpn)
     _load_authorities(context, host_authorities)
     if certificate:
-        tls_settings.load_key(context, certificate, key)
+        tls_client.load_key(context, certificate, key)
+    return context
+
+
+def unverified_context(*, alpn: Sequence[str] = ()) -> ssl.SSLContext:
+    """For the one question that comes before all trust (`client.joining.pins`): nothing of the peer is checked, and
+    nothing secret may be sent to it."""
+    context = tls_settings.prepare(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), alpn)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 

@@ -8,20 +8,18 @@ must be a plain key of a closed set; a certificate there was CVE-2025-49825.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple
-
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
+from teleport.base.lean import TYPE_CHECKING, Mapping, NamedTuple
 from teleport.pki import keys
 from teleport.pki.ssh_wire import Malformed, Reader, string
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from teleport.pki.signer import Signer
 
-CertificateType = Literal["user", "host"]
+    CertificateType = Literal["user", "host"]
 
 _TYPES: dict[int, CertificateType] = {1: "user", 2: "host"}
 _NUMBERS = {name: number for number, name in _TYPES.items()}
@@ -61,7 +59,9 @@ class Body(NamedTuple):
 
 
 class SSHCertificate(NamedTuple):
-    """A signed certificate: the fields of its `Body`, and what travels."""
+    """A signed certificate: the fields of its `Body`, and what travels.
+
+    Written twice, because a NamedTuple inherits no fields, and dataclasses cost each start of `tsh` their import."""
 
     key: bytes
     nonce: bytes
@@ -93,8 +93,8 @@ def is_certificate(blob: bytes) -> bool:
         return False
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9._@:+-]+")
-"""What most principals look like: looking at each character of them is not needed."""
+_PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._@:+-"
+"""What most principals consist of: looking at each character of them is not needed."""
 
 
 def check_principal(text: str) -> None:
@@ -104,8 +104,10 @@ def check_principal(text: str) -> None:
     and only Unicode's composed form, so that equal-looking names are equal."""
     if not 0 < len(text) <= _MAX_NAME:
         raise _bad("a principal is empty or too long")
-    if _PLAIN.fullmatch(text) is not None:
+    if not text.strip(_PLAIN):
         return
+    import unicodedata  # few principals and texts need it
+
     if "," in text or any(c.isspace() or unicodedata.category(c)[0] == "C" for c in text):
         raise _bad("a principal has a comma, white space or a control character")
     if not unicodedata.is_normalized("NFC", text):
@@ -171,9 +173,14 @@ def _check(body: Body) -> None:
 
 
 def _check_text(text: str, what: str) -> None:
-    usual = text.isascii() and text.isprintable()
-    if len(text) > _MAX_NAME or (not usual and any(unicodedata.category(c) in ("Cc", "Cs") for c in text)):
+    if len(text) > _MAX_NAME or not ((text.isascii() and text.isprintable()) or _is_text(text)):
         raise _bad(f"its {what} is too long or has a control character")
+
+
+def _is_text(text: str) -> bool:
+    import unicodedata
+
+    return not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)
 
 
 def _check_key(blob: bytes, what: str) -> bytes:

@@ -7,10 +7,8 @@ no time to import what reads X.509 certificates.
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Container
-
 from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated
+from teleport.base.lean import Container, dt
 from teleport.pki import keys, ssh
 from teleport.pki.ssh_wire import Malformed, Reader
 

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
+from teleport.agents.pool import AgentPool
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.enhanced import observer as enhanced
@@ -20,7 +21,6 @@ from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.spawner import Spawner
 from teleport.agents.ssh.switches import Switches
 from teleport.api.event_outbox import EventOutbox
-from teleport.api.messages import HostRequest
 from teleport.api.openssh_calls import OpenSSHCalls
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -28,22 +28,31 @@ from teleport.base.counters import Counters
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
+from teleport.model.address import Address
 from teleport.model.config.section import proxy_mode
 from teleport.model.config.ssh import EnhancedRecording
 from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
-from teleport.net.ssh_settings import HostKey, KeepAlive
-from teleport.pki import keys
+from teleport.net.ssh_settings import KeepAlive
+from teleport.net.stream import Stream
 from teleport.pki.signer import Signer
+from teleport.process import facts
+from teleport.process.auth_access import AuthAccess
+from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
+from teleport.process.drain import DrainableNetwork
 from teleport.process.event_spool import event_spool
+from teleport.process.inventory import InventoryStream
+from teleport.process.joining import Joining
+from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
 from teleport.process.recording import recording
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
-from teleport.process.supervisor import Entry
+from teleport.process.supervisor import READY_WITHIN, Entry
 from teleport.process.web_keys import WebKeys
 from teleport.proxy import ping
+from teleport.proxy.join_door import JoinDoor
 from teleport.proxy.service import ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -59,9 +68,11 @@ class World:
     entropy: Entropy
     disk: Disk
     network: Network
-    signer: Signer
+    signer: Signer | None
+    """None where the Auth Service runs elsewhere."""
     spawner: Spawner | None
-    host_uuid: str
+    host_uuid: str = ""
+    """Id of the host of an Auth Service; others get theirs when they join."""
     counters: Counters = field(default_factory=Counters)
     parts: Parts = field(default_factory=Parts)
     """What services can change while they run; each registers its own."""
@@ -69,13 +80,32 @@ class World:
 
 def services(settings: Settings, world: World) -> list[Entry]:
     """Return the services that the settings ask for, in the order in which they start."""
-    auth = ControlPlane(settings, world.clock, world.entropy, world.network, world.signer, world.host_uuid)
-    entries = [Entry(auth)]
+    first, patience = _access(settings, world)
+    entries = [Entry(first, patience=patience)]
     if settings.proxy.enabled:
-        entries.append(Entry(Proxy(settings, world, auth)))
+        entries.append(Entry(Proxy(world, first), patience=patience))
     if settings.ssh.enabled and world.spawner is not None:
-        entries.append(Entry(Node(settings, world, auth, world.spawner)))
+        entries.append(Entry(Node(world, first, world.spawner), patience=patience))
+    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled))
+    entries.append(Entry(stream, critical=False))
     return entries
+
+
+def _access(settings: Settings, world: World) -> tuple[ControlPlane | Membership, float | None]:
+    """Return what gives access to the Auth Service, and how long services may take to be ready: where it runs elsewhere
+    they wait for it as long as it takes."""
+    if settings.auth.enabled and world.signer is not None:
+        plane = ControlPlane(settings, world.clock, world.entropy, world.network, world.signer, world.host_uuid)
+        return plane, READY_WITHIN
+    way = AuthWay(
+        settings.join.servers, network=world.network, entropy=world.entropy, environment=settings.environment,
+        proxies=settings.join.proxy_server is not None,
+    )  # fmt: skip
+    member = Membership(
+        settings, disk=world.disk, clock=world.clock, entropy=world.entropy, way=way,
+        join=Joining(settings, way, disk=world.disk, clock=world.clock, entropy=world.entropy),
+    )  # fmt: skip
+    return member, None
 
 
 class Proxy:
@@ -83,40 +113,48 @@ class Proxy:
 
     name = "proxy"
 
-    def __init__(self, settings: Settings, world: World, auth: ControlPlane) -> None:
-        self._settings = settings
+    def __init__(self, world: World, access: AuthAccess) -> None:
         self._world = world
-        self._auth = auth
+        self._access = access
+        self._service: ProxyService | None = None
+
+    async def _serve_inner(self, stream: Stream) -> None:
+        """Serve what comes inside an upgraded connection. There are none before the service accepts connections."""
+        if self._service is not None:
+            await self._service.serve_inner(stream)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
-        settings, world = self._settings, self._world
+        settings, world = self._access.settings, self._world
         web_keys = WebKeys(settings, disk=world.disk, clock=world.clock, entropy=world.entropy)
         application = app.build(
-            accounts=self._auth.client("Proxy"),
+            accounts=self._access.client("Proxy"),
             entropy=world.entropy,
             cluster=settings.cluster_name,
             public_address=settings.public_address,
             settings=_addresses(settings),
             auth_settings=ping.auth_settings(second_factor=settings.auth.authentication.required),
-            servers=OpenSSHCalls(self._auth.client("Proxy")),
+            servers=OpenSSHCalls(self._access.client("Proxy")),
+            inner=self._serve_inner,
+            trust_forwarded=bool(settings.proxy.trust_x_forwarded_for),
         )
-        access = node_access(
-            settings, client=self._auth.client("Proxy"), registrar=self._auth.client("Instance"),
-            host_uuid=world.host_uuid, network=world.network, clock=world.clock, entropy=world.entropy,
-        )  # fmt: skip
-        async with WebServer(application) as web, access as (nodes, vouch):
-            service = ProxyService(
+        doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
+        joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
+        async with WebServer(application) as web, doors as opened:
+            self._service = service = ProxyService(
                 network=world.network,
                 address=str(settings.proxy.web_listen),
-                ssh_address=str(settings.proxy_ssh or ""),
+                ports={name: str(address) for name, address in settings.proxy_ports.items()},
                 one_port=settings.tls_routing,
-                auth_address=lambda: self._auth.address,
+                dial_auth=self._access.dial_auth,
                 context=web_keys.context,
+                inner_context=opened.proof.web,
                 web=web.serve,
-                nodes=nodes,
-                vouch=vouch,
-                headers=vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
+                nodes=opened.doors,
+                joins=joins.serve,
+                vouch=opened.vouch,
+                tunnels=opened.tunnels,
+                headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
@@ -124,6 +162,7 @@ class Proxy:
                 await service.run(ready)
             finally:
                 await tasks.cancel(follow)
+                await joins.close()
 
 
 def _addresses(settings: Settings) -> dict[str, Any]:
@@ -131,7 +170,8 @@ def _addresses(settings: Settings) -> dict[str, Any]:
     return ping.settings(
         cluster=settings.cluster_name,
         web_address=str(settings.proxy.web_listen),
-        ssh_address="" if settings.tls_routing else str(settings.proxy_ssh),
+        ports={} if settings.tls_routing else {name: str(each) for name, each in settings.proxy_ports.items()},
+        one_port=settings.tls_routing,
         public_addresses=[str(address) for address in settings.proxy.public],
     )
 
@@ -145,23 +185,22 @@ class Node:
 
     name = "node"
 
-    def __init__(self, settings: Settings, world: World, auth: ControlPlane, spawner: Spawner) -> None:
-        self._settings = settings
+    def __init__(self, world: World, access: AuthAccess, spawner: Spawner) -> None:
         self._world = world
-        self._client = auth.client("Node")
-        self._registrar = auth.client("Instance")
+        self._access = access
+        self._client = access.client("Node")
         self._spawner = spawner
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
         world = self._world
         async with event_spool(
-            self._client, self._settings.data_dir, "node", clock=world.clock, entropy=world.entropy
+            self._client, self._access.settings.data_dir, "node", clock=world.clock, entropy=world.entropy
         ) as outbox:  # fmt: skip
             await self._serve(ready, outbox)
 
     async def _serve(self, ready: Callable[[], None], outbox: EventOutbox) -> None:
-        settings, world = self._settings, self._world
+        settings, world = self._access.settings, self._world
         commands = CommandLabels(
             {
                 command.name: CommandLabel(command=command.command, period=command.period)
@@ -170,9 +209,10 @@ class Node:
         )
         authority = ClusterAuthority(
             self._client,
-            host_uuid=world.host_uuid,
+            host_uuid=self._access.host_uuid,
             hostname=settings.nodename,
-            address=_reachable(str(settings.ssh.listen), settings.nodename),
+            address="" if self._access.proxy else _reachable(settings),
+            in_tunnel=(lambda: pool.connected) if self._access.proxy else None,
             labels=settings.ssh.labels,
             commands=commands,
             public_addresses=[str(address) for address in settings.ssh.public],
@@ -180,7 +220,7 @@ class Node:
             clock=world.clock,
             entropy=world.entropy,
         )
-        host_key = await self._host_key()
+        identity = self._access.identity("Node")
         stack = AsyncExitStack()
         recorder, uploader = await stack.enter_async_context(
             recording(self._client, authority, settings.data_dir, clock=world.clock, entropy=world.entropy)
@@ -191,9 +231,9 @@ class Node:
             network=world.network,
             spawner=self._spawner,
             authority=authority,
-            host_keys=lambda: (host_key,),
+            host_keys=lambda: (identity.current.host_key,),
             cluster=settings.cluster_name,
-            address=str(settings.ssh.listen),
+            address="" if self._access.proxy else str(settings.ssh.listen),
             keep_alive=KeepAlive(float(settings.auth.keep_alive_interval), settings.auth.keep_alive_count_max),
             ends=Ends(
                 with_certificate=settings.auth.cuts_expired,
@@ -207,6 +247,7 @@ class Node:
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
+        pool = self._pool(service)
         async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
@@ -214,24 +255,21 @@ class Node:
                 await _started(group, authority.follow)
                 await _started(group, uploader.run)
                 await _started(group, service.run)
+                if self._access.proxy:
+                    await _started(group, pool.run)
                 await _started(group, authority.announce)
                 ready()
 
-    async def _host_key(self) -> HostKey:
-        """Make keys for this run and have them certified; the keys stay in memory."""
-        settings, world = self._settings, self._world
-        ssh_key, tls_key = keys.make_ed25519(world.entropy), keys.make_p256(world.entropy)
-        issued = await self._registrar.issue_host(
-            HostRequest(
-                host_uuid=world.host_uuid,
-                node_name=settings.nodename,
-                roles=("Node",),
-                ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
-                tls_public_key=keys.public_pem(tls_key.public_key()),
-                principals=tuple(address.host for address in settings.ssh.public),
-            )
-        )
-        return HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
+    def _pool(self, service: SSHService) -> AgentPool:
+        """Return what keeps the tunnels of a node that is not dialled."""
+        access, network = self._access, self._world.network
+        pool = AgentPool(
+            dial=lambda: access.dial_proxy("Node"), serve=service.serve, target=access.proxy, kind="node",
+            entropy=self._world.entropy,
+        )  # fmt: skip
+        if access.proxy and isinstance(network, DrainableNetwork):
+            network.add(pool)
+        return pool
 
 
 async def _started(group: asyncio.TaskGroup, run: Callable[[Callable[[], None]], object]) -> None:
@@ -252,7 +290,13 @@ def _enhanced(section: EnhancedRecording) -> enhanced.Settings | None:
     return enhanced.Settings(section.cgroup_path, section.root_path, section.pages)
 
 
-def _reachable(listen: str, nodename: str) -> str:
-    """Return the address that others dial: the host's name where the service listens on every address."""
-    host, _, port = listen.rpartition(":")
-    return f"{nodename}:{port}" if host in ("0.0.0.0", "[::]", "::", "") else listen  # noqa: S104 - compared only
+def _reachable(settings: Settings) -> str:
+    """Return the address that others dial: what somebody has said, else where the service listens, and where that is
+    every address, this machine's own, or its name where the Auth Service beside it knows that."""
+    listen, said = settings.ssh.listen, settings.advertised
+    if said is not None:
+        return str(Address(said.host, said.port or listen.port))
+    if listen.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared only
+        return str(listen)
+    host = settings.nodename if settings.auth.enabled else facts.outward_address() or settings.nodename
+    return str(Address(host, listen.port))

@@ -17,12 +17,14 @@ from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
 from teleport.api.messages import HostRequest
 from teleport.auth import admin_socket
+from teleport.auth.join import token_review
 from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
 from teleport.base.disk import SystemDisk
 from teleport.base.entropy import Entropy
+from teleport.base.errors import Internal
 from teleport.base.log import logger
 from teleport.model.config.section import proxy_mode
 from teleport.model.identity import Identity
@@ -31,6 +33,8 @@ from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
+from teleport.process import auth_access, static_tokens
+from teleport.process.identity import RoleIdentity, keeping
 from teleport.process.settings import Settings
 from teleport.store.recordings.index_shelf import IndexShelf
 from teleport.store.sqlite import SqliteBackend
@@ -43,7 +47,7 @@ END_OF_TIME = dt.datetime(9999, 1, 1, tzinfo=dt.UTC)
 
 
 class ControlPlane:
-    """Runs the Auth Service and hands out clients to it."""
+    """Runs the Auth Service, and is the AuthAccess of the services beside it."""
 
     name = "auth"
 
@@ -56,12 +60,13 @@ class ControlPlane:
         signer: Signer,
         host_uuid: str,
     ) -> None:
-        self._settings = settings
         self._clock = clock
         self._entropy = entropy
         self._network = network
         self._signer = signer
-        self._host_uuid = host_uuid
+        self.host_uuid = host_uuid
+        self.settings = settings
+        self._identities: dict[str, RoleIdentity] = {}
         self._service: AuthService | None = None
         self._inner: set[asyncio.Task[None]] = set()
         self._clients: list[AuthClient] = []
@@ -70,7 +75,7 @@ class ControlPlane:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
-        settings = self._settings
+        settings = self.settings
         async with AsyncExitStack() as stack:
             backend = await SqliteBackend.open(settings.data_dir / "backend", self._clock)
             stack.push_async_callback(backend.close)
@@ -80,13 +85,16 @@ class ControlPlane:
                 clock=self._clock,
                 entropy=self._entropy,
                 cluster=settings.cluster_name,
-                host_id=self._host_uuid,
+                host_id=self.host_uuid,
                 records=SystemFolder(str(settings.data_dir / "log" / "records")),
                 indexes=IndexShelf(SystemDisk(), str(settings.data_dir / "log" / "records")),
                 recording_mode=settings.auth.recording_mode,
                 checks_host_keys=settings.auth.checks_host_keys,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
+                reviewer=token_review.of_environment(settings.environment, SystemDisk()),
+                static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
+                settings=settings.for_cluster(),
             )
             await service.start()
             stack.push_async_callback(service.close)
@@ -107,6 +115,7 @@ class ControlPlane:
             stack.push_async_callback(listener.close, 0.0)
             self.address = _dialable(listener.address)
             log.info("Auth Service is listening", address=listener.address, cluster=settings.cluster_name)
+            await self._certify(stack)
             ready()
             await service.run()
 
@@ -114,8 +123,8 @@ class ControlPlane:
         """Return a client for a service of this process, which acts as `system_role`; closed with this one."""
         own = {"Instance": ("Instance", "Node", "Proxy")}.get(system_role, (system_role,))
         identity = Identity(
-            name=f"{self._host_uuid}.{self._settings.cluster_name}",
-            cluster=self._settings.cluster_name,
+            name=f"{self.host_uuid}.{self.settings.cluster_name}",
+            cluster=self.settings.cluster_name,
             kind="host",
             roles=(system_role,),
             system_roles=own,
@@ -135,6 +144,32 @@ class ControlPlane:
         self._clients.append(client)
         return client
 
+    def identity(self, role: str) -> RoleIdentity:
+        """See AuthAccess.identity. Keys stay in memory and live as long as the process."""
+        return self._identities[role]
+
+    @property
+    def proxy(self) -> str:
+        """See AuthAccess.proxy."""
+        return ""
+
+    async def dial_proxy(self, role: str) -> Stream:
+        """See AuthAccess.dial_proxy. Raises Internal (PROC-NO-PROXY)."""
+        raise Internal("PROC-NO-PROXY", role=role)
+
+    async def dial_auth(self) -> Stream:
+        """See AuthAccess.dial_auth."""
+        return await self._network.dial(self.address)
+
+    async def _certify(self, stack: AsyncExitStack) -> None:
+        """Have the other services of this process certified, and keep their certificates fresh."""
+        registrar = self.client("Instance")
+        for wanted in auth_access.wanted(self.settings):
+            identity = RoleIdentity(wanted, issue=registrar.issue_host, clock=self._clock, entropy=self._entropy)
+            await identity.ensure(self.host_uuid, self.settings.cluster_name)
+            self._identities[wanted.role] = identity
+            stack.push_async_callback(tasks.cancel, keeping(identity))
+
     async def _end_inner(self) -> None:
         await asyncio.gather(*(client.close() for client in self._clients))
         for task in list(self._inner):
@@ -146,8 +181,8 @@ class ControlPlane:
         async with self.client("Auth") as client:
             issued = await client.issue_host(
                 HostRequest(
-                    host_uuid=self._host_uuid,
-                    node_name=self._settings.nodename,
+                    host_uuid=self.host_uuid,
+                    node_name=self.settings.nodename,
                     roles=("Auth",),
                     ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
                     tls_public_key=keys.public_pem(key.public_key()),
@@ -160,7 +195,7 @@ class ControlPlane:
             key=keys.private_pem(key).decode(),
             client_authorities=roots,
             client_required=False,
-            alpn=(f"teleport-auth@{self._settings.cluster_name.encode().hex()}", ALPN),
+            alpn=(f"teleport-auth@{self.settings.cluster_name.encode().hex()}", ALPN),
         )
 
 

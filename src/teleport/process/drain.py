@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from typing import Protocol
 
 from teleport.base import tasks
 from teleport.net.listen import Handler, Limits, Listener
@@ -18,6 +19,26 @@ CUT = 1.0
 """Seconds that connections get to end by themselves when a service is stopped."""
 
 
+class Drainable(Protocol):
+    """What may have connections when the process shall end."""
+
+    @property
+    def address(self) -> str:
+        """For whoever counts connections."""
+        ...
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether the end waits for its connections."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
+        """Accept no more. Connections that are open after `bound` seconds are cut."""
+        ...
+
+
 class DrainableNetwork:
     """Dials and listens like the network inside it."""
 
@@ -26,7 +47,7 @@ class DrainableNetwork:
         self._inner = inner
         self._kept = kept
         self._cut = cut
-        self._listeners: list[DrainableListener] = []
+        self._listeners: list[Drainable] = []
         self.draining = False
 
     async def dial(self, address: str) -> Stream:
@@ -42,6 +63,12 @@ class DrainableNetwork:
         if self.draining and listener.waited_for:
             listener.drain(0.0, lambda _: None)
         return listener
+
+    def add(self, other: Drainable) -> None:
+        """Take something that gets its connections in another way, and drain it too."""
+        self._listeners.append(other)
+        if self.draining:
+            other.drain(0.0, lambda _: None)
 
     def connections(self) -> dict[str, int]:
         """Return how many connections each address serves now."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from teleport.agents.forwarding.service import Forwarding
 from teleport.agents.ssh.ends import Ends
 from teleport.api.client import AuthClient
-from teleport.api.messages import HostRequest
 from teleport.api.openssh_calls import OpenSSHCalls
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -17,39 +20,45 @@ from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.net import ssh_settings
 from teleport.net.network import Network
-from teleport.net.ssh_settings import HostKey, KeepAlive
-from teleport.pki import authority, contexts, keys, x509
-from teleport.process import facts
+from teleport.net.ssh_settings import KeepAlive
+from teleport.pki import authority, contexts, x509
+from teleport.process.auth_access import AuthAccess
 from teleport.process.event_spool import event_spool
+from teleport.process.identity import HostIdentity, RoleIdentity
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
+from teleport.process.web_keys import ALPN as WEB_ALPN
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
+from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
+from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
 
 log = logger("PROXY")
 
-_REMOTE_KUBE = "remote.kube.proxy.teleport.cluster.local"
-_EVERY = ("0.0.0.0", "::")  # noqa: S104 - compared only
+
+class NodeAccess(NamedTuple):
+    """What the proxy needs for nodes."""
+
+    doors: Doors
+    vouch: Vouch
+    proof: ProxyProof
+    tunnels: Tunnels
 
 
 @asynccontextmanager
 async def node_access(
-    settings: Settings, *, client: AuthClient, registrar: AuthClient, host_uuid: str, network: Network, clock: Clock,
-    entropy: Entropy,
-) -> AsyncIterator[tuple[Doors, Vouch]]:  # fmt: skip
-    """Yield the doors, and what vouches for clients, while the copy of the cluster is kept live.
-
-    `client` acts as the proxy; `registrar` may have certificates made for this host. Keys stay in memory and live
-    as long as the process.
-    """
+    access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy
+) -> AsyncIterator[NodeAccess]:
+    """Yield it while the copy of the cluster is kept live."""
+    settings, client = access.settings, access.client("Proxy")
     async with event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy) as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
         async with (
-            _forwarding(settings, client, cluster, host_uuid, clock, entropy) as forwarding,
-            _doors(settings, cluster, registrar, host_uuid, network, clock, entropy, forwarding) as made,
+            _forwarding(settings, client, cluster, access.host_uuid, clock, entropy) as forwarding,
+            _doors(access, cluster, network, clock, entropy, forwarding) as made,
         ):
             yield made
 
@@ -82,49 +91,77 @@ async def _forwarding(
 
 @asynccontextmanager
 async def _doors(
-    settings: Settings, cluster: LiveCluster, registrar: AuthClient, host_uuid: str, network: Network, clock: Clock,
-    entropy: Entropy, forwarding: Forwarding,
-) -> AsyncIterator[tuple[Doors, Vouch]]:  # fmt: skip
-    complete = asyncio.Event()
+    access: AuthAccess, cluster: LiveCluster, network: Network, clock: Clock, entropy: Entropy, forwarding: Forwarding
+) -> AsyncIterator[NodeAccess]:
+    complete, name = asyncio.Event(), access.settings.cluster_name
     following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
     try:
         await complete.wait()
-        key, ssh_key = keys.make_p256(entropy), keys.make_ed25519(entropy)
-        issued = await registrar.issue_host(
-            HostRequest(
-                host_uuid=host_uuid, node_name=settings.nodename, roles=("Proxy",),
-                ssh_public_key=keys.ssh_line(keys.ssh_blob(ssh_key.public_key())),
-                tls_public_key=keys.public_pem(key.public_key()),
-                principals=names(settings, facts.outward_address),
-            )
+        proof = ProxyProof(access.identity("Proxy"), cluster)
+        tunnels = Tunnels(
+            cluster=cluster, name=name, clock=clock, context=proof.agents, proxies=lambda: (access.host_uuid,)
         )  # fmt: skip
-        host_key = HostKey(keys.private_pem(ssh_key), keys.load_ssh_line(issued.ssh_certificate))
+        reach = Reach(
+            cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels
+        )  # fmt: skip
         doors = Doors(
-            reach=Reach(
-                cluster=cluster, name=settings.cluster_name, network=network, clock=clock, forwarder=forwarding
-            ),
-            cluster=cluster, name=settings.cluster_name, clock=clock, entropy=entropy,
-            context=contexts.server_context(
-                certificate=issued.tls_certificate, key=keys.private_pem(key).decode(),
-                client_authorities=authority.trusted_tls(cluster.authorities(), "user"), client_required=True,
-                alpn=(ALPN,),
-            ),
-            settings=ssh_settings.options([host_key]),
+            reach=reach,
+            cluster=cluster, name=name, clock=clock, entropy=entropy, context=proof.context, settings=proof.ssh,
         )  # fmt: skip
-        certificate = x509.encode(x509.parse(issued.tls_certificate.encode()))
-        yield doors, Vouch(key, certificate, cluster=cluster, name=settings.cluster_name, clock=clock)
+        yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels)
     finally:
         await tasks.cancel(following)
 
 
-def names(settings: Settings, outward: Callable[[], str]) -> tuple[str, ...]:
-    """Return the names of the proxy beside those of its host: public addresses, addresses that it listens on, and the
-    name under which the proxy of another cluster is asked for Kubernetes. `outward` tells the machine's own address,
-    for a proxy that listens on every one."""
-    listens = [address.host for address in (settings.proxy.web_listen, settings.proxy_ssh) if address is not None]
-    reached = [outward() if host in _EVERY else host for host in listens]
-    public = [address.host for address in settings.proxy.public]
-    return tuple(dict.fromkeys(name for name in (*public, *reached, _REMOTE_KUBE) if name))
+class ProxyProof:
+    """What the proxy proves itself with, made anew when its certificates or the trusted authorities are others."""
+
+    def __init__(self, identity: RoleIdentity, cluster: LiveCluster) -> None:
+        self._identity = identity
+        self._cluster = cluster
+        self._made: dict[str, tuple[object, ssl.SSLContext]] = {}
+        self._web: tuple[HostIdentity, ssl.SSLContext] | None = None
+        self._ssh: tuple[HostIdentity, ssh_settings.ServerOptions] | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the TLS settings for signed-in clients."""
+        return self._context("user", ALPN)
+
+    def agents(self) -> ssl.SSLContext:
+        """Return the TLS settings for agents."""
+        return self._context("host", TUNNEL_ALPN)
+
+    def _context(self, peers: str, alpn: str) -> ssl.SSLContext:
+        held, trusted = self._identity.current, authority.trusted_tls(self._cluster.authorities(), peers)
+        former = self._made.get(alpn)
+        if former is not None and former[0] == (held, trusted):
+            return former[1]
+        context = contexts.server_context(
+            certificate=held.tls_certificate, key=held.keys.tls, client_authorities=trusted, client_required=True,
+            alpn=(alpn,),
+        )  # fmt: skip
+        self._made[alpn] = (held, trusted), context
+        return context
+
+    def web(self) -> ssl.SSLContext:
+        """Return the TLS settings of the web port inside upgraded connections."""
+        held = self._identity.current
+        if self._web is None or self._web[0] is not held:
+            context = contexts.web_context(certificate=held.tls_certificate, key=held.keys.tls, alpn=WEB_ALPN)
+            self._web = held, context
+        return self._web[1]
+
+    def ssh(self) -> ssh_settings.ServerOptions:
+        """Return the settings of the SSH server."""
+        held = self._identity.current
+        if self._ssh is None or self._ssh[0] is not held:
+            self._ssh = held, ssh_settings.options([held.host_key])
+        return self._ssh[1]
+
+    def signing(self) -> tuple[ec.EllipticCurvePrivateKey, bytes]:
+        """Return the key and the certificate (DER) with which the proxy vouches for clients."""
+        held = self._identity.current
+        return held.signing_key, x509.encode(x509.parse(held.tls_certificate.encode()))
 
 
 def _unsent(error: BaseException) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teleport.base.errors import BadParameter, NotSupported, Unavailable
+from teleport.base.errors import BadParameter, Unavailable
 from teleport.process.settings import NO_SECOND_FACTOR, Settings
 
 UNFINISHED = "restore-unfinished"
@@ -10,8 +10,8 @@ UNFINISHED = "restore-unfinished"
 
 
 def check(settings: Settings) -> None:
-    """Raise BadParameter (PROC-NO-SERVICE, PROC-NO-SECOND-FACTOR), NotSupported (PROC-AGENT-ALONE)
-    or Unavailable (PROC-RESTORE-UNFINISHED)."""
+    """Raise BadParameter (PROC-NO-SERVICE, PROC-NO-SERVER, PROC-NO-SECOND-FACTOR) or Unavailable
+    (PROC-RESTORE-UNFINISHED)."""
     check_services(settings)
     off = settings.auth.enabled and settings.auth.authentication.required == "off"
     if off and not settings.allow_no_second_factor:
@@ -28,4 +28,5 @@ def check_services(settings: Settings) -> None:
         return
     if not enabled:
         raise BadParameter("PROC-NO-SERVICE", source=settings.source)
-    raise NotSupported("PROC-AGENT-ALONE", services=" and ".join(enabled), source=settings.source)
+    if not settings.join.servers:
+        raise BadParameter("PROC-NO-SERVER", source=settings.source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,9 +18,13 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.model.events.base import Event
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
+from teleport.store.brief_files import BriefFolder
+from teleport.store.journal import Journal
 
 SPOOL = ("log", "upload", "streaming", "default")
 PROXY_SPOOL = ("log", "upload", "streaming", "proxy")
+BRIEF = ("log", "upload", "brief")
+"""Where short recordings stand that are not in a spool: a journal for each."""
 SET_ASIDE = ("log", "upload", "corrupted")
 
 
@@ -39,7 +44,9 @@ async def recording(
     """Yield what records sessions and what sends recordings; the latter is to be run. `proxy` is the id of
     the proxy that records sessions on other servers; empty on a server itself. Each has a spool of its own."""
     path, set_aside = str(data_dir.joinpath(*(PROXY_SPOOL if proxy else SPOOL))), str(data_dir.joinpath(*SET_ASIDE))
-    spool = Spool(SystemFolder(path), path=path, set_aside=set_aside)
+    files = SystemFolder(path)
+    brief = BriefFolder(files, Journal(SystemFolder(str(data_dir.joinpath(*BRIEF, "proxy" if proxy else "node")))))
+    spool = Spool(brief, path=path, set_aside=set_aside, lasting=files)
     uploader = Uploader(spool, RecordingCalls(client), emit=authority.emit, entropy=entropy)
     recorder = SpoolRecorder(
         spool, uploader, config=authority.recording_config, emit=authority.emit, clock=clock, entropy=entropy,
@@ -50,3 +57,4 @@ async def recording(
     finally:
         await recorder.settle()
         spool.close()
+        await asyncio.to_thread(brief.close)

@@ -27,9 +27,10 @@ _KEYS = {
     "pid_file": "teleport.pid_file",
     "cluster_name": "auth_service.cluster_name", "auth": "auth_service", "proxy": "proxy_service",
     "ssh": "ssh_service", "debug_enabled": "debug_service.enabled", "log": LOG,
+    "join": "teleport.join_params", "advertised": "teleport.advertise_ip",
 }  # fmt: skip
 """Where the fields of Settings stand in the file."""
-_NOT_COMPARED = frozenset({"source", "warnings"})
+_NOT_COMPARED = frozenset({"source", "warnings", "environment"})
 
 
 class Parts:

@@ -7,6 +7,7 @@ or threads with the part that reads the network.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,11 @@ from teleport.version import VERSION
 
 log = logger("PROC:1")
 
+COLLECT = (1000, 3, 1)
+"""How often garbage is looked for. What is there after the start is frozen, so that a look through everything else is
+short; and a short look after some twenty sessions stops the loop for milliseconds, one after hundreds for a tenth of a
+second."""
+
 
 def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "", debug: bool = False) -> None:
     """Run until SIGTERM, SIGINT or the end of the last session after SIGQUIT.
@@ -49,7 +55,7 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
     disk.make_dir(str(settings.data_dir), mode=0o700)
     for warning in settings.warnings:
         log.warn(warning)
-    log.info("Starting Teleport", version=VERSION, config_file=settings.source, cluster=settings.cluster_name)
+    log.info("Starting Teleport", version=VERSION, config_file=settings.source, services=",".join(_enabled(settings)))
     spawner = _spawner(settings) if settings.ssh.enabled else None
     try:
         if pid_file:
@@ -78,8 +84,7 @@ async def _main(
     signals: Signals,
     pulse: Pulse,
 ) -> None:
-    host_uuid = _host_uuid(settings, disk, entropy)
-    signer = SignerProcess(settings.data_dir)
+    signer = SignerProcess(settings.data_dir) if settings.auth.enabled else None
     network = DrainableNetwork(SystemNetwork(), kept=(str(settings.auth.listen),))
     world = World(
         clock=SystemClock(),
@@ -88,12 +93,13 @@ async def _main(
         network=network,
         signer=signer,
         spawner=spawner,
-        host_uuid=host_uuid,
+        host_uuid=_host_uuid(settings, disk, entropy) if settings.auth.enabled else "",
         parts=reloader.parts,
     )
     entries = services(settings, world)
     supervisor = Supervisor(entries, entropy=entropy)
-    children = [Child("signer", signer.pid), *([Child("spawner", spawner.pid)] if spawner is not None else [])]
+    helpers = {"signer": signer, "spawner": spawner}
+    children = [Child(name, helper.pid) for name, helper in helpers.items() if helper is not None]
     supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
         debug = DebugService(
@@ -103,9 +109,22 @@ async def _main(
     life = Life(stop=supervisor.stop, network=network, reloader=reloader)
     try:
         async with life.running(signals, pulse):
-            await supervisor.run(lambda: log.info("The service has started", services=_names(supervisor)))
+            await supervisor.run(lambda: _started(supervisor))
     finally:
-        await signer.close()
+        if signer is not None:
+            await signer.close()
+
+
+def _enabled(settings: Settings) -> list[str]:
+    sections = {"auth": settings.auth, "proxy": settings.proxy, "node": settings.ssh}
+    return [name for name, section in sections.items() if section.enabled]
+
+
+def _started(supervisor: Supervisor) -> None:
+    log.info("The service has started", services=_names(supervisor))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT)
 
 
 def _names(supervisor: Supervisor) -> str:

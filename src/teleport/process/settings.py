@@ -13,20 +13,31 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
+import msgspec
+
+from teleport.api.messages import ClusterSettings
 from teleport.base import log
 from teleport.base.disk import Disk, map_errors
 from teleport.base.errors import BadParameter, NotFound
+from teleport.base.struct import Duration, Switch
 from teleport.model.address import Address, parse_addr
 from teleport.model.config import teleport_yaml
-from teleport.model.config.auth import AuthSection
+from teleport.model.config.auth import Authentication, AuthSection
 from teleport.model.config.log import LogSection
-from teleport.model.config.proxy import SSH_LISTEN, SSH_PORT, ProxySection
+from teleport.model.config.proxy import PORTS, SEPARATE, ProxySection
 from teleport.model.config.ssh import SshSection
+from teleport.model.config.teleport_section import AUTH_PORT, JoinParams
 from teleport.model.config.teleport_yaml import TeleportYaml
+from teleport.model.proxy_env import EXCEPTIONS, UPGRADE, VARIABLES
+from teleport.model.token_methods import VARIABLES as PROOFS
 
 DEFAULT_CONFIG = "/etc/teleport.yaml"
+SERVICES = {"auth": "auth_service", "proxy": "proxy_service", "node": "ssh_service"}
+"""Words of `--roles`, and the section of each."""
+UPGRADER = "TELEPORT_EXT_UPGRADER"
+"""Environment variable in which an updater leaves its kind; with `_VERSION` behind, its version."""
 NO_SECOND_FACTOR = "TELEPORT_ALLOW_NO_SECOND_FACTOR"
 """Environment variable that permits `second_factor: off`."""
 
@@ -57,6 +68,33 @@ class LogSettings:
 
 
 @dataclass(frozen=True)
+class JoinSettings:
+    """Where the Auth Service is when it is not in this process, and how to join its cluster."""
+
+    auth_servers: tuple[Address, ...] = ()
+    proxy_server: Address | None = None
+    token: str = field(default="", repr=False)
+    """The token, or the path of a file that holds it; empty: none."""
+    method: str = "token"
+    pins: tuple[str, ...] = ()
+    """CA pins, and paths of files that hold them."""
+
+    @property
+    def servers(self) -> tuple[Address, ...]:
+        """What to dial for the Auth Service."""
+        return (self.proxy_server,) if self.proxy_server else self.auth_servers
+
+
+@dataclass(frozen=True)
+class Upgrader:
+    """What keeps this process up to date, as it says in the environment."""
+
+    kind: str = ""
+    """`unit`, `kube` or `binary`; empty: nothing."""
+    version: str = ""
+
+
+@dataclass(frozen=True)
 class Settings:
     """The configuration with every empty value filled in."""
 
@@ -73,6 +111,13 @@ class Settings:
     version: str
     """Version of the format that the file says: `v1`, `v2`, `v3`, or nothing."""
     log: LogSettings
+    join: JoinSettings = JoinSettings()
+    advertised: Address | None = None
+    """Address under which others reach this machine (port 0: any), where somebody has said it."""
+    upgrader: Upgrader = Upgrader()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that say how other machines are reached (`model.proxy_env`), and those in which proofs of join methods
+    lie (`model.token_methods`): they may be secret."""
     allow_no_second_factor: bool = False
     """Whether the environment permits `second_factor: off`."""
     warnings: tuple[str, ...] = field(default=())
@@ -84,10 +129,12 @@ class Settings:
         return mode == "multiplex"
 
     @property
-    def proxy_ssh(self) -> Address | None:
-        """The proxy's own port for SSH clients, if there is one."""
-        named = self.proxy.ssh_listen
-        return named if named or self.tls_routing else parse_addr(SSH_LISTEN, SSH_PORT)
+    def proxy_ports(self) -> dict[str, Address]:
+        """The proxy's ports beside the web port, by protocol (`model.config.proxy.PORTS`): those that the file names,
+        and the usual ones where ports are separate."""
+        usual = () if self.tls_routing else SEPARATE
+        found = {name: self.proxy.own_port(name) or (_usual(name) if name in usual else None) for name in PORTS}
+        return {name: address for name, address in found.items() if address is not None}
 
     @property
     def public_address(self) -> str:
@@ -97,32 +144,90 @@ class Settings:
             return str(public[0])
         return f"{self.nodename}:{self.proxy.web_listen.port}"
 
+    def of_cluster(self, cluster: ClusterSettings) -> Settings:
+        """Return these settings with everything that the cluster decides as its Auth Service says."""
+        auth = msgspec.structs.replace(
+            self.auth, authentication=Authentication(second_factor=cluster.second_factor),
+            keep_alive_interval=Duration(cluster.keep_alive_interval),
+            keep_alive_count_max=cluster.keep_alive_count_max,
+            client_idle_timeout=Duration(cluster.client_idle_timeout),
+            client_idle_timeout_message=cluster.client_idle_timeout_message,
+            disconnect_expired_cert=Switch(cluster.disconnect_expired_cert),
+            proxy_listener_mode=cluster.proxy_listener_mode,
+        )  # fmt: skip
+        return dataclasses.replace(self, cluster_name=cluster.cluster, auth=auth)
 
-def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk) -> Settings:
+    def for_cluster(self) -> ClusterSettings:
+        """Return what the Auth Service of this process tells services elsewhere."""
+        auth = self.auth
+        return ClusterSettings(
+            cluster=self.cluster_name, second_factor=auth.authentication.required,
+            keep_alive_interval=float(auth.keep_alive_interval), keep_alive_count_max=auth.keep_alive_count_max,
+            client_idle_timeout=float(auth.client_idle_timeout),
+            client_idle_timeout_message=auth.client_idle_timeout_message, disconnect_expired_cert=auth.cuts_expired,
+            proxy_listener_mode="multiplex" if self.tls_routing else "separate",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What the command line says instead of the file; empty: nothing."""
+
+    roles: tuple[str, ...] = ()
+    """Services to run, and no others: `auth`, `proxy`, `node`."""
+    auth_servers: tuple[str, ...] = ()
+    token: str = field(default="", repr=False)
+    ca_pins: tuple[str, ...] = ()
+    nodename: str = ""
+
+    def over(self, config: TeleportYaml) -> TeleportYaml:
+        """Return the configuration with what the flags say. Raises BadParameter (CONFIG-*, KIND-*)."""
+        changes: dict[str, Any] = {}
+        if self.auth_servers:
+            changes |= {"auth_server": "", "auth_servers": self.auth_servers, "proxy_server": ""}
+        if self.token:
+            changes |= {"auth_token": "", "join_params": JoinParams(token_name=self.token)}
+        changes |= {"ca_pin": self.ca_pins} if self.ca_pins else {}
+        changes |= {"nodename": self.nodename} if self.nodename else {}
+        teleport = msgspec.structs.replace(config.teleport, **changes)
+        for fault in teleport.faults():
+            raise fault.error
+        services = {
+            name: msgspec.structs.replace(getattr(config, name), enabled=Switch(role in self.roles))
+            for role, name in SERVICES.items()
+            if self.roles
+        }
+        return msgspec.structs.replace(config, teleport=teleport, **services)
+
+
+def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk, flags: Flags = Flags()) -> Settings:
     """Read the configuration that `-c`, `TELEPORT_CONFIG` (base64) or `TELEPORT_CONFIG_FILE` names, else the
-    default file if it is there, else defaults.
+    default file if it is there, else defaults. `flags` win over it.
 
     Raises NotFound (PROC-CONFIG-MISSING), BadParameter (PROC-CONFIG-BASE64) and what reading it raises.
     """
     allowed = environment.get(NO_SECOND_FACTOR, "").lower() in ("yes", "true", "on", "1")
-    return dataclasses.replace(_find(flag, environment, disk), allow_no_second_factor=allowed)
+    upgrader = Upgrader(environment.get(UPGRADER, ""), environment.get(f"{UPGRADER}_VERSION", ""))
+    ways = {name: environment[name] for name in (*VARIABLES, *EXCEPTIONS, *UPGRADE, *PROOFS) if name in environment}
+    found = _find(flag, environment, disk, flags)
+    return dataclasses.replace(found, allow_no_second_factor=allowed, upgrader=upgrader, environment=ways)
 
 
-def _find(flag: str | None, environment: Mapping[str, str], disk: Disk) -> Settings:
+def _find(flag: str | None, environment: Mapping[str, str], disk: Disk, flags: Flags) -> Settings:
     inline = environment.get("TELEPORT_CONFIG", "")
     if flag is None and inline:
         try:
             text = base64.b64decode(inline, validate=True).decode()
         except ValueError:  # neither base64 nor, within it, text
             raise BadParameter("PROC-CONFIG-BASE64") from None
-        return make(teleport_yaml.load(text, "TELEPORT_CONFIG"), "")
+        return make(flags.over(teleport_yaml.load(text, "TELEPORT_CONFIG")), "")
     named = flag or environment.get("TELEPORT_CONFIG_FILE", "")
     path = named or DEFAULT_CONFIG
     if not disk.exists(path):
         if named:
             raise NotFound("PROC-CONFIG-MISSING", path=path)
-        return make(TeleportYaml(), "")
-    return make(teleport_yaml.load(disk.read(path).decode(errors="replace"), path), path)
+        return make(flags.over(TeleportYaml()), "")
+    return make(flags.over(teleport_yaml.load(disk.read(path).decode(errors="replace"), path)), path)
 
 
 def make(config: TeleportYaml, source: str) -> Settings:
@@ -140,10 +245,27 @@ def make(config: TeleportYaml, source: str) -> Settings:
         version=config.version,
         debug_enabled=bool(config.debug_service.enabled),
         log=LogSettings(config.teleport.log),
+        join=_join(config),
+        advertised=config.teleport.advertised,
         warnings=tuple(str(warning) for warning in config.warnings),
     )
+
+
+def _join(config: TeleportYaml) -> JoinSettings:
+    section = config.teleport
+    servers = section.auth_addresses
+    if not servers and not section.proxy_server and config.version in ("v1", "v2"):
+        servers = (parse_addr("127.0.0.1", AUTH_PORT),)
+    return JoinSettings(
+        auth_servers=servers, proxy_server=section.proxy_address, token=section.token,
+        method=section.join_params.method, pins=section.pins,
+    )  # fmt: skip
 
 
 def _default_cluster(config: TeleportYaml, hostname: str) -> str:
     public = config.proxy_service.public
     return public[0].host if public else hostname
+
+
+def _usual(protocol: str) -> Address:
+    return Address("0.0.0.0", PORTS[protocol])  # noqa: S104 - as the networking guide has it

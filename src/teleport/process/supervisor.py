@@ -42,6 +42,8 @@ class Entry:
 
     service: Service
     critical: bool = True
+    patience: float | None = READY_WITHIN
+    """Seconds until it must be ready; None: however long it takes."""
     ready: bool = False
     failure: str = ""
 
@@ -91,12 +93,12 @@ class Supervisor:
 
     async def _until_ready(self, entry: Entry) -> None:
         try:
-            async with asyncio.timeout(READY_WITHIN):
+            async with asyncio.timeout(entry.patience):
                 while not (entry.ready or self._stop.is_set()):
                     self._ready.clear()
                     await self._ready.wait()
         except TimeoutError:
-            raise TimedOut("PROC-NOT-READY", service=entry.service.name, seconds=f"{READY_WITHIN:g}") from None
+            raise TimedOut("PROC-NOT-READY", service=entry.service.name, seconds=f"{entry.patience:g}") from None
 
     async def _keep(self, entry: Entry) -> None:
         """Run a service; start it again if it is not critical. Raises what a critical one failed with."""

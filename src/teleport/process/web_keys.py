@@ -16,12 +16,12 @@ from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.pki import contexts
 from teleport.process.settings import Settings
-from teleport.proxy import web_certificate
+from teleport.proxy import join_door, web_certificate
 from teleport.proxy.web_certificate import Pair
 
 log = logger("PROXY")
 
-ALPN = ("http/1.1",)
+ALPN = ("http/1.1", "teleport-reversetunnel", join_door.ALPN)
 
 
 class WebKeys:

@@ -7,7 +7,7 @@ not this build serves the protocol yet. What a client offers and is not served i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from teleport.version import VERSION
@@ -16,17 +16,17 @@ DIAL_TIMEOUT = 30.0
 """Seconds the proxy waits for an SSH server."""
 SESSION_TTL = "12h0m0s"
 """How long a person is signed in at most, unless roles say less."""
-_SEPARATE = {"tunnel": "0.0.0.0:3024", "kube": "0.0.0.0:3026", "mysql": "0.0.0.0:3036"}
-"""Addresses of protocols that have their own where ports are separate."""
 
 
 def settings(
-    *, cluster: str, web_address: str, public_addresses: Sequence[str], ssh_address: str = ""
-) -> dict[str, Any]:
-    """Return the body of `/webapi/find`. Without `ssh_address` one TLS port, the web address, serves everything."""
-    own = {name: address if ssh_address else web_address for name, address in _SEPARATE.items()}
+    *, cluster: str, web_address: str, public_addresses: Sequence[str], ports: Mapping[str, str] = {},
+    one_port: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the body of `/webapi/find`. `ports` are addresses of protocols that have one beside the web address; with
+    `one_port` the web address serves everything as well."""
+    own = {name: ports.get(name, web_address) for name in ("ssh", "tunnel", "kube", "mysql", "postgres")}
     ssh: dict[str, Any] = {
-        "listen_addr": ssh_address or web_address,
+        "listen_addr": own["ssh"],
         "tunnel_listen_addr": own["tunnel"],
         "web_listen_addr": web_address,
         "dial_timeout": int(DIAL_TIMEOUT * 1e9),
@@ -37,8 +37,8 @@ def settings(
         "proxy": {
             "kube": {"enabled": False, "listen_addr": own["kube"]},
             "ssh": ssh,
-            "db": {"postgres_listen_addr": web_address, "mysql_listen_addr": own["mysql"]},
-            "tls_routing_enabled": not ssh_address,
+            "db": {"postgres_listen_addr": own["postgres"], "mysql_listen_addr": own["mysql"]},
+            "tls_routing_enabled": one_port,
         },
         "server_version": VERSION,
         "min_client_version": VERSION,

@@ -36,6 +36,7 @@ from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Peer, Stream
 from teleport.pki.check import check_carried
 from teleport.proxy.cluster import Cluster
+from teleport.proxy.tunnels import Tunnels
 from teleport.wire.buffer import NeedMore
 from teleport.wire.reach import Request
 
@@ -116,14 +117,17 @@ class Reach:
     """Connects callers to nodes of one cluster."""
 
     def __init__(
-        self, *, cluster: Cluster, name: str, network: Network, clock: Clock, forwarder: Forwarder | None = None
+        self, *, cluster: Cluster, name: str, network: Network, clock: Clock, forwarder: Forwarder | None = None,
+        tunnels: Tunnels | None = None,
     ) -> None:  # fmt: skip
-        """`name` is the cluster's; without a `forwarder` no connection ends at the proxy."""
+        """`name` is the cluster's; without a `forwarder` no connection ends at the proxy, without `tunnels` every node
+        is dialled."""
         self._cluster = cluster
         self._name = name
         self._network = network
         self._clock = clock
         self._forwarder = forwarder
+        self._tunnels = tunnels
 
     async def open(self, asker: Asker, request: Request) -> Stream:
         """Return a connection to the node that is meant; its first byte is the node's.
@@ -138,7 +142,7 @@ class Reach:
         grant = await self._permit(question)
         if asker.identity.pinned_ip or question.roles.options.pin_source_ip:
             raise AccessDenied("PROXY-PINNED-IP", user=asker.identity.name)
-        stream = await self._dial(grant)
+        stream = await self._dial(grant, asker.address)
         if self._forwarder is None or not self._forwarder.takes(node_of(grant)):
             return stream
         try:
@@ -159,7 +163,7 @@ class Reach:
         found = find(self._cluster.nodes(), question.wanted, self._name)
         if question.request.login == JOIN:  # who joins has read the id: other names must not be found out by asking
             found = [node for node in found if node.name == question.wanted.host]
-        shown = [node for node in found if question.shows(node)]
+        shown = [node for node in found if question.shows(node)] if len(found) > 1 else found
         if len(shown) > 1:
             raise _ambiguous(question.name, shown)
         if not found:
@@ -195,12 +199,12 @@ class Reach:
         id = await self._cluster.record_denial(encode(record), who.address)
         return explain.not_found(KIND, target, id)
 
-    async def _dial(self, grant: Grant) -> Stream:
+    async def _dial(self, grant: Grant, client: str) -> Stream:
         """Connect to the node that a Grant is for, and see that an SSH server answers."""
         node = node_of(grant)
         stream: Stream | None = None
         try:
-            stream = await self._network.dial(str(parse_addr(public_address(node), SSH_PORT)))
+            stream = await self._connect(node, client)
             looked_at = stream if isinstance(stream, SocketStream) else PeekStream(stream)
             await peek(looked_at, _expect_banner, timeout=TIMEOUT)
             return looked_at
@@ -209,8 +213,15 @@ class Reach:
                 await stream.close()
             if isinstance(error, TeleportError):
                 log.warn("A node cannot be reached", node=node.name, address=public_address(node), error=error)
-                raise Unavailable("PROXY-NODE-UNREACHABLE", node=node.spec.hostname, problem=error.what) from error
+                way, name = "reverse tunnel" if node.spec.use_tunnel else "direct dial", node.spec.hostname
+                raise Unavailable("PROXY-NODE-UNREACHABLE", node=name, way=way, problem=error.what) from error
             raise
+
+    async def _connect(self, node: Node, client: str) -> Stream:
+        """Return a connection through a tunnel, if the node has one here; else to its address, if it has one."""
+        if self._tunnels is not None and (node.spec.use_tunnel or self._tunnels.connected(node.name, KIND)):
+            return await self._tunnels.dial(node.name, KIND, client)
+        return await self._network.dial(str(parse_addr(public_address(node), SSH_PORT)))
 
 
 def node_of(grant: Grant) -> Node:

@@ -46,9 +46,10 @@ class Doors:
 
     def __init__(
         self, *, reach: Reach, cluster: Cluster, name: str, clock: Clock, entropy: Entropy,
-        context: tls_library.SSLContext, settings: ServerOptions,
+        context: Callable[[], tls_library.SSLContext], settings: Callable[[], ServerOptions],
     ) -> None:  # fmt: skip
-        """`context` demands a certificate of the user authority; `settings` hold the proxy's SSH host key."""
+        """`context` demands a certificate of the user authority; `settings` hold the proxy's SSH host key. Each
+        connection asks for them anew."""
         self.reach = reach
         self.cluster = cluster
         self.entropy = entropy
@@ -60,7 +61,7 @@ class Doors:
 
     async def serve_tls(self, stream: RoutedStream, hello: ClientHello) -> None:
         """Serve a connection that asked for `teleport-proxy-ssh`. Raises what the handshake raises."""
-        opened = PeekStream(await tls.server_handshake(stream, self._context, server_name=hello.server_name))
+        opened = PeekStream(await tls.server_handshake(stream, self._context(), server_name=hello.server_name))
         try:
             node = await self._answer(opened)
             if node is not None:
@@ -100,7 +101,7 @@ class Doors:
             return made[0]
 
         try:
-            await ssh.serve(stream, settings=self._settings, trust=self._trust, handler=handler)
+            await ssh.serve(stream, settings=self._settings(), trust=self._trust, handler=handler)
         finally:
             for jump in made:
                 await jump.end()

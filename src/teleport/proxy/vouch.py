@@ -7,6 +7,8 @@ cluster signed (network specification, section 3.3).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from teleport.base.clock import Clock
@@ -19,16 +21,15 @@ from teleport.wire.proxy_header import Endpoint, ProxyHeader
 
 log = logger("PROXY")
 
+Signing = Callable[[], tuple[ec.EllipticCurvePrivateKey, bytes]]
+
 
 class Vouch:
     """Signs with the proxy's host certificate, and checks what other proxies signed."""
 
-    def __init__(
-        self, key: ec.EllipticCurvePrivateKey, certificate: bytes, *, cluster: Cluster, name: str, clock: Clock
-    ) -> None:
-        """`certificate` (DER) is for `key`; `name` is the cluster's."""
-        self._key = key
-        self._certificate = certificate
+    def __init__(self, signing: Signing, *, cluster: Cluster, name: str, clock: Clock) -> None:
+        """`signing` returns the proxy's key and its certificate (DER) as they are now; `name` is the cluster's."""
+        self._signing = signing
         self._cluster = cluster
         self._name = name
         self._clock = clock
@@ -42,8 +43,9 @@ class Vouch:
         return ProxyProtocol(mode, clock=self._clock, log=log, verify=self._verify)
 
     def _sign(self, source: Endpoint, destination: Endpoint) -> tuple[int, bytes]:
+        key, certificate = self._signing()
         return client_address.sign(
-            self._key, self._certificate, cluster=self._name, source=source, destination=destination,
+            key, certificate, cluster=self._name, source=source, destination=destination,
             now=self._clock.now(),
         )  # fmt: skip
 

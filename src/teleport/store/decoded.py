@@ -42,3 +42,9 @@ class Decoded:
             _, (_, size, _) = self._kept.popitem(last=False)
             self._bytes -= size
         return resource
+
+    def forget(self, key: str) -> None:
+        """The resource is gone from the store: what comes and goes all day must not fill the room of what stays."""
+        known = self._kept.pop(key, None)
+        if known is not None:
+            self._bytes -= known[1]

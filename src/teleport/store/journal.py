@@ -52,9 +52,9 @@ class Journal:
         with self._lock:
             return sum(self._load().values())
 
-    def append(self, records: Sequence[bytes]) -> None:
-        """Keep `records`; they are durable when this returns. None of them counts when it raises Unavailable
-        (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) or AccessDenied (DISK-DENIED)."""
+    def append(self, records: Sequence[bytes]) -> str:
+        """Keep `records`; they are durable when this returns the segment that has them. None of them counts when it
+        raises Unavailable (STORE-JOURNAL-FULL, DISK-FULL, DISK-IO) or AccessDenied (DISK-DENIED)."""
         data = b"".join(_HEAD.pack(len(record), zlib.crc32(record)) + record for record in records)
         with self._lock:
             sizes = self._load()
@@ -68,6 +68,7 @@ class Journal:
                 self._give_up(sizes)
                 raise
             sizes[self._active] += len(data)
+            return self._active
 
     def oldest(self) -> tuple[str, list[bytes]] | None:
         """Return the oldest segment with its records; None when nothing waits. It gets no further records."""
@@ -87,6 +88,8 @@ class Journal:
     def drop(self, name: str) -> None:
         """Remove a segment whose records were taken."""
         with self._lock:
+            if name == self._active:
+                self._seal()
             self._folder.remove(name)
             self._load().pop(name, None)
 

@@ -132,7 +132,9 @@ class Resources:
         info = info_of(kind)
         when = At(_revision(info, name, revision)) if revision else Present()
         op = Delete(key_of(info, name, sub_kind), when)
-        return await self._commit(info, name, op, extra)
+        gone = await self._commit(info, name, op, extra)
+        self._decoded.forget(op.key)
+        return gone
 
     def put_op(self, resource: Resource[Any], when: Condition = None) -> Put:
         """Return the operation that stores `resource`, for commits of several changes.
@@ -172,6 +174,7 @@ class Resources:
             if isinstance(event, Changed):
                 yield ResourceChanged(self._decode(info, event.item))
             else:
+                self._decoded.forget(key)  # a watch that lags may have read it again since it was deleted
                 sub_kind, _, name = key.removeprefix(prefix).rpartition("/")
                 yield ResourceRemoved(info.name, name, sub_kind, event.revision)
 

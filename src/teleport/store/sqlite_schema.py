@@ -24,7 +24,7 @@ _PRAGMAS = (
     "PRAGMA synchronous=FULL",  # a commit is on the disk when COMMIT returns: SQLite syncs the WAL each time
     "PRAGMA wal_autocheckpoint=2000",  # pages of 4 KiB: the WAL stays near 8 MB
     "PRAGMA journal_size_limit=67108864",  # and shrinks to 64 MB after a burst
-    "PRAGMA cache_size=-16000",  # KiB
+    "PRAGMA cache_size=-4000",  # KiB a connection; what else is needed comes from the page cache of the kernel
     "PRAGMA secure_delete=FAST",  # removed secrets do not linger in pages that are rewritten anyway
     "PRAGMA trusted_schema=OFF",
 )

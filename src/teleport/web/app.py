@@ -7,15 +7,16 @@ from the auth service is the `Accounts` protocol, which `api.client.AuthClient` 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from aiohttp import web
 
 from teleport.api.messages import Page, Selection, WebSession
 from teleport.api.openssh_messages import Joined, JoinServer
 from teleport.base.entropy import Entropy
+from teleport.net.stream import Stream
 from teleport.web import pages, security
 from teleport.web.guesses import Guesses
 
@@ -98,6 +99,9 @@ class Servers(Protocol):
     async def join(self, asked: JoinServer) -> Joined: ...
 
 
+Inner: TypeAlias = Callable[[Stream], Awaitable[None]]
+
+
 @dataclass(frozen=True)
 class Site:
     """What every handler needs."""
@@ -114,6 +118,10 @@ class Site:
     """Failed sign-ins by source."""
     servers: Servers | None = None
     """None: servers do not join here."""
+    inner: Inner | None = None
+    """Serves what comes inside an upgraded connection; None: there are no upgrades here."""
+    trust_forwarded: bool = False
+    """Whether a load balancer says in X-Forwarded-For who its clients are."""
 
 
 SITE = web.AppKey("site", Site)
@@ -128,9 +136,11 @@ def build(
     settings: Mapping[str, Any],
     auth_settings: Mapping[str, Any],
     servers: Servers | None = None,
+    inner: Inner | None = None,
+    trust_forwarded: bool = False,
 ) -> web.Application:
     """Return the application. It keeps no state but how many sign-ins failed from where."""
-    from teleport.web import join, login, mfa, sign_in, signup  # they import SITE from here
+    from teleport.web import join, login, mfa, sign_in, signup, upgrade  # they import SITE from here
     from teleport.web import servers as pages_of_servers
 
     app = web.Application(
@@ -146,9 +156,11 @@ def build(
         auth_settings=auth_settings,
         guesses=Guesses(),
         servers=servers,
+        inner=inner,
+        trust_forwarded=trust_forwarded,
     )
     app.add_routes([web.get("/", front), *(web.get(f"/static/{name}", drawn) for name in ASSETS)])
-    for part in (signup, login, mfa, sign_in, pages_of_servers, join):
+    for part in (signup, login, mfa, sign_in, pages_of_servers, join, upgrade):
         app.add_routes(part.routes())
     return app
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, Internal, LimitExceeded, NotFound, TeleportError, TimedOut
 from teleport.base.log import logger
+from teleport.model.address import Address, parse_addr
 
 log = logger("WEB")
 
@@ -173,6 +175,38 @@ def check_csrf(request: web.Request, sent: str) -> None:
 
 
 def client_address(request: web.Request) -> str:
-    """Return the IP address of the other end; empty where it has none."""
-    peer = request.transport.get_extra_info("peername") if request.transport else None
-    return str(peer[0]) if isinstance(peer, tuple) else ""
+    """Return the IP address of the client; empty where it has none. Raises BadParameter (WEB-FORWARDED)."""
+    return address_of(client(request))
+
+
+def client(request: web.Request) -> str:
+    """Return the address of the client, `host:port`: the other end's, or what a trusted load balancer says. A port that
+    the load balancer does not say is the one it has itself.
+
+    Raises BadParameter (WEB-FORWARDED).
+    """
+    from teleport.web.app import SITE  # this module is imported by it
+
+    peer = request.transport.get_extra_info("peer") if request.transport else None
+    carrier = str(peer.address) if peer is not None else ""
+    said = request.headers.getall("X-Forwarded-For", []) if request.app[SITE].trust_forwarded else []
+    return _forwarded(said, carrier) if said else carrier
+
+
+def _forwarded(said: Sequence[str], carrier: str) -> str:
+    """Read the field. With several addresses nobody could say which of them a stranger wrote."""
+    try:
+        (only,) = said
+        found = parse_addr(only.strip(), int(carrier.rpartition(":")[2] or 0))
+        return str(Address(str(ipaddress.ip_address(found.host)), found.port))
+    except (ValueError, BadParameter):
+        raise BadParameter("WEB-FORWARDED", value=ascii(", ".join(said)[:100])) from None
+
+
+def address_of(where: str) -> str:
+    """Return the IP address in `host:port`; empty where there is none."""
+    host = where.rpartition(":")[0].strip("[]").partition("%")[0]
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return ""

@@ -8,12 +8,14 @@ it is sent is cut after `STALLED`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import Any
 
 from aiohttp import web
 
 from teleport.base.errors import BadParameter, TimedOut
-from teleport.net.bridge import as_transport
+from teleport.net.bridge import StreamTransport, as_transport
 from teleport.net.stream import Peer, Stream
 from teleport.web.security import harden
 
@@ -42,20 +44,23 @@ class WebServer:
         await self._runner.cleanup()
 
     async def serve(self, stream: Stream) -> None:
-        """Serve one connection to its end; the stream is closed then."""
-        transport, _ = as_transport(_Impatient(stream), self._connection)
+        """Serve one connection to its end; the stream is closed then, whatever it was upgraded to."""
+        transport, protocol = as_transport(_Impatient(stream), self._connection)
         try:
             await transport.wait_closed()
+            if transport.handed_over and protocol.successor is not None:
+                await protocol.successor(stream)
         finally:
             transport.abort()
+            await stream.close()
 
-    def _connection(self) -> web.RequestHandler:
+    def _connection(self) -> Connection:
         server = self._runner.server
         assert server is not None  # noqa: S101 - set up on entering
-        return _Connection(
+        return Connection(
             server,
             loop=asyncio.get_running_loop(),
-            access_log=None,  # type: ignore[arg-type] # aiohttp's own servers pass None for none
+            access_log=None,  # aiohttp's own servers pass None for none
             keepalive_timeout=IDLE,
             lingering_time=LINGER,
             auto_decompress=False,
@@ -81,8 +86,24 @@ class _Impatient:
             raise TimedOut("WEB-SLOW", seconds=f"{STALLED:g}") from None
 
 
-class _Connection(web.RequestHandler):
+class Connection(web.RequestHandler):
     """One connection. What is no HTTP is answered as everything else is: with our headers and a code."""
+
+    __slots__ = ("successor",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.successor: Callable[[Stream], Awaitable[None]] | None = None
+        """Who serves the connection after HTTP."""
+
+    def hand_over(self, answer: bytes, successor: Callable[[Stream], Awaitable[None]]) -> None:
+        """End HTTP on this connection with `answer`; `successor` serves what follows. The answer that the handler
+        returns is not sent."""
+        transport = self.transport
+        assert isinstance(transport, StreamTransport)  # noqa: S101 - nothing else is served here
+        self.successor = successor
+        transport.write(answer)
+        transport.hand_over()
 
     def handle_error(
         self,

@@ -9,9 +9,8 @@ Answer: status of gRPC (0: connected); otherwise code, id, number of fields, and
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from teleport.base.errors import TeleportError, from_grpc
+from teleport.base.lean import NamedTuple
 from teleport.wire.buffer import ProtocolError, Reader, Writer
 
 VERSION = 1

@@ -6,9 +6,7 @@ when (`client.ssh_client`). Sign-in is in `ssh_auth`, channels in `ssh_channel`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
+from teleport.base.lean import NamedTuple, Sequence
 from teleport.wire.buffer import NeedMore, ProtocolError, Reader, Writer
 
 DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO = 1, 2, 3, 4, 5, 6, 7

@@ -5,8 +5,7 @@ What is here: bytes. What is not: the signature itself, or the order in which me
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from teleport.base.lean import NamedTuple
 from teleport.wire.buffer import Reader, Writer
 from teleport.wire.ssh import SERVICE_ACCEPT, SERVICE_REQUEST, bad, text_of
 

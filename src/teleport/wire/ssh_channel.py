@@ -6,9 +6,7 @@ open what.
 
 from __future__ import annotations
 
-import struct
-from typing import NamedTuple
-
+from teleport.base.lean import NamedTuple
 from teleport.wire.buffer import ProtocolError, Reader, Writer
 from teleport.wire.ssh import bad, text_of
 from teleport.wire.terminal import Size, Terminal, write_modes
@@ -31,8 +29,8 @@ LISTEN_LOCAL, UNLISTEN_LOCAL = b"streamlocal-forward@openssh.com", b"cancel-stre
 KEEP_ALIVE = b"keepalive@openssh.com"
 """Global requests."""
 
-_DATA = struct.Struct(">BII")
-_ERROR = struct.Struct(">BIII")
+_HEAD = 9
+"""Bytes of DATA before the data: its number, channel and length; EXTENDED_DATA has a type before the length."""
 
 
 class Opening(NamedTuple):
@@ -127,7 +125,7 @@ def read_adjust(message: bytes) -> tuple[int, int]:
 
 def write_data(channel: int, data: bytes | memoryview) -> bytes:
     """Return DATA."""
-    return b"".join((_DATA.pack(DATA, channel, len(data)), data))
+    return b"".join((bytes((DATA,)), channel.to_bytes(4, "big"), len(data).to_bytes(4, "big"), data))
 
 
 def read_data(message: bytes) -> tuple[int, int, bytes]:
@@ -135,15 +133,11 @@ def read_data(message: bytes) -> tuple[int, int, bytes]:
 
     Raises ProtocolError (WIRE-SSH, WIRE-SHORT).
     """
-    kind, start = 0, _DATA.size
-    try:
-        if message[0] == DATA:
-            _, channel, size = _DATA.unpack_from(message)
-        else:
-            _, channel, kind, size = _ERROR.unpack_from(message)
-            start = _ERROR.size
-    except struct.error:
-        raise ProtocolError("WIRE-SHORT", missing=1) from None
+    start = _HEAD if message[0] == DATA else _HEAD + 4
+    if len(message) < start:
+        raise ProtocolError("WIRE-SHORT", missing=start - len(message))
+    channel, size = int.from_bytes(message[1:5], "big"), int.from_bytes(message[start - 4 : start], "big")
+    kind = 0 if start == _HEAD else int.from_bytes(message[5:9], "big")
     if len(message) - start != size:
         raise bad("the length of data is not that of its message")
     return channel, kind, message[start:]

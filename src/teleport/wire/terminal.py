@@ -6,10 +6,7 @@ What is here: bytes to numbers, every one bounded. What is not: what the modes m
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from typing import NamedTuple
-
+from teleport.base.lean import Mapping, NamedTuple
 from teleport.wire.buffer import ProtocolError, Reader, Writer
 
 COLUMNS, ROWS = 80, 25
@@ -20,7 +17,8 @@ NAME = "xterm"
 """Type of a terminal whose client gives none, or one that is no name."""
 MODES_BYTES = 2048
 """Longest encoding of modes: all that have a number, several times."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+_LONGEST = 64
+"""Characters of the type of a terminal."""
 _END, _UNDEFINED = 0, 160
 """Opcode that ends the list, and the first of those that have no argument whose size is known."""
 
@@ -65,7 +63,13 @@ def read_terminal(data: bytes) -> Terminal:
     size = _size(reader)
     modes = read_modes(reader.vector32())
     reader.expect_end()
-    return Terminal(name if _NAME.fullmatch(name) else NAME, size, modes)
+    return Terminal(name if _is_name(name) else NAME, size, modes)
+
+
+def _is_name(name: str) -> bool:
+    """Whether it is the name of a type: a letter or digit, then also `.`, `_`, `+` and `-`."""
+    plain = name.translate({ord(mark): None for mark in "._+-"})
+    return len(name) <= _LONGEST and name.isascii() and name[:1].isalnum() and plain.isalnum()
 
 
 def _size(reader: Reader) -> Size:

@@ -5,6 +5,7 @@ import contextlib
 import datetime as dt
 import random
 
+import msgspec
 import pytest
 
 from teleport.api.client import AuthClient, over_stream
@@ -209,6 +210,34 @@ def test_a_role_that_is_gone_is_waited_for_a_moment_only():
         wire.refuses = True
         wire.cut()
         await asyncio.wait_for(asking, 0.5)  # no news can come: what is known decides at once
+
+    run(story)
+
+
+def test_a_role_set_is_compiled_once_for_each_state():
+    async def story(cluster, wire, view):
+        await cluster.admin.create(auth_cluster.role("dev", logins=["root"]))
+        alice = cluster.identity("alice", roles=("dev",))
+        first = await view.role_set(alice)
+        assert await view.role_set(alice) is first
+        other = msgspec.structs.replace(alice, traits={"team": ("blue",)})
+        assert (await view.role_set(other)).traits == {"team": ("blue",)}
+        await cluster.admin.upsert(auth_cluster.role("dev", logins=["bob"]))
+        await until(lambda: ("bob",) in {role.spec.allow.logins for role in view.all(Role)})
+        assert set((await view.role_set(alice)).by_login) >= {"bob"}
+        assert "root" not in (await view.role_set(alice)).by_login
+
+    run(story)
+
+
+def test_a_role_set_ends_with_its_roles():
+    async def story(cluster, wire, view):
+        soon = cluster.clock.now() + dt.timedelta(seconds=60)
+        await cluster.admin.create(auth_cluster.role("dev", logins=["root"]).with_metadata(expires=soon))
+        alice = cluster.identity("alice", roles=("dev",))
+        assert (await view.role_set(alice)).names == {"dev"}
+        await asyncio.sleep(61)
+        assert (await view.role_set(alice)).names == frozenset()
 
     run(story)
 

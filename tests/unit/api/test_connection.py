@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import random
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -160,6 +161,31 @@ def test_our_client_waits_for_its_turn_instead() -> None:
             channel = rpc.Channel(connect)
             replies = await asyncio.gather(*(channel.unary(ECHO, Empty()) for _ in range(400)))
             assert {reply.cluster for reply in replies} == {"here"}
+            channel.close()
+            await channel.wait_closed()
+
+    asyncio.run(body())
+
+
+def test_neither_side_remembers_every_call_that_it_has_made() -> None:
+    async def body() -> None:
+        served = Served()
+        ours, theirs = memory_pair()
+
+        async def connect(factory: Any) -> Any:
+            return rpc.as_transport(theirs, factory)[1]
+
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            group.create_task(served.server.serve(ours, ALICE))
+            channel = rpc.Channel(connect)
+            for _ in range(connection.REMEMBERED + 50):
+                await channel.unary(ECHO, Empty())
+            (protocol,) = channel._inner.open
+            made = [each for each in gc.get_objects() if type(each) is connection.Connection and each._h2 is not None]
+            remembered = [len(protocol.inner.connection._connection._closed_streams)]
+            remembered += [len(each._h2._closed_streams) for each in made]
+            assert max(remembered) == connection.REMEMBERED
+            assert len(remembered) > 1
             channel.close()
             await channel.wait_closed()
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.api.audit_query_calls import AuditQueryCalls
-from teleport.api.event_outbox import LARGEST, EventOutbox
+from teleport.api.event_outbox import LARGEST, LINGER, EventOutbox
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
 from teleport.base.entropy import SeededEntropy
@@ -128,6 +128,20 @@ def test_events_arrive_once_and_in_order(tmp_path: Path) -> None:
         assert await world.stored() == [str(number) for number in range(250)]
         assert len(world.line.past) < 10  # those that wait go together
         assert not list((world.path / "spool").iterdir())
+
+    run(story, tmp_path)
+
+
+def test_those_who_go_on_emitting_do_not_send_each_event_alone(tmp_path: Path) -> None:
+    """What comes while events are sent waits for its own turn."""
+
+    async def story(world: World) -> None:
+        for number in range(200):
+            await world.emit(str(number))
+            await asyncio.sleep(0.02)
+        assert len(world.line.past) <= 200 * 0.02 / LINGER + 1
+        await world.caught_up()
+        assert await world.stored() == [str(number) for number in range(200)]
 
     run(story, tmp_path)
 

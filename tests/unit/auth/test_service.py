@@ -26,16 +26,17 @@ REFUSED = {"API-NO-CERTIFICATE", "API-AUDIENCE"}
 REFLECTION = {
     f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 }  # fmt: skip
-NOBODY_MAY = {"Status/Ping"}
+NOBODY_MAY = {"Status/Ping", "Join/Join", "Join/GetClusterCACert"}
 PEOPLE_MAY = {
     "Resources/Get", "Resources/List", "Resources/Create", "Resources/Upsert", "Resources/Update", "Resources/Delete",
     "Resources/Watch", "Users/CreateInvite", "Users/CreateReset", "Audit/Search", "Audit/Verify", "Decisions/Explain",
     "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", "Recordings/List", "Recordings/Frames",
     "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", "AuditQuery/Query",
     "AuditProof/Head", "AuditProof/Check", "AuditProof/Export", "AuditProof/Prune", *REFLECTION,
+    *NOBODY_MAY,
 }  # fmt: skip
-ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "/grpc"))} | {
-    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record",
+ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "Join", "/grpc"))} | {
+    "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record", "Status/GetSettings",
 }  # fmt: skip
 WHO_MAY = {
     "nobody": NOBODY_MAY,
@@ -114,11 +115,11 @@ def test_every_published_method_exists_with_its_shape_and_no_other_does() -> Non
     run(story)
 
 
-def test_only_the_proxy_signs_people_in_and_only_ping_is_open() -> None:
+def test_only_the_proxy_signs_people_in_and_only_ping_and_joining_are_open() -> None:
     async def story(cluster: Cluster) -> None:
         for path, method in cluster.service.methods.items():
             assert method.audience <= EVERYONE | {NOBODY}
-            assert (NOBODY in method.audience) == path.endswith("/Ping")
+            assert (NOBODY in method.audience) == (path.endswith("/Ping") or ".Join/" in path)
             if ".Login/" in path or ".WebSessions/" in path:
                 assert method.audience == {PROXY}
             if path.endswith("IssueHost"):

@@ -3,7 +3,8 @@
 import asyncio
 
 from teleport.base.entropy import SeededEntropy
-from teleport.base.tasks import cancel, every, spawn
+from teleport.base.tasks import cancel, every, lull, spawn
+from tests.support import virtual_loop
 
 
 def test_failure_is_handed_on():
@@ -68,3 +69,28 @@ def test_every_runs_again_until_cancelled():
         await cancel(task)
 
     asyncio.run(main())
+
+
+def test_a_lull_is_waited_for_but_not_for_ever():
+    done = [0]
+
+    async def main() -> list[float]:
+        loop, took = asyncio.get_running_loop(), list[float]()
+        for busy in (0.0, 0.35, 60.0):
+            began = loop.time()
+
+            async def work(ends: float) -> None:
+                while loop.time() < ends:
+                    done[0] += 1
+                    await asyncio.sleep(0.05)
+
+            task = spawn(work(began + busy), name="work", on_error=lambda error: None)
+            await lull(lambda: done[0], pause=0.1, most=2.0)
+            took.append(round(loop.time() - began, 1))
+            await cancel(task)
+        return took
+
+    idle, short, long = virtual_loop.run(main())
+    assert idle <= 0.2
+    assert 0.35 < short <= 0.6
+    assert long == 2.0

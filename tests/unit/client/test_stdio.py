@@ -128,7 +128,8 @@ def test_what_the_answer_brought_along_is_not_lost(connect: Connect) -> None:
 
     tls = connect(serve)
     tls.handshake()
-    tls.ask(b"please", read_answer)
+    tls.ask(b"please")
+    tls.answer(read_answer)
     assert run(tls, b"") == b"SSH-2.0-x\r\n"
 
 
@@ -141,8 +142,9 @@ def test_a_refusal_is_raised(connect: Connect) -> None:
 
     tls = connect(serve)
     tls.handshake()
+    tls.ask(b"please")
     with pytest.raises(NotFound) as caught:
-        tls.ask(b"please", read_answer)
+        tls.answer(read_answer)
     assert caught.value.code == "POL-NOT-FOUND"
 
 
@@ -156,8 +158,9 @@ def test_an_end_instead_of_an_answer(connect: Connect, orderly: bool) -> None:
 
     tls = connect(serve)
     tls.handshake()
+    tls.ask(b"please")
     with pytest.raises(Unavailable) as caught:
-        tls.ask(b"please", read_answer)
+        tls.answer(read_answer)
     assert caught.value.code == "NET-TLS-TRUNCATED"
 
 
@@ -180,6 +183,7 @@ def test_a_peer_that_takes_no_more_may_still_say_why(connect: Connect, monkeypat
 
     tls = connect(serve)
     tls.handshake()
+    tls.flush()
     monkeypatch.setattr(tls, "flush", refuse)
     assert run(tls, b"x" * 100) == b"the reason"
 

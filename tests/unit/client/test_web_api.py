@@ -208,3 +208,32 @@ def test_address_that_is_none(name):
 def test_trust_is_the_machines_own():
     context = WebApi(Address("x", 1))._context()
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "field", "code"),
+    [
+        ("502 Bad Gateway", "Server: nginx/1.22.1", "NET-502-BACKEND-HTTP"),
+        ("503 Service Unavailable", "Via: 1.1 balancer", "NET-502-BACKEND-HTTP"),
+        ("504 Gateway Timeout", "A: b", "NET-502-BACKEND-HTTP"),
+        ("400 Bad Request", "X-Teleport-Error: NET-PLAIN-HTTP", "NET-502-BACKEND-HTTP"),
+        ("503 Service Unavailable", "Server: Teleport", "CLIENT-NOT-A-PROXY"),
+        ("400 Bad Request", "Server: nginx/1.22.1", "CLIENT-NOT-A-PROXY"),
+    ],
+)
+def test_s0_36_a_balancer_that_does_not_get_through(serve, status, field, code):
+    """S0-36: what answers in the place of the proxy is named, and what to change in it."""
+    reply = f"HTTP/1.1 {status}\r\n{field}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    error = failure(WebApi(serve(reply).address).get, "/webapi/ping")
+    assert error.code == code
+    if code == "NET-502-BACKEND-HTTP":
+        assert f"({field.partition(': ')[2] if field[:1] in 'SV' else 'without a name'})" in error.what
+        assert 'backend-protocol: "HTTPS"' in error.fix
+
+
+def test_on_the_way_that_the_environment_says(serve):
+    server = serve(answer(PING))
+    between = {"HTTPS_PROXY": "localhost:1", "NO_PROXY": "localhost"}
+    assert WebApi(server.address, between=between).get("/webapi/ping") == PING
+    error = failure(WebApi(server.address, between={"HTTPS_PROXY": "localhost:1"}).get, "/webapi/ping")
+    assert error.code == "NET-CONNECT-LOOPBACK"

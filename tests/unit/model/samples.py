@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from teleport.base.struct import Duration
 from teleport.model.kinds.cert_authority import SERVED_TYPES
-from teleport.model.kinds.token import SERVED_ROLES
+from teleport.model.kinds.token import LOCAL_SERVICES
 from teleport.model.naming import label_problem, name_problem
 
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f host"
@@ -181,7 +181,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "addr": _addresses,
             "public_addrs": _several(_addresses),
             "version": _text,
-            "use_tunnel": st.just(False),
+            "use_tunnel": st.booleans(),
             "cmd_labels": st.dictionaries(
                 st.from_regex(r"cmd/[a-z]{1,4}", fullmatch=True),
                 st.fixed_dictionaries({}, optional={"command": _several(_text), "period": _periods, "result": _text}),
@@ -205,7 +205,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         },
     ),
     "token": st.fixed_dictionaries(
-        {"roles": st.lists(st.sampled_from([*SERVED_ROLES, "node", "PROXY"]), min_size=1, max_size=3)},
+        {"roles": st.lists(st.sampled_from([*LOCAL_SERVICES, "Instance", "node", "PROXY"]), min_size=1, max_size=3)},
         optional={"join_method": st.sampled_from(["", "token"])},
     ),
     "user": st.fixed_dictionaries(

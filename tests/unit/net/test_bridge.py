@@ -16,6 +16,7 @@ from grpclib.const import Cardinality, Handler
 from grpclib.protocol import H2Protocol
 from grpclib.server import Server
 
+from teleport.base.errors import Unavailable
 from teleport.net.bridge import StreamTransport, as_transport
 from teleport.net.memory import memory_pair
 from teleport.net.stream import Stream
@@ -377,3 +378,49 @@ def test_asyncssh_server_and_client(under: Callable[[], Pair]) -> None:
             await server.wait_closed()
 
     asyncio.run(main())
+
+
+def test_a_stream_that_is_handed_over() -> None:
+    """What is buffered is sent, the protocol is told of its end, and the stream lives on."""
+
+    async def run() -> None:
+        ours, theirs = memory_pair(limit=10)
+        transport, recorder = as_transport(ours, Recorder)
+        transport.write(b"x" * 100)
+        transport.hand_over()
+        transport.write(b"lost")
+        assert await read_exactly(theirs, 100) == b"x" * 100
+        await transport.wait_closed()
+        assert transport.handed_over
+        assert ("lost", type(None)) in recorder.events
+        transport.abort()
+        await ours.write(b"on")
+        assert await read_exactly(theirs, 2) == b"on"
+        await theirs.write(b"back")
+        assert await ours.read() == b"back"
+        await ours.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["abort", "lost", "closed before"])
+def test_nothing_is_handed_over_after_a_failure(how: str) -> None:
+    async def run() -> None:
+        ours, theirs = memory_pair(limit=10)
+        transport, _ = as_transport(ours, Recorder)
+        transport.write(b"x" * 100)
+        if how == "closed before":
+            transport.close()
+        transport.hand_over()
+        if how == "abort":
+            transport.abort()
+        elif how == "lost":
+            await theirs.close()
+        else:
+            assert await read_exactly(theirs, 100) == b"x" * 100
+        await transport.wait_closed()
+        assert not transport.handed_over
+        with pytest.raises(Unavailable):
+            await ours.read()
+
+    asyncio.run(run())

@@ -190,3 +190,7 @@ def test_a_context_that_trusts_nobody_is_refused() -> None:
         contexts.client_context(host_authorities=[])
     with pytest.raises(BadParameter, match="no authority"):
         contexts.server_context(certificate=AUTH, key=PEM, client_authorities=[], client_required=True)
+
+
+def test_one_that_checks_nothing_is_for_the_question_before_all_trust() -> None:
+    assert handshake(server(required=False), contexts.unverified_context())

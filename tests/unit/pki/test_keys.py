@@ -185,3 +185,8 @@ def test_an_openssh_key_whose_halves_do_not_fit_is_refused() -> None:
         lines = [text.splitlines()[0], base64.b64encode(data), text.splitlines()[-1]]
         with pytest.raises(BadParameter):
             keys.load_private(b"\n".join(lines))
+
+
+def test_what_is_no_question_of_a_wrong_signature_is_not_answered():
+    with pytest.raises(TypeError):
+        keys.verify(keys.make_ed25519(SeededEntropy(1)).public_key(), "text", b"message")  # type: ignore[arg-type]

@@ -1,17 +1,21 @@
 """Assembly: which services there are, that they meet, and that the failure of a part is told as it is."""
 
 import asyncio
+import dataclasses
 import http.client
 import json
 import socket
 import ssl
 
+import msgspec
 import pytest
 
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.spawner import Spawner
 from teleport.base import tasks
 from teleport.base.errors import Unavailable
+from teleport.base.struct import Switch
+from teleport.model.address import parse_addr
 from teleport.process import assembly
 from teleport.process.supervisor import Supervisor
 from tests.support import one_process
@@ -37,10 +41,10 @@ def world(spawner):
 
 
 def test_services_are_those_that_are_enabled(tmp_path, spawner):
-    assert names(tmp_path, spawner) == ["auth", "proxy", "node"]
-    assert names(tmp_path, spawner, ssh="no") == ["auth", "proxy"]
-    assert names(tmp_path, spawner, proxy="no", ssh="no") == ["auth"]
-    assert names(tmp_path, None) == ["auth", "proxy"]
+    assert names(tmp_path, spawner) == ["auth", "proxy", "node", "inventory"]
+    assert names(tmp_path, spawner, ssh="no") == ["auth", "proxy", "inventory"]
+    assert names(tmp_path, spawner, proxy="no", ssh="no") == ["auth", "inventory"]
+    assert names(tmp_path, None) == ["auth", "proxy", "inventory"]
 
 
 def play(tmp_path, spawner, story=None):
@@ -142,5 +146,25 @@ def address(sock):
         ("[fe80::1]:3022", "[fe80::1]:3022"),
     ],
 )
-def test_address_that_others_dial(listen, reachable):
-    assert assembly._reachable(listen, "node-1") == reachable
+def test_address_that_others_dial(tmp_path, listen, reachable):
+    assert assembly._reachable(listening(tmp_path, listen)) == reachable
+
+
+def listening(tmp_path, listen, **more):
+    made = one_process.settings(tmp_path)
+    return dataclasses.replace(made, ssh=msgspec.structs.replace(made.ssh, listen_addr=listen), **more)
+
+
+@pytest.mark.config("teleport.advertise_ip")
+def test_address_that_somebody_has_said(tmp_path):
+    for said, reachable in (("192.0.2.7", "192.0.2.7:3022"), ("192.0.2.7:2222", "192.0.2.7:2222")):
+        settings = listening(tmp_path, "0.0.0.0:3022", advertised=parse_addr(said, 0))
+        assert assembly._reachable(settings) == reachable
+
+
+def test_address_of_a_node_that_nobody_knows_by_name(tmp_path, monkeypatch):
+    settings = listening(tmp_path, "0.0.0.0:3022")
+    settings = dataclasses.replace(settings, auth=msgspec.structs.replace(settings.auth, enabled=Switch(False)))
+    for own, reachable in (("192.0.2.8", "192.0.2.8:3022"), ("", "node-1:3022")):
+        monkeypatch.setattr(assembly.facts, "outward_address", lambda own=own: own)
+        assert assembly._reachable(settings) == reachable

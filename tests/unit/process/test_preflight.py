@@ -3,7 +3,7 @@
 import pytest
 
 from teleport.base.disk import SystemDisk
-from teleport.base.errors import BadParameter, NotSupported, Unavailable
+from teleport.base.errors import BadParameter, Unavailable
 from teleport.model.config import teleport_yaml
 from teleport.process import preflight
 from teleport.process.settings import find_config, make
@@ -19,10 +19,15 @@ def test_the_usual_is_accepted(tmp_path):
     preflight.check(settings("version: v1", tmp_path))
 
 
-def test_an_agent_alone_is_refused():
-    with pytest.raises(NotSupported) as caught:
-        preflight.check(settings("version: v3\nauth_service: {enabled: no}"))
-    assert caught.value.code == "PROC-AGENT-ALONE"
+def test_without_an_auth_service_somebody_has_to_say_where_it_is(tmp_path):
+    off = "auth_service: {enabled: no}"
+    with pytest.raises(BadParameter) as caught:
+        preflight.check(settings(f"version: v3\n{off}", tmp_path))
+    assert caught.value.code == "PROC-NO-SERVER"
+    preflight.check(settings(f"version: v1\n{off}", tmp_path))  # older versions look on this machine
+    for key in ("auth_server", "proxy_server"):
+        text = f"version: v3\nteleport: {{data_dir: {tmp_path}, {key}: there}}\n{off}\nproxy_service: {{enabled: no}}"
+        preflight.check(make(teleport_yaml.load(text, "t.yaml"), "t.yaml"))
 
 
 def test_nothing_enabled_is_refused():
@@ -47,9 +52,8 @@ def test_second_factors_are_switched_off_only_with_leave_of_the_environment(tmp_
 
 
 def test_without_an_auth_service_second_factors_are_no_matter():
-    with pytest.raises(NotSupported) as caught:
-        preflight.check(settings(OFF.replace("auth_service: {", "auth_service: {enabled: no, ")))
-    assert caught.value.code == "PROC-AGENT-ALONE"
+    off = OFF.replace("version: v3", "version: v2").replace("auth_service: {", "auth_service: {enabled: no, ")
+    preflight.check(settings(off))
 
 
 def test_half_a_restore_is_refused(tmp_path):

@@ -169,4 +169,4 @@ def test_ports_are_separate_where_the_version_or_the_mode_says_so(text, one_port
     """S3-23, S0-41: a port that is named is open in any case."""
     found = make(load(text, "t"), "t")
     assert found.tls_routing is one_port
-    assert (str(found.proxy_ssh) if found.proxy_ssh else None) == ssh
+    assert (str(found.proxy_ports["ssh"]) if "ssh" in found.proxy_ports else None) == ssh

@@ -42,7 +42,8 @@ def test_what_a_person_needs_to_sign_in():
 
 def test_with_separate_ports_each_protocol_has_its_own():
     proxy = ping.settings(
-        cluster="c.example", web_address="0.0.0.0:443", ssh_address="0.0.0.0:5", public_addresses=()
+        cluster="c.example", web_address="0.0.0.0:443", public_addresses=(), one_port=False,
+        ports={"ssh": "0.0.0.0:5", "tunnel": "0.0.0.0:3024", "kube": "0.0.0.0:3026", "mysql": "0.0.0.0:3036"},
     )["proxy"]  # fmt: skip
     assert proxy == {
         "kube": {"enabled": False, "listen_addr": "0.0.0.0:3026"},

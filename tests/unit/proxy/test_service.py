@@ -41,7 +41,7 @@ async def proxy(network, *, auth="127.0.0.1:1", address="127.0.0.1:0", context=N
     )  # fmt: skip
     async with WebServer(application) as web:
         service = ProxyService(
-            network=network, address=address, auth_address=lambda: auth, web=web.serve,
+            network=network, address=address, dial_auth=lambda: network.dial(auth), web=web.serve,
             context=lambda _: context or tls.authority().server(alpn=("http/1.1",)),
             headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")), **more,
         )  # fmt: skip
@@ -202,7 +202,8 @@ def test_the_certificate_is_chosen_for_each_connection_by_its_name():
     async def story():
         network, web = SystemNetwork(), []
         service = ProxyService(
-            network=network, address="127.0.0.1:0", auth_address=str, web=web.append, context=choose,
+            network=network, address="127.0.0.1:0", dial_auth=lambda: network.dial("127.0.0.1:1"), web=web.append,
+            context=choose,
             headers=ProxyProtocol("", clock=SystemClock(), log=base_log.logger("PROXY")),
         )  # fmt: skip
         ready = asyncio.Event()
@@ -216,7 +217,7 @@ def test_the_certificate_is_chosen_for_each_connection_by_its_name():
     run(story)
 
 
-@pytest.mark.parametrize("name", ["teleport-reversetunnel", "teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
+@pytest.mark.parametrize("name", ["teleport-mysql", "h2", "acme-tls/1", "teleport-auth", "x"])
 def test_s3_25_a_protocol_that_is_not_served_is_refused_with_its_alert(name):
     """S3-25: what the port serves can be found out by asking; nothing is answered by the web server instead."""
 
@@ -308,12 +309,12 @@ def test_a_port_for_ssh_alone():
         serve_tls = None
 
     async def story():
-        more = {"nodes": Nodes(), "ssh_address": "127.0.0.1:0", "one_port": False}
+        more = {"nodes": Nodes(), "ports": {"ssh": "127.0.0.1:0"}, "one_port": False}
         async with proxy(SystemNetwork(), **more) as service:
-            assert service.ssh_address not in ("", service.address)
-            assert await first_bytes(service.ssh_address, b"SSH-2.0-x\r\n") == b"SSH-2.0-"
+            assert service.ports["ssh"] not in ("", service.address)
+            assert await first_bytes(service.ports["ssh"], b"SSH-2.0-x\r\n") == b"SSH-2.0-"
             assert await ask_plain(service.address, b"SSH-2.0-x\r\n") == b""
             with pytest.raises(ssl.SSLError, match=r"(?i)no.application.protocol"):
-                await open_tls(service.ssh_address)
+                await open_tls(service.ports["ssh"])
 
     run(story)

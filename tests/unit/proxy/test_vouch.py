@@ -32,7 +32,8 @@ def vouch(issuer: Cluster) -> Vouch:
     key = keys.make_p256(issuer.entropy)
     identity = issuer.host_identity(roles=("Proxy",), system_roles=("Proxy",))
     view: Any = View(HOME.both)
-    return Vouch(key, issuer.tls(identity, key.public_key()), cluster=view, name=HOME.name, clock=ManualClock(NOW))
+    certificate = issuer.tls(identity, key.public_key())
+    return Vouch(lambda: (key, certificate), cluster=view, name=HOME.name, clock=ManualClock(NOW))
 
 
 OURS, STRANGER = vouch(HOME), vouch(OTHER)

@@ -15,7 +15,7 @@ from teleport.model.resource import Resource, load
 from teleport.store.backend import Item, Put
 from teleport.store.decoded import Decoded
 from teleport.store.memory import MemoryBackend
-from teleport.store.resources import Resources
+from teleport.store.resources import ResourceChanged, Resources
 
 
 class Counting:
@@ -74,5 +74,24 @@ def test_what_cannot_be_decoded_is_not_kept() -> None:
         assert (await store.list(Role))[0] is first
         await store.upsert(first)
         assert (await store.get(Role, "r")).metadata.revision != first.metadata.revision
+
+    asyncio.run(story())
+
+
+def test_what_comes_and_goes_leaves_nothing() -> None:
+    async def story() -> None:
+        clock = ManualClock(dt.datetime(2030, 1, 1, tzinfo=dt.UTC))
+        store = Resources(MemoryBackend(clock), clock)
+        async with store.watch(Role) as events:
+            await anext(events)
+            for number in range(20):
+                await store.upsert(load({"kind": "role", "metadata": {"name": f"r{number}"}, "spec": {}}))
+                await store.get(Role, f"r{number}")
+                await store.delete(Role, f"r{number}")
+                assert (len(store._decoded), store._decoded._bytes) == (0, 0)
+            for _ in range(20):
+                assert isinstance(await anext(events), ResourceChanged)  # decoded anew, behind the removal
+                await anext(events)
+        assert (len(store._decoded), store._decoded._bytes) == (0, 0)
 
     asyncio.run(story())

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from teleport.agents.recording.spool import SUFFIX, Spool
 from teleport.api.recording_messages import WholeRecording
+from teleport.base import tasks
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.wire import recording_chunk as chunks
@@ -23,8 +24,10 @@ LARGEST = 64 * 1024
 """Bytes of a recording that counts as short."""
 MOST = 16
 """Recordings of one call: one megabyte at most."""
-LINGER = 0.1
-"""Seconds that a recording waits for others."""
+PAUSE = 0.25
+"""Seconds without a further recording after which those that wait are sent."""
+LINGER = 2.0
+"""Seconds that a recording waits for others at most."""
 
 StoreWhole = Callable[[list[WholeRecording]], Awaitable[set[str]]]
 """Store recordings; return the sessions of which that is done."""
@@ -44,18 +47,21 @@ class Bundles:
         self._turn = turn
         self._linger = linger
         self._waiting: dict[str, int] = {}
+        self._taken = 0
+        """Grows with each that is taken."""
         self._some = asyncio.Event()
 
     def add(self, session_id: str, size: int) -> None:
         """Take a recording of so many bytes, which grows no more."""
         self._waiting[session_id] = size
+        self._taken += 1
         self._some.set()
 
     async def run(self) -> None:
         """Send until cancelled."""
         while True:
             await self._some.wait()
-            await asyncio.sleep(self._linger)
+            await tasks.lull(lambda: self._taken, pause=min(PAUSE, self._linger), most=self._linger)
             self._some.clear()
             while self._waiting:
                 await self._turn()

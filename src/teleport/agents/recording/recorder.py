@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
-from teleport.agents.recording.spool import SUFFIX, Spool
+from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.tape import SpoolTape
 from teleport.agents.recording.uploader import Uploader
 from teleport.agents.ssh.recorder import Facts, NoTape, Tape, Watcher
@@ -66,36 +65,28 @@ class SpoolRecorder:
         config = self._config()
         if config is not None and not config.records:
             return NoTape()
-        await self._spool.run(self._spool.demand_room)
+        key = None if config is None else config.sealing_key
         try:
-            key = None if config is None else config.sealing_key
-            if key is None:
-                raise Unavailable("REC-NO-KEY")
-            assert config is not None  # noqa: S101 - it had a key
             file, sealer, size = await self._spool.run(self._first, facts, key)
+            assert config is not None  # noqa: S101 - it had a key
         except TeleportError as error:
+            if error.code == "REC-DISK-FULL":
+                raise
             return self._without(facts, error)
         tape = self._tape(facts, watcher, file, sealer, size, config)
         if config.synchronous:
             await self._first_sync(tape, facts, size)
         return tape
 
-    def _first(self, facts: Facts, key: SealingKey) -> tuple[AppendFile, Sealer, int]:
+    def _first(self, facts: Facts, key: SealingKey | None) -> tuple[AppendFile, Sealer, int]:
         """Write the first chunk durably. In a thread."""
+        self._spool.demand_room()
+        if key is None:
+            raise Unavailable("REC-NO-KEY")
         sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
         head = Frame(0, HEADER, encode_facts(_told(facts, self._clock, self._proxy)))
         sealed = sealer.seal(recording.encode([head]), 0, 0)
-        name = facts.session_id + SUFFIX
-        file = self._spool.folder.create(name)
-        try:
-            file.append(sealed)
-            file.sync()
-        except TeleportError:
-            file.close()
-            with suppress(TeleportError):
-                self._spool.folder.remove(name)
-            raise
-        return file, sealer, len(sealed)
+        return self._spool.begin(facts.session_id, sealed, brief=not facts.interactive), sealer, len(sealed)
 
     def _without(self, facts: Facts, error: TeleportError) -> Tape:
         """Go on without a recording, or do not."""

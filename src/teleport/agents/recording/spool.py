@@ -1,8 +1,8 @@
 """The spool: where a node keeps recordings until the Auth Service has them.
 
-One file a session, `<id>.rec`, of sealed chunks. Writing, sealing and waiting for the disk happen in a few threads, so
-that the event loop goes on. A file that was begun and never got its first chunk tells of no session: none starts
-before that chunk is durable.
+One file a session, `<id>.rec`, of sealed chunks; those of commands begin in a journal that they share. Writing,
+sealing and waiting for the disk happen in a few threads, so that the event loop goes on. A file that was begun and
+never got its first chunk tells of no session: none starts before that chunk is durable.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from teleport.base.append import Folder
+from teleport.base.append import AppendFile, Folder
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.wire import recording_chunk as chunks
 from teleport.wire.buffer import NeedMore, ProtocolError
@@ -30,9 +30,14 @@ _THREADS = 4
 class Spool:
     """The folder and the threads that work on it."""
 
-    def __init__(self, folder: Folder, *, path: str, set_aside: str, low_water: int = LOW_WATER) -> None:
-        """`path` is the folder's, for people; `set_aside` the folder for recordings that cannot be stored."""
+    def __init__(
+        self, folder: Folder, *, path: str, set_aside: str, low_water: int = LOW_WATER,
+        lasting: Folder | None = None,
+    ) -> None:  # fmt: skip
+        """`path` is the folder's, for people; `set_aside` the folder for recordings that cannot be stored. Files of
+        sessions that last are begun in `lasting`: the same folder without what serves short files."""
         self.folder = folder
+        self._lasting = lasting or folder
         self.path = path
         self.set_aside = set_aside
         self._low_water = low_water
@@ -48,6 +53,10 @@ class Spool:
         """End the threads; work that has begun is finished."""
         if self._threads is not None:
             self._threads.shutdown()
+
+    def begin(self, session_id: str, data: bytes, *, brief: bool) -> AppendFile:
+        """Begin the file of a session, durably; `brief`: it is likely to be short. Raises DISK-* errors. Blocking."""
+        return (self.folder if brief else self._lasting).begin(session_id + SUFFIX, data)
 
     def demand_room(self) -> None:
         """Raise Unavailable (REC-DISK-FULL) when the disk is nearly full, or cannot be asked. Blocking."""

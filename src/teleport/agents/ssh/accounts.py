@@ -7,6 +7,7 @@ expired account is refused at once. No password is read and nothing is written.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import pwd
 from typing import NamedTuple
@@ -67,11 +68,24 @@ def find(login: str, *, files: Files, today: dt.date, euid: int) -> Account:
 def search_path(account: Account, files: Files) -> str:
     """Return PATH as login.defs(5) gives it: ENV_SUPATH for root, ENV_PATH for all others."""
     wanted = "ENV_SUPATH" if account.uid == 0 else "ENV_PATH"
-    for line in _lines(files.login_defs):
+    path = os.fspath(files.login_defs)
+    try:
+        found = os.stat(path)
+    except OSError:
+        stamp = (0, 0, 0, 0)
+    else:
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _defined(path, wanted, stamp) or (DEFAULT_ROOT_PATH if account.uid == 0 else DEFAULT_PATH)
+
+
+@functools.lru_cache(maxsize=8)
+def _defined(path: str, wanted: str, stamp: tuple[int, ...]) -> str:
+    """Return what login.defs(5) says of a search path, empty if nothing; read once for each state of the file."""
+    for line in _lines(path):
         words = line.split(None, 1)
         if len(words) == 2 and words[0] == wanted:
             return words[1].strip().removeprefix("PATH=")
-    return DEFAULT_ROOT_PATH if account.uid == 0 else DEFAULT_PATH
+    return ""
 
 
 def _check_open(uid: int, files: Files) -> None:

@@ -8,10 +8,10 @@ may not be able to read. What is remembered is bounded; what cannot be remembere
 from __future__ import annotations
 
 import gc
-import hashlib
 from typing import TYPE_CHECKING
 
 from teleport.agents.ssh import spawner_messages as messages
+from teleport.agents.ssh.seen import Seen
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, LimitExceeded, NotAuthenticated, Unavailable
 
@@ -24,8 +24,9 @@ OPEN = 32 * 1024
 """Admissions at one time; a service has fewer connections."""
 AUTHORITIES = 64
 """Most keys that are believed."""
-SEEN = 256 * 1024
-"""Session ids that are remembered until the certificate of their login ends; each takes some 150 bytes."""
+SEEN = 1024 * 1024
+"""Session ids that are remembered until the certificate of their login ends, in eight bytes each: 24 a second for the
+twelve hours of a certificate."""
 
 
 class Admissions:
@@ -37,7 +38,7 @@ class Admissions:
         self._trusted: tuple[CertAuthority, ...] = ()
         self._pinned: messages.Trust | None = None
         self._logins: dict[int, str] = {}
-        self._seen: dict[bytes, int] = {}
+        self._seen = Seen()
 
     def trust(self, request: messages.Trust) -> None:
         """Believe these authorities from now on, whatever is said later; saying the same again does nothing.
@@ -60,14 +61,12 @@ class Admissions:
             raise BadParameter("SSH-SPAWN-MESSAGE", problem="the id is in use")
         now = self._clock.now()
         ends = self._verify(request, self._pinned, now)
-        digest = hashlib.sha256(request.session_id).digest()[:16]
-        if digest in self._seen:
-            raise NotAuthenticated("SSH-ADMIT-REPLAY")
         if len(self._seen) >= self._limits["logins to remember"]:
-            self._seen = {each: end for each, end in self._seen.items() if end > now.timestamp()}
+            self._seen.forget(now.timestamp())
         self._check_room("logins to remember", len(self._seen))
         self._check_room("open connections", len(self._logins))
-        self._seen[digest] = ends
+        if not self._seen.add(request.session_id, ends):
+            raise NotAuthenticated("SSH-ADMIT-REPLAY")
         self._logins[request.id] = request.login
 
     def _verify(self, request: messages.Admit, pinned: messages.Trust, now: dt.datetime) -> int:

@@ -23,6 +23,7 @@ from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
+from teleport.base.struct import Switch
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
@@ -42,6 +43,8 @@ LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
 LEAVING = dt.timedelta(seconds=1)
 """The same for the last heartbeat of a node that stops: nothing can be stored that has ended already."""
+AFTER_TUNNEL = 5.0
+"""Seconds until a node whose tunnel is back, or whose heartbeat failed, is announced, where it is reached by tunnel."""
 HEARTBEAT = 60.0
 """Seconds between heartbeats; changed labels are announced at once."""
 
@@ -62,8 +65,10 @@ class ClusterAuthority:
         emit: Callable[[Event], Awaitable[None]],
         clock: Clock,
         entropy: Entropy,
+        in_tunnel: Callable[[], bool] | None = None,
     ) -> None:
-        """`emit` takes audit events; it returns when they are durable."""
+        """`emit` takes audit events; it returns when they are durable. `in_tunnel` tells whether the node's tunnel to
+        the proxy is there; None: the node is dialled and has none."""
         self._client = client
         self._emit = emit
         self._clock = clock
@@ -72,7 +77,14 @@ class ClusterAuthority:
         self._host_uuid = host_uuid
         self._labels = dict(labels)
         self._commands = commands
-        self._spec = NodeSpec(hostname=hostname, addr=address, public_addrs=tuple(public_addresses), version=VERSION)
+        self._node: Node | None = None
+        self._in_tunnel = in_tunnel
+        tunnelled = in_tunnel is not None
+        self._life = 2 * dt.timedelta(seconds=HEARTBEAT) if tunnelled else LIFE
+        self._spec = NodeSpec(
+            hostname=hostname, addr=address, public_addrs=() if tunnelled else tuple(public_addresses),
+            version=VERSION, use_tunnel=Switch(tunnelled),
+        )  # fmt: skip
 
     def authorities(self) -> Sequence[CertAuthority]:
         """Return the authorities trusted at the moment."""
@@ -101,11 +113,14 @@ class ClusterAuthority:
 
     def node(self) -> Node:
         """Return this node with its labels as they are now."""
-        return Node(
-            version="v2",
-            metadata=Metadata(name=self._host_uuid, labels=self._labels),
-            spec=msgspec.structs.replace(self._spec, cmd_labels=self._commands.current()),
-        )
+        labels = self._commands.current()
+        if self._node is None or self._node.spec.cmd_labels != labels:
+            self._node = Node(
+                version="v2",
+                metadata=Metadata(name=self._host_uuid, labels=self._labels),
+                spec=msgspec.structs.replace(self._spec, cmd_labels=labels),
+            )
+        return self._node
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal at the auth service and return its id."""
@@ -145,7 +160,8 @@ class ClusterAuthority:
 
     async def announce(self, ready: Callable[[], None]) -> None:
         """Write this node's record again and again until cancelled; then take it away."""
-        backoff = Backoff(first=1.0, most=HEARTBEAT)
+        # Who waits for a tunnel is listed soon after it is there.
+        backoff = Backoff(first=1.0, most=HEARTBEAT if self._in_tunnel is None else AFTER_TUNNEL)
         waits = backoff.waits(self._entropy)
         try:
             while True:
@@ -158,9 +174,13 @@ class ClusterAuthority:
         finally:
             await self._withdraw()
 
-    async def _write_record(self, life: dt.timedelta = LIFE) -> bool:
+    async def _write_record(self, life: dt.timedelta | None = None) -> bool:
+        """Announce the node; one whose tunnel is down is silent, until its record ends or the tunnel is back."""
+        if life is None and self._in_tunnel is not None and not self._in_tunnel():
+            return False
         try:
-            await self._client.upsert(self.node().with_metadata(expires=self._clock.now() + life))
+            expires = self._clock.now() + (life or self._life)
+            await self._client.upsert(self.node().with_metadata(expires=expires))
             return True
         except TeleportError as error:
             log.warn("Heartbeat failed", error=error)

@@ -223,6 +223,7 @@ class ClientConnection:
             return await self._open_seat()
         decision = await self._granted(Connect(self._ssh.login))
         await self._check_room(decision.options.max_sessions)
+        self._account.begin()
         id = new_uuid(self._world.entropy)
         world, elsewhere = self._world, self._elsewhere
         recorder = NoRecorder() if elsewhere else world.recorder

@@ -57,11 +57,11 @@ class Limit(NamedTuple):
 def find(account: Account, files: Iterable[str]) -> list[Limit]:
     """Return the limits that the files give to an account. Lines that cannot be read, and files that cannot,
     give none, as with PAM. Root is met only by lines with its name."""
-    groups = _groups(account)
+    lines = [words for line in _lines(files) if (words := line.partition("#")[0].split())]
+    groups = _groups(account) if lines else {}
     found: dict[tuple[int, Side], tuple[int, Limit]] = {}
-    for line in _lines(files):
-        words = line.partition("#")[0].split()
-        rank = _rank(words[0], account, groups) if words else 0
+    for words in lines:
+        rank = _rank(words[0], account, groups)
         if not rank:
             continue
         if words[1:] == ["-"] and rank == _USER:

@@ -1,6 +1,7 @@
 """The account of this machine that a connection acts for: admitted by the spawner, made where roles say so, and helped.
 
-All of it happens with the first channel that needs it, and once. A connection that a proxy ends has no account here.
+All of it happens with the first session, or whatever else needs it, and once. A connection that a proxy ends has no
+account here.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ class LocalAccount:
             raise Internal("SSH-INTERNAL")
         return self._process
 
+    def begin(self) -> None:
+        """Have the login checked while the client that was given a session says what it is for."""
+        if self._process is not None and self._ssh.proof is not None:
+            self._admission_begun()
+
     async def start(self, grant: Grant, launch: Launch, environment: dict[str, str], group: str) -> Process:
         """Start a command or shell under a grant. Raises what `Spawner.start` and `Spawner.admit` raise."""
         return await self._spawner.start(
@@ -61,9 +67,12 @@ class LocalAccount:
 
     async def _admitted(self) -> int:
         """Have the spawner check the login, once, and return the id of the admission."""
+        return await asyncio.shield(self._admission_begun())
+
+    def _admission_begun(self) -> asyncio.Task[int]:
         if self._admission is None:
             self._admission = tasks.spawn(self._admit(), name="ssh-admission", on_error=self._not_admitted)
-        return await asyncio.shield(self._admission)
+        return self._admission
 
     async def _admit(self) -> int:
         if self._ssh.proof is None:

@@ -6,16 +6,31 @@ Both have back-pressure: output is not read while it is held, and input beyond a
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 
 from teleport.net import terminal as terminal_device
 
-CHUNK = 64 * 1024
-"""Bytes read at once: what a pipe holds."""
+CHUNK = 256 * 1024
+"""Bytes read at once, and what a pipe holds that was seen full."""
+PIPE = 64 * 1024
+"""What pipes hold otherwise (pipe(7))."""
+TERMINAL = 4096
+"""What a terminal gives at once at most."""
+PIECES = 64
+"""Pieces of input written at once at most."""
 BACKLOG = 256 * 1024
 """Input that may wait for a command that does not read before its channel is paused."""
+
+
+def grow(descriptor: int) -> None:
+    """Let a busy pipe hold more: whoever is at its other end is woken less often."""
+    with contextlib.suppress(OSError):  # a terminal, or the user has no more room for pipes
+        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, CHUNK)
 
 
 class OutputPipe:
@@ -27,6 +42,7 @@ class OutputPipe:
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._reading = False
+        self._grown = False
 
     @property
     def descriptor(self) -> int:
@@ -55,20 +71,24 @@ class OutputPipe:
             self._descriptor = -1
 
     def _read(self) -> None:
-        """Take what is there. A terminal gives it in pieces of 4 KiB; what comes in one burst is handed on as one."""
+        """Take what is there. A terminal gives it in pieces; what comes in one burst is handed on as one."""
         pieces, size = list[bytes](), 0
-        ended = False
-        while size < CHUNK and not ended:
+        ended, more = False, True
+        while more and size < CHUNK:
             try:
-                pieces.append(os.read(self._descriptor, CHUNK - size))
+                piece = os.read(self._descriptor, CHUNK - size)
             except BlockingIOError:
                 break
             except OSError:
-                pieces.append(b"")  # of a terminal that nobody has open any more
-            size += len(pieces[-1])
-            ended = not pieces[-1]
+                piece = b""  # of a terminal that nobody has open any more
+            pieces.append(piece)
+            size += len(piece)
+            ended, more = not piece, 0 < len(piece) <= TERMINAL
         if size:
-            self._deliver(b"".join(pieces))
+            self._deliver(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if size >= PIPE and not self._grown and self.open:
+            self._grown = True
+            grow(self._descriptor)
         if ended and self.open:
             self.close()
             self._ended()
@@ -87,10 +107,11 @@ class InputPipe:
         self._full = False
         self._writing = False
         self._ending = False
+        self._grown = False
 
     def write(self, data: bytes) -> None:
         """Pass on `data`, now or when the command reads."""
-        if self._descriptor < 0 or self._ending:
+        if self._descriptor < 0 or self._ending or not data:
             return
         self._waiting.append(data)
         self._size += len(data)
@@ -128,14 +149,11 @@ class InputPipe:
     def _flush(self) -> None:
         try:
             while self._waiting:
-                data = self._waiting[0]
-                written = os.write(self._descriptor, data)
-                self._size -= written
-                if written < len(data):
-                    self._waiting[0] = data[written:]
-                else:
-                    self._waiting.popleft()
+                self._taken(os.writev(self._descriptor, list(islice(self._waiting, PIECES))))
         except BlockingIOError:
+            if not self._grown and self._size >= PIPE:
+                self._grown = True
+                grow(self._descriptor)
             self._watch(True)
             return
         except OSError:
@@ -145,6 +163,16 @@ class InputPipe:
         self._relieve()  # may bring new data, and the end, before it returns
         if self._ending and not self._waiting:
             self.close()
+
+    def _taken(self, written: int) -> None:
+        """Forget what the command has."""
+        self._size -= written
+        while written:
+            data = self._waiting.popleft()
+            if len(data) > written:
+                self._waiting.appendleft(data[written:])
+                return
+            written -= len(data)
 
     def _relieve(self) -> None:
         if self._full:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from teleport.agents.ssh import audit
@@ -62,7 +63,8 @@ class SSHService:
         counters: Counters | None = None, host_users: bool = False,
         enhanced: Settings | None = None,
     ) -> None:  # fmt: skip
-        """`host_keys` is asked for each connection, so that a renewed certificate is used at once. The
+        """`host_keys` is asked for each connection, so that a renewed certificate is used at once. Without an `address`
+        nothing is listened on: whoever has connections calls `serve`. The
         spawner is launched before the event loop and closed after it, by the caller."""
         self._network = network
         self._spawner = spawner
@@ -98,20 +100,29 @@ class SSHService:
         renewing = tasks.spawn(self._leases.run(), name="ssh-leases", on_error=self._leases_failed)
         observing = [tasks.spawn(self._observer.run(), name="ssh-bpf", on_error=self._failed)] if self._observer else []
         try:
-            listener = await self._network.listen(self._address, self.serve, limits=self._limits)
-            try:
-                self.address = listener.address
-                log.info("SSH Service is listening", address=self.address)
+            async with self._listening():
                 ready()
                 await asyncio.Event().wait()
-            finally:
-                await listener.close(0.0)
         finally:
             await tasks.cancel(cutting)
             await tasks.cancel(renewing)
             for task in observing:
                 await tasks.cancel(task)
             self._spawner.disconnect()
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        """Listen for the time of a block, unless connections come another way."""
+        if not self._address:
+            yield
+            return
+        listener = await self._network.listen(self._address, self.serve, limits=self._limits)
+        try:
+            self.address = listener.address
+            log.info("SSH Service is listening", address=self.address)
+            yield
+        finally:
+            await listener.close(0.0)
 
     async def _pin(self) -> None:
         """Tell the spawner the user authorities, before anybody is accepted who could be somebody else."""

@@ -313,9 +313,12 @@ class SessionHost:
         if self._story is not None and self._tracking is not None:
             guests = tuple(self._room.guests) if self._room else ()
             story = replace(self._story, enhanced=self._enhanced is not None, guests=guests)
-            await asyncio.gather(
-                self._tracking.end(), self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
-            )
+            ended = self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
+            if self._tracking.written:
+                await asyncio.gather(self._tracking.end(), ended)
+            else:
+                await self._tracking.end()
+                await ended
 
     async def resized(self, size: Size) -> None:
         """Record another size, unless there were many lately."""

@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from teleport.agents.ssh import accounts, command
+from teleport.agents.ssh import accounts, command, limits
 from teleport.agents.ssh import spawner_messages as messages
 from teleport.agents.ssh.admission import Admissions
 from teleport.agents.ssh.host_users import HostUsers
@@ -228,7 +228,10 @@ class Spawner:
                 self._helpers[request.admission] = request.id
             self._running[request.id] = running
             self._selector.register(running.exit, selectors.EVENT_READ, running)
-            self._selector.register(running.report, selectors.EVENT_READ, running)
+            if running.report >= 0:
+                self._selector.register(running.report, selectors.EVENT_READ, running)
+            else:
+                self._send(messages.Started(id=running.id, pid=running.pid))
 
     def _check_helper(self, request: messages.Helper, descriptors: Sequence[int]) -> None:
         if self._helpers.get(request.admission) in self._running:
@@ -253,6 +256,10 @@ class Spawner:
         if isinstance(request, messages.Helper):
             from teleport.agents.ssh import user_side_process  # loaded with the authorities
         entrance = self._entrance(request.group) if isinstance(request, messages.Start) else ""
+        if isinstance(request, messages.Start) and not request.terminal and not entrance and not _limited(account):
+            variables = {**environment, **request.environment}
+            pid = command.launch(account, request.command, variables, descriptors)
+            return Running(request.id, pid, exit=os.pidfd_open(pid), report=-1)
         report, written = os.pipe()
         pid = os.fork()
         if pid == 0 and isinstance(request, messages.Helper):
@@ -353,6 +360,11 @@ def check(request: messages.Start, descriptors: Sequence[int]) -> None:
         raise BadParameter("SSH-SPAWN-MESSAGE", problem=problem)
 
 
+def _limited(account: accounts.Account) -> bool:
+    """Whether limits.conf(5) says anything about an account."""
+    return os.geteuid() == 0 and bool(limits.find(account, limits.FILES))
+
+
 def is_terminal(descriptor: int) -> bool:
     """Whether a descriptor is the slave side of a terminal, and nothing else that could be given away."""
     found = os.fstat(descriptor)
@@ -392,12 +404,16 @@ def has_others(leader: int) -> bool:
     return False
 
 
+def _passed_over(number: int, frame: object) -> None:
+    """The service decides when it is over, by closing its end. A signal that is ignored would stay so in what is
+    started here."""
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run on the inherited socket whose number is the first argument; HOST_USERS after it allows accounts."""
     set_name("teleport-spawner", ())
-    ignored = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)  # the service decides when it is over, by closing its end
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, _passed_over)
     os.umask(0o022)
     command.raise_descriptor_limit()
     channel = socket.socket(fileno=int(arguments[0]))

@@ -56,6 +56,11 @@ class Tracking:
         """The tracker as it was last to be written."""
         return self._tracker
 
+    @property
+    def written(self) -> bool:
+        """Whether there is something to take away."""
+        return self._written
+
     async def change(self, participants: Sequence[Participant]) -> None:
         """Write who takes part now, beside the owner: the participant with the session's own id."""
         known, spec = self._tracker.name, self._tracker.spec

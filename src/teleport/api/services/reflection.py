@@ -17,7 +17,7 @@ from google.protobuf.descriptor import FileDescriptor
 from grpclib.const import Status
 
 from teleport.api.caller import EVERYONE, Caller
-from teleport.api.rpc import Call, Method
+from teleport.api.rpc import LARGEST_MESSAGE, Call, Method
 
 _POOL = descriptor_pool.Default()
 
@@ -33,6 +33,7 @@ class _Late:
     """The method of one version, as a `Call` whose messages are there when somebody looks."""
 
     streams = two_way = True
+    largest = LARGEST_MESSAGE
 
     def __init__(self, version: str) -> None:
         self.path = f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from typing import Protocol
 
 from google.protobuf.empty_pb2 import Empty
 
-from teleport.api.caller import EVERYONE, NOBODY, Caller
-from teleport.api.messages import ClusterStatus
+from teleport.api.caller import EVERYONE, NOBODY, SERVICES, Caller
+from teleport.api.messages import ClusterSettings, ClusterStatus
 from teleport.api.pb import status_pb2 as pb
 from teleport.api.rpc import Method, call
 
 PING = call("Status", "Ping", Empty, pb.PingReply)
 GET = call("Status", "Get", Empty, pb.ClusterStatus)
+GET_SETTINGS = call("Status", "GetSettings", Empty, pb.ClusterSettings)
 
 
 class Status(Protocol):
@@ -25,6 +27,15 @@ class Status(Protocol):
     async def status(self, caller: Caller) -> ClusterStatus:
         """Return names, pins and where each authority stands in its rotation."""
         ...
+
+    async def settings(self) -> ClusterSettings:
+        """Return what the configuration of the Auth Service decides for services elsewhere."""
+        ...
+
+
+def settings_of(reply: pb.ClusterSettings) -> ClusterSettings:
+    """Read an answer."""
+    return ClusterSettings(**{field.name: getattr(reply, field.name) for field in fields(ClusterSettings)})
 
 
 def methods(status: Status) -> tuple[Method, ...]:
@@ -44,4 +55,10 @@ def methods(status: Status) -> tuple[Method, ...]:
             cluster=found.cluster, version=found.version, ca_pins=found.ca_pins, authorities=authorities
         )
 
-    return Method(PING, EVERYONE | {NOBODY}, ping), Method(GET, EVERYONE, get)
+    async def get_settings(caller: Caller, request: Empty) -> pb.ClusterSettings:
+        return pb.ClusterSettings(**asdict(await status.settings()))
+
+    return (
+        Method(PING, EVERYONE | {NOBODY}, ping), Method(GET, EVERYONE, get),
+        Method(GET_SETTINGS, SERVICES, get_settings),
+    )  # fmt: skip

@@ -6,8 +6,7 @@ language stand in a folder beside `en`. Templates are `str.format` with named fi
 
 from __future__ import annotations
 
-import importlib
-from typing import NamedTuple
+from teleport.base.lean import NamedTuple
 
 
 class Page(NamedTuple):
@@ -29,7 +28,7 @@ def find(code: str, language: str = "en") -> Page:
     if not area.isalnum():
         raise UnknownCode(code)
     try:
-        pages: dict[str, Page] = importlib.import_module(f"{__name__}.{language}.{area}").PAGES
+        pages: dict[str, Page] = __import__(f"{__name__}.{language}.{area}", fromlist=("PAGES",)).PAGES
         return pages[code]
     except (ImportError, KeyError):
         raise UnknownCode(code) from None
@@ -37,6 +36,7 @@ def find(code: str, language: str = "en") -> Page:
 
 def codes(language: str = "en") -> list[str]:
     """Return every code, sorted. Opens all areas."""
+    import importlib
     import pkgutil  # every command imports this module, and one lists the codes
 
     package = importlib.import_module(f"{__name__}.{language}")

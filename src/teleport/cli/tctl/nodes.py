@@ -1,14 +1,39 @@
-"""tctl nodes ls: registered SSH servers."""
+"""tctl nodes: registered SSH servers, and an invitation for another."""
 
 from __future__ import annotations
 
 import click
 
+from teleport.base.struct import Duration
 from teleport.base.text import parse_labels, table, terminal_width
 from teleport.cli.common import format_option, show
 from teleport.cli.tctl.session import Where, call, collect, where_options
+from teleport.cli.tctl.tokens import instruct, make
 from teleport.model import resource
 from teleport.model.kinds.node import Node
+
+
+@click.command("nodes add")
+@click.option("--roles", default="node", show_default=True, help="What the host may become, separated by commas.")
+@click.option("--ttl", default="30m", show_default=True, help="How long the invitation is valid.")
+@click.option("--token", "value", default="", help="The token itself [32 random hexadecimal digits].")
+@click.option("-n", "--namespace", type=click.Choice(["default"]), hidden=True, expose_value=False)
+@format_option
+@where_options
+def add(roles: str, ttl: str, value: str, output_format: str, where: Where) -> None:
+    """Make a token for an SSH server, and say how it joins.
+
+    \b
+    tctl nodes add --ttl=1h
+    tctl nodes add --roles=node,proxy
+    """
+    token = make(roles, value, "", ttl, where)
+    if output_format == "text":
+        instruct(token, Duration.parse(ttl), where)
+    else:
+        end = token.metadata.expires
+        document = {"token": token.name, "roles": list(token.spec.roles), "expires": end.isoformat() if end else ""}
+        show(document, output_format)
 
 
 @click.command("nodes ls")

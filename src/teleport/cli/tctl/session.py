@@ -22,7 +22,7 @@ from teleport.base.disk import SystemDisk
 from teleport.base.errors import NotFound, Unavailable
 from teleport.client.cluster import connect
 from teleport.client.credentials import Credentials, Wanted, choose
-from teleport.model.address import parse_addr
+from teleport.model.address import Address, parse_addr
 from teleport.model.config.auth import AUTH_PORT
 from teleport.model.resource import KindInfo
 from teleport.net.network import SystemNetwork
@@ -132,6 +132,15 @@ def public_address(where: Where) -> str:
     if _admin_socket(where) is not None:
         return find_config(where.config, os.environ, SystemDisk()).public_address
     return _credentials(where).profile.web_proxy_addr
+
+
+def join_address(where: Where) -> str:
+    """Return the `host:port` at which hosts join: that of the Auth Service on the auth host, the proxy's elsewhere."""
+    if _admin_socket(where) is None:
+        return public_address(where)
+    settings = find_config(where.config, os.environ, SystemDisk())
+    host = settings.advertised.host if settings.advertised else settings.nodename
+    return str(Address(host, settings.auth.listen.port))
 
 
 def messages(info: KindInfo, name: str, action: str, *, sub_kind: str = "") -> str:

@@ -75,7 +75,7 @@ def sign(user: str, host: str, out: str, form: str, ttl: str, overwrite: bool, w
         return await client.issue_host(
             HostRequest(
                 host_uuid=new_uuid(SystemEntropy()), node_name=names[0], principals=tuple(names[1:]), roles=("Node",),
-                ttl=asked, **public,
+                ttl=asked, **public,  # type: ignore[arg-type]
             )
         )  # fmt: skip
 

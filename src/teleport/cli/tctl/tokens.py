@@ -1,7 +1,6 @@
 """tctl tokens: invitations for hosts.
 
-Here: making, listing and removing tokens. Not here: how a host uses one; what `add` prints is the token and its
-end, without a recipe.
+Here: making, listing and removing tokens, and what to type on the new host. Not here: how a host uses one.
 """
 
 from __future__ import annotations
@@ -13,16 +12,18 @@ import click
 
 from teleport.base.clock import SystemClock
 from teleport.base.entropy import SystemEntropy
-from teleport.base.errors import AlreadyExists, BadParameter
+from teleport.base.errors import AccessDenied, AlreadyExists, BadParameter
 from teleport.base.struct import Duration
 from teleport.base.text import label_text, parse_labels, table, terminal_width
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.session import Where, call, collect, where_options
+from teleport.cli.tctl.session import Where, call, collect, join_address, where_options
 from teleport.model import resource
 from teleport.model.kinds.token import Token
 
 _BYTES = 16
 """Of a generated token: 32 hexadecimal digits."""
+_STARTED = frozenset({"Node", "Proxy", "Auth"})
+"""System roles of services that `teleport start --roles` runs."""
 _END = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -38,14 +39,29 @@ def add(types: str, value: str, labels: str, ttl: str, output_format: str | None
 
     \b
     tctl tokens add --type=node --ttl=1h
-    tctl tokens add --type=node,proxy --format=text > token
+    tctl tokens add --type=discovery,kube --format=text > /tmp/token
     """
+    token = make(types, value, labels, ttl, where)
+    if output_format is None:
+        instruct(token, Duration.parse(ttl), where)
+    elif output_format == "text":
+        click.echo(token.name)
+    else:
+        end = token.metadata.expires
+        document = {"token": token.name, "roles": list(token.spec.roles), "expires": end.isoformat() if end else ""}
+        show(document, output_format)
+
+
+def make(types: str, value: str, labels: str, ttl: str, where: Where) -> Token:
+    """Store a token, and return it. Raises BadParameter (CLI-TOKEN-TTL, KIND-*), AlreadyExists (CLI-TOKEN-EXISTS)."""
     length = Duration.parse(ttl)
     if length <= 0:
         raise BadParameter("CLI-TOKEN-TTL", ttl=ttl)
-    name = value or SystemEntropy().token(_BYTES).hex()
     roles = [word.strip() for word in types.split(",") if word.strip()]
+    if [role.lower() for role in roles] == ["kube"]:
+        roles += ["app", "discovery"]  # what it discovers in the Kubernetes cluster needs these
     expires = (SystemClock().now() + length.delta).astimezone(dt.UTC).replace(microsecond=0)
+    name = value or SystemEntropy().token(_BYTES).hex()
     metadata = {"name": name, "labels": parse_labels(labels), "expires": expires.isoformat()}
     document = {"kind": "token", "version": "v2", "metadata": metadata, "spec": {"roles": roles}}
     wanted = cast(Token, resource.load(document))
@@ -53,12 +69,30 @@ def add(types: str, value: str, labels: str, ttl: str, output_format: str | None
         call(where, lambda client: client.create(wanted))
     except AlreadyExists:
         raise AlreadyExists("CLI-TOKEN-EXISTS", token=wanted.safe_name()) from None
-    if output_format is None:
-        click.echo(f"The invite token: {name}\nThis token will expire in {_minutes(length)}.")
-    elif output_format == "text":
-        click.echo(name)
-    else:
-        show({"token": name, "roles": list(wanted.spec.roles), "expires": expires.isoformat()}, output_format)
+    return wanted
+
+
+def instruct(token: Token, length: Duration, where: Where) -> None:
+    """Say what the token is, how long it is good, and how a host joins with it."""
+    click.echo(f"The invite token: {token.name}\nThis token will expire in {_minutes(length)}.")
+    if not {*token.spec.roles} <= _STARTED:
+        return
+    address, roles = join_address(where), ",".join(token.spec.roles).lower()
+    words = [f"--roles={roles}", f"--token={token.name}", *(f"--ca-pin={pin}" for pin in _pins(where))]
+    lines = " \\\n".join(f"   {word}" for word in (*words, f"--auth-server={address}"))
+    click.echo(
+        f"\nRun this on the new node to join the cluster:\n\n> teleport start \\\n{lines}\n\nPlease note:\n\n"
+        f"  - This invitation token will expire in {_minutes(length)}\n"
+        f"  - {address} must be reachable from the new node"
+    )
+
+
+def _pins(where: Where) -> tuple[str, ...]:
+    """Return the CA pins, as far as who asks may know them."""
+    try:
+        return call(where, lambda client: client.status()).ca_pins
+    except AccessDenied:
+        return ()
 
 
 def _minutes(length: Duration) -> str:

@@ -10,6 +10,8 @@ COMMANDS: dict[str, str] = {
     "debug profile": f"{_HERE}.debug:profile",
     "debug readyz": f"{_HERE}.debug:readyz",
     "debug set-log-level": f"{_HERE}.debug:set_log_level",
+    "doctor net": f"{_HERE}.doctor:net",
+    "install systemd": f"{_HERE}.install:systemd",
     "join openssh": f"{_HERE}.join:openssh",
     "restore": f"{_HERE}.backup:restore",
     "start": f"{_HERE}.start:start",

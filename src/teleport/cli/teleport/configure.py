@@ -44,6 +44,7 @@ Tree = dict[str, Any]
 @click.option("--acme-email", default="", help="Address for messages about that certificate.")
 @click.option("--token", default="", help="Token to join a cluster with.")
 @click.option("--auth-server", default="", help="Auth Service to join.")
+@click.option("--ca-pin", default="", help="Hash of the Auth Service's authority, sha256:<hex>.")
 @click.option("--proxy", default="", help="Proxy Service to join through.")
 @click.option("--app-name", default="", help="Name of an application to publish.")
 @click.option("--app-uri", default="", help="Its address inside.")
@@ -112,11 +113,13 @@ def _teleport(options: dict[str, Any], hostname: str) -> Tree:
     section: Tree = {"nodename": options["node_name"] or hostname, "data_dir": options["data_dir"]}
     if options["token"]:
         section["join_params"] = {"token_name": options["token"], "method": "token"}
-    if options["auth_server"]:
-        newest = options["version"] == "v3"
-        section |= {"auth_server": options["auth_server"]} if newest else {"auth_servers": [options["auth_server"]]}
-    if options["proxy"]:
-        section["proxy_server"] = options["proxy"]
+    server = options["auth_server"] or options["proxy"]
+    if server and options["version"] != "v3":
+        section["auth_servers"] = [server]  # in older versions an address of either sort
+    elif server:
+        section["auth_server" if options["auth_server"] else "proxy_server"] = server
+    if options["ca_pin"]:
+        section["ca_pin"] = options["ca_pin"]
     section["log"] = {"output": "stderr", "severity": "INFO", "format": {"output": "text"}}
     return section
 

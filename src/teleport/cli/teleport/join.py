@@ -14,6 +14,7 @@ from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, Unavailable
 from teleport.base.text import parse_labels
 from teleport.cli.common import format_option, show
+from teleport.client.profile import between
 from teleport.model.address import parse_addr
 
 SSH_PORT = 22
@@ -66,7 +67,7 @@ def openssh(
         check=_program(sshd_check_command),
     )  # fmt: skip
     server.host_key()  # before a token is used up on a machine that cannot join
-    proxy, _ = find_proxy(proxy_server, insecure=insecure)
+    proxy, _ = find_proxy(proxy_server, insecure=insecure, between=between(os.environ))
     joined = server.join(proxy, wish)
     if restart_sshd:
         _restart(restart_command)

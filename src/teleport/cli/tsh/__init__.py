@@ -4,6 +4,7 @@ _HERE = "teleport.cli.tsh"
 
 COMMANDS: dict[str, str] = {
     "config": f"{_HERE}.config:config",
+    "doctor net": f"{_HERE}.doctor:net",
     "env": f"{_HERE}.env:env",
     "join": f"{_HERE}.join:join",
     "login": f"{_HERE}.login:login",

@@ -89,11 +89,12 @@ def _sign_in(
     # Signing in makes keys and speaks TLS; `tsh status` must not pay for importing that.
     from teleport.base.entropy import SystemEntropy
     from teleport.client.login import sign_in
+    from teleport.client.way import must_upgrade
     from teleport.client.web_api import find_proxy
 
     if insecure:
         click.echo("WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True)
-    api, settings = find_proxy(address, insecure=insecure)
+    api, settings = find_proxy(address, insecure=insecure, between=home.between)
     return sign_in(
         home,
         api,
@@ -103,6 +104,7 @@ def _sign_in(
         code=_code,
         ttl_minutes=ttl or 0,
         keep=keep,
+        upgraded=must_upgrade(api.address, home.between),
         entropy=SystemEntropy(),
     )
 

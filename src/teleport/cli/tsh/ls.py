@@ -11,7 +11,7 @@ from teleport.cli.tsh.session import call, collect
 from teleport.cli.tsh.who import who_options
 from teleport.client.credentials import Wanted
 from teleport.model import resource
-from teleport.model.kinds.node import Node, public_address
+from teleport.model.kinds.node import Node, shown_address
 
 
 @click.command("ls")
@@ -44,7 +44,7 @@ def ls(selector: str, search: str, query: str, verbose: bool, who: Wanted, outpu
         show([resource.dump(node) for node in nodes], output_format)
         return
     headings = ["Node Name", "Address", "Labels"]
-    rows = [[node.spec.hostname, public_address(node), label_text(node.labels_now())] for node in nodes]
+    rows = [[node.spec.hostname, shown_address(node), label_text(node.labels_now())] for node in nodes]
     if verbose:
         headings.insert(1, "Node ID")
         for row, node in zip(rows, nodes, strict=True):

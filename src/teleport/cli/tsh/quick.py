@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from teleport.base.clock import SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotFound
+from teleport.base.lean import Mapping, NamedTuple, Sequence
 from teleport.client.credentials import Credentials, Wanted, choose
 from teleport.client.profile import Home
 

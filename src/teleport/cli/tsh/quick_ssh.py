@@ -69,17 +69,24 @@ def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int 
     from teleport.base.clock import SystemClock
     from teleport.base.errors import BadParameter
     from teleport.cli.tsh.quick import credentials
-    from teleport.client import ssh as client
     from teleport.client.credentials import Wanted
-    from teleport.client.ssh_client.session import Ends
-    from teleport.client.ssh_client.session import Wanted as Session
+    from teleport.client.reach import ask, knock
     from teleport.wire.reach import Request
 
     chosen = credentials(Wanted())
     chosen.check_valid(SystemClock())
     with chosen.in_use(login):
+        request = Request(host, cluster, login)
+        way = knock(chosen.home, chosen.profile)
+        import teleport.pki.library  # noqa: F401 - while the proxy does its half of the handshake
+
+        ask(way, request)
+        from teleport.client import ssh as client  # while it decides, and connects to the node
+        from teleport.client.ssh_client.session import Ends
+        from teleport.client.ssh_client.session import Wanted as Session
+
         try:
-            connection = client.connect(chosen.home, chosen.profile, Request(host, cluster, login), host=host)
+            connection = client.connect(chosen.home, chosen.profile, request, host=host, way=way)
         except BadParameter:
             gc.enable()
             return None  # a name of several nodes, perhaps: the full command says which

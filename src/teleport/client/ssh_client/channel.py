@@ -6,11 +6,8 @@ What is here: numbers and states. What is not: messages of other channels (`engi
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from typing import Protocol
-
 from teleport.base.errors import TeleportError
+from teleport.base.lean import Callable, Protocol, deque
 from teleport.wire import ssh_channel as wire
 from teleport.wire.ssh import bad
 
@@ -26,31 +23,24 @@ class Handler(Protocol):
 
     def opened(self, channel: Channel) -> None:
         """The channel can be used."""
-        ...
 
     def refused(self, reason: int, text: str) -> None:
         """The other side did not open it; nothing else follows."""
-        ...
 
     def data(self, data: bytes, is_error: bool) -> None:
         """Bytes came, of standard error or not. `Channel.taken` lets more come."""
-        ...
 
     def ended(self) -> None:
         """No more bytes come."""
-        ...
 
     def requested(self, name: bytes, body: bytes) -> bool:
         """A request came; say whether it is granted. May raise ProtocolError."""
-        ...
 
     def writable(self) -> None:
         """There is room for more bytes."""
-        ...
 
     def closed(self, error: TeleportError | None) -> None:
         """The channel is gone, by the error if the whole connection is. Also after `refused`'s opposite: once."""
-        ...
 
 
 class Channel:

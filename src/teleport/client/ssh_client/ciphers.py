@@ -6,9 +6,8 @@ authenticate what they encrypt. What is not: when a key changes (`transport`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
-
+from teleport.base.lean import Callable, NamedTuple, Protocol
+from teleport.pki.library import is_wrong, library
 from teleport.wire.ssh import bad
 
 LARGEST = 65536
@@ -24,15 +23,12 @@ class Cipher(Protocol):
 
     def seal(self, payload: bytes, sequence: int) -> bytes:
         """Return the packet of a message."""
-        ...
 
     def length(self, head: bytes, sequence: int) -> int:
         """Return the bytes between the first four and the tag. Raises ProtocolError (WIRE-SSH)."""
-        ...
 
     def open(self, packet: bytes, sequence: int) -> bytes:
         """Return the message in a whole packet. Raises ProtocolError (WIRE-SSH)."""
-        ...
 
 
 class Kind(NamedTuple):
@@ -91,11 +87,7 @@ class AesGcm:
     tag = 16
 
     def __init__(self, key: bytes, iv: bytes, random: Callable[[int], bytes]) -> None:
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        self._wrong = InvalidTag
-        self._aead = AESGCM(key)
+        self._aead = library.aead.AESGCM(key)
         self._fixed, self._count = iv[:4], int.from_bytes(iv[4:], "big")
         self._random = random
 
@@ -114,9 +106,10 @@ class AesGcm:
 
     def open(self, packet: bytes, sequence: int) -> bytes:
         try:
-            return _unpadded(self._aead.decrypt(self._nonce(), packet[_HEAD:], packet[:_HEAD]))
-        except self._wrong:
-            raise _wrong_tag() from None
+            body = self._aead.decrypt(self._nonce(), packet[_HEAD:], packet[:_HEAD])
+        except Exception as error:
+            raise (_wrong_tag() if is_wrong(error) else error) from None
+        return _unpadded(body)
 
 
 class ChaCha:

@@ -10,14 +10,10 @@ Everything is blocking and runs in one thread: `run` moves the bytes of all chan
 
 from __future__ import annotations
 
-import contextlib
-import socket
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
-
 from teleport.base.entropy import Entropy, SystemEntropy
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.base.escape import escape
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, NamedTuple, suppress
 from teleport.client.ssh_client.channel import Handler
 from teleport.client.ssh_client.engine import Engine, State, port_of
 from teleport.client.ssh_client.joint import SocketJoint
@@ -28,6 +24,9 @@ from teleport.client.ssh_client.transport import Limits, Transport
 from teleport.client.ssh_client.trust import HostTrust, UserKey
 from teleport.wire import ssh_channel as wire
 from teleport.wire.ssh_channel import Origin
+
+if TYPE_CHECKING:
+    import socket
 
 LOGIN_TIMEOUT = 30.0
 """Seconds until somebody must have been let in."""
@@ -44,6 +43,13 @@ class _Listening(NamedTuple):
     port: int = 0
 
 
+def engine_of(
+    user: str, key: UserKey, trust: HostTrust, *, entropy: Entropy | None = None, limits: Limits | None = None
+) -> Engine:  # fmt: skip
+    """Return the engine of a connection as `user`; `take` of it returns what goes first."""
+    return Engine(Transport(trust.verify, entropy or SystemEntropy(), limits), user, key)
+
+
 class Connection(Loop):
     """A connection on which the user is signed in."""
 
@@ -57,8 +63,13 @@ class Connection(Loop):
         """Speak SSH over a carrier that leads to the node, and sign in as `user`.
 
         Raises NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable (CLIENT-SSH, NET-*)."""
-        engine = Engine(Transport(trust.verify, entropy or SystemEntropy(), limits), user, key)
-        made = cls(carrier, engine, trust.host)
+        engine = engine_of(user, key, trust, entropy=entropy, limits=limits)
+        return cls.begun(carrier, engine, trust.host)
+
+    @classmethod
+    def begun(cls, carrier: Carrier, engine: Engine, host: str) -> Connection:
+        """As `over`, with an engine whose first bytes the node may have got already."""
+        made = cls(carrier, engine, host)
         try:
             made._sign_in()
         except BaseException:
@@ -68,6 +79,7 @@ class Connection(Loop):
 
     def _sign_in(self) -> None:
         decided = (State.OPEN, State.REFUSED, State.CLOSED)
+        self.catch_up()
         in_time = self.run(lambda: self.engine.state in decided, LOGIN_TIMEOUT)
         if self.error is not None:
             raise self.error if self.error.code.startswith("NET-") else _named(self.error, self.host)
@@ -166,7 +178,7 @@ class _Accepting:
         return [(self._listening.fileno(), READ)] if self._listening.fileno() >= 0 else []
 
     def ready(self, descriptor: int, events: int) -> None:
-        with contextlib.suppress(OSError):  # whoever called is gone, or the socket is closed
+        with suppress(OSError):  # whoever called is gone, or the socket is closed
             self._accepted(self._listening.accept()[0])
 
 

@@ -9,12 +9,8 @@ What is here: who may say what when. What is not: keys (`transport`), windows (`
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from enum import Enum
-from typing import TYPE_CHECKING
-
 from teleport.base.errors import TeleportError
+from teleport.base.lean import TYPE_CHECKING, Callable, deque
 from teleport.client.ssh_client.channel import PACKET, WINDOW, Channel, Handler
 from teleport.client.ssh_client.transport import Transport
 from teleport.wire import ssh, ssh_auth
@@ -36,7 +32,7 @@ Opener = Callable[[bytes], Handler | None]
 """From the body of an opening to what takes the channel; None refuses."""
 
 
-class State(Enum):
+class State:
     """How far a connection is."""
 
     KEYS = "key exchange"
@@ -48,7 +44,7 @@ class State(Enum):
 
 
 _CHANNEL = frozenset(range(wire.OPEN_CONFIRMATION, wire.FAILURE + 1))
-_ALLOWED: dict[State, frozenset[int]] = {
+_ALLOWED: dict[str, frozenset[int]] = {
     State.KEYS: frozenset(),
     State.SERVICE: frozenset({ssh.SERVICE_ACCEPT}),
     State.SIGN_IN: frozenset({ssh_auth.FAILURE, ssh_auth.SUCCESS, ssh_auth.BANNER}),
@@ -137,7 +133,7 @@ class Engine:
     def _take(self, message: bytes) -> None:
         kind = message[0]
         if kind not in _ALLOWED[self.state]:
-            raise bad(f"message {kind} in the state: {self.state.value}")
+            raise bad(f"message {kind} in the state: {self.state}")
         if kind == wire.DATA or kind == wire.EXTENDED_DATA:
             number, extended, data = wire.read_data(message)
             self._channel(number).receive(data, extended)

@@ -6,13 +6,16 @@ What is here: the numbers, the hash over the exchange and the keys made of it. W
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from hashlib import sha256
-from typing import Protocol
-
 from teleport.base.entropy import Entropy
+from teleport.base.lean import Callable, Protocol
+from teleport.pki.library import library
 from teleport.pki.ssh_wire import mpint, string
 from teleport.wire.ssh import bad
+
+try:
+    from _hashlib import openssl_sha256 as sha256
+except ImportError:  # Python without OpenSSL's
+    from hashlib import sha256
 
 _CIPHERTEXT, _POINT = 1088, 32
 
@@ -25,17 +28,13 @@ class Exchange(Protocol):
 
     def secret(self, answer: bytes) -> bytes:
         """Return the shared secret as it goes into hashes. Raises ProtocolError (WIRE-SSH)."""
-        ...
 
 
 class Curve:
     """X25519."""
 
     def __init__(self, entropy: Entropy) -> None:
-        from cryptography.hazmat.primitives.asymmetric import x25519
-
-        self._key = x25519.X25519PrivateKey.from_private_bytes(entropy.token(32))
-        self._point = x25519.X25519PublicKey.from_public_bytes
+        self._key = library.x25519.from_private_bytes(entropy.token(32))
         self.public = self._key.public_key().public_bytes_raw()
 
     def secret(self, answer: bytes) -> bytes:
@@ -44,7 +43,7 @@ class Curve:
     def shared(self, answer: bytes) -> bytes:
         """Return the shared secret itself. Raises ProtocolError (WIRE-SSH): also for points of small order."""
         try:
-            return self._key.exchange(self._point(answer))
+            return self._key.exchange(library.x25519.from_public_bytes(answer))
         except ValueError:
             raise bad("the server's part of the key exchange is no point of the curve") from None
 
@@ -53,10 +52,8 @@ class Hybrid:
     """X25519 and ML-KEM-768: safe as long as one of the two is."""
 
     def __init__(self, entropy: Entropy) -> None:
-        from cryptography.hazmat.primitives.asymmetric import mlkem
-
         self._curve = Curve(entropy)
-        self._key = mlkem.MLKEM768PrivateKey.from_seed_bytes(entropy.token(64))
+        self._key = library.mlkem.from_mlkem768_seed_bytes(entropy.token(64))
         self.public = self._key.public_key().public_bytes_raw() + self._curve.public
 
     def secret(self, answer: bytes) -> bytes:

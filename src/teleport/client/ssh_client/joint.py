@@ -5,15 +5,17 @@ Nothing is read that cannot be passed on: windows and pipes hold back whoever is
 
 from __future__ import annotations
 
-import contextlib
+import _socket
 import os
-import socket
 import stat
-from collections.abc import Callable, Iterable
 
 from teleport.base.errors import TeleportError
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, suppress
 from teleport.client.ssh_client.channel import Channel
 from teleport.client.ssh_client.loop import READ, WRITE, Loop
+
+if TYPE_CHECKING:
+    import socket
 
 _CHUNK = 65536
 _CAREFUL = 4096
@@ -136,7 +138,7 @@ class Joint:
 
     def finish(self) -> None:
         """The channel is closed and everything is written."""
-        with contextlib.suppress(ValueError):
+        with suppress(ValueError):
             self.loop.watched.remove(self)
 
     # -- the channel ----------------------------------------------------------------------------------------
@@ -194,8 +196,8 @@ class SocketJoint(Joint):
         if self._out.error is not None and self.channel is not None:
             self.channel.close()
         elif self._peer_ended and not self._out.pending:
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_WR)
+            with suppress(OSError):
+                self._socket.shutdown(_socket.SHUT_WR)
             if self._source is None and self.channel is not None:
                 self.channel.close()
         super().after_writing()

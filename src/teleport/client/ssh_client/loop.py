@@ -6,13 +6,14 @@ What is here: when to read and write what. What is not: what channels are for (`
 from __future__ import annotations
 
 import select
-import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol
 
 from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterable, Protocol
 from teleport.client.ssh_client.engine import Engine, State
+
+if TYPE_CHECKING:
+    import socket
 
 READ, WRITE = select.POLLIN, select.POLLOUT
 _HELD = 262144
@@ -30,27 +31,21 @@ class Carrier(Protocol):
     @property
     def pending(self) -> int:
         """Bytes that wait for `flush`."""
-        ...
 
     def give(self, data: bytes) -> None:
         """Add bytes to send."""
-        ...
 
     def flush(self) -> None:
         """Send what the socket takes. Raises TeleportError."""
-        ...
 
     def fill(self) -> None:
         """Receive what the socket has. Raises TeleportError."""
-        ...
 
     def take(self) -> bytes:
         """Return what has arrived; empty if nothing has."""
-        ...
 
     def drop(self) -> None:
         """Forget what waits to be sent."""
-        ...
 
 
 class Watched(Protocol):
@@ -58,11 +53,9 @@ class Watched(Protocol):
 
     def wants(self) -> Iterable[tuple[int, int]]:
         """Return descriptors and what they should be ready for."""
-        ...
 
     def ready(self, descriptor: int, events: int) -> None:
         """One of them is ready, or broken."""
-        ...
 
 
 class Loop:
@@ -122,6 +115,10 @@ class Loop:
             for watcher in watchers:
                 if any(descriptor == own for own, _ in watcher.wants()):
                     watcher.ready(descriptor, events)
+
+    def catch_up(self) -> None:
+        """Take what the carrier has received already, of which poll(2) does not know."""
+        self._receive()
 
     def _wanted(self) -> dict[int, int]:
         wanted = {self._carrier.sock.fileno(): READ | (WRITE if self._carrier.pending else 0)}
@@ -185,9 +182,13 @@ class Loop:
         else:
             self.engine.keep_alive()
 
-    def close(self) -> None:
-        """Say goodbye and close the carrier; what was joined with channels is closed as well."""
+    def leave(self) -> None:
+        """Say goodbye; for a process that ends now. Nobody is told."""
         self.engine.close()
         self._send()
+
+    def close(self) -> None:
+        """Say goodbye and close the carrier; what was joined with channels is closed as well."""
+        self.leave()
         self.engine.lose(Unavailable("CLIENT-SSH", host=self.host, problem="it was closed"))
         self._carrier.sock.close()

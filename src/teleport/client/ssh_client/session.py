@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
 import stat
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from teleport.base.errors import AccessDenied
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, NamedTuple, contextmanager
 from teleport.client.ssh_client.channel import Channel
 from teleport.client.ssh_client.escape import Escape
 from teleport.client.ssh_client.joint import Joint, Sink
 from teleport.client.ssh_client.loop import Loop
 from teleport.wire import ssh_channel as wire
 from teleport.wire.terminal import Size, Terminal
+
+if TYPE_CHECKING:
+    import socket
 
 FAILED = 255
 """Exit status when no command ended: what `ssh` uses."""
@@ -159,11 +158,13 @@ class Session(Joint):
 
 
 def _status_of(name: str) -> int:
+    import signal  # few commands end by one
+
     number = getattr(signal, f"SIG{name}", None) if name.isalnum() else None
     return FAILED if number is None else 128 + int(number)
 
 
-@contextlib.contextmanager
+@contextmanager
 def unblocked(*descriptors: int | None) -> Iterator[None]:
     """Let pipes and sockets not block for the time of the block; terminals and files are shared with others."""
     changed: list[int] = []

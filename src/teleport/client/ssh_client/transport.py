@@ -11,15 +11,10 @@ to (`trust`), sign-in and channels (`engine`).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from enum import Enum
-from functools import partial
-from typing import NamedTuple
-
 from teleport.base.entropy import Entropy
 from teleport.base.errors import Unavailable
 from teleport.base.escape import escape
+from teleport.base.lean import Callable, NamedTuple, deque, partial
 from teleport.client.ssh_client.ciphers import CIPHERS, Cipher, Plain
 from teleport.client.ssh_client.exchange import EXCHANGES, Exchange, Secrets, hash_of
 from teleport.version import VERSION
@@ -47,8 +42,8 @@ class Limits(NamedTuple):
     packets: int = 1 << 31
 
 
-class State(Enum):
-    """What may come next."""
+class State:
+    """What may come next. No Enum: importing that takes longer than a key exchange."""
 
     VERSION = "version line"
     OFFER = "first key exchange"
@@ -171,6 +166,8 @@ class Transport:
         return None
 
     def _read_version(self) -> bool:
+        if not self._buffer:
+            return False
         try:
             self._server, self._position = ssh.read_version(bytes(self._buffer[:8192]))
         except NeedMore:
@@ -212,7 +209,7 @@ class Transport:
         self._next(message)
 
     def _unwanted(self, kind: int) -> Exception:
-        return bad(f"message {kind} in place of the {self.state.value}")
+        return bad(f"message {kind} in place of the {self.state}")
 
     # -- key exchange -------------------------------------------------------------------------------------
 

@@ -6,12 +6,10 @@ use, and plain host keys are not even offered (`transport.HOST_KEYS`).
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from teleport.base.errors import BadParameter, NotAuthenticated
+from teleport.base.lean import Callable, Iterable, NamedTuple, dt
 from teleport.client.profile import MAX_FILE, Home, Profile
 from teleport.pki import keys, ssh
 from teleport.pki.ssh_check import check_server
@@ -56,12 +54,12 @@ def _proves(algorithm: bytes, blob: bytes, signature: bytes, signed: bytes) -> b
 
 
 def _proves_rsa(kind: bytes, key: keys.PublicKey, raw: bytes, signed: bytes) -> bool:
+    if not isinstance(key, keys.RSAPublicKey):
+        return False
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+    from cryptography.hazmat.primitives.asymmetric import padding
 
-    if not isinstance(key, rsa.RSAPublicKey):
-        return False
     try:
         key.verify(raw, signed, padding.PKCS1v15(), getattr(hashes, _RSA[kind])())
     except InvalidSignature:

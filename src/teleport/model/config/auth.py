@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from teleport.base.errors import BadParameter, NotSupported
-from teleport.base.struct import Duration, Switch
+from teleport.base.struct import Duration, Secret, Switch
 from teleport.model.address import Address, parse_addr
+from teleport.model.config import static_token
 from teleport.model.config.section import OFF, ON, Fault, Section, ServiceSection, proxy_mode, trying, unknown
+from teleport.model.config.static_token import StaticToken
 from teleport.model.kinds.session_recording_config import MODES
 from teleport.model.later import Later, Unacted, UnactedSwitch
 from teleport.model.naming import check_cluster_name
@@ -105,7 +107,9 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     says."""
 
     public_addr: Unacted = None
-    tokens: Unacted = None
+    tokens: tuple[Secret, ...] = ()
+    """Static tokens: `node,proxy:secret`, or the path of a file with the secret. They never end, and only a change of
+    this file removes them."""
     proxy_checks_host_keys: Switch | None = None
     """Whether servers at which the proxy arrives have to show a host certificate of the cluster; left out: what
     `session_recording_config` says. Like `session_recording` it is set at each start."""
@@ -155,6 +159,11 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         return None if self.proxy_checks_host_keys is None else bool(self.proxy_checks_host_keys)
 
     @property
+    def static_tokens(self) -> tuple[StaticToken, ...]:
+        """The entries of `tokens`. Raises BadParameter (CONFIG-STATIC-TOKEN, KIND-TOKEN-*)."""
+        return tuple(static_token.parse(entry.reveal()) for entry in self.tokens)
+
+    @property
     def cuts_expired(self) -> bool:
         """Whether connections end with their certificates."""
         newer = self.authentication.disconnect_expired_cert
@@ -168,6 +177,8 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
         if self.proxy_listener_mode not in ("", *LISTENER_MODES):
             wrong = unknown("listener mode", self.proxy_listener_mode, ", ".join(LISTENER_MODES))
             yield Fault(("proxy_listener_mode",), wrong)
+        for index, entry in enumerate(self.tokens):
+            yield from trying(("tokens", index), static_token.parse, entry.reveal())
         if self.cluster_name:
             yield from trying(("cluster_name",), check_cluster_name, self.cluster_name)
         for key in ("web_idle_timeout", "client_idle_timeout", "keep_alive_interval"):

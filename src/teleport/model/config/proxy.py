@@ -6,16 +6,26 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from teleport.base.errors import BadParameter
-from teleport.base.struct import Duration, Struct
+from teleport.base.struct import Duration, Struct, Switch
 from teleport.model.address import Address, parse_addr
-from teleport.model.config.section import Fault, OneOrMore, ServiceSection, addresses, proxy_mode, trying, unknown
-from teleport.model.later import Later, Unacted, UnactedSwitch
+from teleport.model.config.section import (
+    OFF,
+    Fault,
+    OneOrMore,
+    ServiceSection,
+    addresses,
+    proxy_mode,
+    trying,
+    unknown,
+)
+from teleport.model.later import Later, Unacted
 
 WEB_PORT = 3080
 LISTEN = f"0.0.0.0:{WEB_PORT}"
-SSH_PORT = 3023
-SSH_LISTEN = f"0.0.0.0:{SSH_PORT}"
-TUNNEL_LISTEN = "0.0.0.0:3024"
+PORTS = {"ssh": 3023, "tunnel": 3024, "kube": 3026, "mysql": 3036, "postgres": 5432}
+"""Ports of protocols that may have one beside the web port (networking guide)."""
+SEPARATE = ("ssh", "tunnel", "kube", "mysql")
+"""Those that have one wherever ports are separate; PostgreSQL has one only where the file names it."""
 NEVER = Duration(0)
 
 
@@ -39,10 +49,20 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     """How often the files are read again; 0: when the process is told to (SIGHUP)."""
     proxy_protocol: bool | str = ""
     """Whether a load balancer says who its clients are: `on`, `off`; empty: nobody has said."""
+    trust_x_forwarded_for: Switch = OFF
+    """Whether a load balancer says in X-Forwarded-For who its clients are. Only where nobody else reaches the port."""
     listen_addr: str = ""
-    """A port of its own for SSH clients; empty: none, or SSH_LISTEN where the ports are separate."""
+    """A port of its own for SSH clients; empty: none, or the usual one where ports are separate."""
 
-    tunnel_listen_addr: Annotated[Any, Later((TUNNEL_LISTEN,))] = None
+    tunnel_listen_addr: str = ""
+    """The same for tunnels of agents."""
+    kube_listen_addr: str = ""
+    """The same for Kubernetes clients, which are told that there is no such service."""
+    mysql_listen_addr: str = ""
+    """The same for clients of MySQL, which are told so too."""
+    postgres_listen_addr: str = ""
+    """The same for clients of PostgreSQL; empty: the web port takes them."""
+
     peer_listen_addr: Unacted = None
     peer_public_addr: Unacted = None
     ssh_public_addr: Unacted = None
@@ -51,13 +71,9 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     mysql_public_addr: Unacted = None
     postgres_public_addr: Unacted = None
     mongo_public_addr: Unacted = None
-    kube_listen_addr: Unacted = None
     kubernetes: Unacted = None
-    mysql_listen_addr: Unacted = None
-    postgres_listen_addr: Unacted = None
     mongo_listen_addr: Unacted = None
     acme: Unacted = None
-    trust_x_forwarded_for: UnactedSwitch = None
     ui: Unacted = None
     idp: Annotated[Any, Later(({"saml": {"enabled": False}},))] = None
     automatic_upgrades_channels: Unacted = None
@@ -74,15 +90,17 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         """Addresses under which people reach the web server; the first is the one that links carry."""
         return addresses(self.public_addr, self.web_listen.port or WEB_PORT)
 
-    @property
-    def ssh_listen(self) -> Address | None:
-        """Where the file says that SSH clients have a port of their own."""
-        return parse_addr(self.listen_addr, SSH_PORT) if self.listen_addr else None
+    def own_port(self, protocol: str) -> Address | None:
+        """Return where the file says that a protocol of PORTS has a port of its own."""
+        said = getattr(self, "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr")
+        return parse_addr(said, PORTS[protocol]) if said else None
 
     def faults(self) -> Iterator[Fault]:
         """Return addresses out of grammar and files without a path."""
         yield from trying(("web_listen_addr",), lambda: self.web_listen)
-        yield from trying(("listen_addr",), lambda: self.ssh_listen)
+        for protocol in PORTS:
+            key = "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr"
+            yield from trying((key,), self.own_port, protocol)
         yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
         if self.https_keypairs_reload_interval < 0:
             wrong = unknown("time", str(self.https_keypairs_reload_interval), "0, 10m, 1h and so on")

@@ -76,6 +76,11 @@ class TeleportYaml(Section, frozen=True, kw_only=True):
         for name, section in self.sections().items():
             for path, error in section.faults():
                 yield Fault((name, *path), error)
+        for path, error in self.teleport.version_faults(self.version):
+            yield Fault(("teleport", *path), error)
+        if self.teleport.proxy_server and (self.auth_service.enabled or self.proxy_service.enabled):
+            which = "auth_service" if self.auth_service.enabled else "proxy_service"
+            yield Fault(("teleport", "proxy_server"), BadParameter("CONFIG-PROXY-SERVER", service=which))
 
     @property
     def warnings(self) -> tuple[Warned, ...]:

@@ -1,4 +1,4 @@
-"""Events of joining: a host became, or did not become, a part of the cluster."""
+"""Events of joining: a host or a bot became, or did not become, a part of the cluster."""
 
 from __future__ import annotations
 
@@ -17,8 +17,24 @@ class InstanceJoin(Event, frozen=True, kw_only=True, tag="instance.join"):
     host_id: Public = ""
     node_name: Sensitive = ""
     role: Public = ""
-    method: Public = "token"
+    method: Public = ""
     token_name: Public = ""
     """Masked."""
+    attributes: Annotated[dict[str, str], Level.SENSITIVE] = {}
+    """What the proof of the join method said: account, repository, namespace and so on."""
+    error: Sensitive = ""
+    addr_remote: Sensitive = msgspec.field(default="", name="addr.remote")
+
+
+@event("TJ001I", "TJ001E")
+class BotJoin(Event, frozen=True, kw_only=True, tag="bot.join"):
+    """A bot joined, or was turned away."""
+
+    success: Annotated[bool, Level.PUBLIC]
+    bot_name: Sensitive = ""
+    method: Public = ""
+    token_name: Public = ""
+    """Masked."""
+    attributes: Annotated[dict[str, str], Level.SENSITIVE] = {}
     error: Sensitive = ""
     addr_remote: Sensitive = msgspec.field(default="", name="addr.remote")

@@ -24,7 +24,7 @@ CaType = Literal[
 """Types of authorities, in the order in which tools list them."""
 
 CA_TYPES: tuple[CaType, ...] = get_args(CaType)
-SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "openssh", "jwt", "audit")
+SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "openssh", "jwt", "bound_keypair", "audit")
 """Authorities that every cluster has from its first start on."""
 
 _BLOB_LIMIT = 16384
@@ -152,6 +152,10 @@ class CertAuthority(Resource[CertAuthoritySpec], frozen=True, kw_only=True, tag=
     def trusted_tls(self) -> tuple[TlsKey, ...]:
         """Every key whose X.509 certificates are valid."""
         return (*self.spec.active_keys.tls, *self.spec.additional_trusted_keys.tls)
+
+    def trusted_jwt(self) -> tuple[JwtKey, ...]:
+        """Every key whose tokens are valid."""
+        return (*self.spec.active_keys.jwt, *self.spec.additional_trusted_keys.jwt)
 
     def trusted_audit(self) -> tuple[AuditKey, ...]:
         """Every key whose checkpoints of the audit log are valid."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from teleport.base.errors import BadParameter, NotSupported
-from teleport.base.struct import Duration, Struct
+from teleport.base.struct import Duration, Struct, Switch
 from teleport.base.text import label_text
 from teleport.model.address import parse_addr
-from teleport.model.later import Unacted, UnactedSwitch, check_later
+from teleport.model.later import Unacted, check_later
 from teleport.model.naming import RESERVED_PREFIX, check_labels, check_name, check_text
 from teleport.model.resource import Column, Resource, kind
 
@@ -44,7 +44,8 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
     cmd_labels: dict[str, CommandLabel] = {}
     public_addrs: tuple[str, ...] = ()
     version: str = ""
-    use_tunnel: UnactedSwitch = False
+    use_tunnel: Switch = Switch(False)
+    """Whether it is reached through a tunnel that it keeps to the proxy, and no other way."""
     rotation: Unacted = None
     proxy_ids: Unacted = None
     cloud_metadata: Unacted = None
@@ -53,6 +54,11 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
 def public_address(node: Node) -> str:
     """Return the address to dial: the first public one, else the one the agent listens on."""
     return node.spec.public_addrs[0] if node.spec.public_addrs else node.spec.addr
+
+
+def shown_address(node: Node) -> str:
+    """Return what tables say of how a node is reached."""
+    return "⟵ Tunnel" if node.spec.use_tunnel else public_address(node)
 
 
 def agentless_name(hostname: str, addr: str) -> str:

@@ -1,7 +1,7 @@
 """token: what a host presents to join the cluster for the first time.
 
-For the join method `token`, the only one of this build, the resource's name is the secret itself:
-wherever it is shown, logged or audited stands `safe_name`. Not here: joining (`auth`).
+For the join method `token` the resource's name is the secret itself: wherever it is shown, logged or audited stands
+`safe_name`. What the other methods ask for stands in `model.token_methods`. Not here: joining (`auth.join`).
 """
 
 from __future__ import annotations
@@ -15,23 +15,42 @@ from teleport.base.struct import Struct
 from teleport.base.text import label_text
 from teleport.model.later import Unacted, check_later
 from teleport.model.resource import Column, Resource, kind
+from teleport.model.token_methods.aws import AwsRule, check_iam
+from teleport.model.token_methods.bound_keypair import BoundKeypair, TokenStatus
+from teleport.model.token_methods.gcp import Gcp
+from teleport.model.token_methods.github import Github
+from teleport.model.token_methods.gitlab import Gitlab
+from teleport.model.token_methods.kubernetes import Kubernetes
 
 METHODS = (
     "token", "azure", "azure_devops", "bitbucket", "bound_keypair", "circleci", "ec2", "env0", "gcp", "github",
     "gitlab", "iam", "kubernetes", "oracle", "spacelift", "terraform_cloud", "tpm",
 )  # fmt: skip
-"""Every join method that exists; this build has the first."""
+"""Every join method that exists."""
+SERVED_METHODS = ("token", "bound_keypair", "iam", "gcp", "github", "gitlab", "kubernetes")
+"""Those that this build has."""
+BOT_METHODS = tuple(method for method in METHODS if method != "ec2")
+"""Those by which a bot can join."""
 
-SERVED_ROLES = ("Node", "Proxy", "Auth")
-"""Roles of services that this build has: a token may carry these."""
+LOCAL_SERVICES = ("Node", "Proxy", "Auth", "Kube", "App", "Db", "WindowsDesktop", "Discovery")
+"""What the process of an agent may run: these go from a token into its certificate."""
+SERVED_ROLES = (*LOCAL_SERVICES, "Instance", "Bot")
+"""What a token may carry."""
 ROLES = (
-    *SERVED_ROLES, "Instance", "Kube", "App", "Db", "WindowsDesktop", "Discovery", "Okta", "MDM", "Relay", "Bot",
+    *SERVED_ROLES, "Okta", "MDM", "Relay",
     "Admin", "Nop", "RemoteProxy", "Signup", "Trusted_cluster",
 )  # fmt: skip
 """Every system role that exists."""
 
+ORIGIN = "teleport.dev/origin"
+"""Label that says where a token comes from."""
+CONFIG_FILE = "config-file"
+"""Its value for tokens of `auth_service.tokens`."""
+
 _CANONICAL = {role.lower(): role for role in ROLES}
 _LONG_ENOUGH_TO_SHOW = 16
+_BLOCKS = ("bound_keypair", "gcp", "github", "gitlab", "kubernetes")
+"""Fields of the spec that one join method has for itself, under its name."""
 
 
 class TokenSpec(Struct, frozen=True, kw_only=True):
@@ -39,21 +58,22 @@ class TokenSpec(Struct, frozen=True, kw_only=True):
 
     roles: tuple[str, ...] = ()
     join_method: str = "token"
-    bot_name: Unacted = None
-    allow: Unacted = None
+    bot_name: str = ""
+    allow: tuple[AwsRule, ...] = ()
+    """For iam."""
     aws_iid_ttl: Unacted = None
     suggested_labels: Unacted = None
     suggested_agent_matcher_labels: Unacted = None
     azure: Unacted = None
     azure_devops: Unacted = None
     bitbucket: Unacted = None
-    bound_keypair: Unacted = None
+    bound_keypair: BoundKeypair | None = None
     circleci: Unacted = None
     env0: Unacted = None
-    gcp: Unacted = None
-    github: Unacted = None
-    gitlab: Unacted = None
-    kubernetes: Unacted = None
+    gcp: Gcp | None = None
+    github: Github | None = None
+    gitlab: Gitlab | None = None
+    kubernetes: Kubernetes | None = None
     oracle: Unacted = None
     spacelift: Unacted = None
     terraform_cloud: Unacted = None
@@ -87,6 +107,8 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
     """An invitation for hosts, good until it expires."""
 
     spec: TokenSpec = TokenSpec()
+    status: TokenStatus | None = None
+    """Written by the Auth Service alone."""
 
     @classmethod
     def upgrade(cls, document: dict[str, Any]) -> dict[str, Any]:
@@ -109,11 +131,29 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
         if not spec.roles:
             raise BadParameter("KIND-TOKEN-ROLES", known=", ".join(SERVED_ROLES))
         self._check_roles()
-        if spec.join_method == "token" and spec.allow:
-            raise BadParameter("KIND-TOKEN-ALLOW")
-        if spec.join_method != "token":
-            raise _not_supported("spec.join_method", spec.join_method, "token")
+        if spec.join_method not in SERVED_METHODS:
+            raise _not_supported("spec.join_method", spec.join_method, ", ".join(SERVED_METHODS))
         check_later("token", spec)
+        self._check_rules()
+        self._check_blocks()
+
+    def _check_rules(self) -> None:
+        spec = self.spec
+        if spec.join_method == "iam":
+            check_iam(spec.allow)
+        elif spec.allow:
+            raise BadParameter("KIND-TOKEN-ALLOW", method=spec.join_method)
+
+    def _check_blocks(self) -> None:
+        spec, method = self.spec, self.spec.join_method
+        for name in _BLOCKS:
+            block = getattr(spec, name)
+            if block is None and name == method:
+                raise BadParameter("KIND-TOKEN-MISSING", method=method)
+            if block is not None and name != method:
+                raise BadParameter("KIND-TOKEN-OTHER", block=name, method=method)
+            if block is not None:
+                block.check()
 
     def _check_roles(self) -> None:
         for role in self.spec.roles:
@@ -125,6 +165,8 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
                 "KIND-TOKEN-BOT",
                 problem='can only set bot_name on token with role "Bot"' if self.spec.bot_name else rule,
             )
+        if "Bot" in self.spec.roles and self.spec.join_method not in BOT_METHODS:
+            raise BadParameter("KIND-TOKEN-BOT-METHOD", method=self.spec.join_method)
         for role in self.spec.roles:
             if role not in SERVED_ROLES:
                 raise _not_supported("spec.roles", role, ", ".join(SERVED_ROLES))
@@ -134,9 +176,19 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
         """Return a name as it may be shown where it is not known whether it is a secret."""
         return mask(name)
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether knowing the name is all that it takes."""
+        return self.spec.join_method == "token"
+
+    @property
+    def is_static(self) -> bool:
+        """Whether it stands in a configuration file."""
+        return self.metadata.labels.get(ORIGIN) == CONFIG_FILE
+
     def safe_name(self) -> str:
         """Return the name as it may be shown: masked where it is a secret."""
-        return mask(self.name) if self.spec.join_method == "token" else self.name
+        return mask(self.name) if self.is_secret else self.name
 
 
 def _not_supported(field: str, value: str, supported: str) -> NotSupported:

@@ -19,7 +19,7 @@ from teleport.base.errors import BadParameter
 from teleport.model.events.base import Event, Unknown, decode, encode
 from teleport.store.audit import search, verify
 from teleport.store.audit.search import Hit, Query
-from teleport.store.backend import Append, Backend, Record
+from teleport.store.backend import Append, Backend, Op, Record
 
 PREFIX = "audit/"
 _WRITER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", re.ASCII)
@@ -67,9 +67,10 @@ class AuditLog:
         )
         return Append(self._log, encode(complete))
 
-    async def record(self, event: Event) -> None:
-        """Append `event` durably. Raises Unavailable (STORE-UNAVAILABLE, STORE-DISK-FULL)."""
-        await self._backend.commit(self.op(event))
+    async def record(self, event: Event, *extra: Op) -> None:
+        """Append `event` durably, in one commit with `extra`. Raises Unavailable (STORE-UNAVAILABLE, STORE-DISK-FULL),
+        and what the conditions of `extra` raise."""
+        await self._backend.commit(self.op(event), *extra)
 
     async def search(self, query: Query) -> Page:
         """Return the events that `query` asks for. Raises BadParameter (STORE-AUDIT-CONTINUE)."""

@@ -457,6 +457,26 @@ def test_as_root_it_becomes_the_user(machine: Callable[..., Spawner], tmp_path: 
 
 
 @pytest.mark.root
+@pytest.mark.parametrize(("home", "entered"), [("/usr", "/usr"), ("/root", "/"), ("/etc/passwd", "/")])
+def test_as_root_the_home_is_entered_with_the_users_rights(
+    machine: Callable[..., Spawner], home: str, entered: str
+) -> None:  # fmt: skip
+    async def scene(spawner: Spawner) -> None:
+        assert await output(spawner, "pwd -P; umask; ulimit -n", "walker") == f"{entered}\n0022\n1024\n"
+        assert await output(spawner, "id -u; id -G; pwd", "root") == "0\n0\n/root\n"
+
+    play(machine(passwd=PASSWD.replace("/no/such/home", home)), scene)
+
+
+@pytest.mark.root
+def test_as_root_limits_hold_without_a_terminal(machine: Callable[..., Spawner]) -> None:
+    async def scene(spawner: Spawner) -> None:
+        assert await output(spawner, "ulimit -n; id -u", "walker") == "77\n54321\n"
+
+    play(machine(**{"security/limits.conf": "walker - nofile 77\n"}), scene)
+
+
+@pytest.mark.root
 @pytest.mark.parametrize(
     ("login", "files", "code"),
     [

@@ -20,7 +20,9 @@ def made(host, *words):
 
 def test_add_says_token_and_end(host):
     out = host.tctl("tokens", "add", "--type=node").out
-    found = re.fullmatch(r"The invite token: ([0-9a-f]{32})\nThis token will expire in 30 minutes\.\n", out)
+    found = re.match(
+        r"The invite token: ([0-9a-f]{32})\nThis token will expire in 30 minutes\.\n\nRun this on the new", out
+    )
     assert found, out
     token = stored(host, found[1])
     left = token.metadata.expires - SystemClock().now()
@@ -34,6 +36,30 @@ def test_add_for_programs(host):
     assert found["roles"] == ["Node", "Proxy"]
     found = yaml.safe_load(host.tctl("tokens", "add", "--type=auth", "--value=by-hand-1", "--format=yaml").out)
     assert found["token"] == "by-hand-1"
+
+
+def test_add_says_how_a_host_joins(host):
+    out = host.tctl("tokens", "add", "--type=node,proxy", "--value=by-hand-2").out
+    pin = host.tctl("status").out.split()[-1]
+    words = ("> teleport start", "--roles=node,proxy", "--token=by-hand-2", r"--ca-pin=(\S+)", r"--auth-server=(\S+)\n")
+    recipe = re.search(r" \\\n   ".join(words), out)
+    assert recipe, out
+    assert recipe[1] == pin
+    assert f"{recipe[2]} must be reachable from the new node" in out
+
+
+def test_what_no_process_of_this_build_becomes_has_no_recipe(host):
+    out = host.tctl("tokens", "add", "--type=windowsdesktop", "--value=by-hand-3").out
+    assert out == "The invite token: by-hand-3\nThis token will expire in 30 minutes.\n"
+
+
+def test_discovery_and_kube_in_a_file(host, tmp_path):
+    """S4-18: a combined token, of which the file holds the token alone; kube alone takes app and discovery along."""
+    path = tmp_path / "token"
+    path.write_text(host.tctl("tokens", "add", "--type=discovery,kube", "--format=text").out)
+    assert re.fullmatch(r"[0-9a-f]{32}\n", path.read_text())
+    assert stored(host, path.read_text().strip()).spec.roles == ("Discovery", "Kube")
+    assert stored(host, made(host, "--type=kube")).spec.roles == ("Kube", "App", "Discovery")
 
 
 def test_list_hides_secrets_and_is_sorted_by_end(host):
@@ -87,7 +113,7 @@ def test_rm(host):
         (("--type=node", "--ttl=0s"), "CLI-TOKEN-TTL"),
         (("--type=node", "--ttl=x"), "CFG-DURATION"),
         (("--type=,",), "KIND-TOKEN-ROLES"),
-        (("--type=kube",), "KIND-VALUE-NOT-SUPPORTED"),
+        (("--type=okta",), "KIND-VALUE-NOT-SUPPORTED"),
         (("--type=nothing",), "KIND-TOKEN-ROLE"),
     ],
 )

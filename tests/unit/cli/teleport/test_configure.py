@@ -52,11 +52,12 @@ def test_v1_has_its_shape(capsys, tmp_path):
 def test_every_other_flag_arrives(capsys):
     data, err = run(
         capsys, "--roles=proxy,app", "--cert-file=/c.pem", "--key-file=/k.pem", "--acme", "--acme-email=a@example.com",
-        "--token=/tmp/token", "--proxy=proxy.example.com:443", "--app-name=grafana", "--app-uri=http://localhost:3000",
+        "--token=/tmp/token", "--auth-server=auth.example.com", "--app-name=grafana",
+        "--app-uri=http://localhost:3000",
     )  # fmt: skip
     assert "this build cannot start with it" in err
     assert data["teleport"]["join_params"] == {"token_name": "/tmp/token", "method": "token"}
-    assert data["teleport"]["proxy_server"] == "proxy.example.com:443"
+    assert data["teleport"]["auth_server"] == "auth.example.com"
     assert data["proxy_service"]["https_keypairs"] == [{"key_file": "/k.pem", "cert_file": "/c.pem"}]
     assert data["proxy_service"]["acme"]["email"] == "a@example.com"
     assert data["app_service"]["apps"] == [{"name": "grafana", "uri": "http://localhost:3000"}]
@@ -69,6 +70,23 @@ def test_labels_and_servers(capsys):
     assert data["teleport"]["auth_servers"] == ["auth:3025"]
     data, _ = run(capsys, "--version=v3", "--auth-server=auth:3025")
     assert data["teleport"]["auth_server"] == "auth:3025"
+
+
+def test_a_node_that_joins_through_a_proxy(capsys):
+    options = ("--roles=node", "--proxy=proxy.example.com:443", "--token=/tmp/token")
+    data, err = run(capsys, *options)
+    assert (data["teleport"]["proxy_server"], err) == ("proxy.example.com:443", "")
+    assert data["teleport"]["join_params"] == {"token_name": "/tmp/token", "method": "token"}
+    data, err = run(capsys, "--version=v1", *options)
+    assert (data["teleport"]["auth_servers"], err) == (["proxy.example.com:443"], "")
+
+
+def test_the_pin_arrives(capsys):
+    pin = f"sha256:{'0a' * 32}"
+    data, err = run(capsys, "--roles=proxy", "--auth-server=auth", f"--ca-pin={pin}", "--token=t")
+    assert (data["teleport"]["ca_pin"], err) == (pin, "")
+    assert main("teleport", ["configure", "--auth-server=auth", "--ca-pin=sha1:00"]) == 1
+    assert "CONFIG-VALUE" in capsys.readouterr().err
 
 
 def test_values_cannot_change_the_document(capsys):

@@ -15,7 +15,7 @@ import yaml
 from teleport.base.clock import ManualClock, SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.cli.tsh import login
-from teleport.client import web_api
+from teleport.client import way, web_api
 from teleport.client.profile import Home
 from tests.support import authorities
 from tests.support.admin_host import run
@@ -188,13 +188,14 @@ def proxy(monkeypatch):
     now = SystemClock().now().replace(microsecond=0)
     made = Proxy(authorities.cluster(now=now - HOUR), now=now)
     made.identity = {"expires": now + HOUR}
-    made.found = []
+    made.found, made.balanced = [], False
 
-    def find(name, *, insecure=False):
+    def find(name, *, insecure=False, between=None):
         made.found.append((name, insecure))
         return made, SETTINGS
 
     monkeypatch.setattr(web_api, "find_proxy", find)
+    monkeypatch.setattr(way, "must_upgrade", lambda address, between: made.balanced)
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import socket
 import threading
@@ -20,6 +19,7 @@ from teleport.client.ssh_client.connection import Connection
 from teleport.client.ssh_client.session import Ends, Wanted
 from teleport.client.ssh_client.transport import Limits
 from teleport.wire.terminal import Size, Terminal
+from tests.support.both_ways import echoed
 from tests.support.ssh_server import Running, serving
 
 MEGABYTE = 1 << 20
@@ -151,38 +151,9 @@ def test_a_reader_that_leaves_ends_the_session(connection: Connection) -> None:
 @pytest.mark.parametrize("limits", [Limits(size=8 * MEGABYTE), Limits(packets=500)])
 def test_keys_anew_in_the_middle_of_a_hundred_megabytes_each_way(limits: Limits) -> None:
     """One per cent of ten gigabytes: both sides exchange keys anew while data flows both ways."""
-    size = 100 * MEGABYTE
-    block = os.urandom(MEGABYTE)
-    digests = [hashlib.sha256(), hashlib.sha256()]
     with serving(process, rekey_bytes=16 * MEGABYTE) as server:
         connection = server.connect(limits=limits)
-        sending, source = socket.socketpair()
-        sink, receiving = socket.socketpair()
-        for sock in (source, sink):
-            sock.setblocking(False)
-
-        def feed() -> None:
-            for _ in range(size // MEGABYTE):
-                sending.sendall(block)
-                digests[0].update(block)
-            sending.shutdown(socket.SHUT_WR)
-
-        def drain() -> None:
-            while data := receiving.recv(MEGABYTE):
-                digests[1].update(data)
-
-        threads = [threading.Thread(target=feed), threading.Thread(target=drain)]
-        for thread in threads:
-            thread.start()
-        session = connection.open_session(Ends(source.fileno(), sink.fileno(), sink.fileno()), Wanted("cat"))
-        assert connection.run(lambda: session.done, 100)
-        sink.shutdown(socket.SHUT_WR)
-        for thread in threads:
-            thread.join(30)
-        for sock in (sending, source, sink, receiving):
-            sock.close()
-        assert session.result() == 0
-        assert digests[0].digest() == digests[1].digest()
+        assert echoed(connection, 100)
         assert connection.engine._transport.exchanges > 5
         connection.close()
 

@@ -88,20 +88,66 @@ def test_sections_and_keys_without_value_say_nothing() -> None:
     assert load("auth_service:\nproxy_service:\nssh_service:\n  labels:\nteleport:\n  log:\n", "t") == TeleportYaml()
 
 
-def test_the_agent_example_of_the_documentation_is_refused_with_each_place() -> None:
-    text = (
-        'version: v3\nteleport:\n  join_params: {token_name: "/tmp/token", method: token}\n'
-        "  proxy_server: teleport.example.com:443\nauth_service: {enabled: off}\nproxy_service: {enabled: off}\n"
-        'ssh_service: {enabled: off}\nkubernetes_service: {enabled: "yes"}\n'
-    )
-    error = failure(text)
+AGENT = (
+    'version: v3\nteleport:\n  join_params: {token_name: "/tmp/token", method: token}\n'
+    "  proxy_server: teleport.example.com:443\nauth_service: {enabled: off}\nproxy_service: {enabled: off}\n"
+    "ssh_service: {enabled: off}\n"
+)
+
+
+def test_the_agent_example_of_the_documentation_but_for_the_service_that_is_not_there() -> None:
+    error = failure(AGENT + 'kubernetes_service: {enabled: "yes"}\n')
     assert isinstance(error, NotSupported)
-    assert error.code == "CONFIG-NOT-SUPPORTED-KEYS"
-    assert [line.split(" is ")[0] for line in str(error).splitlines()] == [
-        "t.yaml:3:3: teleport.join_params",
-        "t.yaml:4:3: teleport.proxy_server",
-        "t.yaml:8:1: kubernetes_service",
-    ]
+    assert str(error).startswith("t.yaml:8:1: kubernetes_service is not supported yet")
+    section = load(AGENT, "t").teleport
+    assert (section.token, section.join_params.method) == ("/tmp/token", "token")
+    assert section.proxy_address == Address("teleport.example.com", 443)
+
+
+PIN = f"sha256:{'0a' * 32}"
+OFF = "auth_service: {enabled: no}\nproxy_service: {enabled: no}\n"
+
+
+@pytest.mark.config("teleport.auth_server", "teleport.auth_servers", "teleport.ca_pin", "teleport.proxy_server")
+def test_where_the_auth_service_is() -> None:
+    section = load(f"version: v3\nteleport: {{auth_server: 'auth', ca_pin: '{PIN}'}}\n", "t").teleport
+    assert (section.auth_addresses, section.pins) == ((Address("auth", 3025),), (PIN,))
+    text = f"version: v2\nteleport: {{auth_servers: [a, 'b:443'], ca_pin: ['{PIN}', /etc/pin]}}\n"
+    section = load(text, "t").teleport
+    assert section.auth_addresses == (Address("a", 3025), Address("b", 443))
+    assert section.pins == (PIN, "/etc/pin")
+    assert load(f"version: v3\nteleport: {{proxy_server: p}}\n{OFF}", "t").teleport.proxy_address == ("p", 3080)
+    assert (section.proxy_address, section.advertised) == (None, None)
+
+
+@pytest.mark.config("teleport.join_params.token_name", "teleport.join_params.method", "teleport.auth_token")
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        ("version: v3\nteleport: {auth_servers: [a]}", "CONFIG-SERVER-VERSION"),
+        ("version: v2\nteleport: {auth_server: a}", "CONFIG-SERVER-VERSION"),
+        ("version: v1\nteleport: {proxy_server: a}\n" + OFF, "CONFIG-SERVER-VERSION"),
+        ("version: v3\nteleport: {auth_server: a, proxy_server: b}\n" + OFF, "CONFIG-TWO-SERVERS"),
+        ("version: v3\nteleport: {proxy_server: b}", "CONFIG-PROXY-SERVER"),
+        ("version: v3\nteleport: {proxy_server: b}\nauth_service: {enabled: no}", "CONFIG-PROXY-SERVER"),
+        ("version: v3\nteleport: {auth_server: 'a:b'}", "KIND-ADDRESS"),
+        ("version: v2\nteleport: {auth_servers: ['a:b']}", "KIND-ADDRESS"),
+        ("version: v3\nteleport: {proxy_server: 'https://b'}\n" + OFF, "KIND-ADDRESS"),
+        ("version: v3\nteleport: {advertise_ip: 'a b'}", "KIND-ADDRESS"),
+        ("version: v3\nteleport: {ca_pin: 'md5:00'}", "CONFIG-VALUE"),
+        ("version: v3\nteleport: {join_params: {method: magic}}", "CONFIG-VALUE"),
+        ("version: v3\nteleport: {auth_token: a, join_params: {token_name: b}}", "CONFIG-TWO-TOKENS"),
+    ],
+)
+def test_ways_to_the_auth_service_that_cannot_be(lines: str, code: str) -> None:
+    assert failure(lines).code == code
+
+
+def test_a_token_is_not_shown_by_accident() -> None:
+    section = load("version: v3\nteleport: {join_params: {token_name: s3cret}}", "t").teleport
+    assert section.token == "s3cret"
+    assert "s3cret" not in repr(section.join_params)
+    assert load("version: v3\nteleport: {auth_token: old}", "t").teleport.token == "old"
 
 
 @pytest.mark.parametrize("version", ["v1", "v2", "v3"])
@@ -169,7 +215,8 @@ def test_all_problems_are_told_at_once() -> None:
             "t.yaml:5:3: ssh_service.label: unknown key, did you mean 'labels'?",
             "t.yaml:6:1: sssh_service: unknown key, did you mean 'ssh_service'?",
             "t.yaml:3:3: teleport.diag_addr is not supported yet; "
-            "supported: beside it nodename, data_dir, pid_file, log",
+            "supported: beside it nodename, data_dir, pid_file, log, auth_token, join_params, ca_pin, auth_server, "
+            "auth_servers, proxy_server, advertise_ip",
         ]
     )
 
@@ -211,6 +258,11 @@ def test_a_flood_of_problems_is_cut() -> None:
         ),
         ("auth_service:\n  session_recording: on\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  web_idle_timeout: soon\n", "CONFIG-PROBLEMS", None),
+        ("auth_service:\n  tokens: ['node:abc', 'secret']\n", "CONFIG-STATIC-TOKEN", "2:24"),
+        ("auth_service:\n  tokens: ['node:']\n", "CONFIG-STATIC-TOKEN", "2:12"),
+        ("auth_service:\n  tokens: ['bot:abc']\n", "KIND-TOKEN-BOT", "2:12"),
+        ("auth_service:\n  tokens: ['nodes:abc']\n", "KIND-TOKEN-ROLE", "2:12"),
+        ("auth_service:\n  tokens: ['node:a b/c']\n", "CONFIG-STATIC-TOKEN", "2:12"),
         ("auth_service:\n  web_idle_timeout: -5\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  keep_alive_interval: -1\n", "CONFIG-VALUE", "2:3"),
         ("auth_service:\n  client_idle_timeout: -1\n", "CONFIG-VALUE", "2:3"),
@@ -260,20 +312,20 @@ def test_nothing_in_a_disabled_service_has_an_effect() -> None:
 
 _LATER = """
 teleport ["x"]
-  auth_token join_params ca_pin auth_server auth_servers proxy_server advertise_ip diag_addr cache connection_limits
+  diag_addr cache connection_limits
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
-  public_addr tokens session_control_timeout ssh_dial_timeout
+  public_addr session_control_timeout ssh_dial_timeout
   routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
   ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
 proxy_service {"enabled":true}
-  tunnel_listen_addr peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
-  kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kube_listen_addr kubernetes
-  mysql_listen_addr postgres_listen_addr mongo_listen_addr acme
-  trust_x_forwarded_for ui idp automatic_upgrades_channels limit cors
+  peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
+  kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kubernetes
+  mongo_listen_addr acme
+  ui idp automatic_upgrades_channels limit cors
 ssh_service true
   permit_user_env pam allow_tcp_forwarding
 ssh_service false
@@ -301,8 +353,8 @@ LATER = _later()
 
 HARMLESS: list[tuple[str, Any]] = [
     ("teleport.storage", {"type": "sqlite"}), ("teleport.storage", {"type": "dir"}), ("teleport.ca_pin", []),
+    ("teleport.join_params", {"azure": {}}),
     ("teleport.cache", {"enabled": False}), ("teleport.diag_addr", ""),
-    ("auth_service.tokens", []),
     ("auth_service.routing_strategy", "unambiguous_match"),
     ("auth_service.authentication.connector_name", "local"),
     ("auth_service.authentication.default_session_ttl", "12h"),
@@ -310,7 +362,7 @@ HARMLESS: list[tuple[str, Any]] = [
     ("auth_service.authentication.signature_algorithm_suite", "balanced-v1"),
     ("auth_service.authentication.device_trust", {"mode": "off"}),
     ("proxy_service.acme", {"enabled": "no", "email": "a@b"}), ("proxy_service.acme", {}),
-    ("proxy_service.tunnel_listen_addr", "0.0.0.0:3024"), ("proxy_service.idp", {"saml": {"enabled": False}}),
+    ("proxy_service.idp", {"saml": {"enabled": False}}),
     ("ssh_service.pam", {"enabled": "no", "service_name": "sshd"}),
     ("app_service", {"enabled": "no", "debug_app": True}),
 ]  # fmt: skip
@@ -344,17 +396,21 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
     inside = {f"auth_service.authentication.{key}" for key in config.auth_service.authentication.__struct_fields__}
     services = {*config.__struct_fields__} - {*sections}
     assert (declared | inside | services) - {*LATER} == {
+        "teleport.auth_token", "teleport.join_params", "teleport.ca_pin", "teleport.auth_server",
+        "teleport.auth_servers", "teleport.proxy_server", "teleport.advertise_ip",
         "teleport.nodename", "teleport.data_dir", "teleport.pid_file", "teleport.log",
         "auth_service.enabled", "auth_service.listen_addr", "auth_service.cluster_name", "auth_service.authentication",
         "auth_service.authentication.type", "auth_service.authentication.local_auth",
         "auth_service.authentication.second_factor", "auth_service.authentication.second_factors",
-        "auth_service.session_recording", "auth_service.proxy_checks_host_keys",
+        "auth_service.tokens", "auth_service.session_recording", "auth_service.proxy_checks_host_keys",
         "auth_service.web_idle_timeout", "auth_service.disconnect_expired_cert", "auth_service.keep_alive_interval",
         "auth_service.keep_alive_count_max", "auth_service.client_idle_timeout",
         "auth_service.client_idle_timeout_message", "auth_service.authentication.disconnect_expired_cert",
         "proxy_service.enabled", "proxy_service.web_listen_addr", "proxy_service.public_addr",
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
-        "proxy_service.listen_addr", "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
+        "proxy_service.listen_addr", "proxy_service.trust_x_forwarded_for", "proxy_service.tunnel_listen_addr",
+        "proxy_service.kube_listen_addr", "proxy_service.mysql_listen_addr", "proxy_service.postgres_listen_addr",
+        "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
         "ssh_service.disable_create_host_user", "ssh_service.enhanced_recording",
         "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "ssh_service.port_forwarding",

@@ -17,7 +17,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     ("user", "created_by", {"time": T, "user": {"name": "a"}}),
     ("user", "status", {"is_locked": True, "lock_expires": T, "locked_time": T, "locked_message": "m"}),
     ("node", "hostname", "h"), ("node", "addr", "h:1"), ("node", "public_addrs", ["h:1"]), ("node", "version", "1"),
-    ("node", "cmd_labels", {"k": {"command": ["/c"], "period": "2s", "result": "r"}}), ("node", "use_tunnel", False),
+    ("node", "cmd_labels", {"k": {"command": ["/c"], "period": "2s", "result": "r"}}), ("node", "use_tunnel", True),
     ("token", "roles", ["proxy"]), ("token", "join_method", "token"),
     *[("lock", "target", {name: "x"}) for name in ("user", "role", "login", "node", "server_id", "join_token")],
     ("lock", "message", "m"), ("lock", "expires", T), ("lock", "created_at", T), ("lock", "created_by", "a"),
@@ -36,12 +36,11 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("user", "oidc_identities", [{"connector_id": "a", "username": "b"}]),
     ("user", "saml_identities", [{}]), ("user", "github_identities", [{}]), ("user", "trusted_device_ids", ["a"]),
     ("user", "created_by", {"connector": {"type": "oidc"}}), ("user", "status", {"recovery_attempt_lock_expires": T}),
-    ("node", "use_tunnel", True), ("node", "rotation", {"state": "x"}), ("node", "proxy_ids", ["a"]),
+    ("node", "rotation", {"state": "x"}), ("node", "proxy_ids", ["a"]),
     ("node", "cloud_metadata", {"aws": {}}),
     *[("token", name, {"allow": []}) for name in (
         "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
-        "bound_keypair", "circleci", "env0", "gcp", "github", "gitlab", "kubernetes", "oracle", "spacelift",
-        "terraform_cloud", "tpm")],
+        "circleci", "env0", "oracle", "spacelift", "terraform_cloud", "tpm")],
     *[("lock", "target", {name: "x"}) for name in (
         "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
     ("lock", "target", {"user": "a", "device": "x"}),
@@ -72,5 +71,8 @@ def test_refused(kind: str, field: str, value: Any) -> None:
 def test_the_tables_above_name_every_field(kind: str) -> None:
     shape = kinds.load(sample(kind)).spec.__struct_encode_fields__
     named = {field for name, field, _ in ACTED_ON + REFUSED if name == kind}
-    elsewhere = {"token": {"allow", "bot_name"}, "cert_authority": {"type", "cluster_name"}}
+    elsewhere = {
+        "token": {"allow", "bot_name", "bound_keypair", "gcp", "github", "gitlab", "kubernetes"},
+        "cert_authority": {"type", "cluster_name"},
+    }
     assert {*shape} == named | elsewhere.get(kind, set())

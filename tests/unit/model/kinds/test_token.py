@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from teleport.base.errors import NotSupported, TeleportError
 from teleport.model import resource as kinds
-from teleport.model.kinds.token import METHODS, ROLES, SERVED_ROLES, mask
+from teleport.model.kinds.token import METHODS, ROLES, SERVED_METHODS, SERVED_ROLES, mask
 from tests.unit.model.samples import SAMPLES, sample
 
 
@@ -44,7 +44,12 @@ def test_the_name_stands_in_no_column() -> None:
          'allow rules are not compatible with the "token" join method'),
         ({"roles": ["Bot"]}, "KIND-TOKEN-BOT", 'token with role "Bot" must set bot_name'),
         ({"bot_name": "b"}, "KIND-TOKEN-BOT", 'can only set bot_name on token with role "Bot"'),
-        ({"roles": ["bot"], "bot_name": "b"}, "KIND-VALUE-NOT-SUPPORTED", ""),
+        ({"roles": ["bot"], "bot_name": "b", "join_method": "ec2"}, "KIND-TOKEN-BOT-METHOD",
+         'unsupported join method "ec2" for bot'),
+        ({"join_method": "github"}, "KIND-TOKEN-MISSING",
+         '"github" configuration must be provided for join method "github"'),
+        ({"github": {"allow": [{"sub": "x"}]}}, "KIND-TOKEN-OTHER", "spec.github"),
+        ({"join_method": "iam"}, "KIND-TOKEN-BLOCK", "requires defined token allow rules"),
     ],
 )  # fmt: skip
 def test_impossible_tokens(spec: dict[str, Any], code: str, text: str) -> None:
@@ -56,7 +61,7 @@ def test_impossible_tokens(spec: dict[str, Any], code: str, text: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_role_is_served_or_refused_in_any_spelling(role: str) -> None:
-    document = sample("token", roles=[role.upper()])
+    document = sample("token", roles=[role.upper()], **({"bot_name": "b"} if role == "Bot" else {}))
     if role in SERVED_ROLES:
         assert kinds.load(document).spec.roles == (role,)
     else:
@@ -65,7 +70,7 @@ def test_every_role_is_served_or_refused_in_any_spelling(role: str) -> None:
         assert caught.value.code in ("KIND-VALUE-NOT-SUPPORTED", "KIND-TOKEN-BOT")
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "token"])
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in SERVED_METHODS])
 def test_every_other_method_is_refused(method: str) -> None:
     with pytest.raises(NotSupported) as caught:
         kinds.load(sample("token", join_method=method))
@@ -76,3 +81,25 @@ def test_rules_without_a_method_mean_ec2() -> None:
     with pytest.raises(NotSupported) as caught:
         kinds.load(sample("token", join_method=None, allow=[{"aws_account": "1"}]))
     assert "ec2" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"roles": ["bot", "kube"], "bot_name": "b"}, {"join_method": "iam", "allow": [{"aws_account": "123456789012"}]},
+        {"join_method": "gcp", "gcp": {"allow": [{"project_ids": ["p"]}]}},
+    ],
+)  # fmt: skip
+def test_tokens_of_other_sorts(spec: dict[str, Any]) -> None:
+    token = kinds.load(sample("token", **spec))
+    assert kinds.load(kinds.dump(token)) == token
+
+
+def test_names_are_secrets_of_one_method_alone() -> None:
+    secret, public = (
+        kinds.load(sample("token", **spec))
+        for spec in ({}, {"join_method": "gcp", "gcp": {"allow": [{"project_ids": ["p"]}]}})
+    )
+    assert (secret.is_secret, public.is_secret) == (True, False)  # type: ignore[attr-defined]
+    assert "*" in secret.safe_name()  # type: ignore[attr-defined]
+    assert public.safe_name() == public.name  # type: ignore[attr-defined]

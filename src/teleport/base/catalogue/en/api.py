@@ -53,6 +53,16 @@ PAGES = {
         why="a small message could unpack to a very large one",
         fix="turn compression off in the client",
     ),
+    "API-JOIN-PROOF": Page(
+        what="a proof of a join method cannot be read: {problem}",
+        why="each join method has documents of its own (JSON)",
+        fix="use the agent or the tbot of this version",
+    ),
+    "API-JOIN-STEP": Page(
+        what="a conversation of joining is out of step: {step} came in place of {wanted}",
+        why="it has an order: init, start, then a solution for each challenge",
+        fix="use the agent or the tbot of this version",
+    ),
     "API-MESSAGE": Page(
         what="the message cannot be read: {problem}",
         why="it is not a complete protobuf message of this method",

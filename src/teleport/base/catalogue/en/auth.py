@@ -14,14 +14,100 @@ PAGES = {
         fix="for a server without an agent write `sub_kind: openssh`, under a name that no agent has",
     ),
     "AUTH-JOIN-TOKEN": Page(
-        what='"{host}" can not join the cluster with role "Node", token expired or not found',
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
         why="a token is good until its end, and only in the cluster in which it was made",
         fix="make a new one: tctl tokens add --type=node",
+    ),
+    "AUTH-JOIN-INVALID": Page(
+        what='"{host}" can not join the cluster with role "{role}", the token is not valid',
+        why="the Auth Service could not read it: {problem}",
+        fix="look into the log of the Auth Service, and try again",
     ),
     "AUTH-JOIN-ROLE": Page(
         what='node "{host}" can not join the cluster, the token does not allow "Node" role',
         why="the token was made for {roles}",
         fix="make one for nodes: tctl tokens add --type=node",
+    ),
+    "AUTH-JOIN-ROLES": Page(
+        what="can not join the cluster, the token does not allow role {role}",
+        why="the token was made for {roles}",
+        fix="make one that allows it: tctl tokens add --type={role}",
+    ),
+    "AUTH-JOIN-SERVICES": Page(
+        what="cannot requisition instance certs (token contains no local service roles)",
+        why="the token was made for {roles}, and a host joins to run services",
+        fix="make one for the services of the host: tctl tokens add --type=node,app",
+    ),
+    "AUTH-JOIN-AS": Page(
+        what="nobody joins as {role!r}",
+        why="hosts join as Instance, whatever services they run, and bots as Bot",
+        fix="use the agent or the tbot of this version",
+    ),
+    "AUTH-JOIN-METHOD": Page(
+        what="client requested join method {asked}, provision token only supports method {method}",
+        why="a token is good for one join method",
+        fix="set join_params.method to {method}, or name another token",
+    ),
+    "AUTH-JOIN-ENDPOINT": Page(
+        what="this token is only valid for the {method} join method but the node has connected to the wrong endpoint, "
+        "make sure your node is configured to use the {method} join method",
+        why="servers without an agent join with tokens of the method `token`, whose name is a secret",
+        fix="make such a token: tctl tokens add --type=node",
+    ),
+    "AUTH-JOIN-EXPIRES": Page(
+        what="'expires' cannot be set on join for non-bot certificates",
+        why="certificates of hosts end when the cluster says",
+        fix="leave it out",
+    ),
+    "AUTH-JOIN-FORWARDED": Page(
+        what="only a proxy passes on what another wants",
+        why="the message names an address that it is said to come from, and its sender has no certificate of a proxy",
+        fix="join directly, or through the proxy",
+    ),
+    "AUTH-JOIN-OFTEN": Page(
+        what="too many attempts to join come from {source}",
+        why="{problem}",
+        fix="wait for a minute; the log of the Auth Service says why the attempts before failed",
+    ),
+    "AUTH-JOIN-PROOF": Page(
+        what="{problem}",
+        why="the proof of the join method {method} does not hold",
+        fix="check that it was made for this cluster, where the token {token} expects it, and just now",
+    ),
+    "AUTH-JOIN-RULES": Page(
+        what="{who} did not match any allow rules in token {token}",
+        why="every field of a rule must match, and one rule must match as a whole",
+        fix="compare what the log of the Auth Service says of it with spec.{method}.allow: tctl get token/{token}",
+    ),
+    "AUTH-JOIN-CHANGED": Page(
+        what="unexpected backend state",
+        why="the token {token} was changed while somebody was joining with it, perhaps by another who did the same",
+        fix="join again; if nobody else should have this key, look for a copy of it",
+    ),
+    "AUTH-JOIN-KEY": Page(
+        what="a key of the algorithm {algorithm} is not bound",
+        why="keys of bound_keypair are Ed25519 or ECDSA P-256",
+        fix="make one: ssh-keygen -t ed25519",
+    ),
+    "AUTH-JOIN-IN-CLUSTER": Page(
+        what="the token {token} is for pods beside the Auth Service, which runs in no Kubernetes cluster",
+        why="with spec.kubernetes.type in_cluster the API server of that cluster is asked about each pod",
+        fix="use static_jwks, with the keys that `kubectl get --raw /openid/v1/jwks` prints",
+    ),
+    "AUTH-JOIN-REVIEW": Page(
+        what="the Kubernetes cluster of the Auth Service did not examine the token of a pod: {problem}",
+        why="its API server has to let the Auth Service create TokenReviews",
+        fix="bind the cluster role system:auth-delegator to the service account of the Auth Service",
+    ),
+    "AUTH-TOKEN-STATIC": Page(
+        what="the token {token} stands in the configuration file of the Auth Service",
+        why="static tokens are not made, changed or removed at run time",
+        fix="change auth_service.tokens in teleport.yaml and restart the Auth Service",
+    ),
+    "AUTH-JOIN-BOTS": Page(
+        what="bots cannot join this cluster yet",
+        why="this build certifies hosts alone",
+        fix="make a token for services: tctl tokens add --type=node",
     ),
     "AUTH-JOIN-FORMER": Page(
         what="the server did not prove that it is the one it was",

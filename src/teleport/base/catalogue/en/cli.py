@@ -192,6 +192,16 @@ PAGES = {
         why="one without the other says nothing",
         fix="give both, or neither",
     ),
+    "CLI-DOCTOR-TARGET": Page(
+        what="it is not said what to look at",
+        why="{source} names neither a proxy nor an Auth Service to join: the services of this machine need none",
+        fix="name one with --proxy or --auth-server",
+    ),
+    "CLI-UNIT-PATH": Page(
+        what="{option}: {path!r} cannot stand in a unit",
+        why="a unit and the shell in it read spaces, quotes, % and $ as something else, and need the whole path",
+        fix="give an absolute path of letters, digits and /_.@:+,=-",
+    ),
     "CLI-CONFIG-ONE-SERVER": Page(
         what="--auth-server and --proxy cannot be used together",
         why="a host joins either at an Auth Service or through a proxy",

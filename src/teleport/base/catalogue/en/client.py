@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "CLIENT-NO-CHECK": Page(
+        what="there is no check {name!r}{hint}",
+        why="known are: {known}",
+        fix="name some of these with --only, or leave it out for all",
+    ),
     "CLIENT-NOT-LOGGED-IN": Page(
         what="Not logged in.",
         why="no profile of a sign-in was found under ~/.tsh (or TELEPORT_HOME)",
@@ -97,6 +102,12 @@ PAGES = {
         what="the proxy at {address} offers no way to nodes",
         why="it is of another version, or a load balancer in between answers TLS in its place",
         fix="compare `tsh version` with the version of the cluster, and let the load balancer pass TLS on unopened",
+    ),
+    "CLIENT-BALANCER": Page(
+        what="a load balancer ends TLS before the proxy at {address}, and this sign-in does not know it: {problem}",
+        why="it was not there, or passed TLS on, when you signed in",
+        fix="sign in again (`tsh logout`, then `tsh login --proxy={address}`), or set "
+        "TELEPORT_TLS_ROUTING_CONN_UPGRADE=true",
     ),
     "CLIENT-TARGET": Page(
         what="{target!r} names no node",
@@ -280,6 +291,52 @@ PAGES = {
         what="{session} is not a valid session ID (must be GUID)",
         why="sessions are named by ids such as 5cee949f-5203-4f3b-9805-dac35d798a16",
         fix="copy the id from the list of running sessions: tsh sessions ls",
+    ),
+    "CLIENT-CA-PIN": Page(
+        what="cluster pin {pins} does not match any provided certificate authority pin",
+        why="the Auth Service that answered shows an authority with the pin {found}: its keys were rotated, the pin is "
+        "of another cluster, or somebody answers in its place",
+        fix="compare with the line `CA pin` of `tctl status` on the Auth Service, and set ca_pin to it",
+    ),
+    "CLIENT-CA-TIME": Page(
+        what="the authority of the cluster is not valid now",
+        why="it is valid from {begin} to {end}, and the clock of this machine says {now}",
+        fix="set the clock of this machine; if it is right, rotate the authority of the cluster",
+    ),
+    "CLIENT-CA-PIN-FORM": Page(
+        what="{pin} is not a CA pin",
+        why="a pin is `sha256:` and 64 hexadecimal digits",
+        fix="copy it from the line `CA pin` of `tctl status`",
+    ),
+    "CLIENT-JOIN-PROOF": Page(
+        what="this machine has no proof for the join method {method}: {problem}",
+        why="the method lets somebody else say who this machine is, and that did not work",
+        fix="check that the program runs where the join method belongs, and what that place grants it",
+    ),
+    "CLIENT-JOIN-KEY": Page(
+        what="this machine does not have the key {key}, which the server asks for",
+        why="the token is bound to that key, and {path} has others or none",
+        fix="bring the file back from where the key was made, or make a new token",
+    ),
+    "CLIENT-JOIN-KEPT": Page(
+        what="{path} cannot be read",
+        why="it holds the keys to which a token is bound, and what the server gave to keep",
+        fix="bring it back from a backup, or remove it and join with a new token",
+    ),
+    "CLIENT-JOIN-METHOD": Page(
+        what="join method {method!r} is not available in this build",
+        why="it joins with {known}",
+        fix="set join_params.method to one of them, and name a token made for it",
+    ),
+    "CLIENT-JOIN-CHALLENGES": Page(
+        what="the server asked for more than {limit} proofs",
+        why="no join method needs as many",
+        fix="check that the address is that of a Teleport cluster",
+    ),
+    "CLIENT-JOIN-CHALLENGE": Page(
+        what="the server asks for a proof that the join method {method} has not",
+        why="server and client differ about how the method goes",
+        fix="use the agent of the server's version",
     ),
     "CLIENT-JOIN-KIND": Page(
         what="session {session} cannot be joined",

@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "CONFIG-STATIC-TOKEN": Page(
+        what="a static token cannot be used: {problem}",
+        why="auth_service.tokens holds entries like `node,proxy:the-secret`, or `node:/path/of/a/file` with the secret",
+        fix="correct the entry, or use tokens that end: tctl tokens add --type=node",
+    ),
     "CONFIG-NOT-A-MAP": Page(
         what="{source}: this is not a configuration file",
         why="a configuration file is one YAML document: a map of sections such as teleport and auth_service",
@@ -57,6 +62,26 @@ PAGES = {
         what="auth_service.authentication has both second_factor and second_factors",
         why="they are the older and the newer form of the same setting, and might say different things",
         fix="keep second_factors alone",
+    ),
+    "CONFIG-TWO-TOKENS": Page(
+        what="teleport has both auth_token and join_params.token_name",
+        why="they are the older and the newer form of the same setting, and might name different tokens",
+        fix="keep join_params alone",
+    ),
+    "CONFIG-SERVER-VERSION": Page(
+        what="teleport.{key} is not a key of version {version}",
+        why="version v3 has auth_server and proxy_server, older versions have the list auth_servers",
+        fix="write {instead} instead",
+    ),
+    "CONFIG-TWO-SERVERS": Page(
+        what="teleport has both auth_server and proxy_server",
+        why="a host reaches the Auth Service either directly or through a proxy",
+        fix="keep proxy_server unless the host can reach the Auth Service directly",
+    ),
+    "CONFIG-PROXY-SERVER": Page(
+        what="teleport.proxy_server cannot be used where {service} is enabled",
+        why="the Auth and the Proxy Service reach the Auth Service themselves, not through another proxy",
+        fix="use auth_server, or set `enabled: no` in {service}",
     ),
     "CONFIG-NO-FACTORS": Page(
         what="auth_service.authentication.second_factors is an empty list",

@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "KIND-VERSION-ORDER": Page(
+        what="{version!r} is not a version",
+        why="versions are major.minor.patch, perhaps with -rc.1 behind",
+        fix="write it like v16.2.0",
+    ),
     "KIND-SEMAPHORE": Page(
         what="the semaphore is not one: {problem}",
         why="a semaphore counts connections of one user, each with a lease of a host",
@@ -122,9 +127,30 @@ PAGES = {
         fix="set spec.join_method to one of them",
     ),
     "KIND-TOKEN-ALLOW": Page(
-        what='allow rules are not compatible with the "token" join method',
-        why="whoever knows the name of such a token may join; there is nothing that rules could look at",
+        what='allow rules are not compatible with the "{method}" join method',
+        why="spec.allow holds rules for machines of AWS; other methods have theirs in spec.<method>.allow, and with "
+        "the method token whoever knows its name may join",
         fix="remove spec.allow",
+    ),
+    "KIND-TOKEN-MISSING": Page(
+        what='"{method}" configuration must be provided for join method "{method}"',
+        why="without it nobody could join with the token",
+        fix="write spec.{method} with rules below `allow`",
+    ),
+    "KIND-TOKEN-OTHER": Page(
+        what='spec.{block} means nothing for join method "{method}"',
+        why="a token is good for one join method",
+        fix="remove spec.{block}, or set spec.join_method to {block}",
+    ),
+    "KIND-TOKEN-BLOCK": Page(
+        what="token of join method {method}: {problem}",
+        why="its rules say who may join with it: every field of a rule must match, and one rule must match as a whole",
+        fix="correct spec.{method}; for ec2 and iam the rules stand in spec.allow",
+    ),
+    "KIND-TOKEN-BOT-METHOD": Page(
+        what='unsupported join method "{method}" for bot',
+        why="the method proves which machine it is, once in its life",
+        fix="use another method, for example iam",
     ),
     "KIND-TOKEN-BOT": Page(
         what="{problem}",

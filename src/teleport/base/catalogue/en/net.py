@@ -3,6 +3,21 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "NET-FETCH": Page(
+        what="cannot fetch {url}: {problem}",
+        why="a proof of a join method is made or checked with what this address says",
+        fix="check name resolution, firewalls and the time of this machine; then try again",
+    ),
+    "NET-FETCH-URL": Page(
+        what="{url} is not fetched",
+        why="only https is believed",
+        fix="correct the address in the configuration of who published it",
+    ),
+    "NET-FETCH-SIZE": Page(
+        what="what {url} answers is longer than {limit} bytes",
+        why="answers of strangers are bounded",
+        fix="check that the address is the right one",
+    ),
     "NET-RESET": Page(
         what="the connection to {address} was reset",
         why="the other end, or something between, dropped it: {reason}",
@@ -97,7 +112,8 @@ PAGES = {
     "NET-PLAIN-HTTP": Page(
         what="this port speaks HTTPS, and the request came as plain HTTP",
         why="nothing is served without encryption",
-        fix="use https:// in the address",
+        fix="use https:// in the address; a load balancer needs an HTTPS backend (nginx: proxy_pass https://..., nginx "
+        'ingress: the annotation nginx.ingress.kubernetes.io/backend-protocol: "HTTPS"), also for health checks',
     ),
     "NET-NO-ROUTE": Page(
         what="no handler for the protocols offered: {alpn}",
@@ -203,6 +219,110 @@ PAGES = {
         what="{address} asks for a certificate and got none",
         why="this port is for signed-in callers only",
         fix="sign in first (`tsh login`), or give an identity file",
+    ),
+    "NET-FRAMES-CUT": Page(
+        what="the upgraded connection to {address} ended without its closing message",
+        why="something between cut the connection; data may be missing",
+        fix="try again; if it stays, look at the time limits of the load balancers on the way",
+    ),
+    "NET-CONNECT-VALUE": Page(
+        what="{variable} does not name an HTTP CONNECT proxy: {problem}",
+        why="its value is scheme://[user[:password]@]host:port with http or https, or host:port",
+        fix="correct {variable}, or list the address in NO_PROXY to go there directly",
+    ),
+    "NET-CONNECT-LOOPBACK": Page(
+        what="{variable} names {host}, which is not usable as an HTTP CONNECT proxy",
+        why="localhost means this machine, and another one each time the setting is copied",
+        fix="give the proxy's DNS name or private address in {variable}, or list the address in NO_PROXY",
+    ),
+    "NET-CONNECT-PROXY": Page(
+        what="the HTTP CONNECT proxy {proxy} of {variable} cannot be used: {problem}",
+        why="all connections to addresses that NO_PROXY does not name go through it",
+        fix="check the address in {variable}, or list addresses to reach directly in NO_PROXY",
+    ),
+    "NET-CONNECT-ANSWER": Page(
+        what="the HTTP CONNECT proxy {proxy} of {variable} did not open a connection: {problem}",
+        why="it does not do CONNECT, or no HTTP proxy answers there; one that speaks TLS needs https:// in {variable}",
+        fix="check scheme, host and port in {variable}, or list addresses to reach directly in NO_PROXY",
+    ),
+    "NET-CONNECT-LOGIN": Page(
+        what="the HTTP CONNECT proxy {proxy} ({server}) asks who you are",
+        why="{variable} has {given} user and password for it",
+        fix="write {variable}=http://USER:PASSWORD@{proxy}",
+    ),
+    "NET-CONNECT-FORBIDDEN": Page(
+        what="the HTTP CONNECT proxy {proxy} ({server}) does not let connections to {target} through",
+        why="its rules forbid the host or the port; it answered {said}",
+        fix="ask who runs it to allow CONNECT to {target}, or list it in NO_PROXY to go there directly; the proxy is "
+        "that of {variable}",
+    ),
+    "NET-CONNECT-TARGET": Page(
+        what="the HTTP CONNECT proxy {proxy} ({server}) does not reach {target}",
+        why="it answered {said}: the name is unknown to it, or nothing answers there",
+        fix="check the address as the proxy sees it, or list it in NO_PROXY to go there directly; the proxy is that of "
+        "{variable}",
+    ),
+    "NET-NOT-A-PROXY": Page(
+        what="what answers at {address} is not a proxy of a cluster: {problem}",
+        why="another program ({server}) listens there, or a load balancer leads elsewhere",
+        fix="check address and port: `curl https://{address}/webapi/find` shows what a proxy says of itself",
+    ),
+    "NET-VERSION-OLD": Page(
+        what="this program has version {ours}, which the proxy ({theirs}) does not serve any more",
+        why="its oldest version of clients is {least}",
+        fix="install a newer version of this program",
+    ),
+    "NET-TLS-SOON": Page(
+        what="the certificate of the web port ends soon",
+        why="it has less than a week left",
+        fix="renew it, then let the proxy read it again: `systemctl reload teleport`",
+    ),
+    "NET-SPLIT-DNS": Page(
+        what="the public_addr that the proxy names cannot be reached from here",
+        why="clients are sent to the first public_addr of the proxy; {address} does not answer here",
+        fix="make {address} reachable from here, or put the address that works first in proxy_service.public_addr",
+    ),
+    "NET-PORTS": Page(
+        what="one of the proxy's separate ports cannot be reached",
+        why="the proxy has separate ports (tls_routing_enabled is false), and a firewall lets only some of them pass",
+        fix="let TCP pass from here to {address}, or set auth_service.proxy_listener_mode: multiplex",
+    ),
+    "NET-WEB-OK-CLI-BAD": Page(
+        what="web pages get through, stock SSH clients do not",
+        why="the load balancer takes HTTPS alone: stock `ssh -J` does not get through it, `tsh` does",
+        fix="use `tsh ssh`, or the ProxyCommand of `tsh config`; or let the balancer pass TCP through unopened (L4)",
+    ),
+    "NET-NO-SSH": Page(
+        what="SSH does not get through to {address}",
+        why="what answers there is not the proxy, or takes no SSH: other programs say `ssh: overflow reading version "
+        "string`, or EOF",
+        fix="use a balancer that passes TCP through (L4), or the address of the proxy itself",
+    ),
+    "NET-ALPN-STRIPPED": Page(
+        what="a load balancer ({server}) at {address} ends TLS and hides from the proxy what is asked for: {problem}",
+        why="the web pages work through it, everything else needs the protocol name in TLS (ALPN), or a WebSocket",
+        fix="let it pass on WebSocket upgrades of /webapi/connectionupgrade (nginx: proxy_http_version 1.1 with the "
+        "Upgrade and Connection fields), or pass TLS through unopened",
+        more="Shows in other programs as `ssh: overflow reading version string` or EOF. Versions before 13.0 cannot go "
+        "through such a load balancer; behind Cloudflare it must be 15.1. To see who is at fault, connect straight to "
+        "the proxy's web port.",
+    ),
+    "NET-502-BACKEND-HTTP": Page(
+        what="the load balancer ({server}) at {address} does not get through to the proxy: it answered {status}",
+        why="it speaks plain HTTP to the web port, which takes HTTPS alone, or the proxy is down",
+        fix="give it an HTTPS backend (nginx: proxy_pass https://...; nginx ingress: the annotation "
+        'nginx.ingress.kubernetes.io/backend-protocol: "HTTPS"; HAProxy: ssl on the server line)',
+        more="Shows in other programs as `502: Bad Gateway` or `ssh: overflow reading version string`.",
+    ),
+    "NET-UPGRADE-UNKNOWN": Page(
+        what="connection upgrade call to {address} failed with status code 404",
+        why="something ({server}) ends TLS there, and the proxy behind it does not know connection upgrades",
+        fix="Please upgrade the server and try again, or pass TLS through to it unopened.",
+    ),
+    "NET-UPGRADE-VALUE": Page(
+        what="{variable} has an entry that is neither true nor false: {entry!r}",
+        why="it is true, false, or a list of those and of host:port=true entries",
+        fix="correct {variable}, or remove it: whether an upgrade is needed is found out",
     ),
     "NET-TUNNEL-CLOSED": Page(
         what="the tunnel to {address} is closed",

@@ -6,6 +6,11 @@ _RENEW = "sign in again with `tsh login` and use the new certificate"
 _AGENT_CLOCK = "compare the clocks of both machines (`date -u`), then sign in again with `tsh login`"
 
 PAGES = {
+    "PKI-JWT": Page(
+        what="the token is not accepted: {problem}",
+        why="a token (JWT) counts when a key of its issuer signed it, for this audience, and while it is valid",
+        fix="let its issuer make a new one for this audience, and check issuer and keys in the configuration",
+    ),
     # Keys and formats
     "PKI-KEY": Page(
         what="cannot use {thing}: {problem}",

@@ -28,10 +28,35 @@ PAGES = {
         why="auth_service, proxy_service and ssh_service are all off in {source}",
         fix="set `enabled: yes` in at least one section",
     ),
-    "PROC-AGENT-ALONE": Page(
-        what="{services} without the Auth Service in the same process cannot start yet",
-        why="this build runs the Auth, Proxy and SSH Service in one process; agents cannot join from elsewhere yet",
-        fix="set `auth_service.enabled: yes` in {source}",
+    "PROC-NO-SERVER": Page(
+        what="{source} does not say where the Auth Service is",
+        why="auth_service is off, so it runs elsewhere and is needed for everything",
+        fix="write teleport.proxy_server or teleport.auth_server, or set `auth_service.enabled: yes`",
+    ),
+    "PROC-NO-TOKEN": Page(
+        what="this host has not joined a cluster and has no token to join one with",
+        why="{folder} holds no identity, and {source} has no teleport.join_params",
+        fix="make a token with `tctl tokens add --type={types}` and write it into teleport.join_params.token_name",
+    ),
+    "PROC-IDENTITY": Page(
+        what="{path} cannot be read as a part of this host's identity",
+        why="it was changed by hand, cut short, or written by another version",
+        fix="bring it back from a backup, or move the folder away and start with a new token: the host joins anew",
+    ),
+    "PROC-NO-IDENTITY": Page(
+        what="the identity of the role {role} is not there yet",
+        why="a service asked for it before the process had joined; this is a defect",
+        fix="start again with -d and report the last lines",
+    ),
+    "PROC-NO-PROXY": Page(
+        what="a tunnel for the role {role} is asked for where there is no proxy to keep it to",
+        why="the Auth Service is in this process; this is a defect",
+        fix="start again with -d and report the last lines",
+    ),
+    "PROC-JOIN-ROLE": Page(
+        what='node "{node}" [{host}] can not join the cluster, the token does not allow "{role}" role',
+        why="this process runs a service that the token is not for",
+        fix="make a token for all services of the process, for example `tctl tokens add --type=node,proxy`",
     ),
     "PROC-RESTORE-UNFINISHED": Page(
         what="a restore into {path} was interrupted",

@@ -24,9 +24,25 @@ PAGES = {
         fix="connect to the node directly, or ask an administrator about the role option pin_source_ip",
     ),
     "PROXY-NODE-UNREACHABLE": Page(
-        what='Teleport proxy failed to connect to "node" agent "{node}" over direct dial: {problem}',
+        what='Teleport proxy failed to connect to "node" agent "{node}" over {way}: {problem}',
         why="This usually means that the agent is offline or has disconnected.",
-        fix="check on the node that the SSH Service runs, and that the proxy's host may connect to its port",
+        fix="check on the node that the SSH Service runs, and that the proxy's host may connect to its port, or for a "
+        "reverse tunnel the node's host to the proxy",
+    ),
+    "PROXY-NO-TUNNEL": Page(
+        what="no {kind} reverse tunnel for {host} found",
+        why="the agent is offline, or connected to another proxy",
+        fix="look into the log of the agent for its connection to the proxy",
+    ),
+    "PROXY-NOT-AN-AGENT": Page(
+        what="{name} is not an agent that this proxy keeps a tunnel for",
+        why="its certificate is not for one of: {known}",
+        fix="a tunnel is opened with the certificate of a service, not with that of the host",
+    ),
+    "PROXY-TUNNELS-FULL": Page(
+        what="this proxy has {limit} tunnels already",
+        why="more agents have connected than one process can serve",
+        fix="run another proxy behind the same public address",
     ),
     "PROXY-SUBSYSTEM": Page(
         what="invalid format for proxy request: {request!r}, expected 'proxy:host:port@cluster'",
@@ -52,5 +68,10 @@ PAGES = {
         what="received kube request but k8 service is disabled",
         why="a client asked for {name}, the name of the Kubernetes protocol, which this proxy does not serve",
         fix="use another proxy of the cluster for Kubernetes",
+    ),
+    "PROXY-NO-DATABASE": Page(
+        what="this proxy serves no databases",
+        why="a client spoke {protocol}, for which this build has no service",
+        fix="connect to the database itself",
     ),
 }

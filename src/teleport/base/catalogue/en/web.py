@@ -49,4 +49,22 @@ PAGES = {
         why="a password is typed twice so that a slip of the finger does not lock you out",
         fix="type the same password in both fields",
     ),
+    "WEB-UPGRADE": Page(
+        what="unsupported upgrade types: {types}",
+        why="this server upgrades connections to websocket, alpn-ping and alpn",
+        fix="update the client, or look whether a load balancer on the way removes the Upgrade field",
+    ),
+    "WEB-UPGRADE-LOST": Page(
+        what="the request for an upgrade came without `Connection: Upgrade`",
+        why="a load balancer on the way removed it: it does not pass on WebSocket upgrades",
+        fix="let it pass them on (nginx: proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; "
+        "proxy_set_header Connection upgrade;)",
+    ),
+    "WEB-FORWARDED": Page(
+        what="X-Forwarded-For must hold one address: {value}",
+        why="with `trust_x_forwarded_for` the load balancer says who its client is, and with several addresses nobody "
+        "can tell which of them a stranger wrote",
+        fix="let the load balancer set the field instead of adding to it (nginx: proxy_set_header X-Forwarded-For "
+        "$remote_addr; HAProxy: http-request set-header X-Forwarded-For %[src])",
+    ),
 }

@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "WIRE-SIGV4": Page(
+        what="the signed request cannot be read: {problem}",
+        why="it must be one whole request of HTTP/1.1, signed for AWS with Signature Version 4",
+        fix="use the agent or the tbot of this version",
+    ),
     "WIRE-SHORT": Page(
         what="the message ends {missing} bytes too early",
         why="a length inside the message points beyond its end, or the sender stopped in the middle",
@@ -78,6 +83,11 @@ PAGES = {
         why="the bytes do not follow the form that tsh and the proxy of this version speak",
         fix="check that client and proxy are of one version: tsh version",
     ),
+    "WIRE-TUNNEL": Page(
+        what="not a message of a reverse tunnel: {problem}",
+        why="the bytes do not follow the form that agent and proxy of this version speak",
+        fix="check that agent and proxy are of one version: teleport version",
+    ),
     "WIRE-SFTP": Page(
         what="not SFTP version 3: {problem}",
         why="the bytes break draft-ietf-secsh-filexfer-02, or their sender speaks another version",
@@ -93,5 +103,25 @@ PAGES = {
         what="not a request of SOCKS 5, 4 or 4a that can be served: {problem}",
         why="the program at the forwarded port must ask for a connection (CONNECT), without a password",
         fix="set the program to use a SOCKS 5 proxy without authentication",
+    ),
+    "WIRE-HTTP": Page(
+        what="not an answer of HTTP/1.1: {problem}",
+        why="what listens there is no HTTP server, or damages what it sends",
+        fix="check the address and the port",
+    ),
+    "WIRE-FRAMES": Page(
+        what="a message of an upgraded connection is damaged: {problem}",
+        why="something on the way changes the data, or the other side does not speak this protocol",
+        fix="try again; if it stays, look at the load balancers on the way",
+    ),
+    "WIRE-WEBSOCKET": Page(
+        what="a WebSocket frame breaks the protocol: {problem}",
+        why="something on the way changes the data, or the other side does not speak WebSocket (RFC 6455)",
+        fix="try again; if it stays, look at the load balancers on the way",
+    ),
+    "WIRE-UPGRADE": Page(
+        what="a connection upgrade is not as it must be: {problem}",
+        why="something on the way changes the header fields, or answers in the place of the other side",
+        fix="look at the load balancers on the way: they must pass on WebSocket upgrades as they are",
     ),
 }

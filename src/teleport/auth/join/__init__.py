@@ -1,0 +1,1 @@
+"""Joining: a token and a proof against certificates."""

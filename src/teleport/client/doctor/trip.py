@@ -1,0 +1,66 @@
+"""Trip: the way from here to a cluster, as one run of the checks sees it, and what earlier checks learned."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from teleport.base.clock import Clock
+from teleport.base.entropy import Entropy
+from teleport.model.address import Address
+from teleport.model.proxy_env import ConnectProxy, connect_proxy
+from teleport.net.network import Network
+from teleport.net.way import Way
+from teleport.pki.tls_settings import public_context
+
+
+@dataclass
+class Trip:
+    """Where to, with what, and what is known so far."""
+
+    address: Address
+    """Of the proxy, or of an Auth Service."""
+    environment: Mapping[str, str]
+    network: Network
+    clock: Clock
+    entropy: Entropy
+    insecure: bool = False
+    """Whether the web port's certificate is believed unseen."""
+    is_auth: bool = False
+    """Whether the address is an Auth Service's, which has no web port."""
+    cluster: str = ""
+    """Name of the cluster, where somebody knows it already."""
+    signed_in: ssl.SSLContext | None = None
+    """Context with a certificate of the cluster; None for whoever is not signed in."""
+    found: dict[str, Any] = field(default_factory=dict)
+    """What `/webapi/find` said."""
+    server: str = ""
+    """What an HTTP answer said of the program that made it."""
+    date: str = ""
+    """Its `Date` field."""
+    balancer: bool = False
+    """Whether TLS ends before the proxy."""
+
+    @property
+    def proxy(self) -> ConnectProxy | None:
+        """The HTTP CONNECT proxy on the way. Raises BadParameter (NET-CONNECT-*)."""
+        return connect_proxy(self.environment, *self.address)
+
+    @property
+    def first_hop(self) -> Address:
+        """What is dialled from here."""
+        proxy = self.proxy
+        return self.address if proxy is None else proxy.address
+
+    def way(self) -> Way:
+        """Return a new way, which has found out nothing yet."""
+        return Way(
+            str(self.address), network=self.network, entropy=self.entropy, environment=self.environment,
+            roots=self.web_context, upgrade=False if self.is_auth else None,
+        )  # fmt: skip
+
+    def web_context(self) -> ssl.SSLContext:
+        """Return what believes the web port as browsers would, or anything."""
+        return public_context(insecure=self.insecure)

@@ -1,0 +1,1 @@
+"""Joining a cluster: the side of who has no certificate yet."""

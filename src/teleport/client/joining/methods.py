@@ -1,0 +1,38 @@
+"""The join methods that an agent or a bot may be told to use, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from teleport.base.clock import Clock
+from teleport.base.disk import Disk
+from teleport.base.entropy import Entropy
+from teleport.base.errors import NotSupported
+from teleport.client.joining import iam, id_token
+from teleport.client.joining.bound_keypair import BoundKeypairMethod
+from teleport.client.joining.join import Method
+from teleport.client.joining.token import TokenMethod
+from teleport.net.fetch import SystemFetch
+
+SECRET = "TBOT_REGISTRATION_SECRET"  # noqa: S105 - the name of a variable
+
+
+def method(
+    name: str, environment: Mapping[str, str], disk: Disk, folder: str, clock: Clock, entropy: Entropy
+) -> Method:  # fmt: skip
+    """Return the join method of this name, for this machine; `folder` is where one may keep what is its own.
+
+    Raises NotSupported (CLIENT-JOIN-METHOD)."""
+    plain = SystemFetch(plain=True)
+    makers: Mapping[str, Callable[[], Method]] = {
+        "token": TokenMethod,
+        "bound_keypair": lambda: BoundKeypairMethod(disk, folder, entropy, environment.get(SECRET, "")),
+        "gcp": lambda: id_token.gcp(plain),
+        "github": lambda: id_token.github(environment, SystemFetch()),
+        "gitlab": lambda: id_token.gitlab(environment),
+        "iam": lambda: iam.IamMethod(iam.credentials(environment, plain), clock, environment.get("AWS_REGION", "")),
+        "kubernetes": lambda: id_token.kubernetes(environment, disk),
+    }
+    if name not in makers:
+        raise NotSupported("CLIENT-JOIN-METHOD", method=ascii(name[:40])[1:-1], known=", ".join(makers))
+    return makers[name]()

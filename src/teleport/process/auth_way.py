@@ -1,0 +1,64 @@
+"""The way from this process to an Auth Service elsewhere: several servers, tried in their order.
+
+A server is an Auth Service or a proxy, which passes the connection on unopened: the same TLS with the same protocol
+name (`teleport-auth@<hex of the cluster>`) is right for both. What authenticates the two ends to each other stands in
+the caller's context.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping, Sequence
+
+from teleport.base.entropy import Entropy
+from teleport.client.cluster import first_of
+from teleport.model.address import Address
+from teleport.net.network import Network
+from teleport.net.stream import Stream
+from teleport.net.way import Way
+
+PROXY_PORTS = (443, 3080)
+"""An address with one of these looks like a proxy's, where a configuration does not say which it is."""
+
+
+class AuthWay:
+    """Dials the servers that a configuration names."""
+
+    def __init__(
+        self, servers: Sequence[Address], *, network: Network, entropy: Entropy, environment: Mapping[str, str],
+        proxies: bool = False,
+    ) -> None:  # fmt: skip
+        """`proxies`: the servers are proxies, before which a load balancer may stand. Raises BadParameter (NET-*)."""
+        self.proxies = proxies or any(server.port in PROXY_PORTS for server in servers[:1])
+        self._ways = {
+            str(server): Way(
+                str(server), network=network, entropy=entropy, environment=environment,
+                upgrade=None if proxies or server.port in PROXY_PORTS else False,
+            )
+            for server in servers
+        }  # fmt: skip
+        self.target = next(iter(self._ways), "")
+        """The first server, for logs."""
+        self._hosts = {str(server): server.host for server in servers}
+
+    async def bare(self) -> Stream:
+        """Return a connection on which nothing was said. Raises what dialling raises, and for several servers of which
+        none answers Unavailable (CLIENT-NO-SERVER)."""
+
+        async def dial(address: str) -> Stream:
+            return await self._ways[address].carrier()
+
+        return await first_of(tuple(self._ways), dial)
+
+    async def open(
+        self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str = "", *,
+        vouched: ssl.SSLContext | None = None,
+    ) -> Stream:  # fmt: skip
+        """Return a TLS connection with one of the protocols `alpn`; `server_name` is asked for, without it the host
+        that is dialled; `vouched` as for `Way.open`. Raises as `bare`, and NotAuthenticated or Unavailable
+        (NET-TLS-*)."""
+
+        async def dial(address: str) -> Stream:
+            return await self._ways[address].open(alpn, context, server_name or self._hosts[address], vouched=vouched)
+
+        return await first_of(tuple(self._ways), dial)

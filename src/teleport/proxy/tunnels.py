@@ -1,0 +1,131 @@
+"""Tunnels: the agents that are connected to this proxy, and connections to services through them.
+
+An agent dials the proxy and keeps the connection (`agents.pool`); the proxy opens streams in it. Who is at the other
+end says the certificate of the host authority: its id, and by its system role the kind of service. Of several tunnels
+of one service the newest counts; one that does not answer is closed by its own keep-alive (`net.tunnel`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+
+from teleport.access.system import host_id
+from teleport.base.clock import Clock
+from teleport.base.errors import AccessDenied, NotFound, TeleportError, Unavailable
+from teleport.base.log import logger
+from teleport.model.identity import Identity
+from teleport.net import tls
+from teleport.net.router import RoutedStream
+from teleport.net.stream import Stream
+from teleport.net.tunnel import Tunnel
+from teleport.pki.check import check_x509
+from teleport.proxy.cluster import Cluster
+from teleport.wire.tls_hello import ClientHello
+from teleport.wire.tunnel import ALPN as ALPN
+from teleport.wire.tunnel import DISCOVERY, TRANSPORT, Opening, write_discovery, write_opening
+
+log = logger("PROXY:SERVER")
+
+KINDS = {"Node": "node"}
+"""System roles of agents, and what their services are called in a tunnel."""
+RESYNC = 60.0
+"""Seconds between two messages that name the proxies."""
+MOST = 10_000
+"""Tunnels at a time."""
+
+
+class Tunnels:
+    """Serves connections that asked for `teleport-reversetunnel`, and dials through them."""
+
+    def __init__(
+        self, *, cluster: Cluster, name: str, clock: Clock, context: Callable[[], ssl.SSLContext],
+        proxies: Callable[[], Iterable[str]],
+    ) -> None:  # fmt: skip
+        """`context` demands a certificate of the host authority; `name` is the cluster's; `proxies` are the ids of all
+        proxies, this one among them."""
+        self._cluster = cluster
+        self._name = name
+        self._clock = clock
+        self._context = context
+        self._proxies = proxies
+        self._open: dict[tuple[str, str], list[Tunnel]] = {}
+        self._count = 0
+
+    async def serve(self, stream: RoutedStream, hello: ClientHello) -> None:
+        """Keep one agent's tunnel until it ends, at the latest with the certificate that opened it. Raises what the
+        handshake and the check of the certificate raise."""
+        opened = await tls.server_handshake(stream, self._context(), server_name=hello.server_name)
+        try:
+            identity = self._identify(opened)
+            key = host_id(identity), _kind(identity)
+            if self._count >= MOST:
+                raise Unavailable("PROXY-TUNNELS-FULL", limit=MOST)
+        except BaseException:
+            await opened.close()
+            raise
+        await self._keep(Tunnel(opened), key, identity)
+
+    async def _keep(self, tunnel: Tunnel, key: tuple[str, str], identity: Identity) -> None:
+        self._open.setdefault(key, []).insert(0, tunnel)
+        self._count += 1
+        log.info("An agent has connected", host_uuid=key[0], kind=key[1], address=tunnel.peer.address)
+        try:
+            left = (identity.expires - self._clock.now()).total_seconds()
+            async with asyncio.timeout(left), asyncio.TaskGroup() as group:
+                telling = group.create_task(self._tell(tunnel))
+                reason = await tunnel.closed()
+                telling.cancel()
+            log.info("An agent is gone", host_uuid=key[0], kind=key[1], reason=reason)
+        except TimeoutError:
+            log.info("An agent's certificate has ended", host_uuid=key[0], kind=key[1])
+        finally:
+            self._open[key].remove(tunnel)
+            if not self._open[key]:
+                del self._open[key]
+            self._count -= 1
+            await tunnel.close("the proxy closed it")
+
+    async def _tell(self, tunnel: Tunnel) -> None:
+        """Tell the agent which proxies there are, at once and now and then."""
+        try:
+            stream = await tunnel.dial(write_opening(Opening(channel=DISCOVERY)))
+            while True:
+                await stream.write(write_discovery(self._proxies()))
+                await asyncio.sleep(RESYNC)
+        except TeleportError as error:
+            log.debug("An agent does not hear of the other proxies", address=tunnel.peer.address, error=error)
+
+    def _identify(self, stream: Stream) -> Identity:
+        peer = stream.peer
+        return check_x509(
+            peer.certificate, authorities=self._cluster.authorities(), now=self._clock.now(),
+            source_ip=peer.proven_ip, cluster=self._name,
+        )  # fmt: skip
+
+    def connected(self, host_uuid: str, kind: str) -> bool:
+        """Whether a service has a tunnel to this proxy."""
+        return (host_uuid, kind) in self._open
+
+    async def dial(self, host_uuid: str, kind: str, client: str) -> Stream:
+        """Return a connection to a service; `client` is the address for whom it is. Raises NotFound (PROXY-NO-TUNNEL),
+        and of the failures of all tunnels the last (NET-TUNNEL-*)."""
+        opening = Opening(
+            channel=TRANSPORT, server_id=f"{host_uuid}.{self._name}", conn_type=kind, client_src_addr=client
+        )  # fmt: skip
+        error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
+        for tunnel in tuple(self._open.get((host_uuid, kind), ())):
+            try:
+                return await tunnel.dial(write_opening(opening))
+            except TeleportError as failure:
+                error = failure
+        raise error
+
+
+def _kind(identity: Identity) -> str:
+    """Return the kind of service that a certificate is for. Raises AccessDenied (PROXY-NOT-AN-AGENT)."""
+    kind = KINDS.get(identity.roles[0] if identity.is_host and identity.roles else "")
+    if kind is None:
+        raise AccessDenied("PROXY-NOT-AN-AGENT", name=identity.name, known=", ".join(KINDS))
+    return kind

@@ -1,0 +1,90 @@
+"""Processes that join by other methods than a secret token: a bound key, and a pod's token."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from teleport.base.clock import SystemClock
+from tests.support.apart import NODE, Apart, Member
+from tests.support.cluster import NAME, free_ports
+from tests.support.issuer import Issuer
+from tests.support.processes import wait_for
+
+SERVER = Issuer("https://kubernetes.default.svc")
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
+    made = Apart(tmp_path_factory.mktemp("methods"))
+    made.data.mkdir(mode=0o700)
+    with made.running():
+        yield made
+
+
+class Elsewhere(Member):
+    """A node whose environment holds a proof."""
+
+    def __init__(self, cluster: Apart, name: str, token: str, method: str, **environment: str) -> None:
+        teleport = cluster.joining("node", token=token).replace("method: token", f"method: {method}")
+        super().__init__(cluster, name, teleport, NODE.format(ssh=free_ports(1)[0], more=""))
+        self.more = environment
+
+    def environment(self) -> dict[str, str]:
+        return {**super().environment(), **self.more}
+
+
+def test_a_machine_that_keeps_its_key_stays_itself(apart: Apart) -> None:
+    apart.create(
+        {
+            "kind": "token", "version": "v2", "metadata": {"name": "bound"},
+            "spec": {"roles": ["Node"], "join_method": "bound_keypair", "bound_keypair": {"recovery": {"limit": 2}}},
+        }
+    )  # fmt: skip
+    shown = apart.tctl("get", "token/bound", "--with-secrets", "--format=json").out
+    secret = json.loads(shown)[0]["status"]["bound_keypair"]["registration_secret"]
+    assert secret not in apart.tctl("get", "token/bound", "--format=json").out
+    machine = Elsewhere(apart, "bound-1", "bound", "bound_keypair", TBOT_REGISTRATION_SECRET=secret)
+    with machine.running():
+        apart.wait_for_node("bound-1")
+        first = machine.host_uuid
+        kept = machine.data / "proc" / "bound_keypair.json"
+        assert kept.stat().st_mode & 0o777 == 0o600
+        machine.stop()
+        for path in (machine.data / "proc").glob("*.json"):
+            if path != kept:
+                path.unlink()
+        (machine.data / "host_uuid").unlink(missing_ok=True)
+        machine.start()
+        assert machine.host_uuid == first
+    event = apart.some("instance.join", 2, host_id=first)[-1]
+    assert (event["method"], event["attributes"]["recovery_count"]) == ("bound_keypair", "2")
+    assert secret not in apart.log + machine.log
+
+
+def test_a_pod_joins_as_a_process(apart: Apart, tmp_path: Path) -> None:
+    block = {"type": "static_jwks", "static_jwks": {"jwks": SERVER.jwks}, "allow": [{"service_account": "prod:agent"}]}
+    apart.create(
+        {
+            "kind": "token", "version": "v2", "metadata": {"name": "pods"},
+            "spec": {"roles": ["Node"], "join_method": "kubernetes", "kubernetes": block},
+        }
+    )  # fmt: skip
+    path, now = tmp_path / "token", int(SystemClock().now().timestamp())
+    about = {"namespace": "prod", "pod": {"name": "agent-0"}}
+    claims = {"aud": [NAME], "iat": now, "exp": now + 600, "sub": "system:serviceaccount:prod:agent"}
+    path.write_text(SERVER.token(**claims, **{"kubernetes.io": about}))
+    with Elsewhere(apart, "pod-1", "pods", "kubernetes", KUBERNETES_TOKEN_PATH=str(path)).running():
+        apart.wait_for_node("pod-1")
+    event = apart.event("instance.join", node_name="pod-1")
+    assert (event["method"], event["attributes"]["service_account"]) == ("kubernetes", "prod:agent")
+
+
+def test_a_machine_without_proof_says_what_it_lacks(apart: Apart) -> None:
+    machine = Elsewhere(apart, "poor", "pods", "kubernetes", KUBERNETES_TOKEN_PATH="/nowhere/token")
+    with machine.launched():
+        wait_for("the reason in the log", lambda: "CLIENT-JOIN-PROOF" in machine.log, seconds=60)
+    assert apart.events(event="instance.join", node_name="poor") == []

@@ -1,0 +1,249 @@
+"""The agent pool: states, claims, waits, what the log says. In virtual time, against bare tunnels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from teleport.agents.pool import AgentPool
+from teleport.base import log, tasks
+from teleport.base.errors import TeleportError, Unavailable
+from teleport.net.memory import memory_pair
+from teleport.net.stream import Peer, Stream
+from teleport.net.tunnel import Tunnel
+from teleport.pki import keys
+from teleport.wire.tunnel import DISCOVERY, TRANSPORT, Opening, write_discovery, write_opening
+from tests.support import virtual_loop
+from tests.support.authorities import cluster
+
+HOME = cluster()
+TARGET = "proxy.example.com:443"
+
+
+def certificate(name: str, role: str = "Proxy") -> bytes:
+    identity = HOME.host_identity(
+        name=f"{name}.example.com", roles=(role,), system_roles=(role,), principals=(f"{name}.example.com", name)
+    )
+    return HOME.tls(identity, keys.make_p256(HOME.entropy).public_key())
+
+
+PROXIES = {name: certificate(name) for name in ("one", "two")}
+
+
+class Proxies:
+    """Proxies behind a balancer that leads to each in turn."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+        self.tunnels: list[tuple[str, Tunnel]] = []
+        self.dials: list[float] = []
+        self.down = False
+
+    async def dial(self) -> Stream:
+        self.dials.append(asyncio.get_running_loop().time())
+        if self.down:
+            raise Unavailable("NET-REFUSED", address=TARGET)
+        name = self.names[len(self.dials) % len(self.names)]
+        near, far = memory_pair(peers=(Peer("agent"), Peer(TARGET, PROXIES[name])))
+        self.tunnels.append((name, Tunnel(near)))
+        return far
+
+    async def end(self) -> None:
+        for _, tunnel in self.tunnels:
+            await tunnel.close()
+
+
+@contextlib.asynccontextmanager
+async def pool(proxies: Proxies, serve: Callable[[Stream], Coroutine[Any, Any, None]]) -> AsyncIterator[AgentPool]:
+    made = AgentPool(
+        dial=proxies.dial, serve=serve, target=TARGET, kind="node", entropy=virtual_loop.current().entropy
+    )  # fmt: skip
+    ready, failures = asyncio.Event(), list[BaseException]()
+    task = tasks.spawn(made.run(ready.set), name="pool", on_error=failures.append)
+    if not proxies.down:
+        await ready.wait()
+        await asyncio.sleep(0.1)
+    try:
+        yield made
+    finally:
+        await tasks.cancel(task)
+        await proxies.end()
+    assert failures == []
+
+
+async def echo(stream: Stream) -> None:
+    await stream.write(f"{stream.peer.address}: ".encode() + await stream.read())
+
+
+def opening(channel: str = TRANSPORT, kind: str = "node") -> bytes:
+    return write_opening(Opening(channel=channel, conn_type=kind, client_src_addr="203.0.113.9:5"))
+
+
+@pytest.fixture
+def debug(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    log.set_level("DEBUG")
+    return caplog
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [
+        record.getMessage() for record in caplog.records if "proxy" in record.name.lower() or "pool" in record.pathname
+    ]
+
+
+def test_s0_15_to_19_what_an_agent_says_of_its_way(debug: pytest.LogCaptureFixture) -> None:
+    """S0-15, S0-16, S0-17, S0-18, S0-19: connected with the proxy's principals, states, discovery, the end."""
+
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            assert agents.connected
+            control = await proxies.tunnels[0][1].dial(opening(DISCOVERY))
+            await control.write(write_discovery(["one"]))
+            await asyncio.sleep(1)
+        assert not agents.connected
+
+    virtual_loop.run(main())
+    assert said(debug) == [
+        "Changing state initial -> connecting.",
+        "Agent connected to proxy: [one.example.com one].",
+        "Changing state connecting -> connected.",
+        "Discovery request channel opened: teleport-discovery.",
+        "handleDiscovery requests channel.",
+        "Pool is closing agent.",
+        "Changing state connected -> closed.",
+    ]
+    assert {(vars(r)["leaseID"], vars(r)["target"]) for r in debug.records if hasattr(r, "leaseID")} <= {(1, TARGET)}
+
+
+def test_connections_come_with_the_address_of_who_they_are_for() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            stream = await proxies.tunnels[0][1].dial(opening())
+            assert len(agents) == 1
+            await stream.write(b"here")
+            assert await stream.read() == b"203.0.113.9:5: here"
+            assert await stream.read() == b""
+            await stream.close()
+
+    virtual_loop.run(main())
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        (opening(kind="db"), "connection rejected: no local db"), (opening("x"), "no such channel"),
+        (b"{", "not a message of a reverse tunnel"),
+    ],
+)  # fmt: skip
+def test_what_is_not_served_is_refused(header: bytes, text: str) -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo):
+            with pytest.raises(Unavailable) as caught:
+                await proxies.tunnels[0][1].dial(header)
+            assert text in caught.value.fields["text"]
+
+    virtual_loop.run(main())
+
+
+def test_a_tunnel_to_each_proxy_that_is_known() -> None:
+    """An agent that reaches a proxy which another holds hangs up, and tries until it has reached the other."""
+
+    async def main() -> None:
+        proxies = Proxies("one", "one", "one", "two")
+        async with pool(proxies, echo) as agents:
+            control = await proxies.tunnels[0][1].dial(opening(DISCOVERY))
+            await control.write(write_discovery(["one", "two"])[:9])
+            await control.write(write_discovery(["one", "two"])[9:])
+            await asyncio.sleep(30)
+            open_now = [name for name, tunnel in proxies.tunnels if tunnel.reason is None]
+            assert sorted(open_now) == ["one", "two"]
+            assert agents.connected
+
+    virtual_loop.run(main())
+
+
+def test_waits_grow_to_eight_seconds_and_begin_anew() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        proxies.down = True
+        async with pool(proxies, echo) as agents:
+            await asyncio.sleep(120)
+            waits = [after - before for before, after in zip(proxies.dials, proxies.dials[1:], strict=False)]
+            assert all(0.5 * step <= wait <= step for wait, step in zip(waits, [*range(1, 9), 1, 2], strict=False))
+            assert max(waits) <= 8
+            proxies.down = False
+            await asyncio.sleep(8)
+            assert agents.connected
+
+    virtual_loop.run(main())
+
+
+def test_a_tunnel_that_is_lost_is_opened_again() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            await proxies.tunnels[0][1].close("restarting")
+            await asyncio.sleep(1.1)
+            assert (len(proxies.tunnels), agents.connected) == (2, True)
+            await asyncio.sleep(60)
+            await proxies.tunnels[1][1].close("restarting")
+            await asyncio.sleep(0.1)
+            assert agents.connected, "one that has lasted is opened again at once"
+
+
+def test_a_tunnel_that_is_cut_at_once_is_not_dialled_on_and_on() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo):
+            for _ in range(600):
+                await proxies.tunnels[-1][1].close("go away")
+                await asyncio.sleep(0.1)
+            assert len(proxies.dials) < 30
+
+    virtual_loop.run(main())
+
+
+def test_what_is_no_proxy_is_left() -> None:
+    async def main(name: str) -> None:
+        proxies = Proxies(name)
+        made = AgentPool(dial=proxies.dial, serve=echo, target=TARGET, kind="node",
+                         entropy=virtual_loop.current().entropy)  # fmt: skip
+        task = tasks.spawn(made.run(lambda: None), name="pool", on_error=lambda _: None)
+        await asyncio.sleep(20)
+        assert len(proxies.dials) > 2
+        assert not made.connected
+        await tasks.cancel(task)
+        await proxies.end()
+
+    PROXIES.update(auth=certificate("auth", "Auth"), nobody=b"")
+    for name in ("auth", "nobody"):
+        virtual_loop.run(main(name))
+
+
+def test_draining_lets_connections_go_on_and_takes_no_more() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            tunnel = proxies.tunnels[0][1]
+            stream = await tunnel.dial(opening())
+            failures = list[BaseException]()
+            agents.drain(60.0, failures.append)
+            await asyncio.sleep(1)
+            assert not agents.connected
+            with pytest.raises(TeleportError):
+                await tunnel.dial(opening())
+            assert len(agents) == 2, "the connection, and what waits for it"
+            await stream.write(b"still")
+            assert await stream.read() == b"203.0.113.9:5: still"
+            await stream.close()
+            await asyncio.sleep(1)
+            assert (len(agents), failures) == (0, [])
+
+    virtual_loop.run(main())
