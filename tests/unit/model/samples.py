@@ -214,7 +214,9 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "instance": st.fixed_dictionaries(
         {},
         optional={
-            "hostname": names, "version": st.sampled_from(["1.2.3", "v16.0.0-rc.1"]), "last_seen": _times,
+            "hostname": names,
+            "version": st.sampled_from(["1.2.3", "v16.0.0-rc.1"]),
+            "last_seen": _times,
             "services": st.lists(st.sampled_from(["Auth", "Node", "Proxy"]), max_size=3),
             "external_upgrader": st.sampled_from(["", "unit", "kube"]),
         },
