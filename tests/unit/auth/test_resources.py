@@ -260,6 +260,7 @@ def test_pages_follow_each_other_without_loss() -> None:
         assert len(names) == 28
         assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == [
             "audit",
+            "bound_keypair",
             "host",
             "jwt",
             "openssh",
@@ -267,7 +268,7 @@ def test_pages_follow_each_other_without_loss() -> None:
         ]
         first = await cluster.admin.page(Selection(kind="cert_authority", limit=1))
         second = await cluster.admin.page(Selection(kind="cert_authority", limit=1, after=first.next))
-        assert [first.resources[0].sub_kind, second.resources[0].sub_kind] == ["audit", "host"]
+        assert [first.resources[0].sub_kind, second.resources[0].sub_kind] == ["audit", "bound_keypair"]
         assert await code_of(cluster.admin.page(Selection(kind="role", limit=100_000))) == "AUTH-LIST-LIMIT"
 
     run(story)

@@ -134,6 +134,7 @@ def test_a_second_start_changes_nothing() -> None:
         assert {key for key, _ in before} == {
             "/cluster_name/cluster-name", f"/authorities/host/{CLUSTER}", f"/authorities/user/{CLUSTER}",
             f"/authorities/audit/{CLUSTER}", f"/authorities/jwt/{CLUSTER}", f"/authorities/openssh/{CLUSTER}",
+            f"/authorities/bound_keypair/{CLUSTER}",
             "/roles/access", "/roles/auditor", "/roles/editor", "/session_recording_config/session-recording-config",
         }  # fmt: skip
         again = cluster.build()
@@ -169,6 +170,7 @@ def test_two_first_starts_at_once_make_one_cluster() -> None:
         await asyncio.gather(cluster.service.start(), second.start())
         assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == [
             "audit",
+            "bound_keypair",
             "host",
             "jwt",
             "openssh",

@@ -53,6 +53,7 @@ def test_services_act_under_their_own_role_alone(tmp_path):
                     await client.create(user("alice"))
             assert [ca.spec.type async for ca in node.list("cert_authority")] == [
                 "audit",
+                "bound_keypair",
                 "host",
                 "jwt",
                 "openssh",

@@ -218,7 +218,7 @@ class Joining:
         world = await self._authorizer.conditions(address_of(attempt.address))
         lock = locks.in_force(identity, (), "", _SUBJECT, world.locks, world.now)
         if lock is not None:
-            raise locked(lock)
+            raise _without_secret(locked(lock), attempt)
 
     def _still_there(self, token: Token, proven: Proven) -> tuple[Op, ...]:
         """Return what must hold at the end: that the token was not removed during the conversation."""
@@ -245,6 +245,15 @@ class Joining:
             await self._audit.record(BotJoin(bot_name=bot, **about))
         else:
             await self._audit.record(InstanceJoin(role=role, **about))
+
+
+def _without_secret(error: AccessDenied, attempt: _Attempt) -> AccessDenied:
+    """Return an error that shows the token as logs may: a lock that names it, names the secret."""
+    if attempt.token is None or not attempt.token.is_secret:
+        return error
+    secret, shown = attempt.token.name, attempt.safe_name
+    fields = {name: value.replace(secret, shown) for name, value in error.fields.items()}
+    return AccessDenied(error.code, **fields)
 
 
 def _services(token: Token) -> tuple[str, ...]:

@@ -218,7 +218,9 @@ def test_view_answers_what_decisions_need():
         cluster, authority = made.cluster, made.authority
         await cluster.admin.create(auth_cluster.role("dev", logins=["{{internal.logins}}"], node_labels={"env": "dev"}))
         async with running(authority.follow):
-            assert {ca.spec.type for ca in authority.authorities()} == {"host", "user", "openssh", "jwt", "audit"}
+            assert {ca.spec.type for ca in authority.authorities()} == {
+                "host", "user", "openssh", "jwt", "bound_keypair", "audit",
+            }  # fmt: skip
             assert authority.locks_as_of() is None
             identity = cluster.identity("alice", roles=("dev", "gone"), traits={"logins": ("alice",)})
             roles = await authority.role_set(identity)

@@ -200,7 +200,7 @@ async def _forwarded(client: object, cluster: Cluster) -> pb.JoinResult:
         return (await talk.receive()).result
 
 
-def test_locks_are_about_the_host_the_token_and_the_role() -> None:
+def test_locks_are_about_the_host_the_token_and_the_role(said: io.StringIO) -> None:
     async def story(cluster: Cluster) -> None:
         await make(cluster)
         first = await join(cluster)
@@ -209,8 +209,10 @@ def test_locks_are_about_the_host_the_token_and_the_role() -> None:
             ({"server_id": first.host_id}, mine), ({"join_token": SECRET}, STRANGER), ({"role": "Node"}, STRANGER),
         ):  # fmt: skip
             lock = await cluster.admin.create(document_of("lock", "l", {"target": target}))
-            assert (await refused(cluster, caller=caller)).code == "POL-LOCKED"
+            error = await refused(cluster, caller=caller)
+            assert (error.code, SECRET in str(error)) == ("POL-LOCKED", False)
             await cluster.admin.delete("lock", lock.name)
+        assert SECRET not in said.getvalue() + str(await cluster.events("instance.join"))
         assert (await join(cluster)).host_id
 
     run(story)
