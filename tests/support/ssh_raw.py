@@ -136,6 +136,18 @@ class RawClient(SSHClientConnection):
         async with asyncio.timeout(20):
             await self._open.wait()
 
+    def eof_received(self) -> bool:
+        """The server has ended. Its last words are heard first: asyncssh would forget what has come behind a message
+        that it is still working on."""
+        self._end_behind_the_rest(1000)
+        return True
+
+    def _end_behind_the_rest(self, turns: int) -> None:
+        if self._inpbuf and turns:
+            self._loop.call_soon(self._end_behind_the_rest, turns - 1)
+        else:
+            super().eof_received()
+
     async def reply(self) -> tuple[int, bytes]:
         """Return the next message of the server."""
         async with asyncio.timeout(20):

@@ -79,7 +79,7 @@ class ServerConnection(Doors):
         self._handler = handler(self)
         self._carrier = stream.sock if isinstance(stream, SocketStream) else None
 
-    def data_received(self, data: bytes, datatype: Any = None) -> None:
+    def data_received(self, data: bytes | memoryview, datatype: Any = None) -> None:
         if not self._auth_complete:
             self._acknowledge_at_once()
         transport = self._transport

@@ -78,12 +78,12 @@ class SocketTransport(asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
-        """Send what is unsent, then close."""
+        """Send what is unsent, and say that no more follows; then pass over what the peer sends until it has ended too,
+        or `abort`. A socket closed at once would answer that with a reset, and the peer lose our last words."""
         if not self._closing:
             self._closing = True
-            self._watch(False)
             if not self._unsent:
-                self._finish(None)
+                self._all_sent()
 
     def abort(self) -> None:
         """Close at once; unsent data is lost."""
@@ -97,7 +97,8 @@ class SocketTransport(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """Hand on nothing until `resume_reading`."""
-        self._watch(False)
+        if not self._closing:
+            self._watch(False)
 
     def resume_reading(self) -> None:
         """Undo `pause_reading`."""
@@ -121,14 +122,24 @@ class SocketTransport(asyncio.Transport):
         except OSError as error:
             self._finish(error)
             return
-        try:
-            if size:
+        if not size:
+            self._end_of_input()
+        elif not self._closing:
+            try:
                 self._protocol.data_received(view[:size])  # type: ignore[arg-type]
-            else:
-                self._ended = True
-                self._watch(False)
-                if not self._protocol.eof_received():
-                    self.close()
+            except Exception as error:
+                self._defect(error)
+
+    def _end_of_input(self) -> None:
+        self._ended = True
+        self._watch(False)
+        if self._closing:
+            if not self._unsent:
+                self._finish(None)
+            return
+        try:
+            if not self._protocol.eof_received():
+                self.close()
         except Exception as error:
             self._defect(error)
 
@@ -176,10 +187,12 @@ class SocketTransport(asyncio.Transport):
             self._all_sent()
 
     def _all_sent(self) -> None:
-        if self._closing:
+        if self._closing and self._ended:
             self._finish(None)
-        elif self._eof:
+        elif self._closing or self._eof:
             self._shut_down()
+            if self._closing and not self._over:
+                self._watch(True)
 
     def write_eof(self) -> None:
         """Send what is unsent, then say that no more follows."""

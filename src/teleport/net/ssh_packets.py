@@ -2,9 +2,10 @@
 
 asyncssh's own way is kept for key exchange, and for ciphers with a separate MAC. What differs from it: no empty message
 before each packet (it hides the chaining of CBC, which is not offered; with AES-CTR asyncssh still sends it), a key
-is set up once, received bytes are copied when a packet is whole, channel data goes straight to its channel, output of
-one burst is one write, nothing is put into words for a log that nobody keeps, and a peer cannot make us hold more
-than BACKLOG while one of its packets is being decided. Private names used stand in `ssh_private`.
+is set up once, received packets are opened where they lie, data of packets in a row goes straight to its channel as
+one piece, output of one burst is one write, a window opens without ceremony, nothing is put into words for a log that
+nobody keeps, and a peer cannot make us hold more than BACKLOG while one of its packets is being decided. Private names
+used stand in `ssh_private`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ from teleport.net.ssh_ciphers import LENGTH, TAG, PacketCipher, take_over
 
 BACKLOG = 1024 * 1024
 """Bytes of a peer that wait, while an earlier packet of it is being decided, before no more are read."""
-UNSENT = 256 * 1024
-"""Bytes for the carrier that wait before sessions are held. What a command writes at once is a quarter of it: held and
+UNSENT = 512 * 1024
+"""Bytes for the carrier that wait before sessions are held. What a busy command writes at once is half of it: held and
 released for each such piece, they would take a quarter longer."""
 PADDING = 4
 """Bytes of padding at least (RFC 4253 §6)."""
@@ -247,7 +248,7 @@ class PacketConnection(SSHServerConnection):
                 if self._pieces_size >= self._lacking:
                     self._recv_data()
             else:
-                self._inpbuf: bytes | memoryview = view
+                self._inpbuf = view  # type: ignore[assignment]  # for this moment: see `_forget_parsed`
                 self._recv_data()
             view = view[size:]
 
@@ -265,9 +266,8 @@ class PacketConnection(SSHServerConnection):
         self._mind_backlog()
 
     def _forget_parsed(self) -> None:
-        if self._parsed or isinstance(self._inpbuf, memoryview):
-            self._inpbuf = bytes(self._inpbuf[self._parsed :])
-            self._parsed = 0
+        self._inpbuf = bytes(self._inpbuf[self._parsed :])
+        self._parsed = 0
 
     def _mind_backlog(self) -> None:
         """Read no more while much waits for a decision; asyncssh would gather without end."""
@@ -301,7 +301,7 @@ class PacketConnection(SSHServerConnection):
         begin, number = self._parsed, self._recv_seq
         head = self._inpbuf[begin : begin + LENGTH]
         if len(head) < LENGTH:
-            self._lacking = LENGTH - len(head)
+            self._lacking = LENGTH - len(head) if head else 0
             return b""
         length = cipher.length(number, head)
         if length > self._max_recv_pktlen or length < cipher.block or length % cipher.block:

@@ -7,6 +7,7 @@ or threads with the part that reads the network.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 from collections.abc import Callable
@@ -36,6 +37,8 @@ from teleport.version import VERSION
 
 log = logger("PROC:1")
 
+M_ARENA_MAX = -8
+"""Of mallopt(3)."""
 COLLECT = (1000, 3, 1)
 """How often garbage is looked for. What is there after the start is frozen, so that a look through everything else is
 short; and a short look after some twenty sessions stops the loop for milliseconds, one after hundreds for a tenth of a
@@ -49,6 +52,7 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
     Raises what a critical service raised.
     """
     preflight.check(settings)
+    _share_one_heap()
     set_name("teleport")
     raise_descriptor_limit()  # what a shell or a container allows to begin with is a thousand connections
     disk, entropy = SystemDisk(), SystemEntropy()
@@ -69,6 +73,15 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
         if pid_file:
             Path(pid_file).unlink(missing_ok=True)
     log.info("The process has stopped")
+
+
+def _share_one_heap() -> None:
+    """Have all threads take memory from one heap. glibc would give threads heaps of their own, and what one has used,
+    as for the index of the audit log, would lie idle while the next one takes it anew. Before the first thread; other C
+    libraries than glibc have nothing to set."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(M_ARENA_MAX, 1)
 
 
 def _spawner(settings: Settings) -> Spawner:

@@ -144,8 +144,10 @@ def build(head: Head, key: bytes, payload: bytes) -> bytes:
     """Write a chunk. Raises ProtocolError (WIRE-CHUNK) where the head does not speak of this key and payload."""
     if (head.key_size, head.payload_size) != (len(key), len(payload)):
         raise _bad("the head tells of other lengths")
-    content = head.encode() + key + payload
-    return content + hashlib.sha256(content).digest()
+    before = head.encode() + key
+    digest = hashlib.sha256(before)
+    digest.update(payload)
+    return b"".join((before, payload, digest.digest()))
 
 
 def scan(data: bytes) -> Iterator[Chunk]:

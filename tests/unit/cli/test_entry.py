@@ -1,10 +1,12 @@
 """Dispatch: which command runs with which arguments, what is imported, how it ends."""
 
 import importlib.machinery
+import os
 import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import click
 import pytest
@@ -140,3 +142,22 @@ def test_reader_that_leaves_is_no_error():
     process.stdout.close()
     _, err = process.communicate(b"")
     assert (process.returncode, err) == (141, b"")
+
+
+def test_tsh_starts_by_a_link_and_does_not_mind_variables_of_python(tmp_path):
+    (tmp_path / "tsh").symlink_to(Path(sys.executable).with_name("tsh"))
+    environment = {**os.environ, "PYTHONHOME": "/nonexistent", "PYTHONPATH": "/nonexistent"}
+    for command in ([str(tmp_path / "tsh")], ["./tsh"], ["sh", "tsh"]):
+        done = subprocess.run([*command, "version"], capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert (done.returncode, done.stdout.splitlines()[0].split()[:2]) == (0, ["Teleport", f"v{VERSION}"]), command
+
+
+def test_what_the_start_of_tsh_leaves_out_is_done_for_full_commands(tmp_path):
+    code = (
+        f"import sys; sys.path[:0] = {sys.path!r}; before = sys.prefix\n"
+        "from teleport.cli import entry; entry.main('tsh', ['env', '--help']); print(before, sys.prefix)"
+    )
+    environment = {"TELEPORT_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, env=environment, check=True)
+    before, after = done.stdout.splitlines()[-1].split()
+    assert (before, after) == (sys.base_prefix, sys.prefix)

@@ -69,7 +69,8 @@ def test_s3_45_slash_and_path_mean_nothing(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "LOCALHOST.", "127.0.0.1", "[::1]", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]"]  # noqa: S104
+    "host",
+    ["localhost", "LOCALHOST.", "127.0.0.1", "[::1]", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]"],  # noqa: S104
 )
 def test_s3_20_loopback_is_no_proxy(host: str) -> None:
     """S3-20: refused by an error that names the variable; what NO_PROXY names goes the straight way."""

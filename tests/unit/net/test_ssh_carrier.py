@@ -49,7 +49,7 @@ class Notes(asyncio.Protocol):
 
 
 def play(scene: Scene, *, tcp: bool = False) -> list[dict[str, Any]]:
-    """Run a scene with the far end of a connection, a blocking one of a second; return the defects that were reported."""
+    """Run a scene with the far end of a connection; return the defects that were reported."""
     defects: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -193,9 +193,48 @@ def test_what_is_unsent_goes_out_before_the_end(half: bool) -> None:
         transport.resume_reading()
         assert not transport.is_reading()
         assert await rest(far) == data
+        far.send(b"nobody listens")
+        far.close()
         await transport.wait_closed()
         transport.write_eof()
+        assert not notes.data
         assert notes.events == ["pause", "resume", type(None)]
+
+    assert not play(scene)
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_last_words_arrive_though_the_peer_goes_on_sending(paused: bool) -> None:
+    """A socket that is closed with input unread, or before more comes, resets the connection."""
+
+    async def scene(far: socket.socket, transport: SocketTransport, notes: Notes) -> None:
+        if paused:
+            transport.pause_reading()
+        far.send(b"x" * 1000)
+        transport.write(b"no more of this")
+        transport.close()
+        transport.pause_reading()
+        for _ in range(100):
+            far.send(b"x" * 1000)
+            await asyncio.sleep(0)
+        assert await rest(far) == b"no more of this"
+        assert notes.events == []
+        far.shutdown(socket.SHUT_WR)
+        await transport.wait_closed()
+        assert notes.events == [type(None)]
+
+    assert not play(scene, tcp=True)
+
+
+def test_a_peer_that_has_ended_gets_the_rest() -> None:
+    data = random.Random(2).randbytes(3_000_000)
+
+    async def scene(far: socket.socket, transport: SocketTransport, notes: Notes) -> None:
+        transport.write(data)
+        far.shutdown(socket.SHUT_WR)
+        transport.close()
+        assert await rest(far) == data
+        await transport.wait_closed()
 
     assert not play(scene)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,9 @@ from asyncssh.constants import (
     DISC_MAC_ERROR,
     DISC_PROTOCOL_ERROR,
     MSG_CHANNEL_DATA,
+    MSG_CHANNEL_EOF,
     MSG_CHANNEL_OPEN,
+    MSG_CHANNEL_WINDOW_ADJUST,
     MSG_IGNORE,
     MSG_USERAUTH_SUCCESS,
 )
@@ -27,6 +30,7 @@ from teleport.net import ssh as net_ssh
 from teleport.net import ssh_packets
 from teleport.net.bridge import as_transport
 from teleport.net.memory import memory_pair
+from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh_channel import WINDOW, Session
 from teleport.net.ssh_settings import HostKey, options
 from teleport.net.stream import Peer, Stream
@@ -71,6 +75,7 @@ class Wire:
 
     seed: int = 0
     largest: int = 1 << 16
+    """0: what comes at once goes on at once."""
     change: Callable[[bytes], bytes] = lambda data: data
     """What becomes of the client's bytes."""
 
@@ -79,7 +84,7 @@ class Wire:
         while data := await source.read(1 << 16):
             data = self.change(data) if change else data
             while data:
-                size = pick.randint(1, self.largest)
+                size = pick.randint(1, self.largest) if self.largest else len(data)
                 await target.write(data[:size])
                 data = data[size:]
         await target.write_eof()
@@ -113,8 +118,12 @@ class Place:
             asyncssh.import_certificate(self.certificate.line().encode()),
         )
 
-    def play(self, scene: Scene, *, wire: Wire | None = None, handler: Recorder | None = None, rekey: int = 0) -> Ends:
-        """Run a scene with a server at the other end of the line; return the ends."""
+    def play(
+        self, scene: Scene, *, wire: Wire | None = None, handler: Recorder | None = None, rekey: int = 0,
+        sockets: bool = False,
+    ) -> Ends:  # fmt: skip
+        """Run a scene with a server at the other end of the line, which comes to it on a socket or not; return the
+        ends."""
         ours = self.cluster
         trust = net_ssh.Trust(clock=ManualClock(NOW), cluster=ours.name, authorities=lambda: ours.both)
         made: list[net_ssh.ServerConnection] = []
@@ -127,7 +136,8 @@ class Place:
         async def main() -> Ends:
             line = wire or Wire()
             peers = (Peer(address="127.0.0.1:22"), Peer(address="198.51.100.7:4022"))
-            (client_end, near), (far, server_end) = memory_pair(peers=peers), memory_pair(peers=peers)
+            client_end, near = memory_pair(peers=peers)
+            far, server_end = socket_streams() if sockets else memory_pair(peers=peers)
             settings = options([self.host], login_timeout=20.0)
             settings.rekey_bytes = rekey or settings.rekey_bytes
             loop = asyncio.get_running_loop()
@@ -147,6 +157,7 @@ class Place:
                 for task in carrying:
                     task.cancel()
                 await asyncio.wait([serving, *carrying])
+                await far.close()
             return ends
 
         return asyncio.run(main())
@@ -164,6 +175,11 @@ class Place:
         client.prove("root", self.certificate.blob, self.key)
         assert (await client.reply())[0] == MSG_USERAUTH_SUCCESS
         return client
+
+
+def socket_streams() -> tuple[Stream, Stream]:
+    first, second = socket.socketpair()
+    return SocketStream(first), SocketStream(second)
 
 
 class Carrier:
@@ -192,21 +208,26 @@ def halves(data: bytes, out: bytes, error: bytes) -> bool:
     return len(out) + len(error) == len(data) and sorted(out + error) == sorted(data)
 
 
+every_carrier = pytest.mark.parametrize("sockets", [False, True], ids=["stream", "socket"])
+
+
+@every_carrier
 @pytest.mark.parametrize("cipher", CIPHERS)
 @pytest.mark.parametrize("largest", [1, 7, 40, 5000, 1 << 16])
-def test_any_split_carries_the_same(place: Place, cipher: str, largest: int) -> None:
+def test_any_split_carries_the_same(place: Place, cipher: str, largest: int, sockets: bool) -> None:
     data = os.urandom(300 if largest < 40 else 300_000)
 
     async def scene(ends: Ends) -> None:
         async with await place.client(ends.stream, cipher) as client:
             assert halves(data, *await echoed(client, data))
 
-    place.play(scene, wire=Wire(seed=largest, largest=largest))
+    place.play(scene, wire=Wire(seed=largest, largest=largest), sockets=sockets)
 
 
+@every_carrier
 @pytest.mark.parametrize("cipher", CIPHERS)
 @pytest.mark.parametrize("who", ["server", "client", "both"])
-def test_new_keys_under_way_lose_nothing(place: Place, cipher: str, who: str) -> None:
+def test_new_keys_under_way_lose_nothing(place: Place, cipher: str, who: str, sockets: bool) -> None:
     """Either side asks for new keys after each 200 kB, while data goes both ways."""
     data = os.urandom(3_000_000)
     keys_before: list[Any] = []
@@ -218,7 +239,7 @@ def test_new_keys_under_way_lose_nothing(place: Place, cipher: str, who: str) ->
             assert halves(data, *await echoed(client, data))
             assert ends.server._send_encryption is not keys_before[0]
 
-    place.play(scene, rekey=0 if who == "client" else 200_000)
+    place.play(scene, rekey=0 if who == "client" else 200_000, sockets=sockets)
 
 
 def test_a_burst_is_one_write(place: Place) -> None:
@@ -289,6 +310,136 @@ def sealed(client: RawClient, plain: bytes, *, length: int | None = None) -> byt
     cipher: Any = client._send_encryption
     head = (len(plain) if length is None else length).to_bytes(4, "big")
     return b"".join(cipher.encrypt_packet(client._send_seq, head, plain))
+
+
+def message(client: RawClient, payload: bytes) -> bytes:
+    """Return a whole packet of the client, with its next nonce."""
+    padding = 4 + (-len(payload) - 5) % 16
+    return sealed(client, bytes((padding,)) + payload + bytes(padding))
+
+
+class Notes(Session):
+    """Writes down what comes, in the pieces in which it comes."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+
+    def data_received(self, data: bytes, datatype: Any) -> None:
+        self.heard.append(data)
+
+    def eof_received(self) -> bool:
+        self.heard.append(b"END")
+        return True
+
+
+class Noting(Recorder):
+    async def open_session(self) -> Session:
+        self.sessions.append(Notes())
+        return self.sessions[-1]
+
+
+def listen(ends: Ends) -> None:
+    """Have the sessions hear what comes, though nothing was asked to run."""
+    for channel in ends.server._channels.values():
+        channel.resume_reading()
+
+
+def data_for(channel: int, data: bytes) -> bytes:
+    return bytes((MSG_CHANNEL_DATA,)) + UInt32(channel) + String(data)
+
+
+@every_carrier
+@pytest.mark.parametrize("end", ["end", "changed"])
+def test_data_of_packets_in_a_row_comes_as_one_and_before_all_else(place: Place, sockets: bool, end: str) -> None:
+    """Two channels by turns, then the end of one of them, or a packet that is not genuine."""
+    noting = Noting()
+
+    async def scene(ends: Ends) -> None:
+        client = await place.raw(ends.stream)
+        for number in (7, 8):
+            client.open_channel(b"session", number)
+            assert (await client.reply())[0] == 91
+        listen(ends)
+        row = [(0, b"a" * 9), (0, b"b"), (0, b""), (1, b"c"), (1, b"d"), (0, b"e"), (1, b"f" * 90)]
+        wire = b"".join(message(client, data_for(channel, data)) for channel, data in row)
+        last = bytearray(message(client, bytes((MSG_CHANNEL_EOF,)) + UInt32(1)))
+        last[-1] ^= end == "changed"
+        client._send(wire + bytes(last))
+        if end == "changed":
+            assert await disconnected(client) == DISC_MAC_ERROR
+        heard = [session.heard for session in noting.sessions]  # type: ignore[attr-defined]
+        after = [b"END"] if end == "end" else []
+        await until(lambda: sum(map(len, heard)) == 4 + len(after))
+        assert heard == [[b"a" * 9 + b"b", b"e"], [b"cd", b"f" * 90, *after]]
+
+    place.play(scene, wire=Wire(largest=0), handler=noting, sockets=sockets)
+
+
+def test_what_fits_into_the_window_comes_before_the_end(place: Place) -> None:
+    noting = Noting()
+
+    async def scene(ends: Ends) -> None:
+        client = await place.raw(ends.stream)
+        client.open_channel(b"session", 7)
+        assert (await client.reply())[0] == 91
+        listen(ends)
+        next(iter(ends.server._channels.values()))._recv_window = 100
+        client._send(b"".join(message(client, data_for(0, bytes(60))) for _ in range(2)))
+        assert await disconnected(client) == DISC_PROTOCOL_ERROR
+        assert noting.sessions[0].heard == [bytes(60)]  # type: ignore[attr-defined]
+
+    place.play(scene, wire=Wire(largest=0), handler=noting)
+
+
+BAD_ADJUSTMENTS = {
+    "of no channel": bytes((MSG_CHANNEL_WINDOW_ADJUST,)) + UInt32(9) + UInt32(1),
+    "with something behind it": bytes((MSG_CHANNEL_WINDOW_ADJUST,)) + UInt32(0) + UInt32(1) + b"x",
+    "without a size": bytes((MSG_CHANNEL_WINDOW_ADJUST,)) + UInt32(0),
+}
+
+
+@pytest.mark.parametrize("payload", BAD_ADJUSTMENTS.values(), ids=BAD_ADJUSTMENTS.keys())
+def test_an_adjustment_of_no_form_ends_the_connection(place: Place, payload: bytes) -> None:
+    async def scene(ends: Ends) -> None:
+        client = await place.raw(ends.stream)
+        client.open_channel(b"session", 7)
+        assert (await client.reply())[0] == 91
+        client._send(message(client, payload))
+        assert await disconnected(client) == DISC_PROTOCOL_ERROR
+        assert not ends.handler.failures
+
+    place.play(scene)
+
+
+def test_data_waits_for_the_window_and_goes_on_with_it(place: Place) -> None:
+    """In as many steps as the client lets it, over the sizes of messages and bursts."""
+    data = random.Random(3).randbytes(1_500_000)
+
+    async def scene(ends: Ends) -> None:
+        client = await place.raw(ends.stream)
+        client.open_channel(b"session", 7)
+        assert (await client.reply())[0] == 91
+        listen(ends)
+        channel: Any = next(iter(ends.server._channels.values()))
+        channel._send_window = 0
+        channel.write(data)
+        got, chance = bytearray(), random.Random(4)
+        while len(got) < len(data):
+            size = chance.choice((1, 1000, 32_768, 100_000, 700_000))
+            client._send(message(client, bytes((MSG_CHANNEL_WINDOW_ADJUST,)) + UInt32(0) + UInt32(size)))
+            wanted = min(len(got) + size, len(data))
+            while len(got) < wanted:
+                kind, payload = await client.reply()
+                assert kind == MSG_CHANNEL_DATA
+                packet = SSHPacket(payload)
+                assert packet.get_uint32() == 7
+                piece = packet.get_string()
+                assert len(piece) <= ssh_packets.MOST_DATA
+                got += piece
+            assert len(got) == wanted
+        assert bytes(got) == data
+
+    place.play(scene)
 
 
 BAD_PLAIN = {

@@ -24,9 +24,9 @@ LARGEST = 64 * 1024
 """Bytes of a recording that counts as short."""
 MOST = 16
 """Recordings of one call: one megabyte at most."""
-PAUSE = 0.25
+PAUSE = 0.5
 """Seconds without a further recording after which those that wait are sent."""
-LINGER = 2.0
+LINGER = 5.0
 """Seconds that a recording waits for others at most."""
 
 StoreWhole = Callable[[list[WholeRecording]], Awaitable[set[str]]]

@@ -115,6 +115,9 @@ class InputPipe:
             return
         self._waiting.append(data)
         self._size += len(data)
+        if self._size > PIPE and not self._grown:
+            self._grown = True
+            grow(self._descriptor)
         if not self._writing:
             self._flush()
         if self._size > BACKLOG and not self._full:
@@ -151,9 +154,6 @@ class InputPipe:
             while self._waiting:
                 self._taken(os.writev(self._descriptor, list(islice(self._waiting, PIECES))))
         except BlockingIOError:
-            if not self._grown and self._size >= PIPE:
-                self._grown = True
-                grow(self._descriptor)
             self._watch(True)
             return
         except OSError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import pty
 import random
 import tty
 
-from teleport.agents.ssh.pipes import BACKLOG, InputPipe, OutputPipe
+from teleport.agents.ssh.pipes import BACKLOG, CHUNK, PIPE, InputPipe, OutputPipe
 from tests.support.until import until
 
 
@@ -115,7 +116,7 @@ def test_relief_may_bring_the_rest_and_the_end_at_once() -> None:
                 pipe.end()
 
         pipe = InputPipe(writing, crowded=crowded)
-        pipe.write(b"a" * (2 * BACKLOG))
+        pipe.write(b"a" * (3 * BACKLOG))
         got = bytearray()
         async with asyncio.timeout(20):
             while True:
@@ -127,7 +128,7 @@ def test_relief_may_bring_the_rest_and_the_end_at_once() -> None:
                 if not data:
                     break
                 got.extend(data)
-        assert bytes(got) == b"a" * (2 * BACKLOG) + b"b" * (2 * BACKLOG) + b"c" * 100_000
+        assert bytes(got) == b"a" * (3 * BACKLOG) + b"b" * (2 * BACKLOG) + b"c" * 100_000
         os.close(reading)
 
     asyncio.run(main())
@@ -140,7 +141,7 @@ def test_a_command_that_does_not_read_crowds_the_input() -> None:
         pipe = InputPipe(writing, crowded=crowded.append)
         pipe.write(b"x" * (BACKLOG // 2))
         assert crowded == []
-        pipe.write(b"x" * BACKLOG)
+        pipe.write(b"x" * (CHUNK + BACKLOG))
         assert crowded == [True]
         os.close(reading)
         await until(lambda: crowded == [True, False])  # it has closed its input: the rest is nobody's
@@ -195,5 +196,58 @@ def test_the_last_burst_comes_before_the_end() -> None:
         output.flow(True)
         await until(lambda: "end" in story)
         assert story == [b"last words", "end"]
+
+    asyncio.run(main())
+
+
+def capacity(descriptor: int) -> int:
+    return fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
+
+
+def test_a_busy_pipe_of_output_holds_more_and_is_read_at_once() -> None:
+    async def main() -> None:
+        reading, writing = pair()
+        got: list[bytes] = []
+        pipe = OutputPipe(reading, deliver=got.append, ended=lambda: None)
+        pipe.flow(True)
+        os.write(writing, bytes(1000))
+        await until(lambda: len(got) == 1)
+        assert capacity(writing) == PIPE
+        os.write(writing, bytes(PIPE))
+        await until(lambda: len(got) == 2)
+        await until(lambda: capacity(writing) == CHUNK)
+        assert os.write(writing, bytes(CHUNK)) == CHUNK
+        await until(lambda: len(got) == 3)
+        assert [len(each) for each in got] == [1000, PIPE, CHUNK]
+        pipe.close()
+        os.close(writing)
+
+    asyncio.run(main())
+
+
+def test_a_busy_pipe_of_input_holds_more() -> None:
+    """Pieces that wait go together, cut wherever the pipe is full; an empty one is none."""
+    chance = random.Random(8)
+    pieces = [chance.randbytes(size) for size in (70_000, 0, 1, 200_000, 3, 0, 90_000, 5)]
+
+    async def main() -> None:
+        reading, writing = pair()
+        pipe = InputPipe(writing, crowded=lambda crowded: None)
+        assert capacity(writing) == PIPE
+        for piece in pieces:
+            pipe.write(piece)
+        assert capacity(writing) == CHUNK
+        pipe.end()
+        got = bytearray()
+
+        def read() -> None:
+            got.extend(os.read(reading, 30_000))
+
+        asyncio.get_running_loop().add_reader(reading, read)
+        await until(lambda: len(got) == sum(map(len, pieces)))
+        assert bytes(got) == b"".join(pieces)
+        asyncio.get_running_loop().remove_reader(reading)
+        assert os.read(reading, 1) == b""
+        os.close(reading)
 
     asyncio.run(main())
