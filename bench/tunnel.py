@@ -43,10 +43,10 @@ from tests.support.cluster import free_ports
 from tests.support.processes import tree, wait_for
 
 ROUNDS = 5
-BYTES = 256 << 20
+BYTES = 128 << 20
 CHUNK = 256 << 10
-MESSAGES = 1000
-CONNECTIONS = 300
+MESSAGES = 500
+CONNECTIONS = 200
 IDLE = 5000
 TICKS = os.sysconf("SC_CLK_TCK")
 HERE = "127.0.0.1"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from teleport.base.clock import SystemClock
+from teleport.pki import keys, ssh
 from tests.support.apart import Apart, Member
 from tests.support.cluster import BIN, NAME, OWN, User
 from tests.support.processes import tree, wait_for
@@ -243,6 +244,7 @@ def test_who_lost_everything_joins_anew(apart: Apart, proxy: Member, alice: User
 
 
 def test_new_names_are_certified_without_a_token(apart: Apart, proxy: Member) -> None:
+    """S3-05, S3-06, S3-09: a list of public addresses, names and numbers, all of them in the host certificate."""
     token = apart.token("node")
     node = apart.node("named", teleport=apart.joining("node", token=token))
     with node.running():
@@ -254,6 +256,8 @@ def test_new_names_are_certified_without_a_token(apart: Apart, proxy: Member) ->
         after = held(node, "node")
     assert (before.get("principals", []), after["principals"]) == ([], ["a.example.com", "192.0.2.9"])
     assert node.host_uuid == uuid
+    certificate = ssh.parse(keys.load_ssh_line(str(after["ssh_certificate"])))
+    assert {"a.example.com", "192.0.2.9", "named", f"named.{NAME}", uuid} <= {*certificate.principals}
     assert before["ssh_certificate"] != after["ssh_certificate"]
 
 

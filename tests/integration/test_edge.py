@@ -27,7 +27,8 @@ from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.pki import client_address, keys
 from teleport.wire.proxy_header import Endpoint, build_local, build_v1, build_v2
 from tests.integration.test_bad_peers import Api
-from tests.support.cluster import NAME, NODE, OWN, Cluster, User, free_ports
+from tests.support import front
+from tests.support.cluster import BIN, NAME, NODE, OWN, PASSWORD, Cluster, User, free_ports
 from tests.support.haproxy import ADDRESS, Balancer
 from tests.support.processes import tree, wait_for
 from tests.support.tls import authority
@@ -153,14 +154,31 @@ def test_the_auth_service_learns_the_client_from_the_proxy(stage: Stage, tmp_pat
     assert "API-CERT" in json.dumps(found)
 
 
-def test_tsh_and_ssh_work_behind_a_balancer(stage: Stage, alice: User) -> None:
-    """Everything that people do goes through HAProxy: signing in, listing, the API, stock SSH both ways."""
+def test_s0_40_tsh_and_ssh_work_behind_a_balancer(stage: Stage, alice: User) -> None:
+    """S0-40: everything that people do goes through HAProxy: signing in, listing, the API, stock SSH both ways."""
     assert NODE in alice.tsh("ls").out
     assert "alice" in alice.tsh("status").out
     alice._config.write_text(alice.tsh("config").out)
     assert alice.ssh("echo here").out == "here\n"
     jump = ("-J", f"alice@localhost:{stage.balancer.ports['v1']}")
     assert alice.ssh("echo jumped", options=jump).out == "jumped\n"
+
+
+def test_the_address_of_a_client_inside_a_websocket(stage: Stage, alice: User, tmp_path: Path) -> None:
+    """HAProxy ends TLS and names its client in a PROXY header: that is whom the inner connection is for, also to the
+    Auth Service."""
+    (port,) = free_ports(1)
+    web = front.Web(stage.cluster.data, stage.direct)
+    environment = stage.cluster.environment("alice-inside")
+    with front.haproxy(tmp_path, web, {"inside": (port, "ssl verify none send-proxy-v2", "")}):
+        words = ("login", f"--proxy=localhost:{port}", "--user=alice")
+        stage.cluster.run(str(BIN / "tsh"), *words, stdin=f"{PASSWORD}\n{alice.code()}\n", env=environment)
+        done = stage.cluster.run(str(BIN / "tsh"), "ssh", f"{OWN}@{NODE}", "echo inside", env=environment)
+        assert done.out == "inside\n"
+        assert NODE in stage.cluster.run(str(BIN / "tsh"), "ls", env=environment).out
+    found = stage.cluster.some("echo inside", event="exec")
+    assert {event["addr.remote"].rpartition(":")[0] for event in found} == {"127.0.0.1"}
+    assert ADDRESS not in json.dumps(found)
 
 
 # Who says who they are
@@ -329,12 +347,13 @@ def test_s3_23_s3_35_with_one_port_only_the_web_port_is_open(tmp_path: Path) -> 
         assert found["proxy"]["tls_routing_enabled"] is True
 
 
-SERVED = {"http/1.1": "the web", AUTH_ALPN: "the API", "teleport-proxy-ssh": "nodes"}
+SERVED = {
+    "http/1.1": "the web", AUTH_ALPN: "the API", "teleport-proxy-ssh": "nodes", "teleport-reversetunnel": "agents",
+    "teleport-proxy-grpc": "joining",
+}  # fmt: skip
 NOT_SERVED = (
-    "teleport-reversetunnel",
     "teleport-mysql",
     "teleport-postgres",
-    "teleport-proxy-grpc",
     "h2",
     "acme-tls/1",
 )

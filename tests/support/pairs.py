@@ -12,7 +12,7 @@ from pathlib import Path
 
 from teleport.base.entropy import SystemEntropy
 from teleport.net.framed import FramedStream
-from teleport.net.memory import memory_pair
+from teleport.net.memory import MemoryStream, memory_pair
 from teleport.net.network import SystemNetwork
 from teleport.net.peek import PeekStream
 from teleport.net.socket_stream import SocketStream
@@ -71,6 +71,23 @@ def unix_pair(folder: Path) -> MakePair:
 @contextlib.asynccontextmanager
 async def in_memory(limit: int = 65536) -> AsyncIterator[tuple[Stream, Stream]]:
     a, b = memory_pair(limit=limit)
+    yield a, b
+    await a.close()
+    await b.close()
+
+
+class EagerStream(MemoryStream):
+    """Takes at once what there is room for, as TLS on a socket does."""
+
+    def write_now(self, data: bytes) -> int:
+        return self._outgoing.put(memoryview(data))
+
+
+@contextlib.asynccontextmanager
+async def eager() -> AsyncIterator[tuple[Stream, Stream]]:
+    a, b = memory_pair(limit=1 << 20)
+    for stream in (a, b):
+        stream.__class__ = EagerStream
     yield a, b
     await a.close()
     await b.close()
@@ -184,5 +201,6 @@ def pairs(folder: Path) -> dict[str, MakePair]:
         "tunnel, dialled": tunnelled(in_memory),
         "tunnel over tls, answered": swapped(tunnelled(tls(tcp_pair))),
         "tls in a tunnel": tls(tunnelled(in_memory)),
+        "tunnel over an eager carrier": tunnelled(eager),
         "tunnel in a tunnel": tunnelled(tunnelled(in_memory)),
     }

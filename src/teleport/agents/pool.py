@@ -9,7 +9,8 @@ proxy (handed in), and the service behind it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from typing import Any
 
 from teleport.access.system import system_roles
 from teleport.base import tasks
@@ -53,6 +54,8 @@ class AgentPool:
         self._proxies: frozenset[str] = frozenset()
         self._more = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[None]] = set()
+        """Tell proxies that this end drains. Their control streams stay open, so these are waited for by nobody."""
         self._draining = False
         self._ready: Callable[[], None] = lambda: None
         self.address = f"tunnel to {target}"
@@ -81,7 +84,7 @@ class AgentPool:
                     for agent in self._agents.values():
                         log.debug("Pool is closing agent.", leaseID=agent.lease, target=self._target)
         finally:
-            for task in list(self._serving):
+            for task in (*self._serving, *self._telling):
                 await tasks.cancel(task)
 
     async def _grow(self, group: asyncio.TaskGroup) -> None:
@@ -97,7 +100,7 @@ class AgentPool:
         """Take no more connections; those that are open go on, for `bound` seconds at most."""
         self._draining = True
         for agent in self._agents.values():
-            self._track(agent.drain(), on_error)
+            self._track(agent.drain(), self._telling, on_error)
 
     @property
     def _wanted(self) -> int:
@@ -147,7 +150,7 @@ class AgentPool:
 
     def take(self, call: Call) -> None:
         """Serve a connection in the background."""
-        self._track(self._serve_call(call), _connection_failed)
+        self._track(self._serve_call(call), self._serving, _connection_failed)
 
     def refuses(self, kind: str) -> str:
         """Return why a connection for a service is not taken; empty: it is."""
@@ -164,13 +167,13 @@ class AgentPool:
         finally:
             await stream.close()
 
-    def _track(self, work: Awaitable[None], on_error: Callable[[BaseException], None]) -> None:
-        async def run() -> None:
-            await work
-
-        task = tasks.spawn(run(), name="tunnel connection", on_error=on_error)
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+    @staticmethod
+    def _track(
+        work: Coroutine[Any, Any, None], held: set[asyncio.Task[None]], on_error: Callable[[BaseException], None]
+    ) -> None:
+        task = tasks.spawn(work, name="tunnel connection", on_error=on_error)
+        held.add(task)
+        task.add_done_callback(held.discard)
 
 
 class Agent:

@@ -93,9 +93,9 @@ class TunnelStream:
             self._check_write()
             if not data:
                 return
-            backlog = self._mux.send(self._number, data if type(data) is bytes else bytes(data))
+            self._mux.send(self._number, data if type(data) is bytes else bytes(data))
             self._wake()
-            if backlog > LOW:
+            if self._mux.backlog(self._number) > LOW:  # what the carrier took at once is gone already
                 await self._until_eased()
 
     async def write_eof(self) -> None:

@@ -35,6 +35,7 @@ TIMEOUT = 15.0
 """Seconds for each handshake."""
 _BALANCERS_OWN = ("", "h2", "http/1.1")
 """Protocols that a load balancer selects by itself."""
+_OF_HTTP = ("NET-ALPN-STRIPPED", "NET-502-BACKEND-HTTP", "NET-UPGRADE-UNKNOWN", "NET-CONNECT-")
 
 
 class Way:
@@ -85,17 +86,19 @@ class Way:
         inner = context if vouched is None or self._insecure else vouched
         if self.upgraded:
             return await self._open_upgraded(alpn, inner, server_name)
+        failure: TeleportError | None = None
         try:
             stream = await self._handshake(await self.reach(), alpn, context, server_name)
         except TeleportError as error:
             if not self._looks or not _may_be_a_balancer(error) or not await self.find_out():
                 raise
+            failure = error
         else:
             expected = stream.peer.alpn not in _BALANCERS_OWN or not _ours(alpn)
             if expected or not self._looks or not await self.find_out():
                 return stream
             await stream.close()
-        return await self._open_upgraded(alpn, inner, server_name)
+        return await self._open_upgraded(alpn, inner, server_name, failure)
 
     async def carrier(self) -> Stream:
         """Return a connection on which the proxy awaits a TLS handshake, the real one. Raises as `open`."""
@@ -127,12 +130,25 @@ class Way:
         self.upgraded = needed or self._wanted is True
         return self.upgraded
 
-    async def _open_upgraded(self, alpn: Sequence[str], context: ssl.SSLContext, server_name: str) -> TlsStream:
+    async def _open_upgraded(
+        self, alpn: Sequence[str], context: ssl.SSLContext, server_name: str, failure: TeleportError | None = None
+    ) -> TlsStream:
+        """`failure`: what the straight way failed with, which is what to tell if nothing here speaks HTTP either: it is
+        no load balancer then, but an Auth Service perhaps."""
         try:
-            return await self._handshake(await self.carrier(), alpn, context, server_name)
+            carrier = await self.carrier()
+        except TeleportError as error:
+            self._forget()
+            raise error if failure is None or error.code.startswith(_OF_HTTP) else failure from None
+        try:
+            return await self._handshake(carrier, alpn, context, server_name)
         except TeleportError:
-            self.upgraded = self._wanted is True  # the way may have changed: look again the next time
+            self._forget()
             raise
+
+    def _forget(self) -> None:
+        """The way may have changed: look again the next time."""
+        self.upgraded = self._wanted is True
 
     async def _handshake(
         self, carrier: Stream, alpn: Sequence[str], context: ssl.SSLContext, server_name: str

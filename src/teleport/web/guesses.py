@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from teleport.base.errors import LimitExceeded, NotAuthenticated
+from teleport.base.errors import AccessDenied, LimitExceeded, NotAuthenticated
 
 LIMIT = 60
 """Failures of one source within the window. Many people may share an address, who mistype now and then."""
@@ -45,7 +45,7 @@ class Guesses:
         failures.append(now)
         try:
             yield
-        except (NotAuthenticated, LimitExceeded):
+        except (NotAuthenticated, AccessDenied, LimitExceeded):
             raise
         except BaseException:
             failures.remove(now)  # nothing was told of a password

@@ -241,15 +241,14 @@ class Mux:
         self._control.append((frames.write_count(frames.ANSWER, number, self._window), 0))
         return True
 
-    def send(self, number: int, data: bytes) -> int:
-        """Queue data, which must not change any more; return how many bytes of the stream wait now.
+    def send(self, number: int, data: bytes) -> None:
+        """Queue data, which must not change any more.
 
         Raises Internal (WIRE-MUX-USE) unless the stream is open for that.
         """
         stream = self._streams[number]
         stream.put(data)
         self._schedule(stream)
-        return stream.backlog
 
     def end(self, number: int) -> None:
         """Say after what was queued that no more follows."""

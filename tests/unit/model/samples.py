@@ -89,6 +89,13 @@ SAMPLES: dict[str, dict[str, Any]] = {
             "participants": [{"id": UUID, "user": "alice", "mode": "peer", "last_active": "2026-01-02T02:34:05Z"}],
         },
     },
+    "instance": {
+        "kind": "instance", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {
+            "hostname": "node-1", "version": "16.2.0", "services": ["Node"], "last_seen": "2026-01-02T02:44:05Z",
+            "external_upgrader": "unit", "external_upgrader_version": "16.2.0", "clones": ["10.0.0.2:40000"],
+        },
+    },
     "token": {
         "kind": "token", "version": "v2", "metadata": {"name": "0123456789abcdef0123456789abcdef",
                                                        "expires": "2026-01-02T03:04:05Z", "labels": {"a": "b"}},
@@ -202,6 +209,16 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "mode": st.sampled_from(["node", "off", False]),
             "encryption": st.fixed_dictionaries({}, optional={"enabled": st.sampled_from([True, "yes"])}),
             "proxy_checks_host_keys": st.booleans(),
+        },
+    ),
+    "instance": st.fixed_dictionaries(
+        {},
+        optional={
+            "hostname": names,
+            "version": st.sampled_from(["1.2.3", "v16.0.0-rc.1"]),
+            "last_seen": _times,
+            "services": st.lists(st.sampled_from(["Auth", "Node", "Proxy"]), max_size=3),
+            "external_upgrader": st.sampled_from(["", "unit", "kube"]),
         },
     ),
     "token": st.fixed_dictionaries(

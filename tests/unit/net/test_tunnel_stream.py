@@ -16,8 +16,8 @@ from teleport.net.stream import Stream
 from teleport.net.tunnel import Tunnel
 from teleport.net.tunnel_stream import LINGER, TunnelStream
 from teleport.wire.mux import POOL, WINDOW
-from tests.support.check_stream import cancelled, pattern, read_all, read_exactly, start, stuck_writer
-from tests.support.pairs import socket_pair
+from tests.support.check_stream import MakePair, cancelled, pattern, read_all, read_exactly, start, stuck_writer
+from tests.support.pairs import eager, in_memory, socket_pair, tcp_pair, tls, tunnelled
 from tests.support.virtual_loop import run
 
 
@@ -68,6 +68,19 @@ def test_what_a_writer_changes_afterwards_is_not_sent() -> None:
             assert await read_exactly(theirs, 12) == b"beforeafter!"
 
     run(main())
+
+
+@pytest.mark.parametrize("carrier", [in_memory, eager, tls(tcp_pair)])
+@pytest.mark.parametrize("size", [60_000, 70_000, 100_000, 300_000])
+def test_writer_goes_on_however_much_the_carrier_takes_at_once(carrier: MakePair, size: int) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(60), tunnelled(carrier)() as (ours, theirs):
+            reading = await start(read_exactly(theirs, 20 * size))
+            for _ in range(20):
+                await ours.write(pattern(size))
+            assert await reading == pattern(size) * 20
+
+    asyncio.run(main())
 
 
 def test_end_is_said_once_and_nothing_follows() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -363,5 +364,23 @@ def test_a_balancer_vouches_for_what_is_behind_it() -> None:
             with pytest.raises(NotAuthenticated) as caught:
                 await way.open(["two"], WEB.client(), NAME, vouched=nothing)
             assert caught.value.code == "NET-TLS-UNKNOWN-CA"
+
+    run(story)
+
+
+def test_what_is_no_balancer_is_told_apart_from_one() -> None:
+    """An Auth Service at a port that looks like a proxy's wants a certificate: its first answer is the one to tell."""
+
+    async def story(world: World) -> None:
+        async def auth(stream: Stream) -> None:
+            with contextlib.suppress(TeleportError):
+                tls = await server_handshake(stream, authority().server(alpn=["h2"], clients=True))
+                await tls.read()
+
+        listener = await world.network.listen("auth.example:443", auth)
+        with pytest.raises(NotAuthenticated) as caught:
+            await world.said(world.way("auth.example:443"), "two", context=Authority("other").client())
+        assert caught.value.code == "NET-TLS-UNKNOWN-CA"
+        await listener.close(0)
 
     run(story)

@@ -116,6 +116,32 @@ def test_heartbeats_come_about_each_minute_and_leave_no_events():
     run(story)
 
 
+def test_a_node_in_a_tunnel_is_listed_for_two_heartbeats_without_it_and_soon_when_it_is_back():
+    up = [True]
+
+    async def story(made):
+        cluster, beat = made.cluster, cluster_authority.HEARTBEAT
+        authority = ClusterAuthority(
+            made, host_uuid=HOST_UUID, hostname="node-1", address="", labels={}, commands=made.commands,
+            public_addresses=["node-1.example.com:3022"], emit=made._emit, clock=cluster.clock,
+            entropy=cluster.entropy, in_tunnel=lambda: up[0],
+        )  # fmt: skip
+        async with running(authority.announce):
+            (node,) = await made.stored()
+            assert (bool(node.spec.use_tunnel), node.spec.addr, node.spec.public_addrs) == (True, "", ())
+            await asyncio.sleep(3 * beat)
+            assert len(await made.stored()) == 1
+            up[0] = False
+            await asyncio.sleep(2 * beat + 1)
+            assert await made.stored() == []
+            await asyncio.sleep(3600)
+            up[0] = True
+            await asyncio.sleep(cluster_authority.AFTER_TUNNEL)
+            assert len(await made.stored()) == 1
+
+    run(story)
+
+
 def test_changed_label_is_announced_at_once_and_without_an_event(monkeypatch):
     values = iter(["1.1", *["1.2"] * 1000])
 

@@ -38,7 +38,7 @@ PUBLISHED = {
     "session_recording_config.update": ("TCREC003I",),
     "session.command": ("T4000I",), "session.disk": ("T4001I",), "session.network": ("T4002I",),
     "host_user.create": ("THU00I",), "host_user.delete": ("THU01I", "THU01E"),
-    "session.terminate": ("TST00I",),
+    "session.terminate": ("TST00I",), "instance.clone": ("TIN00W",),
     "access.denied": ("TAD00W",), "resource.change": ("TRC00I",), "unknown": ("TCC00E",),
 }  # fmt: skip
 
