@@ -103,6 +103,8 @@ class Archive:
         closed = await self._closed(session_id)
         if closed is None or closed.digest != digest.hex() or closed.abandoned:
             await self._close(session_id, server_id, chain, "" if chain.final else NO_END)
+        else:
+            self._files.complete(session_id)
         return chain.size
 
     def _store_all(self, session_id: str, chunks: Sequence[bytes]) -> Chain:
@@ -127,6 +129,7 @@ class Archive:
             chunks=chain.count, digest=entry.digest, problem=problem,
         )  # fmt: skip
         await self.catalogue.close(entry, self._audit.op(event))
+        self._files.complete(session_id)
         for tell in self.on_complete:
             tell(session_id)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from teleport.base import tasks
 from teleport.base.log import logger
@@ -42,9 +43,11 @@ class Life:
         self._draining: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def running(self, signals: Signals, pulse: Pulse) -> AsyncIterator[None]:
-        """Beat and obey signals for the time of a block."""
-        beating = tasks.spawn(pulse.run(), name="pulse", on_error=_failed)
+    async def running(
+        self, signals: Signals, pulse: Pulse, *upkeep: Coroutine[Any, Any, None]
+    ) -> AsyncIterator[None]:  # fmt: skip
+        """Beat, obey signals and do `upkeep`, which runs until cancelled, for the time of a block."""
+        running = [tasks.spawn(work, name="upkeep", on_error=_failed) for work in (pulse.run(), *upkeep)]
         signals.attach(
             {
                 signal.SIGTERM: self._stop,
@@ -56,7 +59,7 @@ class Life:
         try:
             yield
         finally:
-            for task in (beating, self._draining):
+            for task in (*running, self._draining):
                 if task is not None:
                     await tasks.cancel(task)
 

@@ -7,7 +7,6 @@ or threads with the part that reads the network.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import os
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from teleport.process.assembly import World, services
 from teleport.process.children import Child
 from teleport.process.debug import DebugService
 from teleport.process.drain import DrainableNetwork
+from teleport.process.heap import Heap
 from teleport.process.life import Life
 from teleport.process.pulse import Pulse
 from teleport.process.reload import Reloader
@@ -37,8 +37,6 @@ from teleport.version import VERSION
 
 log = logger("PROC:1")
 
-M_ARENA_MAX = -8
-"""Of mallopt(3)."""
 COLLECT = (1000, 3, 1)
 """How often garbage is looked for. What is there after the start is frozen, so that a look through everything else is
 short; and a short look after some twenty sessions stops the loop for milliseconds, one after hundreds for a tenth of a
@@ -52,7 +50,8 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
     Raises what a critical service raised.
     """
     preflight.check(settings)
-    _share_one_heap()
+    heap = Heap()
+    heap.share()
     set_name("teleport")
     raise_descriptor_limit()  # what a shell or a container allows to begin with is a thousand connections
     disk, entropy = SystemDisk(), SystemEntropy()
@@ -66,22 +65,13 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
             disk.write(pid_file, f"{os.getpid()}\n".encode(), mode=0o644)
         pulse, reloader = Pulse(), Reloader(settings, reread, debug=debug)
         with Signals(pulse) as signals:
-            asyncio.run(_main(settings, disk, entropy, spawner, reloader, signals, pulse))
+            asyncio.run(_main(settings, disk, entropy, spawner, reloader, signals, pulse, heap))
     finally:
         if spawner is not None:
             spawner.close()
         if pid_file:
             Path(pid_file).unlink(missing_ok=True)
     log.info("The process has stopped")
-
-
-def _share_one_heap() -> None:
-    """Have all threads take memory from one heap. glibc would give threads heaps of their own, and what one has used,
-    as for the index of the audit log, would lie idle while the next one takes it anew. Before the first thread; other C
-    libraries than glibc have nothing to set."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, 1)
 
 
 def _spawner(settings: Settings) -> Spawner:
@@ -96,6 +86,7 @@ async def _main(
     reloader: Reloader,
     signals: Signals,
     pulse: Pulse,
+    heap: Heap,
 ) -> None:
     signer = SignerProcess(settings.data_dir) if settings.auth.enabled else None
     network = DrainableNetwork(SystemNetwork(), kept=(str(settings.auth.listen),))
@@ -121,7 +112,7 @@ async def _main(
         supervisor.entries.insert(0, Entry(debug, critical=False))
     life = Life(stop=supervisor.stop, network=network, reloader=reloader)
     try:
-        async with life.running(signals, pulse):
+        async with life.running(signals, pulse, heap.run(entropy)):
             await supervisor.run(lambda: _started(supervisor))
     finally:
         if signer is not None:

@@ -43,7 +43,7 @@ _PRAGMAS = (
     "PRAGMA synchronous=NORMAL",  # a power cut may take back what was indexed last; it is read again
     "PRAGMA wal_autocheckpoint=1000",
     "PRAGMA journal_size_limit=16777216",
-    "PRAGMA cache_size=-4000",  # KiB
+    "PRAGMA cache_size=-1000",  # KiB; each time it is built, this much is taken from the heap and given back
     "PRAGMA trusted_schema=OFF",
 )
 _TABLES = (

@@ -175,6 +175,7 @@ def test_short_recordings_are_stored_and_closed_together() -> None:
         await node.store(session_id(2), len(made[2]) - 1, made[2][-1])
         await node.complete(session_id(2), len(made[2]), made[2][-1][-32:])
         assert len(await cluster.events("session.upload")) == 3
+        assert cluster.service.archive._files.growing == 1  # the one of which nothing has come
         person = calls(cluster, cluster.user("alice", "editor"))
         with pytest.raises(errors.AccessDenied) as caught:
             await person.store_whole(sent)

@@ -3,8 +3,6 @@ The process as a whole is walked in tests/integration."""
 
 import gc
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -50,14 +48,3 @@ def test_what_is_there_after_the_start_is_not_looked_through_again():
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
-
-
-def test_all_threads_take_memory_from_one_heap():
-    program = (
-        "import ctypes, threading; from teleport.process import run; run._share_one_heap();"
-        "take = ctypes.CDLL(None).malloc; take.restype = ctypes.c_void_p; found = [take(5000)];"
-        "thread = threading.Thread(target=lambda: found.append(take(5000))); thread.start(); thread.join();"
-        "print(abs(found[0] - found[1]) < 1 << 26)"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"

@@ -23,6 +23,7 @@ LARGEST = 7 << 30
 """Bytes of one recording at most: as much as a member of a backup may have (`process.archive`)."""
 SUFFIX = ".rec"
 _REMEMBERED = 1000
+"""Files that grow of which it is known how far they go. Others are read through at their next chunk."""
 _LOCKS = 64
 
 
@@ -83,6 +84,16 @@ class RecordingFiles:
             if anew:
                 self._forget(session_id)
             return self._settled(session_id).chain
+
+    @property
+    def growing(self) -> int:
+        """Files of which it is remembered how far they go."""
+        return len(self._known)
+
+    def complete(self, session_id: str) -> None:
+        """Hear that a recording is complete: no chunk is expected, so nothing is remembered of its file. Does not
+        block; should a chunk come after all, the file is looked at anew."""
+        self._forget(session_id)
 
     def read(self, session_id: str, count: int) -> Iterator[Chunk]:
         """Yield the first `count` chunks of a recording. Raises NotFound (DISK-MISSING), Internal (REC-MISSTORED)."""

@@ -210,3 +210,12 @@ def test_what_an_earlier_process_left_is_synced_before_it_is_promised(
     assert files.store(SID, CHUNKS[0]) == CHUNKS[0][-32:]
     assert files.chain(SID).count == 1
     assert settled == [NAME]
+
+
+def test_nothing_is_remembered_of_what_is_complete() -> None:
+    files = filled(MemoryFolder())
+    assert files.growing == 1
+    files.complete(SID)
+    assert files.growing == 0
+    assert files.store(SID, CHUNKS[1]) == CHUNKS[1][-32:]  # a chunk that comes again finds its file all the same
+    assert files.chain(SID).final
