@@ -26,8 +26,7 @@ LAG = 4096
 
 
 SHARE, BUSY_SHARE = 0.5, 0.1
-"""Part of the time that building takes when nothing is written, and when much is."""
-_MUCH = 50
+"""Part of the time that building takes when nothing is written, and when something is: sessions begin or end then."""
 
 
 class AuditIndex:
@@ -70,9 +69,9 @@ class AuditIndex:
         return self._builder is not None and self._builder.running
 
     def _pace(self) -> float:
-        """Called in the thread of the builder after each batch."""
+        """Called in the thread of the builder at each rest."""
         arrived, self._seen = self._new - self._seen, self._new
-        return BUSY_SHARE if arrived > _MUCH else SHARE
+        return BUSY_SHARE if arrived > 0 else SHARE
 
     def _checked(self, sound: bool) -> None:
         """Called in the thread of the builder. An index that is not sound may be removed: another file comes then."""

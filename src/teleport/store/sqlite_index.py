@@ -35,6 +35,9 @@ BLOCK = 1024
 SHIFT = 40
 """A row's id is `log << SHIFT | sequence`."""
 _BATCH = 500
+"""Records of one transaction."""
+_SLICE = 50
+"""Records between two rests: whoever waits for the interpreter or a processor waits for some milliseconds."""
 _COST = 1e-4
 """Seconds that a record takes, about."""
 _VERSION = 1
@@ -184,15 +187,20 @@ class Builder:
                 return
             index.execute("BEGIN IMMEDIATE")
             try:
-                self._add(index, number, records)
+                for first in range(0, len(records), _SLICE):
+                    self._add(index, number, records[first : first + _SLICE])
+                    self._rest(len(records[first : first + _SLICE]))
                 index.execute("COMMIT")
             except BaseException:
                 if index.in_transaction:
                     index.execute("ROLLBACK")
                 raise
             position = records[-1][0]
-            share = self._share()
-            self._stopping.wait((1.0 - share) / share * len(records) * _COST)
+
+    def _rest(self, records: int) -> None:
+        """Leave others their part of the time. Inside a transaction: nobody else writes the index."""
+        share = self._share()
+        self._stopping.wait((1.0 - share) / share * records * _COST)
 
     def _add(self, index: sqlite3.Connection, log: int, records: Sequence[tuple[int, bytes, bytes]]) -> None:
         rows, spans, base = [], dict[int, tuple[int, int]](), log << SHIFT
