@@ -109,6 +109,7 @@ def small() -> Any:
     patch.setattr(sqlite_finder, "BLOCK", 16)
     patch.setattr(sqlite_index, "BLOCK", 16)
     patch.setattr(sqlite_index, "_BATCH", 30)
+    patch.setattr(sqlite_index, "_SLICE", 7)
     yield
     patch.undo()
 
@@ -319,3 +320,21 @@ def test_an_index_that_is_found_damaged_while_it_is_built_is_replaced(
         assert found.records[0].sequence == 120
 
     opened(tmp_path, story)
+
+
+def test_building_rests_often_and_long_where_something_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[int] = []
+    monkeypatch.setattr(sqlite_index.Builder, "_rest", lambda builder, records: rests.append(records))
+
+    async def story(backend: SqliteBackend) -> None:
+        await backend.commit(*appends(100))
+        await built(backend)
+        assert (max(rests), sum(rests)) == (7, 100)
+        assert backend.index._pace() == sqlite_audit.SHARE
+        await backend.commit(*appends(1))
+        assert backend.index._pace() == sqlite_audit.BUSY_SHARE
+        assert backend.index._pace() == sqlite_audit.SHARE
+
+    opened(tmp_path / "store", story)
