@@ -4,6 +4,9 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
+
+from teleport.base import tasks
 from teleport.base.entropy import SeededEntropy
 from teleport.process.heap import GIVE_BACK_EVERY, Heap
 from tests.support.virtual_loop import run
@@ -52,9 +55,9 @@ def test_it_is_given_back_each_minute():
     library = Library()
 
     async def body():
-        work = asyncio.create_task(Heap(library).run(SeededEntropy(1)))
+        work = tasks.spawn(Heap(library).run(SeededEntropy(1)), name="heap", on_error=pytest.fail)
         await asyncio.sleep(10.5 * GIVE_BACK_EVERY)
-        work.cancel()
+        await tasks.cancel(work)
 
     run(body())
     assert 10 <= library.trimmed <= 12
