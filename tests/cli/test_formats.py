@@ -11,17 +11,19 @@ import pytest
 import yaml
 
 from teleport.cli.common import FORMATS
+from teleport.model.kinds.instance import Instance, InstanceSpec
+from teleport.model.resource import Metadata
 from tests.support import auth_cluster
 from tests.support.admin_host import AdminHost
 
 SHOWING = {
-    "can", "env", "explain", "get", "get-log-level", "head", "list", "ls", "prune", "query", "readyz", "resolve",
+    "can", "env", "explain", "get", "get-log-level", "head", "list", "ls", "net", "ping", "prune", "query", "readyz", "resolve",
     "search", "show", "status", "verify", "api-resources",
 }  # fmt: skip
 """Last words of commands that show something."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure", "tctl audit export",
+    "teleport configure", "teleport install systemd", "tctl audit export",
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
@@ -78,6 +80,9 @@ ARGUMENTS = {
     "audit search": ("--type=role.created",),
     "audit verify": (),
     "get": ("roles",),
+    "inventory ls": (),
+    "inventory ping": None,
+    "inventory status": (),
     "nodes ls": (),
     "recordings encryption status": (),
     "recordings ls": None,
@@ -96,6 +101,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminHost]:
         node = cluster.client(cluster.host("Node", uuid=uuid))
         await node.upsert(auth_cluster.node(uuid, "format-node"))
         await node.upsert(auth_cluster.document_of("session_tracker", "session-1", {"server_id": uuid}))
+        spec = InstanceSpec(hostname="format-node", version="1.2.3", services=("Node",))
+        await cluster.service.store.upsert(Instance(version="v1", metadata=Metadata(name=uuid), spec=spec))
         await cluster.admin.create(auth_cluster.user("format-user", "access", logins=("root",)))
         await cluster.admin.create(auth_cluster.document_of("token", "format-token-1", {"roles": ["Node"]}))
 

@@ -92,10 +92,21 @@ def test_no_call_asks_for_a_shell() -> None:
 
 
 def test_cve_2026_31798_only_first_contact_may_skip_the_check_of_a_certificate() -> None:
-    """`tsh login --insecure` says that it does so, and skips nothing but the web certificate."""
+    """`tsh login --insecure` says that it does so, and skips nothing but the web certificate. Nothing is trusted either
+    where a client only looks which protocol is selected (`net.upgrade`), before it compares CA pins (`pki.contexts`),
+    and outside of the connection in which the cluster proves itself (`pki.tls_settings`, asked for by name below)."""
     switches = ("verify_mode = ssl.CERT_NONE", "check_hostname = False")
     found = {file for file, node in nodes() if isinstance(node, ast.Assign) and ast.unparse(node).endswith(switches)}
-    assert found == {"client/web_api.py"}
+    assert found == {"net/upgrade.py", "pki/contexts.py", "pki/tls_settings.py"}
+    skipping = {
+        where.partition(":")[0] for where, name, call in calls() for keyword in call.keywords
+        if keyword.arg == "insecure" and name.rpartition(".")[2] in ("public_context", "public")
+        and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
+    }  # fmt: skip
+    assert skipping == {
+        "client/doctor/net/auth.py", "client/doctor/net/balancer.py", "client/doctor/trip.py", "client/web_api.py",
+        "net/way.py", "process/joining.py",
+    }  # fmt: skip
 
 
 def test_cve_2023_46445_and_46446_the_library_is_one_that_was_repaired() -> None:

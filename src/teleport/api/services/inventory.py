@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from teleport.api.caller import EVERYONE, SERVICES, Caller
+from teleport.api.caller import PEOPLE, SERVICES, Caller
 from teleport.api.inventory_messages import Connected, Hello, Ping, Word
 from teleport.api.pb import inventory_pb2 as pb
 from teleport.api.rpc import Method, call, talk_call
@@ -82,7 +82,7 @@ def methods(inventory: Inventory) -> tuple[Method, ...]:
         return pb.PingInstanceReply(seconds=await inventory.ping(caller, request.server_id))
 
     return (
-        Method(ATTEND, SERVICES, attend), Method(LIST_CONNECTED, EVERYONE, connected), Method(PING, EVERYONE, ping),
+        Method(ATTEND, SERVICES, attend), Method(LIST_CONNECTED, PEOPLE, connected), Method(PING, PEOPLE, ping),
     )  # fmt: skip
 
 
