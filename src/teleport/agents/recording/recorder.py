@@ -90,7 +90,7 @@ class SpoolRecorder:
             raise Unavailable("REC-NO-KEY")
         sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
         head = Frame(0, HEADER, encode_facts(_told(facts, self._clock, self._proxy)))
-        sealed = sealer.seal(recording.encode([head]), 0, 0)
+        sealed = sealer.seal(recording.encode([head]), 0, 0, compress=facts.interactive)  # a session waits for it
         return self._spool.begin(facts.session_id, sealed, brief=not facts.interactive), sealer, len(sealed)
 
     def _without(self, facts: Facts, error: TeleportError) -> Tape:
