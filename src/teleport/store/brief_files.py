@@ -248,6 +248,9 @@ class BriefFolder:
     def create(self, name: str) -> AppendFile:
         return self._folder.create(name)
 
+    def reserve(self, name: str, data: bytes, size: int) -> AppendFile:
+        return self._folder.reserve(name, data, size)
+
     def open(self, name: str, size: int) -> AppendFile:
         self._have_written(name)
         return self._folder.open(name, size)

@@ -59,11 +59,11 @@ def test_a_slow_thread_has_to_prove_itself_anew() -> None:
 
 def test_what_work_raises_comes_through() -> None:
     def work() -> int:
-        raise ValueError
+        raise ValueError("of the work")
 
     async def story() -> None:
         desk = Desk()
-        with pytest.raises(ValueError, match="^$"):
+        with pytest.raises(ValueError, match="work"):
             await desk.prompt.run(work, desk.thread)
 
     asyncio.run(story())

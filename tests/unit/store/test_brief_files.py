@@ -173,6 +173,9 @@ def test_others_are_in_the_folder_from_the_start() -> None:
     world.folder.settle("a")
     assert world.disk.read("a", 0, 9) == b"otwo"
     assert world.folder.free() == world.disk.free()
+    world.folder.reserve("r", b"1", 2).close()
+    assert world.disk.read("r", 0, 9) == b"1\0"
+    world.folder.remove("r")
     world.folder.begin("b", b"three")
     world.folder.settle("b")
     world.folder.open("b", 2).close()

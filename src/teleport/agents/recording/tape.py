@@ -55,8 +55,8 @@ class SpoolTape:
     ) -> None:  # fmt: skip
         """`grown` are the bytes of the file so far; `on_grown` is told of more. `on_end` is called when the file is
         closed, `on_failure` before it if the recording failed. With `confirm`, what was
-        written counts only when it has returned; it raises TeleportError when the recording failed. `brief`: the file is
-        one of those that share a journal as long as they are short."""
+        written counts only when it has returned; it raises TeleportError when the recording failed. `brief`: the
+        file is one of those that share a journal as long as they are short."""
         self._brief = brief
         self._id = session_id
         self._watcher = watcher
