@@ -1,8 +1,8 @@
 """Prompt: blocking work that is done before a thread would have begun it, and so is done at once.
 
 A sync that finds its blocks in place takes a quarter of a millisecond; the way into a thread and back takes more,
-because both threads hand the interpreter to each other. So it is worth holding the event loop for it, as long as the disk is
-quick. One that was slow sends what follows to the threads, until some in a row were quick there.
+because both threads hand the interpreter to each other. So it is worth holding the event loop for it, as
+long as the disk is quick. One that was slow sends what follows to the threads, until some in a row were quick there.
 """
 
 from __future__ import annotations
