@@ -189,13 +189,15 @@ class Journal:
             return
         self._seal()
         with suppress(TeleportError):
-            self._folder.open(self._active, sizes[self._active]).close()
             if sizes[self._active] <= len(_MAGIC):
+                del sizes[self._active]  # first: nothing waits in it, even where it cannot be removed
                 self._folder.remove(self._active)
-                del sizes[self._active]
+            else:
+                self._folder.open(self._active, sizes[self._active]).close()
             return
-        with suppress(TeleportError):
-            sizes[self._active] = self._folder.size(self._active)
+        if self._active in sizes:
+            with suppress(TeleportError):
+                sizes[self._active] = self._folder.size(self._active)
 
 
 def _name(number: int) -> str:
