@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -29,6 +30,7 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, CompareFailed, TeleportError, TimedOut
 from teleport.base.log import logger
+from teleport.base.prompt import Prompt
 from teleport.base.retry import Backoff
 from teleport.model.events.base import Event, document
 from teleport.store.journal import Journal
@@ -48,6 +50,8 @@ BATCH = 100
 BATCH_BYTES = 1024 * 1024
 LARGEST = 2 * 1024 * 1024
 """Bytes of one event: it has to fit into a call."""
+_ROOM = 2048
+"""Bytes that the journal may need beside those of the events."""
 _BACKOFF = Backoff(first=0.5, most=30.0)
 _NEVER = ("AUTH-ESCALATION",)
 """Refusals, beside those of what was sent, that no later try changes."""
@@ -94,6 +98,7 @@ class EventOutbox:
         self._draining = asyncio.Lock()
         """Taken inside `_keeping`, never around it."""
         self._work = asyncio.Event()
+        self._prompt = Prompt()
         self._kept = 0
         """Grows with what is kept."""
         self._behind = False
@@ -129,6 +134,7 @@ class EventOutbox:
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Send what is in the journal, again and again until cancelled."""
         ready()
+        await self._prepare()
         waits = _BACKOFF.waits(self._entropy)
         if not self._nothing_left():
             self._behind = True
@@ -139,6 +145,7 @@ class EventOutbox:
             self._work.clear()
             try:
                 await self._drain(all=False)
+                await self._prepare()
                 waits = _BACKOFF.waits(self._entropy)
             except (TeleportError, TimeoutError) as error:
                 wait = next(waits)
@@ -159,6 +166,11 @@ class EventOutbox:
                 log.warn("Audit events wait on the disk for the next start", error=error)
         await asyncio.to_thread(self._journal.close)
 
+    async def _prepare(self) -> None:
+        """Have the next segment made before an event needs it. Where that fails, writing the event says why."""
+        with suppress(TeleportError):
+            await asyncio.to_thread(self._journal.prepare)
+
     # -- one after the other: called with `_keeping` held ------------------------------------------------------
 
     def _nothing_left(self) -> bool:
@@ -173,7 +185,7 @@ class EventOutbox:
         batch = self._batch()
         entries = [_Entry(self._writer, number, entry.event) for number, entry in enumerate(batch, start=self._next)]
         try:
-            await asyncio.to_thread(self._journal.append, [msgspec.json.encode(entry) for entry in entries])
+            await self._append([msgspec.json.encode(entry) for entry in entries])
         except asyncio.CancelledError:
             self._has_kept()  # the thread goes on: the same events under the same numbers, once more, harm nothing
             raise
@@ -183,6 +195,10 @@ class EventOutbox:
         self._has_kept()
         self._next += len(batch)
         self._settle(batch)
+
+    async def _append(self, records: list[bytes]) -> None:
+        ready = self._journal.ready(sum(map(len, records)) + _ROOM)
+        await self._prompt.run(lambda: self._journal.append(records), asyncio.to_thread, ready=ready)
 
     def _has_kept(self) -> None:
         self._behind = True

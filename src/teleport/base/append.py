@@ -46,6 +46,11 @@ class Folder(Protocol):
         (DISK-EXISTS)."""
         ...
 
+    def reserve(self, name: str, data: bytes, size: int) -> AppendFile:
+        """Make a file of `size` bytes, durably: `data` and then zeros, over which what is appended is written. As long
+        as it fits, a sync has nothing to tell the file system but the bytes themselves. Raises as `begin`."""
+        ...
+
     def open(self, name: str, size: int) -> AppendFile:
         """Open a file to append after its first `size` bytes; what is behind them is cut off."""
         ...
@@ -93,10 +98,20 @@ class SystemFolder:
         return self.begin(name, b"")
 
     def begin(self, name: str, data: bytes) -> AppendFile:
+        return self._make(name, data, os.O_APPEND)
+
+    def reserve(self, name: str, data: bytes, size: int) -> AppendFile:
+        # Zeros are written: blocks that are only set apart change their state, and so the journal of the file system,
+        # when something is written to them.
+        made = self._make(name, data + bytes(size - len(data)), 0)
+        made.overwrite(len(data))
+        return made
+
+    def _make(self, name: str, data: bytes, flags: int) -> _File:
         path = self._path(name)
         with map_errors(path):
             make_private(self.path)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            flags |= os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
             made = _File(os.open(path, flags, PRIVATE), path)
         with map_errors(path):
             try:
@@ -199,6 +214,12 @@ class _File:
         self._handle = handle
         self._path = path
         self._broken = False
+        self._in_place = False
+
+    def overwrite(self, at: int) -> None:
+        """From now on write from `at` on, over what is there."""
+        os.lseek(self._handle, at, os.SEEK_SET)
+        self._in_place = True
 
     def append(self, data: bytes) -> None:
         with self._writing():
@@ -208,7 +229,7 @@ class _File:
 
     def sync(self) -> None:
         with self._writing():
-            os.fsync(self._handle)
+            (os.fdatasync if self._in_place else os.fsync)(self._handle)
 
     def close(self) -> None:
         handle, self._handle = self._handle, -1
@@ -242,6 +263,10 @@ class MemoryFolder:
         self._files[name] = bytearray()
         return _MemoryFile(self._files[name])
 
+    def reserve(self, name: str, data: bytes, size: int) -> AppendFile:
+        self.begin(name, data + bytes(size - len(data))).close()
+        return _MemoryFile(self._files[name], len(data))
+
     def begin(self, name: str, data: bytes) -> AppendFile:
         made = self.create(name)
         try:
@@ -257,7 +282,7 @@ class MemoryFolder:
     def open(self, name: str, size: int) -> AppendFile:
         content = self._find(name)
         del content[size:]
-        return _MemoryFile(content)
+        return _MemoryFile(content, len(content))
 
     def settle(self, name: str) -> None:
         self._find(name)
@@ -293,11 +318,13 @@ class MemoryFolder:
 
 
 class _MemoryFile:
-    def __init__(self, content: bytearray) -> None:
+    def __init__(self, content: bytearray, at: int = 0) -> None:
         self._content = content
+        self._at = at
 
     def append(self, data: bytes) -> None:
-        self._content += data
+        self._content[self._at : self._at + len(data)] = data
+        self._at += len(data)
 
     def sync(self) -> None:
         return None

@@ -46,7 +46,7 @@ async def recording(
     path, set_aside = str(data_dir.joinpath(*(PROXY_SPOOL if proxy else SPOOL))), str(data_dir.joinpath(*SET_ASIDE))
     files = SystemFolder(path)
     brief = BriefFolder(files, Journal(SystemFolder(str(data_dir.joinpath(*BRIEF, "proxy" if proxy else "node")))))
-    spool = Spool(brief, path=path, set_aside=set_aside, lasting=files)
+    spool = Spool(brief, path=path, set_aside=set_aside, lasting=files, ready=brief.ready)
     uploader = Uploader(spool, RecordingCalls(client), emit=authority.emit, entropy=entropy)
     recorder = SpoolRecorder(
         spool, uploader, config=authority.recording_config, emit=authority.emit, clock=clock, entropy=entropy,

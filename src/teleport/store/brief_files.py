@@ -25,9 +25,11 @@ LARGEST = 64 * 1024
 """Bytes of a file that counts as short."""
 GROWTHS = 3
 """How often a file grows in the journal at most, its beginning included."""
-SEGMENTS = 8
+SEGMENTS = 16
 """Segments of the journal at most: files that still need the oldest are then written to the folder."""
 _REMOVED = -1
+_ROOM = 1024
+"""Bytes that a growth takes in the journal beside its own."""
 
 
 class _Record(msgspec.Struct, array_like=True):
@@ -83,7 +85,13 @@ class BriefFolder:
         """Segments of the journal, and the files that stand in them; of those in the folder alone, too."""
         self._waiting: list[_Brief] = []
         self._queue = threading.Lock()
+        self._dropping = threading.Lock()
+        """Taken before `lock`: segments go in their order, and nobody who writes waits for that."""
         self._looked = False
+
+    def ready(self, size: int) -> bool:
+        """Say whether a short file can grow by `size` bytes without waiting for more than one sync."""
+        return self._looked and self._journal.ready(size + _ROOM)
 
     # -- files in the journal
 
@@ -97,7 +105,7 @@ class BriefFolder:
         try:
             made.sync()
         except TeleportError:
-            with self.lock, suppress(TeleportError):
+            with suppress(TeleportError):
                 self.remove(name)
             raise
         return made
@@ -172,12 +180,27 @@ class BriefFolder:
             segment = self._journal.append([msgspec.msgpack.encode(_Record(name, _REMOVED))])
             self._needed.setdefault(segment, set())
 
-    def _let_go(self, name: str) -> None:
-        """Drop segments that nobody needs: the oldest first, because a later one may say what of it is gone."""
+    def _let_go(self, name: str) -> list[str]:
+        """Return segments that nobody needs: the oldest first, because a later one may say what of it is gone."""
+        over: list[str] = []
         for names in self._needed.values():
             names.discard(name)
         while self._needed and not self._needed[oldest := min(self._needed)]:
-            self._drop(oldest)
+            self._journal.end(oldest)
+            self._needed.pop(oldest)
+            over.append(oldest)
+        return over
+
+    def _drop_all(self, segments: list[str]) -> None:
+        for segment in segments:
+            self._journal.drop(segment)
+        if segments:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Have the next segment made before a file needs it. Where that fails, writing the file says why."""
+        with suppress(TeleportError):
+            self._journal.prepare()
 
     # -- what an earlier run left, and what this one leaves
 
@@ -190,6 +213,7 @@ class BriefFolder:
             for record in records:
                 self._replay(msgspec.msgpack.decode(record, type=_Record))
             self._journal.drop(name)
+        self._prepare()
         self._looked = True
 
     def _replay(self, record: _Record) -> None:
@@ -216,12 +240,16 @@ class BriefFolder:
         with self.lock, suppress(TeleportError):
             for segment in sorted(self._needed):
                 self._empty(segment)
-        self._journal.close()
+        with suppress(TeleportError):
+            self._journal.close()
 
     # -- the folder
 
     def create(self, name: str) -> AppendFile:
         return self._folder.create(name)
+
+    def reserve(self, name: str, data: bytes, size: int) -> AppendFile:
+        return self._folder.reserve(name, data, size)
 
     def open(self, name: str, size: int) -> AppendFile:
         self._have_written(name)
@@ -249,18 +277,22 @@ class BriefFolder:
             return sorted({*self._folder.names(), *self._files})
 
     def remove(self, name: str) -> None:
-        with self.lock:
-            if self._files.pop(name, None) is None:
-                self._forget(name)
-                self._folder.remove(name)
-            self._let_go(name)
+        with self._dropping:
+            with self.lock:
+                if self._files.pop(name, None) is None:
+                    self._forget(name)
+                    self._folder.remove(name)
+                over = self._let_go(name)
+            self._drop_all(over)
 
     def move(self, name: str, other: str) -> None:
-        with self.lock:
-            self._have_written(name)
-            self._forget(name)
-            self._folder.move(name, other)
-            self._let_go(name)
+        with self._dropping:
+            with self.lock:
+                self._have_written(name)
+                self._forget(name)
+                self._folder.move(name, other)
+                over = self._let_go(name)
+            self._drop_all(over)
 
     def free(self) -> int:
         return self._folder.free()

@@ -127,7 +127,7 @@ def test_events_arrive_once_and_in_order(tmp_path: Path) -> None:
         await world.caught_up()
         assert await world.stored() == [str(number) for number in range(250)]
         assert len(world.line.past) < 10  # those that wait go together
-        assert not list((world.path / "spool").iterdir())
+        assert Journal(SystemFolder(str(world.path / "spool"))).empty()
 
     run(story, tmp_path)
 
@@ -346,7 +346,7 @@ def test_a_full_disk_is_told_and_gets_over_it(tmp_path: Path, monkeypatch: pytes
 
         world.line.fate = lambda: "reply"
         with monkeypatch.context() as patch:
-            patch.setattr(SystemFolder, "create", full)
+            patch.setattr(Journal, "append", full)
             with pytest.raises(Unavailable) as caught:
                 await world.emit("told as lost, and yet there")
             assert caught.value.code == "DISK-FULL"

@@ -59,6 +59,22 @@ def test_both_kinds_of_folder_keep_one_contract(kind: str, tmp_path: Path) -> No
             attempt()
 
 
+def test_a_reserved_file_has_its_size_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (SystemFolder(str(tmp_path)), MemoryFolder()):
+        file = folder.reserve("a", b"head", 12)
+        assert folder.read("a", 0, 99) == b"head" + bytes(8)
+        file.append(b"one")
+        file.append(b"two")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", _raising(errno.EIO))
+            file.sync()
+        assert folder.read("a", 0, 99) == b"headonetwo\0\0"
+        file.append(b"three")
+        assert folder.read("a", 0, 99) == b"headonetwothree"
+        with pytest.raises(AlreadyExists):
+            folder.reserve("a", b"", 1)
+
+
 def test_what_stands_behind_the_known_part_is_cut_off(tmp_path: Path) -> None:
     folder = SystemFolder(str(tmp_path))
     (tmp_path / "a").write_bytes(b"whole torn")

@@ -33,6 +33,8 @@ log = logger("NODE")
 
 PATIENCE = 10.0
 """Seconds that a session waits for the Auth Service to have what it recorded, where it has to."""
+_FIRST = 8 * 1024
+"""Bytes of a first chunk at most, in general."""
 
 
 class Unrecorded(NoTape):
@@ -67,7 +69,10 @@ class SpoolRecorder:
             return NoTape()
         key = None if config is None else config.sealing_key
         try:
-            file, sealer, size = await self._spool.run(self._first, facts, key)
+            if facts.interactive:
+                file, sealer, size = await self._spool.run(self._first, facts, key)
+            else:
+                file, sealer, size = await self._spool.run_brief(_FIRST, lambda: self._first(facts, key))
             assert config is not None  # noqa: S101 - it had a key
         except TeleportError as error:
             if error.code == "REC-DISK-FULL":
@@ -85,7 +90,7 @@ class SpoolRecorder:
             raise Unavailable("REC-NO-KEY")
         sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
         head = Frame(0, HEADER, encode_facts(_told(facts, self._clock, self._proxy)))
-        sealed = sealer.seal(recording.encode([head]), 0, 0)
+        sealed = sealer.seal(recording.encode([head]), 0, 0, compress=facts.interactive)  # a session waits for it
         return self._spool.begin(facts.session_id, sealed, brief=not facts.interactive), sealer, len(sealed)
 
     def _without(self, facts: Facts, error: TeleportError) -> Tape:
@@ -136,7 +141,7 @@ class SpoolRecorder:
         tape = SpoolTape(
             sid, watcher, spool=self._spool, file=file, sealer=sealer, grown=size,
             on_grown=lambda grown: uploader.grown(sid, grown), on_end=lambda: uploader.ended(sid), on_failure=failed,
-            mode=self._word(config), confirm=confirm if config.synchronous else None,
+            brief=not facts.interactive, mode=self._word(config), confirm=confirm if config.synchronous else None,
         )  # fmt: skip
         return tape
 

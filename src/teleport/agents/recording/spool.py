@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from teleport.base.append import AppendFile, Folder
 from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.prompt import Prompt
 from teleport.wire import recording_chunk as chunks
 from teleport.wire.buffer import NeedMore, ProtocolError
 from teleport.wire.recording_chunk import Chain, Chunk
@@ -25,6 +26,8 @@ SUFFIX = ".rec"
 LOW_WATER = 16 * 1024 * 1024
 """Bytes that must be free for a session to begin."""
 _THREADS = 4
+_AT_ONCE = 16 * 1024
+"""Bytes that are sealed and written at once: a tenth of a millisecond to compress them."""
 
 
 class Spool:
@@ -32,10 +35,13 @@ class Spool:
 
     def __init__(
         self, folder: Folder, *, path: str, set_aside: str, low_water: int = LOW_WATER,
-        lasting: Folder | None = None,
+        lasting: Folder | None = None, ready: Callable[[int], bool] = lambda _: False,
     ) -> None:  # fmt: skip
         """`path` is the folder's, for people; `set_aside` the folder for recordings that cannot be stored. Files of
-        sessions that last are begun in `lasting`: the same folder without what serves short files."""
+        sessions that last are begun in `lasting`: the same folder without what serves short files. `ready`
+        says whether so many bytes of a short file are quickly written."""
+        self._ready = ready
+        self._prompt = Prompt()
         self.folder = folder
         self._lasting = lasting or folder
         self.path = path
@@ -48,6 +54,10 @@ class Spool:
         if self._threads is None:  # made when first needed: a node without sessions does without
             self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="recording")
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments, **named))
+
+    async def run_brief(self, size: int, work: Callable[[], T]) -> T:
+        """Do blocking work that writes `size` bytes of a short file: at once where that is quick."""
+        return await self._prompt.run(work, self.run, ready=size <= _AT_ONCE and self._ready(size))
 
     def close(self) -> None:
         """End the threads; work that has begun is finished."""

@@ -51,11 +51,13 @@ class SpoolTape:
     def __init__(
         self, session_id: str, watcher: Watcher, *, spool: Spool, file: AppendFile, sealer: Sealer, grown: int,
         on_grown: Callable[[int], None], on_end: Callable[[], None], on_failure: Callable[[TeleportError], None],
-        mode: str = "node", confirm: Callable[[int], Awaitable[None]] | None = None,
+        brief: bool = False, mode: str = "node", confirm: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         """`grown` are the bytes of the file so far; `on_grown` is told of more. `on_end` is called when the file is
         closed, `on_failure` before it if the recording failed. With `confirm`, what was
-        written counts only when it has returned; it raises TeleportError when the recording failed."""
+        written counts only when it has returned; it raises TeleportError when the recording failed. `brief`: the
+        file is one of those that share a journal as long as they are short."""
+        self._brief = brief
         self._id = session_id
         self._watcher = watcher
         self._spool = spool
@@ -168,7 +170,7 @@ class SpoolTape:
     async def _put(self, frames: list[Frame], final: bool, compress: bool) -> None:
         try:
             if compress:
-                size = await self._spool.run(lambda: self._keep(self._seal(frames, final, compress=True)))
+                size = await self._run(frames, lambda: self._keep(self._seal(frames, final, compress=True)))
             else:
                 size = await self._spool.run(self._keep, self._seal(frames, final, compress=False))
             self._grown += size
@@ -188,6 +190,12 @@ class SpoolTape:
             self._timer = self._later(INTERVAL, self._tick)
         if self._waiting + self._writing <= MOST_WAITING // 2:
             self._hold(False)
+
+    async def _run(self, frames: Sequence[Frame], work: Callable[[], int]) -> int:
+        if not self._brief:
+            return await self._spool.run(work)
+        self._brief = False  # what grows further does not end soon, or is not short
+        return await self._spool.run_brief(sum(len(frame.data) for frame in frames) + 1024, work)
 
     def _seal(self, frames: Sequence[Frame], final: bool, *, compress: bool) -> list[bytes]:
         """Return the next chunks. A fast session's are made in the event loop: half a millisecond each, less than two
