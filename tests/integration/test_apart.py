@@ -74,7 +74,7 @@ def test_a_session_through_three_processes(apart: Apart, near: Member, alice: Us
     """S3-40: a node that joined at the Auth Service listens, and the proxy dials it there."""
     assert echo(alice, "near") == "here"
     listed = json.loads(alice.tsh("ls", "--format=json").out)
-    assert [node["spec"]["hostname"] for node in listed] == ["near"]
+    assert "near" in [node["spec"]["hostname"] for node in listed]
     assert apart.some("near", event="session.start")
     joined = apart.event(event="instance.join", host_id=near.host_uuid)
     assert (joined["success"], joined["node_name"]) == (True, "near")

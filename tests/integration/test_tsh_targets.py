@@ -203,8 +203,9 @@ def asked(sock: socket.socket, text: bytes = b"hello\n") -> bytes:
     """Say a line, end, and return what comes back."""
     with sock, contextlib.suppress(ConnectionResetError):
         sock.settimeout(60)
-        sock.sendall(text)
-        sock.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # who has nothing to say may have closed already
+            sock.sendall(text)
+            sock.shutdown(socket.SHUT_WR)
         with sock.makefile("rb") as answer:
             return answer.read()
     return b""

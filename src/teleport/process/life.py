@@ -47,7 +47,8 @@ class Life:
         self, signals: Signals, pulse: Pulse, *upkeep: Coroutine[Any, Any, None]
     ) -> AsyncIterator[None]:  # fmt: skip
         """Beat, obey signals and do `upkeep`, which runs until cancelled, for the time of a block."""
-        running = [tasks.spawn(work, name="upkeep", on_error=_failed) for work in (pulse.run(), *upkeep)]
+        running = [tasks.spawn(pulse.run(), name="pulse", on_error=_failed)]
+        running += [tasks.spawn(work, name="upkeep", on_error=_failed) for work in upkeep]
         signals.attach(
             {
                 signal.SIGTERM: self._stop,

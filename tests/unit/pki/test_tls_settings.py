@@ -25,3 +25,10 @@ def test_a_context_that_knows_one_name_only():
 
 def test_without_protocols_none_is_offered():
     assert isinstance(tls_settings.prepare(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ()), ssl.SSLContext)
+
+
+def test_a_client_of_public_names_believes_the_system_or_anything():
+    believing = tls_settings.public_context()
+    assert (believing.verify_mode, believing.check_hostname) == (ssl.CERT_REQUIRED, True)
+    careless = tls_settings.public_context(insecure=True, alpn=("x",))
+    assert (careless.verify_mode, careless.check_hostname) == (ssl.CERT_NONE, False)
