@@ -35,7 +35,9 @@ def sealed(
 ) -> list[bytes]:
     """Return the chunks of a recording: one for its facts, one for each text, and one for its end if it is `whole`."""
     number = int(about.session_id[-12:], 16)
-    sealer = envelope.Sealer(about.session_id, key_id, envelope.load_public(public), SeededEntropy(number))
+    sealer = envelope.Sealer(
+        about.session_id, envelope.DataKey(key_id, envelope.load_public(public), SeededEntropy(number))
+    )
     parts = [[Frame(0, HEADER, encode_facts(about))]]
     parts += [[Frame(1000 * at, OUTPUT, text)] for at, text in enumerate(texts, 1)]
     parts += [[Frame(1000 * len(texts) + 500, END, b"{}")]] if whole else []

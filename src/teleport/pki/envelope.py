@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from teleport.base.entropy import Entropy
-from teleport.base.errors import BadParameter
+from teleport.base.errors import BadParameter, Internal
 from teleport.wire import recording_chunk as chunks
 from teleport.wire.recording_chunk import Chunk, Head
 
@@ -102,13 +102,33 @@ def split_key_part(part: bytes) -> tuple[str, bytes]:
     return part[:_KEY_ID].hex(), part[_KEY_ID:]
 
 
+class DataKey:
+    """The key of one recording, with what the first chunk says of it. It may be made before there is a recording, since
+    wrapping it takes longer than sealing a chunk; whatever happens, it serves one."""
+
+    def __init__(self, key_id: str, public: X25519PublicKey, entropy: Entropy) -> None:
+        """`public` is the recording key with this id."""
+        data_key = entropy.token(KEY_SIZE)
+        self.key_id = key_id
+        self.part = key_part(key_id, wrap(data_key, public))
+        self._cipher = [AESGCM(data_key)]
+
+    def spend(self) -> AESGCM:
+        """Return the cipher, once: two recordings with one key would seal with the same nonces. Raises Internal
+        (PKI-KEY-SPENT) the second time."""
+        try:
+            return self._cipher.pop()  # one step of the interpreter: of two threads one gets it
+        except IndexError:
+            raise Internal("PKI-KEY-SPENT") from None
+
+
 class Sealer:
     """Writes the chunks of one recording. It cannot open what it sealed once it is gone, and keeps nothing else."""
 
-    def __init__(self, session_id: str, key_id: str, public: X25519PublicKey, entropy: Entropy) -> None:
-        data_key = entropy.token(KEY_SIZE)
-        self._cipher = AESGCM(data_key)
-        self._key = key_part(key_id, wrap(data_key, public))
+    def __init__(self, session_id: str, key: DataKey) -> None:
+        """`key` is spent."""
+        self._cipher = key.spend()
+        self._key = key.part
         self._session_id = session_id
         self._digest = chunks.START
         self.count = 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleport.base.entropy import SeededEntropy
-from teleport.base.errors import BadParameter
+from teleport.base.errors import BadParameter, Internal
 from teleport.pki import envelope, keys
 from teleport.pki.envelope import Opener, Sealer
 from teleport.wire import recording_chunk as chunks
@@ -19,9 +19,13 @@ PRIVATE = envelope.make_key(SeededEntropy(1))
 TEXT = b"drwxr-xr-x 2 root root 4096 some file of a long list\r\n" * 100
 
 
+def data_key(seed: int) -> envelope.DataKey:
+    return envelope.DataKey(KEY_ID, PRIVATE.public_key(), SeededEntropy(seed))
+
+
 def seal(*texts: bytes, compress: bool = True) -> list[chunks.Chunk]:
     """Return the chunks of a recording."""
-    sealer = Sealer(SESSION, KEY_ID, PRIVATE.public_key(), SeededEntropy(2))
+    sealer = Sealer(SESSION, data_key(2))
     made = [
         sealer.seal(text, at, at + 1, final=at == len(texts) - 1, compress=compress) for at, text in enumerate(texts)
     ]
@@ -55,8 +59,16 @@ def test_text_shrinks_and_noise_does_not_grow() -> None:
 
 
 def test_two_recordings_of_the_same_share_nothing() -> None:
-    one, other = (Sealer(SESSION, KEY_ID, PRIVATE.public_key(), SeededEntropy(seed)) for seed in (4, 5))
+    one, other = (Sealer(SESSION, data_key(seed)) for seed in (4, 5))
     assert chunks.parse(one.seal(TEXT, 0, 0)).payload != chunks.parse(other.seal(TEXT, 0, 0)).payload
+
+
+def test_a_data_key_serves_one_recording() -> None:
+    key = data_key(6)
+    Sealer(SESSION, key)
+    with pytest.raises(Internal) as caught:
+        Sealer(OTHER, key)
+    assert caught.value.code == "PKI-KEY-SPENT"
 
 
 def test_another_key_opens_nothing() -> None:

@@ -8,6 +8,8 @@ session, whatever roles say: nothing shall begin that nothing can be written abo
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from teleport.agents.recording.spool import Spool
@@ -24,7 +26,7 @@ from teleport.model.events.base import Event
 from teleport.model.events.recording import RecordingFailed
 from teleport.model.kinds.session_recording_config import SealingKey, SessionRecordingConfig
 from teleport.model.recorded_session import SessionFacts, encode_facts
-from teleport.pki.envelope import Sealer, load_public
+from teleport.pki.envelope import DataKey, Sealer, load_public
 from teleport.wire import recording
 from teleport.wire.recording import HEADER, Frame
 
@@ -33,6 +35,8 @@ log = logger("NODE")
 
 PATIENCE = 10.0
 """Seconds that a session waits for the Auth Service to have what it recorded, where it has to."""
+_AT_LEISURE = 0.002
+"""Seconds after a session began: its command runs, and nobody waits for us."""
 _FIRST = 8 * 1024
 """Bytes of a first chunk at most, in general."""
 
@@ -61,6 +65,8 @@ class SpoolRecorder:
         self._entropy = entropy
         self._proxy = proxy
         self._telling: set[asyncio.Task[None]] = set()
+        self._ready: deque[DataKey] = deque()
+        """A data key for the next recording: a session waits for its own to begin."""
 
     async def begin(self, facts: Facts, watcher: Watcher) -> Tape:
         """Begin a recording. Raises Unavailable (REC-DISK-FULL, REC-IMPOSSIBLE)."""
@@ -78,6 +84,7 @@ class SpoolRecorder:
             if error.code == "REC-DISK-FULL":
                 raise
             return self._without(facts, error)
+        asyncio.get_running_loop().call_later(_AT_LEISURE, self._prepare)
         tape = self._tape(facts, watcher, file, sealer, size, config)
         if config.synchronous:
             await self._first_sync(tape, facts, size)
@@ -88,10 +95,23 @@ class SpoolRecorder:
         self._spool.demand_room()
         if key is None:
             raise Unavailable("REC-NO-KEY")
-        sealer = Sealer(facts.session_id, key.id, load_public(key.spki()), self._entropy)
+        sealer = Sealer(facts.session_id, self._data_key(key))
         head = Frame(0, HEADER, encode_facts(_told(facts, self._clock, self._proxy)))
         sealed = sealer.seal(recording.encode([head]), 0, 0, compress=facts.interactive)  # a session waits for it
         return self._spool.begin(facts.session_id, sealed, brief=not facts.interactive), sealer, len(sealed)
+
+    def _data_key(self, key: SealingKey) -> DataKey:
+        """Return a data key under the recording key: the one that is ready, or a new one. In any thread."""
+        with contextlib.suppress(IndexError):
+            ready = self._ready.pop()  # one step of the interpreter: no two threads get the same
+            if ready.key_id == key.id:
+                return ready
+        return DataKey(key.id, load_public(key.spki()), self._entropy)
+
+    def _prepare(self) -> None:
+        config = self._config()
+        if not self._ready and config is not None and config.records and (key := config.sealing_key) is not None:
+            self._ready.append(DataKey(key.id, load_public(key.spki()), self._entropy))
 
     def _without(self, facts: Facts, error: TeleportError) -> Tape:
         """Go on without a recording, or do not."""

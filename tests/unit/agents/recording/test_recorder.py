@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from teleport.agents.recording import recorder as module
@@ -19,10 +20,11 @@ from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import Unavailable
 from teleport.base.retry import Backoff
 from teleport.model.events.recording import RecordingFailed
+from teleport.pki.envelope import DataKey
 from teleport.store.recordings.files import RecordingFiles
 from teleport.wire.recording import END, HEADER, OUTPUT
 from tests.support.recordings import START
-from tests.unit.agents.recording.test_tape import SID, World, setting, until
+from tests.unit.agents.recording.test_tape import KEY, SID, World, setting, until
 
 
 class Archive:
@@ -177,5 +179,27 @@ def test_a_node_that_was_reached_directly_says_that_it_recorded(monkeypatch: pyt
         for number, (mode, told) in enumerate((("proxy", "node"), ("proxy-sync", "node-sync"))):
             world.config = setting(mode)
             assert (await world.begin(session_id=SID[:-1] + str(number))).mode == told
+
+    run(story, monkeypatch)
+
+
+def test_a_data_key_is_ready_for_the_next_recording_under_the_key_of_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: World, archive: Archive) -> None:
+        made: list[DataKey] = []
+
+        def make(*about: Any) -> DataKey:
+            made.append(DataKey(*about))
+            return made[-1]
+
+        monkeypatch.setattr(module, "DataKey", make)
+        for number in range(3):
+            recording = await world.begin(session_id=f"{SID[:-1]}{number}")
+            await until(lambda: bool(world.recorder._ready))
+            await recording.close({})
+        assert len(made) == 4, "the first on the spot, and one after the beginning of each"
+        world.config = setting("node-sync", (msgspec.structs.replace(KEY, id="f" * 32),))
+        recording = await world.begin(session_id=f"{SID[:-1]}3")
+        assert [key.key_id for key in made] == [KEY.id] * 4 + ["f" * 32]
+        await recording.close({})
 
     run(story, monkeypatch)

@@ -83,6 +83,11 @@ PAGES = {
         why="a recording is sealed to a key of the cluster, and every byte of it is authenticated",
         fix="restore `keys` and `log/records` of the data directory from one backup; keep the log and report it",
     ),
+    "PKI-KEY-SPENT": Page(
+        what="a data key was about to seal a second recording",
+        why="each recording has a key of its own, or what is sealed could be told apart",
+        fix="report it: this is a defect",
+    ),
     # Why a certificate was not accepted
     "PKI-NOT-A-CERTIFICATE": Page(
         what="unsupported key type: {type}",
