@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,15 +15,12 @@ from typing import Any
 
 import pytest
 
-from tests.support import programs
 from tests.support.cluster import BIN, NAME, Cluster, User, free_ports
-from tests.support.processes import wait_for
+from tests.support.front import PROXY_HOST, Front, Web, haproxy, tinyproxy
 from tests.support.tls import Authority
 
-HEALTHY = 3
+HEALTHY = 50 if os.environ.get("TELEPORT_SOAK") else 3
 """Runs without a fault; 50 in the soak."""
-PROXY_HOST = "127.0.0.2"
-"""Where HTTP CONNECT proxies of these tests are: 127.0.0.1 may not be one."""
 JOINING = """\
 version: v3
 teleport:
@@ -32,22 +29,6 @@ teleport:
 auth_service: {{enabled: no}}
 proxy_service: {{enabled: no}}
 ssh_service: {{enabled: yes}}
-"""
-HAPROXY = """\
-global
-  nbthread 1
-defaults
-  mode http
-  timeout connect 20s
-  timeout client 120s
-  timeout server 120s
-  timeout tunnel 120s
-frontend web
-  bind 127.0.0.1:{port} ssl crt {pem}
-  {rules}
-  default_backend proxy
-backend proxy
-  server proxy {target} {options}
 """
 
 
@@ -142,48 +123,31 @@ def web_of(stage: Stage, pem: bytes, page: bytes, tmp_path: Path) -> Callable[[s
     return answer
 
 
-def listens(host: str, port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex((host, port)) == 0
-
-
-@contextlib.contextmanager
 def balancer(
-    stage: Stage, tmp_path: Path, *rules: str, target: str = "", options: str = "ssl verify none"
-) -> Iterator[str]:
+    stage: Stage, folder: Path, *rules: str, target: str = "", options: str = "ssl verify none"
+) -> contextlib.AbstractContextManager[str]:  # fmt: skip
     """Run HAProxy that ends TLS before the cluster's web port."""
-    (pem := tmp_path / "balancer.pem").write_bytes(stage.authority.issue("localhost"))
+    pair = folder / "balancer.pem"
+    pair.write_bytes(stage.authority.issue("localhost"))
+    web = Web(folder, target or str(stage.cluster.settings["web"]))
+    web.certificate = web.key = pair
     (port,) = free_ports(1)
-    config = tmp_path / "haproxy.cfg"
-    config.write_text(
-        HAPROXY.format(
-            port=port, pem=pem, rules="\n  ".join(rules), options=options,
-            target=target or str(stage.cluster.settings["web"]),
-        )
-    )  # fmt: skip
-    argv = [programs.need("haproxy"), "-db", "-f", str(config)]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for("HAProxy", lambda: listens("127.0.0.1", port))
-            yield f"localhost:{port}"
-        finally:
-            process.terminate()
+    more = "".join(f"  {rule}\n" for rule in rules)
+    return _at(haproxy(folder / "haproxy", web, {"web": (port, options, more)}), f"localhost:{port}")
 
 
-@contextlib.contextmanager
-def tinyproxy(tmp_path: Path, *lines: str) -> Iterator[str]:
+def connect_proxy(folder: Path, *lines: str) -> contextlib.AbstractContextManager[str]:
     """Run an HTTP CONNECT proxy."""
     with socket.create_server((PROXY_HOST, 0)) as probe:
         port = probe.getsockname()[1]
-    config = tmp_path / "tinyproxy.conf"
-    config.write_text("\n".join((f"Port {port}", f"Listen {PROXY_HOST}", "Timeout 60", "MaxClients 50", *lines)) + "\n")
-    argv = [programs.need("tinyproxy"), "-d", "-c", str(config)]
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            wait_for("tinyproxy", lambda: listens(PROXY_HOST, port))
-            yield f"{PROXY_HOST}:{port}"
-        finally:
-            process.terminate()
+    more = "".join(f"{line}\n" for line in lines)
+    return _at(tinyproxy(folder / "tinyproxy", "proxy", port, more), f"{PROXY_HOST}:{port}")
+
+
+@contextlib.contextmanager
+def _at(front: Front, address: str) -> Iterator[str]:
+    with front:
+        yield address
 
 
 def test_a_cluster_without_a_fault_gets_none(stage: Stage) -> None:
@@ -256,10 +220,10 @@ def test_an_http_connect_proxy_that_is_not_there(stage: Stage) -> None:
 
 
 def test_an_http_connect_proxy_that_forbids_or_wants_a_password(stage: Stage, tmp_path: Path) -> None:
-    with tinyproxy(tmp_path, "ConnectPort 1") as proxy:
+    with connect_proxy(tmp_path, "ConnectPort 1") as proxy:
         wrong = stage.wrong(stage.cluster.public, HTTPS_PROXY=f"http://{proxy}", NO_PROXY="")
         assert wrong == ("connect", "NET-CONNECT-FORBIDDEN")
-    with tinyproxy(tmp_path, "BasicAuth walker secret") as proxy:
+    with connect_proxy(tmp_path, "BasicAuth walker secret") as proxy:
         wrong = stage.wrong(stage.cluster.public, HTTPS_PROXY=f"http://{proxy}", NO_PROXY="")
         assert wrong == ("connect", "NET-CONNECT-LOGIN")
         found = stage.examine(stage.cluster.public, HTTPS_PROXY=f"http://walker:secret@{proxy}/", NO_PROXY="", status=0)

@@ -93,8 +93,8 @@ def test_a_new_size_arrives_and_is_recorded(play: Play, client: Client, world: W
 def test_keys_reach_the_job_in_the_foreground(play: Play, client: Client) -> None:
     def story(terminal: Terminal) -> None:
         terminal.see("> ")
-        terminal.type("sleep 1000; echo ended=$?\n")
-        terminal.see("sleep 1000")
+        terminal.type("sh -c 'echo run''ning; exec sleep 1000'\n")
+        terminal.see("running")  # said by the job itself: it has the terminal
         terminal.type("\x03")
         terminal.see("^C")
         terminal.see("> ")

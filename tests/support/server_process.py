@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import http.client
 import os
@@ -22,7 +23,7 @@ _STOP = 10.0
 """Seconds that the server may take to end."""
 
 
-class ServerProcess:
+class ServerProcess(abc.ABC):
     """What a folder with a configuration and a data directory needs to run."""
 
     folder: Path
@@ -34,9 +35,9 @@ class ServerProcess:
         self.server: subprocess.Popen[bytes] | None = None
         self._family: list[Process] = []
 
+    @abc.abstractmethod
     def environment(self) -> dict[str, str]:
         """Return the environment of the server."""
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def running(self, *options: str) -> Iterator[Self]:

@@ -63,7 +63,7 @@ class Inventory:
         if not {*hello.services} <= allowed:
             raise AccessDenied("INV-SERVICES", server_id=server_id, services=", ".join(hello.services)[:200])
         attending = Attending(self, server_id, caller.address, hello, say, self._clock.now())
-        await attending.write()
+        await self.write(attending)
         self.keep(attending)
         if len(self._present[server_id]) > 1:
             doubt = tasks.spawn(self._look_for_clones(attending), name="clones", on_error=_not_looked)
@@ -108,8 +108,16 @@ class Inventory:
         processes = self._present.get(attending.server_id, {})
         if processes.get(attending.hello.process_id) is attending:
             del processes[attending.hello.process_id]
+        for other in processes.values():
+            other.clones.discard(attending.address)
         if not processes:
             self._present.pop(attending.server_id, None)
+
+    async def heard(self, attending: Attending) -> None:
+        """Count a process as connected that says something; write its entry if that is some time ago."""
+        self.keep(attending)
+        if self._clock.now() - attending.written >= WRITE_EVERY:
+            await self.write(attending)
 
     async def write(self, attending: Attending) -> None:
         """Write the entry of a process."""
@@ -123,6 +131,7 @@ class Inventory:
         entry = Instance(version="v1", metadata=Metadata(name=attending.server_id, expires=expires), spec=spec)
         entry.check()
         await self._store.upsert(entry)
+        attending.written = now
 
     async def forget(self, attending: Attending) -> None:
         """Remove the entry of a process that said goodbye, unless another one has its id."""
@@ -152,7 +161,7 @@ class Inventory:
                     other_addr_remote=other.address,
                 )
             )
-            await late.write()
+            await self.write(late)
 
 
 class Attending:
@@ -171,20 +180,13 @@ class Attending:
         self._say = say
         self._last = 0
         self._asked: dict[int, asyncio.Future[None]] = {}
-        self._written = since
+        self.written = since
+        """When its entry was written."""
         self._over = False
 
     async def heartbeat(self) -> None:
-        if self._over:
-            return
-        self._inventory.keep(self)
-        if self._inventory._clock.now() - self._written >= WRITE_EVERY:
-            await self.write()
-
-    async def write(self) -> None:
-        """Write its entry."""
-        await self._inventory.write(self)
-        self._written = self._inventory._clock.now()
+        if not self._over:
+            await self._inventory.heard(self)
 
     def pong(self, number: int) -> None:
         asked = self._asked.get(number)

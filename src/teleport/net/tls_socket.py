@@ -17,6 +17,7 @@ import os
 import socket
 import ssl
 import struct
+import threading
 from typing import Any
 
 from teleport.base.errors import TeleportError, Unavailable
@@ -28,7 +29,17 @@ from teleport.net.tls_errors import is_end, tls_error
 SCRATCH = 262144
 """Most bytes that one read returns: many records per turn of the loop is what makes bulk cheap."""
 _RECORD = 16384
-_scratch = memoryview(bytearray(SCRATCH))  # shared: it is used between two awaits only
+
+
+class _Scratch(threading.local):
+    """Room to read into, used between two awaits only: the connections of a thread share it. Threads must not, since
+    OpenSSL works without the interpreter's lock."""
+
+    def __init__(self) -> None:
+        self.view = memoryview(bytearray(SCRATCH))
+
+
+_scratch = _Scratch()
 
 
 class TlsSocketStream:
@@ -102,10 +113,10 @@ class TlsSocketStream:
 
     def _receive(self, limit: int) -> bytes:
         """Read as many records as are there, up to `limit` bytes. Raises as SSLSocket does if there is none."""
-        limit, size, tls = min(limit, SCRATCH), 0, self._tls
+        limit, size, tls, room = min(limit, SCRATCH), 0, self._tls, _scratch.view
         try:
             while size < limit:
-                count = tls.read(limit - size, _scratch[size:])
+                count = tls.read(limit - size, room[size:])
                 size += count
                 if not count:
                     self._read_end = True
@@ -117,7 +128,7 @@ class TlsSocketStream:
         except OSError:
             if not size:
                 raise  # otherwise the next read meets it again
-        return bytes(_scratch[:size])
+        return bytes(room[:size])
 
     async def write(self, data: bytes) -> None:
         """See Stream.write. Cancelled or failed with data under way, the connection is reset."""
@@ -254,7 +265,7 @@ class TlsSocketStream:
     async def _swallow(self, plain: socket.socket) -> None:
         for _ in range(16):
             try:
-                if not plain.recv_into(_scratch):
+                if not plain.recv_into(_scratch.view):
                     return
             except BlockingIOError:
                 await self._ready.readable()
@@ -281,7 +292,7 @@ class TlsSocketStream:
 
     def _unread_refusal(self) -> TeleportError | None:
         try:
-            while self._socket.recv_into(_scratch):
+            while self._socket.recv_into(_scratch.view):
                 pass
         except ssl.SSLError as alert:
             if not is_end(alert):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from teleport.api.inventory_calls import ControlStream, InventoryCalls
@@ -72,8 +73,9 @@ class InventoryStream:
                 elif isinstance(word, Clone):
                     _tell(word)
         except asyncio.CancelledError:
-            async with asyncio.timeout(FAREWELL):
-                await stream.goodbye()
+            with contextlib.suppress(TeleportError, TimeoutError):  # the connection may be what was lost
+                async with asyncio.timeout(FAREWELL):
+                    await stream.goodbye()
             raise
         finally:
             await tasks.cancel(beating)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import gc
 import random
@@ -148,36 +149,34 @@ def test_calls_at_a_time_are_bounded() -> None:
     run(story)
 
 
+@contextlib.asynccontextmanager
+async def talking() -> AsyncIterator[rpc.Channel]:
+    """Yield a client of ours, connected in memory to a server of ours."""
+    ours, theirs = memory_pair()
+
+    async def connect(factory: Any) -> Any:
+        return rpc.as_transport(theirs, factory)[1]
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        group.create_task(Served().server.serve(ours, ALICE))
+        channel = rpc.Channel(connect)
+        yield channel
+        channel.close()
+        await channel.wait_closed()
+
+
 def test_our_client_waits_for_its_turn_instead() -> None:
     async def body() -> None:
-        served = Served()
-        ours, theirs = memory_pair()
-
-        async def connect(factory: Any) -> Any:
-            return rpc.as_transport(theirs, factory)[1]
-
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-            group.create_task(served.server.serve(ours, ALICE))
-            channel = rpc.Channel(connect)
+        async with talking() as channel:
             replies = await asyncio.gather(*(channel.unary(ECHO, Empty()) for _ in range(400)))
             assert {reply.cluster for reply in replies} == {"here"}
-            channel.close()
-            await channel.wait_closed()
 
     asyncio.run(body())
 
 
 def test_neither_side_remembers_every_call_that_it_has_made() -> None:
     async def body() -> None:
-        served = Served()
-        ours, theirs = memory_pair()
-
-        async def connect(factory: Any) -> Any:
-            return rpc.as_transport(theirs, factory)[1]
-
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
-            group.create_task(served.server.serve(ours, ALICE))
-            channel = rpc.Channel(connect)
+        async with talking() as channel:
             for _ in range(connection.REMEMBERED + 50):
                 await channel.unary(ECHO, Empty())
             (protocol,) = channel._inner.open
@@ -186,8 +185,6 @@ def test_neither_side_remembers_every_call_that_it_has_made() -> None:
             remembered += [len(each._h2._closed_streams) for each in made]
             assert max(remembered) == connection.REMEMBERED
             assert len(remembered) > 1
-            channel.close()
-            await channel.wait_closed()
 
     asyncio.run(body())
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -305,3 +306,28 @@ def test_refusal_inside_a_session_names_the_reason_even_after_a_reset() -> None:
             await client.close()
 
     asyncio.run(main())
+
+
+def test_threads_do_not_read_into_each_others_room() -> None:
+    """What one connection received was once seen by another one, of a second event loop."""
+    rounds, size, found = 40, 200_000, dict[int, int]()
+
+    async def talk(letter: bytes) -> int:
+        async with tcp_pair() as (a, b):
+            server, client = await tls_over(a, b, authority().server(), authority().client())
+            wrong = 0
+            for _ in range(rounds):
+                _, came = await asyncio.gather(client.write(letter * size), read_exactly(server, size))
+                wrong += came != letter * size
+            await asyncio.gather(client.close(), server.close())
+            return wrong
+
+    def run(number: int) -> None:
+        found[number] = asyncio.run(talk(bytes([number])))
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in (65, 66, 67)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == {65: 0, 66: 0, 67: 0}

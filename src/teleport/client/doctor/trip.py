@@ -9,11 +9,13 @@ from typing import Any
 
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
-from teleport.model.address import Address
+from teleport.model.address import Address, parse_addr
 from teleport.model.proxy_env import ConnectProxy, connect_proxy
 from teleport.net.network import Network
-from teleport.net.way import Way
+from teleport.net.way import WEB_PORT, Way
 from teleport.pki.tls_settings import public_context
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
 
 
 @dataclass
@@ -54,12 +56,25 @@ class Trip:
         proxy = self.proxy
         return self.address if proxy is None else proxy.address
 
-    def way(self) -> Way:
-        """Return a new way, which has found out nothing yet."""
+    def way(self, address: Address | None = None) -> Way:
+        """Return a new way, which has found out nothing yet; to another address of the cluster, if one is given."""
         return Way(
-            str(self.address), network=self.network, entropy=self.entropy, environment=self.environment,
+            str(address or self.address), network=self.network, entropy=self.entropy, environment=self.environment,
             roots=self.web_context, upgrade=False if self.is_auth else None,
         )  # fmt: skip
+
+    def own_port(self, protocol: str, usual: int) -> Address:
+        """Return where the proxy says that a protocol (`ssh`, `tunnel`) is served. A port that listens everywhere is
+        reached at the host of the proxy. Raises LookupError and TypeError where it says nothing."""
+        said = self.found["proxy"]["ssh"]["listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr"]
+        listen = parse_addr(str(said), usual)
+        return Address(self.public.host, listen.port) if listen.host in _EVERYWHERE else listen
+
+    @property
+    def public(self) -> Address:
+        """The address under which the proxy says that it is reached. Raises as `own_port`."""
+        said = self.found["proxy"]["ssh"].get("public_addr")
+        return parse_addr(str(said), WEB_PORT) if said else self.address
 
     def web_context(self) -> ssl.SSLContext:
         """Return what believes the web port as browsers would, or anything."""

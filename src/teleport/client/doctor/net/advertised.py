@@ -5,11 +5,8 @@ from __future__ import annotations
 from teleport.base.errors import TeleportError
 from teleport.client.doctor.report import Finding
 from teleport.client.doctor.trip import Trip
-from teleport.model.address import Address, parse_addr
-from teleport.net.way import WEB_PORT
-
-SSH_PORT, TUNNEL_PORT = 3023, 3024
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
+from teleport.model.address import Address
+from teleport.model.config.proxy import PORTS
 
 
 async def run(trip: Trip) -> str | Finding:
@@ -29,25 +26,14 @@ async def run(trip: Trip) -> str | Finding:
 
 
 def _advertised(trip: Trip) -> dict[str, Address]:
-    proxy = trip.found["proxy"]
-    ssh = proxy["ssh"]
-    public = parse_addr(str(ssh["public_addr"]), WEB_PORT) if ssh.get("public_addr") else trip.address
-    found = {} if public == trip.address else {"public_addr": public}
-    if not proxy.get("tls_routing_enabled", True):
-        found["ssh"] = _on(public, str(ssh["listen_addr"]), SSH_PORT)
-        found["tunnels"] = _on(public, str(ssh["tunnel_listen_addr"]), TUNNEL_PORT)
+    found = {} if trip.public == trip.address else {"public_addr": trip.public}
+    if not trip.found["proxy"].get("tls_routing_enabled", True):
+        found |= {"ssh": trip.own_port("ssh", PORTS["ssh"]), "tunnels": trip.own_port("tunnel", PORTS["tunnel"])}
     return found
 
 
-def _on(public: Address, listen: str, port: int) -> Address:
-    """A port that listens everywhere is reached at the public host."""
-    address = parse_addr(listen, port)
-    return Address(public.host, address.port) if address.host in _EVERYWHERE else address
-
-
 async def _try(trip: Trip, address: Address) -> None:
-    other = type(trip)(address, trip.environment, trip.network, trip.clock, trip.entropy)
-    stream = await other.way().reach()
+    stream = await trip.way(address).reach()
     await stream.close()
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from teleport.base.errors import TeleportError
 from teleport.client.doctor.report import Finding
 from teleport.client.doctor.trip import Trip
-from teleport.model.address import Address, parse_addr
+from teleport.model.address import Address
+from teleport.model.config.proxy import PORTS
 
 GREETING = b"SSH-2.0-doctor\r\n"
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared only
-SSH_PORT = 3023
 
 
 async def run(trip: Trip) -> str | Finding:
     """Sends a greeting (RFC 4253 section 4.2) and looks at the first bytes of the answer."""
     target = _target(trip)
-    stream = await type(trip)(target, trip.environment, trip.network, trip.clock, trip.entropy).way().reach()
+    stream = await trip.way(target).reach()
     try:
         await stream.write(GREETING)
         answer = await stream.read(256)
@@ -33,8 +32,6 @@ async def run(trip: Trip) -> str | Finding:
 
 
 def _target(trip: Trip) -> Address:
-    proxy = trip.found.get("proxy", {})
-    if proxy.get("tls_routing_enabled", True):
+    if trip.found.get("proxy", {}).get("tls_routing_enabled", True):
         return trip.address
-    listen = parse_addr(str(proxy["ssh"]["listen_addr"]), SSH_PORT)
-    return Address(trip.address.host, listen.port) if listen.host in _EVERYWHERE else listen
+    return trip.own_port("ssh", PORTS["ssh"])
