@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from teleport.api.inventory_messages import Ping
+from teleport.base import tasks
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import Unavailable
 from teleport.process import inventory
@@ -50,7 +51,7 @@ def test_a_stop_is_a_stop_whatever_becomes_of_the_goodbye(farewell: str, monkeyp
     async def main() -> None:
         stream = Stream(farewell)
         service = InventoryStream(cast("Any", None), entropy=SeededEntropy(1), runs_auth=False)
-        attending = asyncio.ensure_future(service._attend(cast("Any", stream)))
+        attending = tasks.spawn(service._attend(cast("Any", stream)), name="attending", on_error=lambda error: None)
         await stream.quiet.wait()
         attending.cancel()
         with pytest.raises(asyncio.CancelledError):
