@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from teleport.auth.join import token
+from teleport.auth.join import github, gitlab, token
 from teleport.auth.join.bound_keypair import BoundKeypairJoin
 from teleport.auth.join.gcp import GcpJoin
-from teleport.auth.join.github import GithubJoin
-from teleport.auth.join.gitlab import GitlabJoin
 from teleport.auth.join.iam import IamJoin
 from teleport.auth.join.join_state import StateKeeper
 from teleport.auth.join.kubernetes import KubernetesJoin
 from teleport.auth.join.method import Prove
-from teleport.auth.join.oidc import Issuers
+from teleport.auth.join.oidc import IdTokenJoin, Issuers
 from teleport.auth.join.token_review import Reviewer
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
@@ -34,8 +32,8 @@ def table(
         "token": token.prove,
         "bound_keypair": BoundKeypairJoin(resources, states, clock, entropy, cluster),
         "gcp": GcpJoin(issuers),
-        "github": GithubJoin(issuers, cluster),
-        "gitlab": GitlabJoin(issuers, cluster),
+        "github": IdTokenJoin(github.FACTS, issuers, cluster),
+        "gitlab": IdTokenJoin(gitlab.FACTS, issuers, cluster),
         "iam": IamJoin(fetch, entropy),
         "kubernetes": KubernetesJoin(issuers, cluster, reviewer),
     }
