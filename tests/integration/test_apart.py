@@ -213,6 +213,7 @@ def test_a_token_that_has_expired(apart: Apart) -> None:
     node = apart.node("late", teleport=apart.joining(token=name))
     with node.launched():
         said(node, "token expired or not found")
+        assert "AUTH-TOKEN-EXPIRED" in node.log
 
 
 def test_a_token_for_other_services(apart: Apart) -> None:

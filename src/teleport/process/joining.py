@@ -46,6 +46,7 @@ class Joining:
         asked = Asked(
             token=self._text(self._settings.join.token), ssh_public_key=pair.ssh_public, tls_public_key=pair.tls_public,
             system_role=INSTANCE, host_name=wanted.node_name, additional_principals=wanted.principals,
+            services=wanted.also,
         )  # fmt: skip
         joined = await join(await self._dial(held), asked, self._method())
         return self._admission(wanted, pair, joined)
