@@ -1,8 +1,9 @@
-"""Processes that join by other methods than a secret token: a bound key, and a pod's token."""
+"""Processes that join by other methods than a secret token: a bound key, a pod's token, a chip."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.support.apart import NODE, Apart, Member
 from tests.support.cluster import NAME, free_ports
 from tests.support.issuer import Issuer
 from tests.support.processes import wait_for
+from tests.support.server_process import BIN
+from tests.support.swtpm import Swtpm
 
 SERVER = Issuer("https://kubernetes.default.svc")
 
@@ -80,6 +83,30 @@ def test_a_pod_joins_as_a_process(apart: Apart, tmp_path: Path) -> None:
         apart.wait_for_node("pod-1")
     event = apart.event("instance.join", node_name="pod-1")
     assert (event["method"], event["attributes"]["service_account"]) == ("kubernetes", "prod:agent")
+
+
+def test_a_machine_is_known_by_its_chip(apart: Apart, tmp_path: Path) -> None:
+    chip = Swtpm(tmp_path)
+    with chip.running() as path:
+        machine = Elsewhere(apart, "racked", "racks", "tpm", TELEPORT_TPM=str(path))
+        command = [str(BIN / "teleport"), "tpm", "identify", "--format=json"]
+        shown = subprocess.run(
+            command, env=machine.environment(), capture_output=True, text=True, check=True, timeout=60
+        )
+        known = json.loads(shown.stdout)
+        block = {"ekcert_allowed_cas": [chip.authority], "allow": [{"description": "rack 7", **known}]}
+        apart.create(token("racks", "tpm", block))
+        with machine.running():
+            apart.wait_for_node("racked")
+    event = apart.event("instance.join", node_name="racked")
+    assert (event["method"], event["attributes"]) == ("tpm", known)
+    other = Swtpm(tmp_path / "other")
+    with other.running() as path:
+        forged = Elsewhere(apart, "forged", "racks", "tpm", TELEPORT_TPM=str(path))
+        with forged.launched():
+            wait_for("the refusal in the log", lambda: "AUTH-JOIN-PROOF" in forged.log, seconds=60)
+    event = apart.some("instance.join", node_name="forged")[0]
+    assert (event["success"], "none of spec.tpm.ekcert_allowed_cas" in event["error"]) == (False, True)
 
 
 def test_a_machine_without_proof_says_what_it_lacks(apart: Apart) -> None:

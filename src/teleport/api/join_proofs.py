@@ -34,6 +34,30 @@ class StsRequest(Struct, frozen=True, kw_only=True):
     request: str
 
 
+class TpmInit(Struct, frozen=True, kw_only=True):
+    """tpm: which chip it is."""
+
+    ek_key: bytes
+    """The endorsement key, SubjectPublicKeyInfo in DER."""
+    ek_cert: bytes = b""
+    """Its certificate in DER, where the chip has one."""
+    ak_public: bytes
+    """Public area (TPMT_PUBLIC) of the key whose name the credential is bound to."""
+
+
+class TpmAsk(Struct, frozen=True, kw_only=True):
+    """tpm: a credential that this chip alone can open."""
+
+    blob: bytes
+    secret: bytes
+
+
+class TpmSolution(Struct, frozen=True, kw_only=True):
+    """tpm: what was in it."""
+
+    secret: bytes
+
+
 class BoundInit(Struct, frozen=True, kw_only=True):
     """bound_keypair: what the client has of the times before."""
 

@@ -13,6 +13,7 @@ from teleport.auth.join.kubernetes import KubernetesJoin
 from teleport.auth.join.method import Prove
 from teleport.auth.join.oidc import IdTokenJoin, Issuers
 from teleport.auth.join.token_review import Reviewer
+from teleport.auth.join.tpm import TpmJoin
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.net.fetch import Fetch
@@ -36,4 +37,5 @@ def table(
         "gitlab": IdTokenJoin(gitlab.FACTS, issuers, cluster),
         "iam": IamJoin(fetch, entropy),
         "kubernetes": KubernetesJoin(issuers, cluster, reviewer),
+        "tpm": TpmJoin(clock, entropy),
     }

@@ -12,7 +12,10 @@ from teleport.client.joining import iam, id_token
 from teleport.client.joining.bound_keypair import BoundKeypairMethod
 from teleport.client.joining.join import Method
 from teleport.client.joining.token import TokenMethod
+from teleport.client.joining.tpm import VARIABLE as TPM
+from teleport.client.joining.tpm import TpmMethod
 from teleport.net.fetch import SystemFetch
+from teleport.net.tpm_device import DEVICE, TpmDevice
 
 SECRET = "TBOT_REGISTRATION_SECRET"  # noqa: S105 - the name of a variable
 
@@ -32,6 +35,7 @@ def method(
         "gitlab": lambda: id_token.gitlab(environment),
         "iam": lambda: iam.IamMethod(iam.credentials(environment, plain), clock, environment.get("AWS_REGION", "")),
         "kubernetes": lambda: id_token.kubernetes(environment, disk),
+        "tpm": lambda: TpmMethod(lambda: TpmDevice(environment.get(TPM) or DEVICE), entropy),
     }
     if name not in makers:
         raise NotSupported("CLIENT-JOIN-METHOD", method=ascii(name[:40])[1:-1], known=", ".join(makers))

@@ -21,13 +21,14 @@ from teleport.model.token_methods.gcp import Gcp
 from teleport.model.token_methods.github import Github
 from teleport.model.token_methods.gitlab import Gitlab
 from teleport.model.token_methods.kubernetes import Kubernetes
+from teleport.model.token_methods.tpm import Tpm
 
 METHODS = (
     "token", "azure", "azure_devops", "bitbucket", "bound_keypair", "circleci", "ec2", "env0", "gcp", "github",
     "gitlab", "iam", "kubernetes", "oracle", "spacelift", "terraform_cloud", "tpm",
 )  # fmt: skip
 """Every join method that exists."""
-SERVED_METHODS = ("token", "bound_keypair", "iam", "gcp", "github", "gitlab", "kubernetes")
+SERVED_METHODS = ("token", "bound_keypair", "iam", "gcp", "github", "gitlab", "kubernetes", "tpm")
 """Those that this build has."""
 BOT_METHODS = tuple(method for method in METHODS if method != "ec2")
 """Those by which a bot can join."""
@@ -49,7 +50,7 @@ CONFIG_FILE = "config-file"
 
 _CANONICAL = {role.lower(): role for role in ROLES}
 _LONG_ENOUGH_TO_SHOW = 16
-_BLOCKS = ("bound_keypair", "gcp", "github", "gitlab", "kubernetes")
+_BLOCKS = ("bound_keypair", "gcp", "github", "gitlab", "kubernetes", "tpm")
 """Fields of the spec that one join method has for itself, under its name."""
 
 
@@ -77,7 +78,7 @@ class TokenSpec(Struct, frozen=True, kw_only=True):
     oracle: Unacted = None
     spacelift: Unacted = None
     terraform_cloud: Unacted = None
-    tpm: Unacted = None
+    tpm: Tpm | None = None
 
 
 def mask(secret: str) -> str:
