@@ -1,4 +1,4 @@
-"""Processes that join by other methods than a secret token: a bound key, a pod's token, a chip."""
+"""Processes that join by other methods than a secret token: a bound key, a pod's token, a chip, clouds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ import pytest
 
 from teleport.base.clock import SystemClock
 from tests.support.apart import NODE, Apart, Member
+from tests.support.azure import SUBSCRIPTION, Cloud
 from tests.support.cluster import NAME, free_ports
+from tests.support.ec2 import ACCOUNT, AWS, INSTANCE, Imds, document, signed
 from tests.support.issuer import Issuer
+from tests.support.metadata_server import serving
 from tests.support.processes import wait_for
 from tests.support.server_process import BIN
 from tests.support.swtpm import Swtpm
@@ -21,9 +24,18 @@ from tests.support.swtpm import Swtpm
 SERVER = Issuer("https://kubernetes.default.svc")
 
 
+class InTheClouds(Apart):
+    """A cluster whose Auth Service knows who signs for AWS."""
+
+    def environment(self, home: str = "nobody", **more: str) -> dict[str, str]:
+        path = self.folder / "aws.pem"
+        path.write_text(AWS.pem)
+        return super().environment(home, TELEPORT_AWS_CERTIFICATES=str(path), **more)
+
+
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
-    made = Apart(tmp_path_factory.mktemp("methods"))
+    made = InTheClouds(tmp_path_factory.mktemp("methods"))
     made.data.mkdir(mode=0o700)
     with made.running():
         made.create(token("bound", "bound_keypair", {"recovery": {"limit": 2}}))
@@ -107,6 +119,39 @@ def test_a_machine_is_known_by_its_chip(apart: Apart, tmp_path: Path) -> None:
             wait_for("the refusal in the log", lambda: "AUTH-JOIN-PROOF" in forged.log, seconds=60)
     event = apart.some("instance.join", node_name="forged")[0]
     assert (event["success"], "none of spec.tpm.ekcert_allowed_cas" in event["error"]) == (False, True)
+
+
+def test_an_instance_joins_once(apart: Apart) -> None:
+    create(apart, "vms", {"join_method": "ec2", "allow": [{"aws_account": ACCOUNT}], "aws_iid_ttl": "30m"})
+    imds = Imds(signed(document(SystemClock().now())))
+    with serving(imds) as address:
+        where = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": address}
+        with Elsewhere(apart, "vm-1", "vms", "ec2", **where).running() as machine:
+            apart.wait_for_node("vm-1")
+            assert machine.host_uuid == f"{ACCOUNT}-{INSTANCE}"
+            second = Elsewhere(apart, "vm-2", "vms", "ec2", **where)
+            with second.launched():
+                wait_for("the refusal in the log", lambda: "was used for a join already" in second.log, seconds=60)
+    assert apart.event("instance.join", node_name="vm-1")["method"] == "ec2"
+
+
+@pytest.mark.config("teleport.join_params.azure.client_id")
+def test_a_machine_shows_the_identity_that_its_configuration_names(apart: Apart) -> None:
+    create(apart, "azure", {"join_method": "azure", "azure": {"allow": [{"subscription": SUBSCRIPTION}]}})
+    cloud = Cloud(SystemClock().now())
+    with serving(cloud) as address:
+        machine = Elsewhere(apart, "vm-3", "azure", "azure", AZURE_POD_IDENTITY_AUTHORITY_HOST=address)
+        text = machine.config.read_text()
+        machine.config.write_text(text.replace("method: azure", "method: azure, azure: {client_id: of-the-node}"))
+        with machine.launched():
+            wait_for("the refusal in the log", lambda: "AUTH-JOIN" in machine.log, seconds=60)
+    assert any("client_id=of-the-node" in url for url in cloud.asked)
+    event = apart.some("instance.join", node_name="vm-3")[0]
+    assert (event["success"], "not certified by a root of Azure" in event["error"]) == (False, True)
+
+
+def create(apart: Apart, name: str, spec: dict[str, Any]) -> None:
+    apart.create({"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": {"roles": ["Node"], **spec}})
 
 
 def test_a_machine_without_proof_says_what_it_lacks(apart: Apart) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.decrepit.ciphers.modes import CFB
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
+from teleport.pki import chain
 from teleport.wire.buffer import Writer
 from teleport.wire.tpm2 import RsaPublic
 
@@ -61,6 +62,7 @@ def load_certificate(der: bytes) -> tuple[x509.Certificate, rsa.RSAPublicKey]:
     """Read a certificate of an endorsement key, which chips fill up with any bytes behind. Raises BadParameter."""
     try:
         found = x509.load_der_x509_certificate(cut(der))
+        _ = found.not_valid_before_utc, found.not_valid_after_utc
         return found, _checked(found.public_key())
     except (ValueError, UnsupportedAlgorithm):
         raise _bad("the certificate cannot be read") from None
@@ -101,13 +103,11 @@ def check_issued(certificate: x509.Certificate, authorities: Sequence[str], *, n
     """Raise BadParameter (PKI-TPM) unless one of the authorities (PEM) has signed the certificate, and both are valid.
 
     The names of an authority and of what it issued must match, and an authority must be one by its constraints."""
-    if not _valid(certificate, now):
+    if not chain.is_valid(certificate, now):
         raise _bad("the certificate is not valid now")
-    for text in authorities:
-        for authority in load_authorities(text):
-            if _valid(authority, now) and _is_authority(authority) and _signed(certificate, authority):
-                return
-    raise _bad("none of spec.tpm.ekcert_allowed_cas has signed the certificate")
+    known = [each for text in authorities for each in load_authorities(text)]
+    if not chain.leads(certificate, (), known, now=now):
+        raise _bad("none of spec.tpm.ekcert_allowed_cas has signed the certificate")
 
 
 def load_authorities(text: str) -> list[x509.Certificate]:
@@ -116,25 +116,6 @@ def load_authorities(text: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(text.encode())
     except ValueError:
         raise _bad("one of spec.tpm.ekcert_allowed_cas cannot be read") from None
-
-
-def _valid(certificate: x509.Certificate, now: dt.datetime) -> bool:
-    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-
-
-def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def make_credential(key: rsa.RSAPublicKey, name: bytes, secret: bytes, entropy: Entropy) -> Credential:

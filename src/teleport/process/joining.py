@@ -53,9 +53,9 @@ class Joining:
 
     def _method(self) -> Method:
         settings, folder = self._settings, str(self._settings.data_dir / FOLDER)
-        return methods.method(
-            settings.join.method, settings.environment, self._disk, folder, self._clock, self._entropy
-        )  # fmt: skip
+        named = settings.join.azure_client_id
+        environment = {**settings.environment, **({"AZURE_CLIENT_ID": named} if named else {})}
+        return methods.method(settings.join.method, environment, self._disk, folder, self._clock, self._entropy)
 
     async def _dial(self, held: Admission | None) -> Dial:
         """Return what opens a connection to a verified peer; whoever has an identity shows it, and keeps its id."""

@@ -49,8 +49,14 @@ class Issuers:
         """Return the claims of the token that who joins has sent. `static` are the keys, where the token of the
         cluster has them. Raises AccessDenied (AUTH-JOIN-PROOF), BadParameter (API-JOIN-PROOF)."""
         said = join_proofs.read(request.start.proof, join_proofs.IdToken)
+        return await self.verified(request, said.id_token, issuer=issuer, audience=audience, static=static)
+
+    async def verified(
+        self, request: Request, said: str, *, issuer: str | None, audience: str, static: str = ""
+    ) -> Mapping[str, Any]:
+        """Return the claims of a token. Raises AccessDenied (AUTH-JOIN-PROOF)."""
         try:
-            token = jws.read(said.id_token.strip())
+            token = jws.read(said.strip())
             if static:
                 keys: Sequence[jws.SigningKey] = jws.load_keys(static)
             else:

@@ -80,6 +80,16 @@ PAGES = {
         why="the message names an address that it is said to come from, and its sender has no certificate of a proxy",
         fix="join directly, or through the proxy",
     ),
+    "AUTH-JOIN-EC2": Page(
+        what="AWS did not say whether the instance runs: {problem}",
+        why="a rule of the token has an aws_role, which the Auth Service takes on to ask ec2:DescribeInstances",
+        fix="give the Auth Service credentials of AWS that may take on the role, and the role that permission",
+    ),
+    "AUTH-JOIN-ROOTS": Page(
+        what="this Auth Service cannot tell who signs for {cloud}: {problem}",
+        why="{why}",
+        fix="{fix}",
+    ),
     "AUTH-JOIN-OFTEN": Page(
         what="too many attempts to join come from {source}",
         why="{problem}",
