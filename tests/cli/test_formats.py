@@ -72,6 +72,7 @@ def test_what_shows_something_takes_every_format(name: str, target: str) -> None
     assert options[0].name == "output_format"
 
 
+BOT_INSTANCE = "22222222-2222-4333-8444-555555555555"
 ARGUMENTS = {
     "access can": ("format-user", "root@format-node"),
     "access explain": None,
@@ -82,6 +83,10 @@ ARGUMENTS = {
     "audit query": ("SELECT * FROM events LIMIT 3",),
     "audit search": ("--type=role.created",),
     "audit verify": (),
+    "bots instances list": (),
+    "bots instances ls": (),
+    "bots instances show": (f"example/{BOT_INSTANCE}",),
+    "bots ls": (),
     "get": ("roles",),
     "inventory ls": (),
     "inventory ping": None,
@@ -108,6 +113,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminHost]:
         await cluster.service.store.upsert(Instance(version="v1", metadata=Metadata(name=uuid), spec=spec))
         await cluster.admin.create(auth_cluster.user("format-user", "access", logins=("root",)))
         await cluster.admin.create(auth_cluster.document_of("token", "format-token-1", {"roles": ["Node"]}))
+        await cluster.admin.create(auth_cluster.document_of("bot", "example", {"roles": ["access"]}))
+        life = auth_cluster.document_of("bot_instance", BOT_INSTANCE, {"bot_name": "example"})
+        await cluster.service.store.upsert(life)
 
     with AdminHost(tmp_path_factory.mktemp("formats")) as running:
         running.do(fill)
