@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from teleport.api.bot_messages import Beat, Output, Renewal
+from teleport.api.bot_messages import Output, Renewal
 from teleport.api.client import AuthClient
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
 from teleport.api.services import bots
 from teleport.api.services.login import authority_of
 from teleport.api.times import time_of
+from teleport.model.kinds.bot_instance import Heartbeat
 
 
 class BotCalls:
@@ -32,7 +33,7 @@ class BotCalls:
         )  # fmt: skip
         return _made(await self._channel.unary(bots.ISSUE_OUTPUT, request))
 
-    async def beat(self, said: Beat) -> None:
+    async def beat(self, said: Heartbeat) -> None:
         """Say how the bot is. Raises NotFound (AUTH-BOT-NO-INSTANCE)."""
         request = pb.BeatRequest(
             hostname=said.hostname, is_startup=said.is_startup, uptime=said.uptime, one_shot=said.one_shot,

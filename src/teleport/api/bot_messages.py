@@ -29,17 +29,3 @@ class Output:
     expires: dt.datetime | None = None
     allow_reissue: bool = False
     """Whether who holds them may have them made out for a database, an application or a Kubernetes cluster."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beat:
-    """What a bot says of itself."""
-
-    hostname: str = ""
-    is_startup: bool = False
-    uptime: float = 0.0
-    one_shot: bool = False
-    join_method: str = ""
-    version: str = ""
-    architecture: str = ""
-    os: str = ""

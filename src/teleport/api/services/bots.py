@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import Protocol
 
-from teleport.api.bot_messages import Beat, Output, Renewal
+from teleport.api.bot_messages import Output, Renewal
 from teleport.api.caller import BOT, Caller
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
 from teleport.api.rpc import Method, call
 from teleport.api.services.login import authority_message
 from teleport.api.times import time_of
+from teleport.model.kinds.bot_instance import Heartbeat
 
 RENEW = call("Bots", "Renew", pb.RenewBotRequest, pb.BotCertificates)
 ISSUE_OUTPUT = call("Bots", "IssueOutput", pb.IssueOutputRequest, pb.BotCertificates)
@@ -27,7 +28,7 @@ class Renewals(Protocol):
         """Give the next generation of certificates, or the last one again."""
         ...
 
-    async def beat(self, caller: Caller, said: Beat) -> None:
+    async def beat(self, caller: Caller, said: Heartbeat) -> None:
         """Note what an instance says of itself."""
         ...
 
@@ -57,7 +58,7 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
         return _message(await outputs.issue(caller, wanted))
 
     async def beat(caller: Caller, request: pb.BeatRequest) -> pb.BeatReply:
-        said = Beat(
+        said = Heartbeat(
             hostname=request.hostname, is_startup=request.is_startup, uptime=request.uptime, one_shot=request.one_shot,
             join_method=request.join_method, version=request.version, architecture=request.architecture, os=request.os,
         )  # fmt: skip

@@ -12,7 +12,7 @@ import msgspec
 
 from teleport.access.generation import Renewal as Verdict
 from teleport.access.generation import judge
-from teleport.api.bot_messages import Beat, Renewal
+from teleport.api.bot_messages import Renewal
 from teleport.api.caller import Caller
 from teleport.api.messages import MadeCertificates
 from teleport.auth.authorize import Authorizer
@@ -148,15 +148,14 @@ class Renewals:
             spec=LockSpec(target=target, message=message, created_at=self._clock.now(), created_by="Auth"),
         )  # fmt: skip
 
-    async def beat(self, caller: Caller, said: Beat) -> None:
+    async def beat(self, caller: Caller, said: Heartbeat) -> None:
         """Note what an instance says of itself. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
         (AUTH-BOT-NO-INSTANCE)."""
         shown = _of_instance(caller)
-        heard = Heartbeat(
-            hostname=said.hostname[:_SHOWN], is_startup=said.is_startup, uptime=said.uptime, one_shot=said.one_shot,
-            join_method=said.join_method[:_SHOWN], version=said.version[:_SHOWN],
-            architecture=said.architecture[:_SHOWN], os=said.os[:_SHOWN],
-        )  # fmt: skip
+        words = {
+            name: getattr(said, name)[:_SHOWN] for name in ("hostname", "join_method", "version", "architecture", "os")
+        }
+        heard = msgspec.structs.replace(said, **words)
         for left in reversed(range(_TRIES)):
             instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
             if instance is None:

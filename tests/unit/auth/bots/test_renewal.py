@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from teleport.api.bot_calls import BotCalls
-from teleport.api.bot_messages import Beat, Renewal
+from teleport.api.bot_messages import Renewal
 from teleport.api.caller import Caller
 from teleport.base.errors import TeleportError
+from teleport.model.kinds.bot_instance import Heartbeat
 from tests.support.auth_cluster import Cluster, run
 from tests.support.bots import ELSEWHERE, HOME, NAME, USER, Robot, identity_of, make_bot
 from tests.support.log_lines import said
@@ -86,7 +87,7 @@ def test_a_copy_locks_the_bot_with_the_evidence(said: io.StringIO) -> None:
         robot = await Robot.joined(cluster)
         await robot.renew()
         thief = robot.copy()
-        await robot.calls.beat(Beat(hostname="build-7", is_startup=True))
+        await robot.calls.beat(Heartbeat(hostname="build-7", is_startup=True))
         await robot.renew()
         error = await thief.refused()
         assert error.what == "renewable cert generation mismatch: stored=3, presented=2"
@@ -156,7 +157,7 @@ def test_an_instance_that_was_removed_is_a_mismatch() -> None:
         await cluster.admin.delete("bot_instance", robot.identity.bot_instance_id)
         assert (await robot.refused()).what == "renewable cert generation mismatch: stored=0, presented=1"
         with pytest.raises(TeleportError) as caught:
-            await robot.calls.beat(Beat())
+            await robot.calls.beat(Heartbeat())
         assert caught.value.code == "AUTH-BOT-NO-INSTANCE"
 
     run(story)
@@ -187,11 +188,11 @@ def test_what_it_says_of_itself_is_kept() -> None:
         await make_bot(cluster, "access")
         robot = await Robot.joined(cluster)
         for number in range(12):
-            await robot.calls.beat(Beat(hostname=f"h{number}" + "x" * 200, is_startup=number == 0, uptime=number))
+            await robot.calls.beat(Heartbeat(hostname=f"h{number}" + "x" * 200, is_startup=number == 0, uptime=number))
         found = await instance_of(cluster)
         assert (found.status.initial_heartbeat.is_startup, len(found.status.latest_heartbeats)) == (True, 10)
         assert (found.hostname[:3], len(found.hostname)) == ("h11", 80)
         assert found.last_seen == cluster.clock.now()
-        await asyncio.gather(*(robot.calls.beat(Beat(hostname="z")) for _ in range(4)))
+        await asyncio.gather(*(robot.calls.beat(Heartbeat(hostname="z")) for _ in range(4)))
 
     run(story)
