@@ -38,6 +38,7 @@ log = logger("AUTH")
 
 _TRIES = 10
 _SHOWN = 80
+_WORDS = ("hostname", "join_method", "version", "architecture", "os")
 
 
 class Renewals:
