@@ -109,7 +109,7 @@ class Mux:
 
     # -- what comes
 
-    def receive(self, data: bytes) -> Iterator[Event]:
+    def receive(self, data: bytes | memoryview) -> Iterator[Event]:
         """Yield what `data` says, in order; must be used to the end. Split anywhere, it says the same.
 
         Raises ProtocolError (WIRE-MUX) where the peer breaks the protocol, and from then on.
