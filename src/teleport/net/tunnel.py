@@ -199,7 +199,9 @@ class Tunnel:
     # -- streams
 
     def _open(self, number: int) -> TunnelStream:
-        stream = TunnelStream(self._mux, number, self.peer, wake=self._wake, forget=self._streams.pop)
+        stream = TunnelStream(
+            self._mux, number, self.peer, wake=self._wake, send=self._send_now, forget=self._streams.pop
+        )
         self._streams[number] = stream
         return stream
 
@@ -273,12 +275,22 @@ class Tunnel:
         if self._idle is None or self._idle.done():
             return
         if self.reason is None:
-            data = self._take()
-            self._rest = data[write_now(self._carrier, data) :] if data else b""
+            if data := self._take():
+                self._rest = data[write_now(self._carrier, data) :]
             if self._mux.draining:
                 self._notify()
         if self._rest or self._mux.has_output or self.reason is not None:
             self._idle.set_result(None)
+
+    def _send_now(self, number: int, data: bytes | memoryview) -> bool:
+        """Hand data of a stream to the carrier past all queues; False if something is in its way."""
+        if self._idle is None or self._idle.done() or not (frame := self._mux.send_now(number, data)):
+            return False
+        sent = write_now(self._carrier, frame)
+        if sent < len(frame):
+            self._rest = frame[sent:]
+            self._idle.set_result(None)
+        return True
 
     # -- events
 

@@ -33,16 +33,19 @@ class TunnelStream:
 
     __slots__ = (
         "_burst", "_chunks", "_closed", "_ended", "_eof", "_forget", "_mux", "_number", "_peer", "_read_error",
-        "_reader", "_reading", "_sink", "_size", "_wake", "_write_error", "_writer", "_writing",
+        "_reader", "_reading", "_send", "_sink", "_size", "_wake", "_write_error", "_writer", "_writing",
     )  # fmt: skip
 
     def __init__(
-        self, mux: Mux, number: int, peer: Peer, *, wake: Callable[[], None], forget: Callable[[int, None], object]
-    ) -> None:
+        self, mux: Mux, number: int, peer: Peer, *, wake: Callable[[], None],
+        send: Callable[[int, bytes | memoryview], bool], forget: Callable[[int, None], object],
+    ) -> None:  # fmt: skip
+        """`wake` says that there is something to send, `send` sends data at once or not at all."""
         self._mux = mux
         self._number = number
         self._peer = peer
         self._wake = wake
+        self._send = send
         self._forget = forget
         self._chunks: deque[bytes | memoryview] | None = None  # what came and was not read
         self._size = 0
@@ -104,10 +107,11 @@ class TunnelStream:
         """See `net.stream.write_now`. All or nothing: nothing when more would wait than may."""
         if self._writing.busy or self._closed or self._eof or self._write_error is not None:
             return 0
-        if self._mux.backlog(self._number) + len(data) > LOW:
-            return 0
-        self._mux.send(self._number, bytes(data))
-        self._wake()
+        if not self._send(self._number, data):
+            if self._mux.backlog(self._number) + len(data) > LOW:
+                return 0
+            self._mux.send(self._number, bytes(data))
+            self._wake()
         return len(data)
 
     async def write_eof(self) -> None:

@@ -250,6 +250,14 @@ class Mux:
         stream.put(data)
         self._schedule(stream)
 
+    def send_now(self, number: int, data: bytes | memoryview) -> bytes:
+        """Return what `send` and `take` together would, in one step, if that is one frame and nothing else waits to be
+        sent; else b"", and nothing has happened."""
+        stream = self._streams[number]
+        if self._control or self._grants or self._ready or not stream.pass_by(len(data)):
+            return b""
+        return frames.write(frames.DATA, number, data)
+
     def end(self, number: int) -> None:
         """Say after what was queued that no more follows."""
         stream = self._streams.get(number)

@@ -130,7 +130,7 @@ def _head(data: bytes | bytearray | memoryview, at: int) -> tuple[int, int, int]
 # -- writing
 
 
-def write(kind: int, number: int = 0, body: bytes = b"") -> bytes:
+def write(kind: int, number: int = 0, body: bytes | memoryview = b"") -> bytes:
     """Return a frame whose body is within its bounds."""
     return _HEAD.pack(kind, 0, len(body), number) + body
 
