@@ -70,7 +70,7 @@ class PeekStream:
 
     def write_now(self, data: bytes | memoryview) -> int:
         """See `net.stream.write_now`."""
-        return write_now(self._inner, data)
+        return write_now(self._inner)(data)
 
     async def write_eof(self) -> None:
         """See Stream.write_eof."""

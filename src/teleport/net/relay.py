@@ -116,9 +116,10 @@ async def _pump(source: Stream, target: Stream, count: Count, pipes: PipePool) -
     if isinstance(source, SocketStream) and isinstance(target, SocketStream):
         await splice(source, target, count, pipes)
         return
+    send = write_now(target)
 
     def sink(data: bytes | memoryview) -> int:
-        sent = write_now(target, data)
+        sent = send(data)
         count.bytes += sent
         return sent
 

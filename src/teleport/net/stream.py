@@ -71,8 +71,11 @@ def hand_on(stream: Stream, sink: Sink | None) -> None:
         method(sink)
 
 
-def write_now(stream: Stream, data: bytes | memoryview) -> int:
-    """Send as much of `data` as goes without waiting and return how much that was; `write` must follow with the rest,
-    if any. Raises nothing: what is wrong shows there."""
-    method: Sink | None = getattr(stream, "write_now", None)
-    return 0 if method is None else method(data)
+def write_now(stream: Stream) -> Sink:
+    """Return what sends as much of some bytes as goes without waiting; `write` must follow with the rest, if any. It
+    raises nothing: what is wrong shows there."""
+    return getattr(stream, "write_now", _nothing)
+
+
+def _nothing(data: bytes | memoryview) -> int:
+    return 0

@@ -71,6 +71,7 @@ class Tunnel:
         self._pings: deque[tuple[float, asyncio.Future[float] | None]] = deque()
         self._waiting: set[asyncio.Future[None]] = set()  # accept, drain, closed
         self._idle: asyncio.Future[None] | None = None  # the writing task, when there is nothing to write
+        self._write_now = write_now(carrier)
         self._rest = b""  # what the carrier did not take at once
         self._burst = _LEAST_BURST
         self._interval, self._patience = interval, patience
@@ -276,7 +277,7 @@ class Tunnel:
             return
         if self.reason is None:
             if data := self._take():
-                self._rest = data[write_now(self._carrier, data) :]
+                self._rest = data[self._write_now(data) :]
             if self._mux.draining:
                 self._notify()
         if self._rest or self._mux.has_output or self.reason is not None:
@@ -286,7 +287,7 @@ class Tunnel:
         """Hand data of a stream to the carrier past all queues; False if something is in its way."""
         if self._idle is None or self._idle.done() or not (frame := self._mux.send_now(number, data)):
             return False
-        sent = write_now(self._carrier, frame)
+        sent = self._write_now(frame)
         if sent < len(frame):
             self._rest = frame[sent:]
             self._idle.set_result(None)
