@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 Sink = Callable[[bytes | memoryview], int]
-"""Takes bytes at once, or the first of them, and returns how many; what it keeps it copies. It may have closed the stream
-that hands them on."""
+"""Takes bytes at once, or the first of them, and returns how many; what it keeps it copies."""
 
 
 @dataclass(frozen=True, slots=True)

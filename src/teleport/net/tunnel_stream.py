@@ -94,8 +94,7 @@ class TunnelStream:
             self._check_write()
             if not data:
                 return
-            self._mux.send(self._number, data if type(data) is bytes else bytes(data))
-            self._wake()
+            self._put(data)
             if self._mux.backlog(self._number) > LOW:  # what the carrier took at once is gone already
                 await self._until_eased()
 
@@ -107,11 +106,9 @@ class TunnelStream:
         """See `net.stream.write_now`. All or nothing: nothing when more would wait than may."""
         if self._writing.busy or self._closed or self._eof or self._write_error is not None:
             return 0
-        if not self._send(self._number, data):
-            if self._mux.backlog(self._number) + len(data) > LOW:
-                return 0
-            self._mux.send(self._number, bytes(data))
-            self._wake()
+        if self._mux.backlog(self._number) + len(data) > LOW:
+            return 0
+        self._put(data)
         return len(data)
 
     async def write_eof(self) -> None:
@@ -181,6 +178,12 @@ class TunnelStream:
         _set(self._writer)
 
     # -- inside
+
+    def _put(self, data: bytes | memoryview) -> None:
+        """Send data past all queues if that may be, else queue it."""
+        if not self._send(self._number, data):
+            self._mux.send(self._number, data if type(data) is bytes else bytes(data))
+            self._wake()
 
     def _take(self, limit: int) -> bytes:
         chunks = self._chunks or deque()
