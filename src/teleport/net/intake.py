@@ -20,7 +20,7 @@ MOST = 262144
 class Intake:
     """The reading half of a socket."""
 
-    __slots__ = ("_error", "_kept", "_ready", "_receive", "sink")
+    __slots__ = ("_error", "_kept", "_ready", "_receive", "sink", "unreported")
 
     def __init__(self, ready: Readiness, receive: Callable[[int], bytes]) -> None:
         """`receive` returns at most so many bytes, `b""` at the end and from then on; it raises as sockets do."""
@@ -30,6 +30,8 @@ class Intake:
         self._error: Exception | None = None
         self.sink: Sink | None = None
         """Gets what comes while somebody waits in `read`, who then gets only what the sink did not take."""
+        self.unreported = False
+        """Set by `receive` when its data was followed by an end or a failure, of which the socket will not tell again."""
 
     def keep(self, data: bytes) -> None:
         """Give this to the next reader, after what was kept before."""
@@ -65,4 +67,4 @@ class Intake:
             return False
         self._kept = data[taken:]
         # What TLS has decrypted already, nobody will report.
-        return 0 < taken == len(data) < MOST
+        return 0 < taken == len(data) < MOST and not self.unreported

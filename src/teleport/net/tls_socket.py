@@ -121,9 +121,11 @@ class TlsSocketStream:
                     break
         except ssl.SSLZeroReturnError:
             self._read_end = True
-        except OSError:
+        except OSError as error:
             if not size:
                 raise  # otherwise the next read meets it again
+            self._intake.unreported = not isinstance(error, ssl.SSLWantReadError)
+        self._intake.unreported |= self._read_end
         return bytes(room[:size])
 
     async def write(self, data: bytes) -> None:

@@ -132,6 +132,25 @@ def test_end_and_break_are_the_readers(pair: MakePair) -> None:
     asyncio.run(main())
 
 
+@both
+@pytest.mark.parametrize("size", [1, 16_384, 20_000, 65_536, MOST])
+def test_end_that_comes_together_with_data(pair: MakePair, size: int) -> None:
+    """What follows the data was taken from the socket with it, and no event tells of it any more."""
+
+    async def main() -> None:
+        async with asyncio.timeout(60), pair() as (a, b):
+            hand_on(b, sink := Taken())
+            reading = await start(b.read(2 * MOST))
+            await a.write(pattern(size))
+            await a.write_eof()  # both are there before the other end has a turn, unless the socket was full
+            while data := await reading:
+                sink(data)
+                reading = await start(b.read(2 * MOST))
+            assert sink.data == pattern(size)
+
+    asyncio.run(main())
+
+
 def test_defect_of_a_sink_reaches_the_reader() -> None:
     def sink(data: bytes | memoryview) -> int:
         raise ValueError("defect")
