@@ -1,7 +1,7 @@
 """EventOutbox: the events of a service on their way to the Auth Service, through its absence and our own end.
 
-Theory of operation. An event gets the time at which it occurred and waits in a queue. Whoever comes first writes all
-that wait to a journal on the disk, numbered on from the last one, and `emit` returns once they are synced: a session
+Theory of operation. An event gets the time at which it occurred and waits in a queue. All that wait are
+written to a journal on the disk, numbered on from the last one, and `emit` returns once they are synced: a session
 waits for its own disk and for nothing else. `run` sends the journal when no more events come, or after half a second:
 what has come meanwhile as one call, so that sending is not what those who emit wait for; then it removes what the Auth
 Service has stored. Where the disk does not take events, the Auth Service has to: they
@@ -98,7 +98,8 @@ class EventOutbox:
         self._clock = clock
         self._entropy = entropy
         self._queue: list[_Waiting] = []
-        self._keeping = asyncio.Lock()
+        self._keeping: asyncio.Task[None] | None = None
+        """Keeps what is in the queue, and ends with it."""
         self._draining = asyncio.Lock()
         """Taken inside `_keeping`, never around it."""
         self._work = asyncio.Event()
@@ -128,11 +129,9 @@ class EventOutbox:
         if entry.size > LARGEST:
             raise BadParameter("EVENT-TOO-LARGE", event=event.event_name, size=entry.size, limit=LARGEST)
         self._queue.append(entry)
-        while not entry.done.done():
-            async with self._keeping:
-                if not entry.done.done():
-                    await self._keep()
-        entry.done.result()
+        if self._keeping is None:
+            self._keeping = tasks.spawn(self._keep_all(), name="audit events: keep", on_error=self._defect)
+        await entry.done
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Send what is in the journal, again and again until cancelled."""
@@ -158,9 +157,8 @@ class EventOutbox:
 
     async def close(self) -> None:
         """Keep what nobody waits for any more, send what can be sent, and release the journal. Comes after `run`."""
-        async with self._keeping:
-            while self._queue:
-                await self._keep()
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
         if self._behind and not self._away:
             try:
                 async with asyncio.timeout(LAST_WORDS):
@@ -174,7 +172,7 @@ class EventOutbox:
         with suppress(TeleportError):
             await asyncio.to_thread(self._journal.prepare)
 
-    # -- one after the other: called with `_keeping` held ------------------------------------------------------
+    # -- one after the other: called by `_keeping` -------------------------------------------------------------
 
     def _nothing_left(self) -> bool:
         """Look once, when we begin, for what an earlier run left: at the names of a folder, so without a thread."""
@@ -183,15 +181,22 @@ class EventOutbox:
         except TeleportError:
             return False  # writing to it will say what is wrong
 
+    async def _keep_all(self) -> None:
+        while self._queue:
+            await self._keep()
+        self._keeping = None
+
+    def _defect(self, error: BaseException) -> None:
+        log.error("Audit events cannot be kept", error=error, events=len(self._queue))
+        self._keeping = None
+        self._settle(list(self._queue), error)
+
     async def _keep(self) -> None:
-        """Get rid of the first events of the queue, one way or the other. Being cancelled leaves them there."""
+        """Get rid of the first events of the queue, one way or the other."""
         batch = self._batch()
         entries = [_Entry(self._writer, number, entry.event) for number, entry in enumerate(batch, start=self._next)]
         try:
             await self._turns.append([msgspec.json.encode(entry) for entry in entries])
-        except asyncio.CancelledError:
-            self._has_kept()  # the thread goes on: the same events under the same numbers, once more, harm nothing
-            raise
         except TeleportError as error:
             await self._send_unkept(batch, error)
             return

@@ -86,6 +86,7 @@ class Turns:
         await done
 
     async def _write(self) -> None:
+        await asyncio.sleep(0)  # for those who learn only in this turn that they have something to write
         while self._waiting:
             batch, self._waiting = self._waiting, []
             parts = [part for part, _ in batch]

@@ -114,10 +114,15 @@ class SpoolTape:
         if self._file_open:
             frames = [*self._gathered, Frame(self._now(), END, msgspec.json.encode(outcome))]
             self._gathered = []
-            self._work = self._begin(frames, final=True, compress=True)
-            await asyncio.wait([self._work])
+            await self._finish(frames)
         if self._file_open:
             self._close_file()
+
+    async def _finish(self, frames: list[Frame]) -> None:
+        try:
+            await self._put(frames, final=True, compress=True)
+        except Exception as error:
+            self._defect(error)
 
     # -- gathering
 

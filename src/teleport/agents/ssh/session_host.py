@@ -200,6 +200,7 @@ class SessionHost:
         """Record the end of SFTP."""
         await self._told.flush()
         await self._owner.emit(audit.subsystem_ended(self._owner.context(self._id), SFTP.decode(), failure))
+        await self.closing()
         await self.over()
 
     def _tracker(self, story: audit.Story) -> SessionTracker:
@@ -303,22 +304,27 @@ class SessionHost:
             context = self._owner.context(self._id)
             await self._owner.emit(audit.scp_ended(context, self._scp, launch.text, outcome))
 
+    async def closing(self) -> None:
+        """Record the end of the session. One that is observed has more to tell first, for which no client waits."""
+        if self._enhanced is None:
+            await self._tell_end()
+
     async def over(self) -> None:
-        """Record the end of the session."""
+        """Let others forget the session."""
         if self._room is not None:
             self._room.close(None)
             self._keeping.rooms.remove(self._room)
         if self._enhanced is not None:
             await self._enhanced.end()
+            await self._tell_end()
+        if self._tracking is not None:
+            await self._tracking.end()
+
+    async def _tell_end(self) -> None:
         if self._story is not None and self._tracking is not None:
             guests = tuple(self._room.guests) if self._room else ()
             story = replace(self._story, enhanced=self._enhanced is not None, guests=guests)
-            ended = self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
-            if self._tracking.written:
-                await asyncio.gather(self._tracking.end(), ended)
-            else:
-                await self._tracking.end()
-                await ended
+            await self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
 
     async def resized(self, size: Size) -> None:
         """Record another size, unless there were many lately."""
