@@ -158,11 +158,16 @@ class SessionHost:
         )  # fmt: skip
         if keeping.elsewhere:
             return
-        self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
-        self._room = Room(self._tracking, self._end, interactive=launch.terminal is not None)
+        self._announced = self.background(self._make_known(self._story, interactive=launch.terminal is not None))
+
+    async def _make_known(self, story: audit.Story, *, interactive: bool) -> None:
+        """Tell of the session. By now its command is being started."""
+        keeping = self._keeping
+        self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(story))
+        self._room = Room(self._tracking, self._end, interactive=interactive)
         keeping.rooms.add(self._room)
-        self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
-        self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
+        self.background(self._tracking.begin(after=0.0 if interactive else BRIEF))
+        await self._owner.emit(audit.session_started(story))
 
     def _end(self, reason: str, text: str) -> None:
         self._owner.end_session(self._id, reason, text)
