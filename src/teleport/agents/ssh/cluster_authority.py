@@ -43,8 +43,8 @@ LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
 LEAVING = dt.timedelta(seconds=1)
 """The same for the last heartbeat of a node that stops: nothing can be stored that has ended already."""
-AFTER_TUNNEL = 5.0
-"""Seconds until a node whose tunnel is back, or whose heartbeat failed, is announced, where it is reached by tunnel."""
+AGAIN = 5.0
+"""Seconds at most until a node whose tunnel is back, or whose heartbeat failed, is announced."""
 HEARTBEAT = 60.0
 """Seconds between heartbeats; changed labels are announced at once."""
 
@@ -160,8 +160,7 @@ class ClusterAuthority:
 
     async def announce(self, ready: Callable[[], None]) -> None:
         """Write this node's record again and again until cancelled; then take it away."""
-        # Who waits for a tunnel is listed soon after it is there.
-        backoff = Backoff(first=1.0, most=HEARTBEAT if self._in_tunnel is None else AFTER_TUNNEL)
+        backoff = Backoff(first=1.0, most=AGAIN)
         waits = backoff.waits(self._entropy)
         try:
             while True:

@@ -136,7 +136,7 @@ def test_a_node_in_a_tunnel_is_listed_for_two_heartbeats_without_it_and_soon_whe
             assert await made.stored() == []
             await asyncio.sleep(3600)
             up[0] = True
-            await asyncio.sleep(cluster_authority.AFTER_TUNNEL)
+            await asyncio.sleep(cluster_authority.AGAIN)
             assert len(await made.stored()) == 1
 
     run(story)
