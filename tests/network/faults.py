@@ -83,6 +83,8 @@ class Echo:
 
     def __init__(self, cluster: Scattered, node: str) -> None:
         self.longest = 0.0
+        self.heard = 0.0
+        """When the last answer came."""
         self.ended = ""
         """What the person read when the session ended by itself."""
         self.after = 0.0
@@ -92,7 +94,9 @@ class Echo:
         argv = [str(BIN / "tsh"), "ssh", "-T", f"{OWN}@{node}", "echo open; exec cat"]
         env = cluster.environment(cluster.alice.name)
         with cluster.net.inside("user"), self._errors.open("wb") as errors:
-            self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env)
+            self._process = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=env
+            )
         assert self._line() == b"open\n", self._errors.read_text()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -115,7 +119,8 @@ class Echo:
                     self._process.wait(5)
                     self.ended = _last(self._errors.read_text()) or f"status {self._process.returncode}"
                 return
-            self.longest = max(self.longest, time.monotonic() - began)
+            self.heard = time.monotonic()
+            self.longest = max(self.longest, self.heard - began)
 
     def close(self) -> None:
         """End the session."""
@@ -223,8 +228,7 @@ def strike(cluster: Scattered, fault: Fault) -> Row:
         ended = time.monotonic()
         row.listed = wait_for("all hosts", lambda: _again(cluster, hosts), seconds=PATIENCE) - ended
         row.back = wait_for("new sessions", lambda: row.new.back(ended), seconds=PATIENCE) - ended
-        with contextlib.suppress(AssertionError):  # one that lives, or one that has ended
-            wait_for("the session's end", lambda: row.session.ended, seconds=3.0)
+        wait_for("the session's fate", lambda: row.session.ended or row.session.heard > ended, seconds=PATIENCE)
     cluster.net.heal()
     row.judge()
     return row
@@ -257,10 +261,12 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("faults", nargs="*", choices=[[], *(fault.name for fault in FAULTS)])
     wanted = parser.parse_args(argv).faults
     with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as cluster:
-        print(HEAD)
-        rows = [strike(cluster, fault) for fault in FAULTS if not wanted or fault.name in wanted for _ in (0,) ]
-        for row in rows:
-            print(row)
+        print(HEAD, flush=True)
+        rows = []
+        for fault in FAULTS:
+            if not wanted or fault.name in wanted:
+                rows.append(strike(cluster, fault))
+                print(rows[-1], flush=True)
     return sum(len(row.failures) for row in rows)
 
 

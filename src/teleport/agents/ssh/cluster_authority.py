@@ -27,6 +27,7 @@ from teleport.base.struct import Switch
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfig, ClusterNetworkingConfigSpec
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node, NodeSpec
 from teleport.model.kinds.semaphore import CONNECTION, Lease, Semaphore, SemaphoreSpec
@@ -38,7 +39,14 @@ from teleport.version import VERSION
 
 log = logger("NODE")
 
-KINDS = ("cert_authority", "role", "lock", "session_recording_config", "session_termination")
+KINDS = (
+    "cert_authority",
+    "role",
+    "lock",
+    "session_recording_config",
+    "cluster_networking_config",
+    "session_termination",
+)
 LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
 LEAVING = dt.timedelta(seconds=1)
@@ -79,6 +87,8 @@ class ClusterAuthority:
         self._commands = commands
         self._node: Node | None = None
         self._in_tunnel = in_tunnel
+        self._silent = False
+        """Whether the last heartbeat failed."""
         tunnelled = in_tunnel is not None
         self._life = 2 * dt.timedelta(seconds=HEARTBEAT) if tunnelled else LIFE
         self._spec = NodeSpec(
@@ -97,6 +107,11 @@ class ClusterAuthority:
     def locks(self) -> tuple[Lock, ...]:
         """Return every lock that is known."""
         return tuple(self._view.all(Lock))
+
+    def networking(self) -> ClusterNetworkingConfigSpec:
+        """Return how long connections may be silent."""
+        found = next(iter(self._view.all(ClusterNetworkingConfig)), None)
+        return ClusterNetworkingConfigSpec() if found is None else found.spec
 
     def recording_config(self) -> SessionRecordingConfig | None:
         """Return how sessions are recorded; None while it is not known."""
@@ -180,9 +195,12 @@ class ClusterAuthority:
         try:
             expires = self._clock.now() + (life or self._life)
             await self._client.upsert(self.node().with_metadata(expires=expires))
+            self._silent = False
             return True
         except TeleportError as error:
-            log.warn("Heartbeat failed", error=error)
+            tell = log.debug if self._silent else log.warn  # it is tried again every few seconds
+            tell("Heartbeat failed", error=error)
+            self._silent = True
             return False
 
     async def _withdraw(self) -> None:
