@@ -270,7 +270,7 @@ class Agent:
         try:
             await self._accept(tunnel)
             reason = await tunnel.closed()
-            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason)
+            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason, why=reason.why)
         finally:
             self._pool.release(self.lease)
             await tunnel.close("the agent closed it")

@@ -33,7 +33,7 @@ _Holder = tuple[frozenset[str], tuple[tuple[str, tuple[str, ...]], ...]]
 COMPILED = 1000
 """Role sets that are kept at most."""
 _NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
-LONGEST_WAIT = 5.0
+LONGEST_WAIT = 6.0
 """Seconds between two attempts to follow the Auth Service again at most: new locks must not wait for long."""
 ROLE_PATIENCE = 2.0
 """Seconds a decision waits for a role that a certificate names and the copy does not hold: whoever signed in the
