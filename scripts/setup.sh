@@ -32,6 +32,8 @@ asciinema asciinema
 systemd-analyze systemd
 chromium chromium
 strace strace
+ip iproute2
+nsenter util-linux
 bpftrace bpftrace
 xauth xauth
 visudo sudo

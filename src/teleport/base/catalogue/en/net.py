@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "NET-CONFIG-FILE": Page(
+        what="cluster_networking_config is managed by static configuration",
+        why="idle times or keep-alive stand under `auth_service` in the auth service's file",
+        fix="change them there and restart, or remove the keys there, restart, and use `tctl edit` from then on",
+    ),
     "NET-FETCH": Page(
         what="cannot fetch {url}: {problem}",
         why="a proof of a join method is made or checked with what this address says",
