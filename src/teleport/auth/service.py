@@ -50,9 +50,9 @@ from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
 from teleport.auth.join import methods as join_methods
+from teleport.auth.join.clouds import Clouds, of_environment
 from teleport.auth.join.join_state import StateKeeper
 from teleport.auth.join.service import Joining
-from teleport.auth.join.token_review import Reviewer
 from teleport.auth.join.tokens import TokenHooks, Tokens
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
@@ -81,6 +81,7 @@ from teleport.auth.web_sessions import IDLE, WebSessions
 from teleport.base import tasks
 from teleport.base.append import Folder
 from teleport.base.clock import Clock
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
@@ -131,14 +132,14 @@ class AuthService:
         settings: ClusterSettings | None = None,
         networking: ClusterNetworkingConfigSpec | None = None,
         fetch: Fetch | None = None,
-        reviewer: Reviewer | None = None,
+        clouds: Clouds | None = None,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
         ends. `password_cost` is for tests. `static_tokens`: those of the configuration file.
         `networking`: what it says of silent connections, None: nothing. `settings` are told to services elsewhere.
-        `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
+        `fetch` and `clouds` are asked about proofs of join methods (`auth.join.methods`)."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -153,7 +154,8 @@ class AuthService:
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         states = StateKeeper(self.authorities, signer, clock, cluster)
         self._join_methods = join_methods.table(
-            self.store, states, fetch or SystemFetch(), reviewer, clock, entropy, cluster
+            backend, self.store, states, fetch or SystemFetch(), clouds or of_environment({}, MemoryDisk()), clock,
+            entropy, cluster,
         )  # fmt: skip
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
         self._settings, self._networking = settings, networking

@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "WIRE-TPM": Page(
+        what="the TPM says what cannot be: {problem}",
+        why="its answers, and the keys in them, must have the shapes of TPM 2.0",
+        fix="look whether the chip is one of version 2.0: cat /sys/class/tpm/tpm0/tpm_version_major",
+    ),
     "WIRE-SIGV4": Page(
         what="the signed request cannot be read: {problem}",
         why="it must be one whole request of HTTP/1.1, signed for AWS with Signature Version 4",
