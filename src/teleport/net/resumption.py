@@ -64,9 +64,7 @@ class Resumed(Protocol):
 
 def carry(stream: Stream, protocol: asyncio.Protocol) -> Carrier:
     """Return what moves the bytes of a stream, which it owns from now on; it has not begun."""
-    return (
-        SocketTransport(stream, protocol) if isinstance(stream, SocketStream) else StreamTransport(stream, protocol)
-    )
+    return SocketTransport(stream, protocol) if isinstance(stream, SocketStream) else StreamTransport(stream, protocol)
 
 
 class Resumptions:
@@ -236,8 +234,7 @@ class ResumableTransport(asyncio.Transport):
             self._tell_flow()
         if duplex.ended and not self._connection.eof_received():
             self.close()
-        elif self._closing:
-            self._close_when_sent()
+        self._close_when_sent()
 
     def congested(self, line: Line, congested: bool) -> None:
         """The carrier takes no more, or does again."""
@@ -306,8 +303,7 @@ class ResumableTransport(asyncio.Transport):
         log.info("A client has come back", client=line.peer.address)
         self._connection.resumed(line.peer)
         self._tell_flow()
-        if self._closing:
-            self._close_when_sent()
+        self._close_when_sent()
         return True
 
     def _attach(self, line: Line) -> None:
@@ -387,16 +383,13 @@ class ResumableTransport(asyncio.Transport):
         """Send what waits, then the end; without a carrier, to a client that comes back before `abort`."""
         if not self._closing:
             self._closing = True
+            if self._line is not None and self._duplex is not None:
+                self._line.carrier.write(self._duplex.end())
             self._close_when_sent()
 
     def _close_when_sent(self) -> None:
-        duplex, line = self._duplex, self._line
-        if line is not None and not (duplex is not None and duplex.waiting):
-            if duplex is not None:
-                line.carrier.write(duplex.end())
-            line.carrier.close()
-        elif line is None and duplex is None:
-            self._finish(None)
+        if self._closing and self._line is not None and (self._duplex is None or self._duplex.closed):
+            self._line.carrier.close()
 
     def abort(self) -> None:
         """End now, and the carrier that this began with; what is unsent is lost."""

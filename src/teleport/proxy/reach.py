@@ -45,8 +45,8 @@ log = logger("PROXY:SSH")
 
 KIND = "node"
 BANNERS = (b"SSH-", GREETING)
-"""How SSH servers begin (RFC 4253 §4.2), and nodes that offer resumption. What else listens on a registered address gets
-no byte of ours."""
+"""How SSH servers begin (RFC 4253 §4.2), and nodes that offer resumption. What else listens on a registered address
+gets no byte of ours."""
 _SHOWN = 10
 
 

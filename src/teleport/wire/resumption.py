@@ -47,10 +47,12 @@ class Duplex:
         """Bytes of the other side that were handed on."""
         self.ended = False
         """Whether the other side has said that it sends no more."""
+        self.closed = False
+        """Whether the other side has been told, on this carrier, that we send no more."""
         self._told = 0  # of `received`, what the other side has been told
         self._kept: deque[tuple[bytes, int]] = deque()  # frames, and where in each what is kept begins
         self._waiting = bytearray()
-        self._closed = False
+        self._closing = False
         self._values: list[int] = []  # of the head of a frame, what is complete
         self._value = self._shift = 0
         self._left = 0
@@ -77,11 +79,14 @@ class Duplex:
 
     def more(self) -> bytes:
         """Return what goes to the carrier now of what waited; to be asked after `receive`."""
-        size = min(WINDOW - (self.sent - self.acknowledged), len(self._waiting))
-        if not size or not self.attached:
-            return b""
-        framed = self._frame(memoryview(self._waiting)[:size])
-        del self._waiting[:size]
+        size = min(WINDOW - (self.sent - self.acknowledged), len(self._waiting)) if self.attached else 0
+        framed = b""
+        if size:
+            framed = self._frame(memoryview(self._waiting)[:size])
+            del self._waiting[:size]
+        if self._closing and self.attached and not self._waiting and not self.closed:
+            self.closed = True
+            framed += _END
         return framed
 
     def _frame(self, data: bytes | bytearray | memoryview) -> bytes:
@@ -93,9 +98,9 @@ class Duplex:
         return frame
 
     def end(self) -> bytes:
-        """Return what says that nothing follows; before it, nothing may wait."""
-        self._closed = True
-        return _END
+        """Return what says that nothing more is written; where something waits, `more` says it behind that."""
+        self._closing = True
+        return self.more()
 
     def acknowledgement(self, least: int = ACKNOWLEDGE) -> bytes:
         """Return a frame without data if so much was received that has not been acknowledged; else nothing."""
@@ -186,14 +191,11 @@ class Duplex:
             raise bad("the other side has counted otherwise")
         self.lose()
         self._acknowledge(theirs - self.acknowledged)
-        self.attached, self.ended, self._told = True, False, self.received
+        self.attached, self.ended, self.closed, self._told = True, False, False, self.received
         kept, self._kept = self._kept, deque()
         self.sent = theirs
         parts = [self._frame(memoryview(frame)[begin:]) for frame, begin in kept]
-        parts.append(self.more())
-        if self._closed:
-            parts.append(_END)
-        return b"".join(parts)
+        return b"".join((*parts, self.more()))
 
 
 def bad(problem: str) -> ProtocolError:

@@ -6,9 +6,9 @@
 
 A server may send other lines before its version (RFC 4253 §4.2), and a packet does not begin like MARK: before
 encryption its first byte is the highest of its length. So a client says what it has to say at once, and marks the
-change behind its first packet, when it has read the line: nobody waits for anybody. Each carrier has another token. That
-of the first one names the connection; that of a later one is signed, which makes a statement good there and nowhere
-else. Docs: docs/adr/0019-resumption.md.
+change behind its first packet, when it has read the line: nobody waits for anybody. Each carrier has another token.
+That of the first one names the connection; that of a later one is signed, which makes a statement good there and
+nowhere else. Docs: docs/adr/0019-resumption.md.
 """
 
 from __future__ import annotations
