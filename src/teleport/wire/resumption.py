@@ -15,8 +15,8 @@ from teleport.wire.buffer import ProtocolError
 
 WINDOW = 2 * 1024 * 1024
 """Bytes that one side may send before they are acknowledged: what each side keeps at most."""
-ACKNOWLEDGE = WINDOW // 8
-"""Bytes received after which that is said at once; with less, it goes along with the next frame."""
+_PARTS = 8
+"""What part of the window is received before that is said at once; less goes along with the next frame."""
 _LAST = (1 << 64) - 1
 
 
@@ -36,7 +36,8 @@ _END = number(_LAST)
 class Duplex:
     """Both directions of one connection, seen from one side."""
 
-    def __init__(self) -> None:
+    def __init__(self, window: int = WINDOW) -> None:
+        self._window = window
         self.attached = True
         """Whether there is a carrier."""
         self.sent = 0
@@ -71,7 +72,7 @@ class Duplex:
 
     def write(self, data: bytes | bytearray | memoryview) -> bytes:
         """Return what goes to the carrier for `data` now; what has no room waits for `more` or `resume`."""
-        room = WINDOW - (self.sent - self.acknowledged)
+        room = self._window - (self.sent - self.acknowledged)
         if self.attached and not self._waiting and len(data) <= room:
             return self._frame(data) if data else b""
         self._waiting += data
@@ -79,7 +80,7 @@ class Duplex:
 
     def more(self) -> bytes:
         """Return what goes to the carrier now of what waited; to be asked after `receive`."""
-        size = min(WINDOW - (self.sent - self.acknowledged), len(self._waiting)) if self.attached else 0
+        size = min(self._window - (self.sent - self.acknowledged), len(self._waiting)) if self.attached else 0
         framed = b""
         if size:
             framed = self._frame(memoryview(self._waiting)[:size])
@@ -102,10 +103,10 @@ class Duplex:
         self._closing = True
         return self.more()
 
-    def acknowledgement(self, least: int = ACKNOWLEDGE) -> bytes:
-        """Return a frame without data if so much was received that has not been acknowledged; else nothing."""
+    def acknowledgement(self) -> bytes:
+        """Return a frame without data if much was received that has not been acknowledged; else nothing."""
         unsaid = self.received - self._told
-        if unsaid < least or not self.attached:
+        if not unsaid or unsaid < self._window // _PARTS or not self.attached:
             return b""
         self._told = self.received
         return number(unsaid) + b"\0"
@@ -154,7 +155,7 @@ class Duplex:
         self._values.clear()
         if value and self.ended:
             raise bad("data behind the end")
-        if value > WINDOW - (self.received - self._told):
+        if value > self._window - (self.received - self._told):
             raise bad("more data than the window has room for")
         self._left = value
         return True
