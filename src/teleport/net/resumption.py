@@ -216,12 +216,13 @@ class ResumableTransport(asyncio.Transport):
         self._connection.data_received(data)
 
     def _change(self, opening: NodeOpening, plain: bytes) -> None:
-        self._duplex = Duplex()
-        self._first.write(MARK)
-        self._known.add(self._greeting.token, self)
         if plain:
             self._connection.data_received(plain)
-        self._take(self._duplex, opening.rest)
+        if not self._over.is_set():
+            self._duplex = Duplex()
+            self._first.write(MARK)
+            self._known.add(self._greeting.token, self)
+            self._take(self._duplex, opening.rest)
 
     def _take(self, duplex: Duplex, data: bytes | memoryview) -> None:
         for piece in duplex.receive(data):
@@ -383,8 +384,9 @@ class ResumableTransport(asyncio.Transport):
         """Send what waits, then the end; without a carrier, to a client that comes back before `abort`."""
         if not self._closing:
             self._closing = True
-            if self._line is not None and self._duplex is not None:
-                self._line.carrier.write(self._duplex.end())
+            end = self._duplex.end() if self._duplex is not None else b""
+            if end and self._line is not None:
+                self._line.carrier.write(end)
             self._close_when_sent()
 
     def _close_when_sent(self) -> None:

@@ -82,6 +82,11 @@ def test_what_is_written_without_a_carrier_goes_to_the_next() -> None:
     assert ours.attached
 
 
+def test_a_head_may_come_in_pieces() -> None:
+    ours, theirs = Duplex(), Duplex()
+    assert b"".join(taken(theirs, bytes([byte])) for byte in ours.write(b"x" * 200)) == b"x" * 200
+
+
 def test_a_frame_that_was_cut_goes_on_where_it_was_cut() -> None:
     ours, theirs = Duplex(), Duplex()
     frame = ours.write(b"0123456789")
