@@ -197,7 +197,7 @@ class ResumableCarrier:
     def _lost(self, error: TeleportError) -> None:
         """The way is gone: look for another one, if the node has agreed to that. Raises `error` if not."""
         way, duplex, greeting = self._way, self._duplex, self._greeting
-        if way is None or duplex is None or greeting is None or not self._framed:
+        if way is None or duplex is None or greeting is None or not self._framed or self.ended:
             raise error
         way.sock.close()
         self._way = None

@@ -60,14 +60,14 @@ def connect(
 
 def run(
     home: Home, profile: Profile, request: Request, *, host: str, command: str | None, ends: Ends,
-    terminal: Terminal | None = None,
+    terminal: Terminal | None = None, tell: Callable[[str], None] | None = tell,
 ) -> int:  # fmt: skip
-    """Run a command on a node and return its exit status.
+    """Run a command on a node and return its exit status. `tell` as for `connect`.
 
     Without a command the node's shell is asked for, with `terminal` at one of its own. Raises what `connect` and
     `run_on` raise.
     """
-    connection = connect(home, profile, request, host=host)
+    connection = connect(home, profile, request, host=host, tell=tell)
     try:
         return run_on(connection, Wanted(command), ends, terminal)
     finally:
