@@ -1,8 +1,8 @@
 """The SSH node against OpenSSH's server, in turn, with the same client: `python -m bench.ssh [section ...]`.
 
-Sections: sessions, exec, bulk, sftp, recording, idle, resumption; without one all of them. Each figure is the median of ROUNDS
-rounds after one that does not count; a ratio is ours to theirs. Through the proxy the computing of ours is that of
-proxy, node and Auth Service, that of theirs the node's alone.
+Sections: sessions, exec, bulk, sftp, recording, idle, resumption; without one all of them. Each figure is the median of
+ROUNDS rounds after one that does not count; a ratio is ours to theirs. Through the proxy the computing of ours is that
+of proxy, node and Auth Service, that of theirs the node's alone.
 """
 
 from __future__ import annotations

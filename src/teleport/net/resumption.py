@@ -226,7 +226,8 @@ class ResumableTransport(asyncio.Transport):
 
     def _take(self, duplex: Duplex, data: bytes | memoryview) -> None:
         for piece in duplex.receive(data):
-            self._connection.data_received(piece)
+            if not self._closing:  # who is being shown out is not listened to
+                self._connection.data_received(piece)
             if self._over.is_set():
                 return
         if self._line is not None:

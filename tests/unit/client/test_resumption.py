@@ -11,7 +11,6 @@ import pytest
 from teleport.base.errors import AccessDenied, NotFound, TeleportError, Unavailable
 from teleport.client import resumption
 from teleport.client.resumption import Means, ResumableCarrier
-from teleport.wire.buffer import NeedMore
 from teleport.wire.resumption import Duplex
 from teleport.wire.resumption_opening import (
     MARK,
@@ -21,44 +20,12 @@ from teleport.wire.resumption_opening import (
     write_answer,
     write_greeting,
 )
+from tests.support.plain_way import PlainWay
 from tests.support.processes import wait_for
-from tests.support.ssh_server import SocketCarrier
 
 VERSION = b"SSH-2.0-Test\r\n"
 PACKET = b"\0\0\0\x04init"
 HELD = 262144
-
-
-class Way(SocketCarrier):
-    """A connection to the node without TLS; see BlockingTls."""
-
-    address = "proxy:443"
-
-    def ask(self, request: bytes) -> None:
-        self.sock.sendall(request)
-
-    def answer(self, parse: Callable[[bytes], tuple[object, int]]) -> None:
-        while True:
-            try:
-                _, size = parse(self._in)
-                break
-            except NeedMore:
-                data = self.sock.recv(65536)
-                if not data:
-                    raise Unavailable("NET-TLS-TRUNCATED", address=self.address) from None
-                self._in += data
-        self._in = self._in[size:]
-
-    def take(self) -> bytes:
-        if not self._in and not self.ended:
-            self.fill()
-        return super().take()
-
-    def drop(self) -> None:
-        self._out = b""
-
-    def give_end(self) -> None:
-        self.sock.shutdown(socket.SHUT_WR)
 
 
 class Key:
@@ -86,15 +53,15 @@ class Node:
         """What becomes of attempts to come back: an error to raise, bytes to say, or None: the usual."""
         self.asked: list[str] = []
 
-    def accept(self, first: bytes = b"") -> Way:
+    def accept(self, first: bytes = b"") -> PlainWay:
         near, self.sock = socket.socketpair()
         self.socks.append(self.sock)
         self.tokens += 1
         line = write_greeting(Greeting("host", bytes([self.tokens]) * 16)) if self.greeted else b""
         self.sock.sendall(line + VERSION + first)
-        return Way(near)
+        return PlainWay(near)
 
-    def reach(self, host: str) -> Way:
+    def reach(self, host: str) -> PlainWay:
         """Let a client come back; called in the thread that looks for a way."""
         self.asked.append(host)
         answer = self.answers.pop(0) if self.answers else None
@@ -368,4 +335,5 @@ def test_words_for_the_user(capfd: pytest.CaptureFixture[str]) -> None:
     resumption.tell("lost\x1b[2J")
     resumption.tell_nobody("nothing")
     assert "\x1b" not in (said := capfd.readouterr().err)
-    assert said.startswith("lost") and said.endswith("\n")
+    assert said.startswith("lost")
+    assert said.endswith("\n")
