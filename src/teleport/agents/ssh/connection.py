@@ -310,6 +310,11 @@ class ClientConnection:
         await self.record_refusal(audit.declined(self.context(), error, refusal.kind, refusal.detail))
         return error
 
+    async def intruded(self, kind: str) -> None:
+        """Record that the server behind the connection opened a channel to the client that nobody had asked for."""
+        error = AccessDenied("SSH-NOT-LENT", kind=kind, host=self._world.authority.node().spec.hostname)
+        await self.record_refusal(audit.not_forwarded(audit.Forwarding(self.context(), kind, ""), error))
+
     async def record_refusal(self, event: Event) -> None:
         """Record that something was not accepted. A client cannot fill the log by asking on and on."""
         self._refusals += 1
