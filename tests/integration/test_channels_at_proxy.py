@@ -6,18 +6,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.channels import DOORS, PAYLOAD, Door
+from teleport.net.ssh_doors import CHANNELS
+from tests.support.channels import DOORS, PAYLOAD, Door, Ran, free_port, listens, tcp_target
 from tests.support.cluster import NODE, OWN, Cluster, User, decision_in, free_ports
-from tests.support.processes import wait_for
+from tests.support.processes import tree, wait_for
 from tests.support.programs import need
 from tests.support.sshd import Sshd
 from tests.support.stock_ssh import Stock, Tsh
+from tests.support.until import until
 
 SERVER = "plain-1"
 OFFSET = 420
@@ -56,19 +60,20 @@ class Stage:
 
 
 @contextlib.contextmanager
-def agentless(cluster: Cluster, folder: Path) -> Iterator[Sshd]:
-    """Run and register a server that runs sshd alone."""
+def agentless(cluster: Cluster, name: str, *lines: str) -> Iterator[Sshd]:
+    """Run and register a server that runs sshd alone, with more lines in its configuration."""
+    folder = cluster.folder / name
     authority = cluster.tctl("auth", "export", "--type=openssh").out.removeprefix("cert-authority ").strip()
-    server = Sshd(folder / "plain", port=free_ports(1)[0], authority=authority)
+    server = Sshd(folder, port=free_ports(1)[0], authority=authority)
     with server.config.open("a") as config:
-        config.write(f"X11Forwarding yes\nX11DisplayOffset {OFFSET + 10}\nXAuthLocation {need('xauth')}\n")
-    cluster.tctl("auth", "sign", f"--host={SERVER}", "--format=openssh", f"--out={folder}/made")
+        config.write("".join(f"{line}\n" for line in lines))
+    cluster.tctl("auth", "sign", f"--host={name}", "--format=openssh", f"--out={folder}/made")
     (folder / "made").replace(server.folder / "ssh_host_ed25519_key")
     (server.folder / "ssh_host_ed25519_key.pub").unlink()
     server.certify((folder / "made-cert.pub").read_text())
     document = {
         "kind": "node", "version": "v2", "sub_kind": "openssh", "metadata": {"labels": {"env": "dev"}},
-        "spec": {"hostname": SERVER, "addr": server.address},
+        "spec": {"hostname": name, "addr": server.address},
     }  # fmt: skip
     cluster.tctl("create", stdin=json.dumps(document))
     with server:
@@ -83,7 +88,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     cluster.config.write_text(cluster.config.read_text() + more)
     with cluster.running():
         cluster.tctl("create", "-f", stdin=MODE)
-        with agentless(cluster, folder) as server:
+        display = ("X11Forwarding yes", f"X11DisplayOffset {OFFSET + 10}", f"XAuthLocation {need('xauth')}")
+        with agentless(cluster, SERVER, *display) as server:
             stage = Stage(cluster, server)
             wait_for("the server in the list", lambda: SERVER in stage.alice.tsh("ls").out)
 
@@ -129,3 +135,224 @@ TSH = [door for door in DOORS if door.client.startswith(("-R", "-A"))]
 def test_tsh(door: Door, host: str, stage: Stage, tmp_path: Path) -> None:
     seen = asyncio.run(door.use(Tsh(stage.alice, host=host), tmp_path))
     assert seen.through, seen.said
+
+
+# -- bytes ------------------------------------------------------------------------------------------------
+
+BULK = 6 << 20
+
+
+@contextlib.asynccontextmanager
+async def led(stock: Stock, target: int, way: str) -> AsyncIterator[int]:
+    """Yield a port that leads to `target`: from the server (`-R`), or to it (`-L`)."""
+    port = free_port()
+    async with stock.start("-N", way, f"127.0.0.1:{port}:127.0.0.1:{target}"):
+        await until(lambda: listens(port))
+        yield port
+
+
+@HOSTS
+@pytest.mark.parametrize("way", ["-L", "-R"])
+@pytest.mark.parametrize("early", ["asker", "answerer"])
+def test_each_half_ends_by_itself_and_loses_nothing(host: str, way: str, early: str, stage: Stage) -> None:
+    """One side says at once that it sends no more, and takes its time to read what the other sends before it closes."""
+    data = os.urandom(BULK)
+    got: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        await asyncio.sleep(0)
+        whole = bytearray()
+        while piece := await reader.read(4096):
+            whole += piece
+        got.append(bytes(whole))
+        writer.close()
+
+    async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b""
+        writer.write(data)
+        await writer.drain()
+        writer.close()
+
+    async def scene() -> None:
+        asker, answerer = (listen, pour) if early == "asker" else (pour, listen)
+        server = await asyncio.start_server(answerer, "127.0.0.1", 0)
+        async with server, led(Stock(stage.alice, host=host), server.sockets[0].getsockname()[1], way) as port:
+            await asker(*await asyncio.open_connection("127.0.0.1", port))
+            await until(lambda: got)
+
+    asyncio.run(scene())
+    assert got[0] == data
+
+
+# -- limits and ends --------------------------------------------------------------------------------------
+
+
+@HOSTS
+def test_as_many_channels_as_one_connection_may_have(host: str, stage: Stage) -> None:
+    held: list[asyncio.StreamWriter] = []
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+        writer.write(b"+")
+        await reader.read()
+        writer.close()
+
+    async def first(opened: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> bytes:
+        with contextlib.suppress(OSError):
+            return await opened[0].read(1)
+        return b""
+
+    async def scene() -> None:
+        server = await asyncio.start_server(hold, "127.0.0.1", 0)
+        async with server, led(Stock(stage.alice, host=host), server.sockets[0].getsockname()[1], "-R") as port:
+            made = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CHANNELS + 6)]
+            said = await asyncio.gather(*(first(each) for each in made))
+            for _, writer in made:
+                writer.close()
+        assert (said.count(b"+"), said.count(b"")) == (CHANNELS, 6)
+
+    asyncio.run(scene())
+    stage.cluster.some("no more channels", least=6, code="T3003E", user="alice", server_hostname=host)
+
+
+@HOSTS
+def test_a_lock_cuts_what_is_led_and_what_listens(host: str, stage: Stage) -> None:
+    name = f"dave-{host}"
+    dave = sign_up(stage.cluster, name, GIVING)
+
+    async def scene() -> None:
+        stock, port = Stock(dave, host=host), free_port()
+        async with tcp_target() as target, stock.start("-N", "-R", f"{port}:127.0.0.1:{target}") as ssh:
+            await until(lambda: listens(port))
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"held")
+            await asyncio.to_thread(stage.cluster.some, code="T3003I", user=name, channel="forwarded-tcpip")
+            await asyncio.to_thread(stage.cluster.tctl, "lock", f"--user={name}", "--message=gone fishing")
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read(-1) == b""
+            writer.close()
+            assert ssh.stderr is not None
+            assert b"gone fishing" in await ssh.stderr.read()
+            await until(lambda: not listens(port))
+
+    asyncio.run(scene())
+    ended = stage.cluster.some(least=2, code="T3003S", user=name)
+    assert {event["channel"] for event in ended} == {"tcpip-forward", "forwarded-tcpip"}
+
+
+@HOSTS
+def test_a_listener_that_is_cancelled_ends_alone(host: str, stage: Stage, tmp_path: Path) -> None:
+    async def scene() -> None:
+        stock, control = Stock(stage.alice, host=host), f"-oControlPath={tmp_path}/c"
+        first, second = free_port(), free_port()
+        options = ("-R", f"{first}:127.0.0.1:9", "-R", f"{second}:127.0.0.1:9")
+        async with stock.start("-oControlMaster=yes", control, "-N", *options):
+            await until(lambda: listens(first) and listens(second))
+            assert (await stock.run(control, "-O", "cancel", "-R", f"{first}:127.0.0.1:9")).status == 0
+            await until(lambda: not listens(first))
+            assert listens(second)
+            asked = await stock.run(control, "-O", "forward", "-R", "0:127.0.0.1:9")
+            await until(lambda: listens(int(asked.out)))
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_goes_away_ends_a_connection_that_only_listens(stage: Stage) -> None:
+    """Whoever forwards and runs nothing must hear of it, to connect again."""
+    before = {process.pid for process in tree(stage.server.pid)}
+
+    async def scene() -> str:
+        port = free_port()
+        async with Stock(stage.alice, host=SERVER).start("-N", "-R", f"{port}:127.0.0.1:9") as ssh:
+            await until(lambda: listens(port))
+            for process in tree(stage.server.pid):
+                if process.pid not in before:
+                    os.kill(process.pid, signal.SIGKILL)
+            assert ssh.stderr is not None
+            said = await ssh.stderr.read()
+            assert await ssh.wait() == 255
+            return said.decode()
+
+    assert f"NET-SSH-SERVER: the SSH connection to {SERVER} failed" in asyncio.run(scene())
+    stage.cluster.some(event="client.disconnect", user="alice", reason="server_lost")
+
+
+# -- agents and displays ----------------------------------------------------------------------------------
+
+
+def test_the_agent_is_within_reach_for_as_long_as_its_session(stage: Stage, tmp_path: Path) -> None:
+    """sshd keeps the socket until the connection ends."""
+    offered, control = tmp_path / "agent", f"-oControlPath={tmp_path}/c"
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(1))
+        writer.write(b"!")
+        writer.close()
+
+    async def scene() -> tuple[bytes, bytes]:
+        stock = Stock(stage.alice, host=SERVER)
+        reach = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.send(b'?')"
+        ask = f'echo $SSH_AUTH_SOCK; python3 -c "{reach}; print(s.recv(9))"'
+        env = {"SSH_AUTH_SOCK": str(offered)}
+        server = await asyncio.start_unix_server(answer, offered)
+        async with server, stock.start("-A", "-oControlMaster=yes", control, "-N", env=env):
+            await until((tmp_path / "c").exists)
+            during = await stock.run(control, "-A", command=(f"{ask} $SSH_AUTH_SOCK",), env=env)
+            path = during.out.split()[0].decode()
+            count = len(asked)
+            after = await stock.run(control, "-a", command=(f"{ask} {path}",), env=env)
+            assert len(asked) == count
+            return during.out.split()[-1], after.out.split()[-1]
+
+    assert asyncio.run(scene()) == (b"b'!'", b"b''")
+    found = stage.told(code="T3003E", user="alice", channel="auth-agent@openssh.com")
+    assert "leads to nothing" in found["error"]
+
+
+@HOSTS
+def test_a_program_without_the_cookie_of_the_session_sees_no_display(host: str, stage: Stage, tmp_path: Path) -> None:
+    """It is the proxy that looks: the client is not even asked."""
+    env = {"DISPLAY": ":999", "XAUTHORITY": str(tmp_path / "none")}
+    head = b"l" + bytes([0, 11, 0, 0, 0, 18, 0, 16, 0, 0, 0]) + b"MIT-MAGIC-COOKIE-1" + bytes(2)
+
+    async def scene() -> None:
+        options = ("-Y", f"-oXAuthLocation={need('xauth')}")
+        show = 'echo "$DISPLAY"; exec cat'
+        async with Stock(stage.alice, host=host).start(*options, command=(show,), env=env) as ssh:
+            assert ssh.stdout is not None
+            shown = (await ssh.stdout.readline()).decode()
+            number = int(shown.split(":")[1].split(".")[0])
+            reader, writer = await asyncio.open_connection("127.0.0.1", 6000 + number)
+            writer.write(head + bytes(16))
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(scene())
+    refused = stage.cluster.some("without the cookie", event="x11-forward", code="T3008W", user="alice")
+    assert host in [event["server_hostname"] for event in refused]
+    assert all(event["sid"] for event in refused)
+
+
+def test_what_the_server_does_not_do_is_told_and_recorded(stage: Stage, tmp_path: Path) -> None:
+    """The roles allow it, sshd's own configuration does not."""
+    offered = tmp_path / "agent"
+    env = {"DISPLAY": ":999", "XAUTHORITY": str(tmp_path / "none"), "SSH_AUTH_SOCK": str(offered)}
+    options = ("-R", "0:127.0.0.1:9", "-A", "-Y", f"-oXAuthLocation={need('xauth')}")
+
+    async def scene() -> Ran:
+        server = await asyncio.start_unix_server(lambda reader, writer: writer.close(), offered)
+        async with server:
+            return await Stock(stage.alice, host="strict-1").run(*options, command=("echo ran",), env=env)
+
+    with agentless(stage.cluster, "strict-1", "DisableForwarding yes"):
+        wait_for("the server in the list", lambda: "strict-1" in stage.alice.tsh("ls").out)
+        ran = asyncio.run(scene())
+    assert (ran.status, ran.out) == (0, b"ran\n")
+    for thing in ("it does not listen", "it declines agent forwarding", "it declines X11 forwarding"):
+        assert f"strict-1 did not do what was asked: {thing}" in ran.err
+        found = stage.cluster.some(thing, user="alice", server_hostname="strict-1")[0]
+        assert found["code"] in ("T3003E", "T3008W")
+    assert not stage.cluster.events(code="T3003I", server_hostname="strict-1")

@@ -12,31 +12,44 @@ import hmac
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncssh
 from asyncssh.constants import OPEN_ADMINISTRATIVELY_PROHIBITED, OPEN_RESOURCE_SHORTAGE
 
-from teleport.base.errors import AccessDenied, TeleportError
+from teleport.base.errors import AccessDenied, LimitExceeded, TeleportError
 from teleport.base.log import escape
 from teleport.net.socket_stream import format_address
 from teleport.net.ssh_carried import Carried, bind
 from teleport.wire import x11_setup
 from teleport.wire.buffer import NeedMore
 
-WAITING = 64
-"""Connections of one `Incoming` that nobody has taken yet; more are refused."""
+CHANNELS = 128
+"""Channels open at one time on one connection: each leads to one of the user's, who may have half as many. As many
+connections may wait in an `Incoming` until they are taken."""
 ORIGIN_CHARACTERS = 255
 AGENT, X11 = "auth-agent@openssh.com", "x11"
+FORWARDED_TCP, FORWARDED_UNIX = "forwarded-tcpip", "forwarded-streamlocal@openssh.com"
+
+
+class PortPlace(NamedTuple):
+    """A port at which the server listens for us, as we named it."""
+
+    host: str
+    port: int
+
+
+Refused = Callable[[str, TeleportError], None]
+"""Is told the type of a channel that the server opened and that was refused, and why."""
 
 
 class Incoming:
     """Connections that the server leads to us for one purpose."""
 
-    def __init__(self, stop: Callable[[], None] | None = None) -> None:
+    def __init__(self, stop: Callable[[], None]) -> None:
         """`stop` is called at the close."""
         self._stop = stop
-        self._waiting: asyncio.Queue[tuple[socket.socket, str] | TeleportError] = asyncio.Queue(WAITING)
+        self._waiting: asyncio.Queue[tuple[socket.socket, str] | TeleportError] = asyncio.Queue(CHANNELS)
         self._closed = False
 
     @property
@@ -73,8 +86,7 @@ class Incoming:
             found = self._waiting.get_nowait()
             if not isinstance(found, TeleportError):
                 found[0].close()
-        if self._stop is not None:
-            self._stop()
+        self._stop()
 
 
 @dataclass(frozen=True)
@@ -93,13 +105,24 @@ class Shown:
 class Lent:
     """What a server may reach, over one connection."""
 
-    def __init__(self, unasked: Callable[[str], None], is_closed: Callable[[], bool]) -> None:
-        """`unasked` is told the type of a channel that was refused because nothing of the kind was lent; `is_closed`
-        says whether the connection is over."""
-        self._unasked = unasked
+    def __init__(self, refused: Refused, is_closed: Callable[[], bool], host: str) -> None:
+        """`is_closed` says whether the connection is over; `host` is what the server is called in errors."""
+        self._refused = refused
         self._is_closed = is_closed
+        self._called = host
+        self._places: dict[PortPlace | str, Incoming] = {}
         self._agents: list[Incoming] = []
         self._displays: list[Shown] = []
+
+    def place(self, place: PortPlace | str, stop: Callable[[], None]) -> Incoming:
+        """Take what comes to a port or the path of a socket, until it is closed; then `stop` is called."""
+
+        def over() -> None:
+            del self._places[place]
+            stop()
+
+        made = self._places[place] = Incoming(over)
+        return made
 
     def agent(self) -> Incoming:
         """Lend the agent, until it is closed."""
@@ -113,12 +136,19 @@ class Lent:
         self._displays.append(shown)
         return shown.incoming
 
+    async def from_place(self, kind: str, place: PortPlace | str, origin: str) -> Carried:
+        """Return what stands behind a channel from where the server listens. Raises asyncssh.ChannelOpenError."""
+        found = self._places.get(place)  # not looked for before: the place may be known since this moment alone
+        if found is None:
+            raise self._not_lent(kind)
+        return await self._lead(kind, found, origin)
+
     async def to_agent(self) -> Carried:
         """Return what stands behind a channel to the agent. The channel says of no session: with several that have the
         agent, it is the first one's. Raises asyncssh.ChannelOpenError."""
         if not self._agents:
             raise self._not_lent(AGENT)
-        return await self.lead(self._agents[0], "")
+        return await self._lead(AGENT, self._agents[0], "")
 
     async def to_display(self, host: str, port: int) -> Carried:
         """Return what stands behind a channel to a display. Raises asyncssh.ChannelOpenError."""
@@ -126,10 +156,9 @@ class Lent:
             raise self._not_lent(X11)
         return await self._bound(_Program(self._displays, origin_of(host, port)))
 
-    async def lead(self, incoming: Incoming, origin: str) -> Carried:
-        """Return what stands behind a channel for `incoming`. Raises asyncssh.ChannelOpenError."""
+    async def _lead(self, kind: str, incoming: Incoming, origin: str) -> Carried:
         if incoming.crowded:
-            raise asyncssh.ChannelOpenError(OPEN_RESOURCE_SHORTAGE, "too many connections wait")
+            raise self.too_many(kind)
         return await self._bound(_Led(incoming, origin))
 
     async def _bound(self, led: _Unled) -> Carried:
@@ -140,8 +169,13 @@ class Lent:
         return led
 
     def _not_lent(self, kind: str) -> asyncssh.ChannelOpenError:
-        self._unasked(kind)
+        self._refused(kind, AccessDenied("SSH-NOT-LENT", kind=kind, host=self._called))
         return asyncssh.ChannelOpenError(OPEN_ADMINISTRATIVELY_PROHIBITED, "nothing of the kind was forwarded")
+
+    def too_many(self, kind: str) -> asyncssh.ChannelOpenError:
+        """Tell that there is no room for a channel, and return what to answer."""
+        self._refused(kind, LimitExceeded("SSH-LIMIT-CHANNELS", limit=CHANNELS))
+        return asyncssh.ChannelOpenError(OPEN_RESOURCE_SHORTAGE, "too many channels")
 
 
 def origin_of(host: str, port: int) -> str:

@@ -10,27 +10,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
 from asyncssh.connection import SSHClientConnection, SSHClientConnectionOptions
-from asyncssh.constants import OPEN_RESOURCE_SHORTAGE
+from asyncssh.constants import MSG_REQUEST_SUCCESS, OPEN_RESOURCE_SHORTAGE
 from asyncssh.packet import SSHPacket
 
 from teleport.base.errors import AccessDenied, NotAuthenticated, TeleportError, Unavailable
 from teleport.net.bridge import as_transport
 from teleport.net.ssh_carried import Carried, OnwardSession, carry
 from teleport.net.ssh_far import WINDOW, FarChannel, Request
-from teleport.net.ssh_lent import Incoming, Lent, origin_of
+from teleport.net.ssh_lent import (
+    AGENT,
+    CHANNELS,
+    FORWARDED_TCP,
+    FORWARDED_UNIX,
+    X11,
+    Incoming,
+    Lent,
+    PortPlace,
+    Refused,
+    origin_of,
+)
 from teleport.net.ssh_settings import CIPHERS, KEX, LOGIN_TIMEOUT, MACS, SERVER_VERSION, SIGNATURES
 from teleport.net.ssh_x11 import X11Request
 from teleport.net.stream import Stream
 from teleport.pki import ssh
+from teleport.wire import ssh_channel
+from teleport.wire.buffer import ProtocolError as Malformed
 
-CHANNELS = 128
-"""Channels open at one time on one connection: each leads to one of the user's, who may have half as many."""
 KEEP_ALIVE = 300.0
 """Seconds of silence after which the server is asked whether it is there."""
 _CERTIFIED = tuple(f"{name}-cert-v01@openssh.com" for name in SIGNATURES)
@@ -84,8 +95,8 @@ async def connect(
 class Watch:
     """Whom to tell of what the server does by itself."""
 
-    unasked: Callable[[str], None] = lambda kind: None
-    """It opened a channel of this type, for which nothing was lent; refused."""
+    refused: Refused = lambda kind, error: None
+    """It opened a channel that was refused."""
     lost: Callable[[Exception | None], None] = lambda error: None
     """The connection is over, and we did not end it. Said once, and only after somebody was signed in."""
 
@@ -158,25 +169,21 @@ class Onward:
 
     async def listen_tcp(self, host: str, port: int) -> tuple[Incoming, int]:
         """Let the server listen for us (RFC 4254 §7.1); return the port, too. Raises as `open`."""
-        incoming, listener = await self._listen(
-            self._connection.create_server,
-            lambda incoming: lambda host, port: self._lent.lead(incoming, origin_of(host, port)), host, port,
-        )  # fmt: skip
-        return incoming, int(listener.get_port())
+        with self._foreign_mapped():
+            chosen = await self._connection.demand(b"tcpip-forward", ssh_channel.address(host, port))
+            port = port or ssh_channel.read_port(chosen)
+        body = ssh_channel.address(host, port)
+        return self._listening(PortPlace(host, port), b"cancel-tcpip-forward", body), port
 
     async def listen_unix(self, path: str) -> Incoming:
         """Let the server listen at a path (OpenSSH's PROTOCOL §2.4). Raises as `open`."""
-        create = self._connection.create_unix_server
-        return (await self._listen(create, lambda incoming: lambda: self._lent.lead(incoming, ""), path))[0]
-
-    async def _listen(
-        self, create: Any, leading: Callable[[Incoming], Callable[..., Any]], *where: str | int
-    ) -> tuple[Incoming, Any]:  # fmt: skip
-        made: list[Any] = []
-        incoming = Incoming(lambda: made[0].close())
         with self._foreign_mapped():
-            made.append(await create(leading(incoming), *where, encoding=None, window=WINDOW))
-        return incoming, made[0]
+            body = ssh_channel.text(path)
+            await self._connection.demand(b"streamlocal-forward@openssh.com", body)
+        return self._listening(path, b"cancel-streamlocal-forward@openssh.com", body)
+
+    def _listening(self, place: PortPlace | str, cancel: bytes, body: bytes) -> Incoming:
+        return self._lent.place(place, lambda: self._connection.request(cancel, body))
 
     @contextlib.contextmanager
     def _foreign_mapped(self) -> Iterator[None]:
@@ -184,7 +191,7 @@ class Onward:
             yield
         except asyncssh.ChannelOpenError as error:
             raise AccessDenied("NET-SSH-SERVER-DECLINED", host=self._called, problem=error.reason) from None
-        except asyncssh.ChannelListenError:
+        except (asyncssh.ChannelListenError, Malformed):
             raise AccessDenied("NET-SSH-SERVER-DECLINED", host=self._called, problem="it does not listen") from None
         except UnicodeEncodeError:
             raise AccessDenied("NET-SSH-SERVER-DECLINED", host=self._called, problem="the path is no text") from None
@@ -234,7 +241,7 @@ class _Connection(SSHClientConnection):
         self._check = check
         self._client = client
         self._refusal: TeleportError | None = None
-        self.lent = Lent(client.watch.unasked, self.is_closed)
+        self.lent = Lent(client.watch.refused, self.is_closed, str(options.host))
 
     def add_channel(self, chan: Any) -> int:
         """Bound the channels of both sides: those that the server opens to us have to be let through, too."""
@@ -242,14 +249,51 @@ class _Connection(SSHClientConnection):
             raise asyncssh.ChannelOpenError(OPEN_RESOURCE_SHORTAGE, "too many channels")
         return super().add_channel(chan)
 
+    async def demand(self, name: bytes, body: bytes) -> bytes:
+        """Make a global request and return what comes with the success. Raises asyncssh.ChannelListenError. The caller
+        goes on before any channel is decided on that came behind the answer."""
+        kind, packet = await self._make_global_request(name, body)
+        if kind != MSG_REQUEST_SUCCESS:
+            raise asyncssh.ChannelListenError("the request was declined")
+        return packet.get_remaining_payload()
+
+    def request(self, name: bytes, body: bytes) -> None:
+        """Make a global request whose answer does not matter."""
+
+        async def ask() -> None:
+            await self._make_global_request(name, body)
+
+        self.create_task(ask())
+
+    def _process_forwarded_tcpip_open(self, packet: SSHPacket) -> tuple[Any, Any]:
+        host, port = packet.get_string().decode(errors="replace"), packet.get_uint32()
+        from_host, from_port = packet.get_string().decode(errors="replace"), packet.get_uint32()
+        packet.check_end()
+        leading = self.lent.from_place(FORWARDED_TCP, PortPlace(host, port), origin_of(from_host, from_port))
+        return self._made(FORWARDED_TCP, self.create_tcp_channel, leading)
+
+    def _process_forwarded_streamlocal_at_openssh_dot_com_open(self, packet: SSHPacket) -> tuple[Any, Any]:
+        path = packet.get_string().decode(errors="replace")
+        packet.get_string()  # reserved
+        packet.check_end()
+        return self._made(FORWARDED_UNIX, self.create_unix_channel, self.lent.from_place(FORWARDED_UNIX, path, ""))
+
     def _process_auth_agent_at_openssh_dot_com_open(self, packet: SSHPacket) -> tuple[Any, Any]:
         packet.check_end()
-        return self.create_unix_channel(window=WINDOW), self.lent.to_agent()
+        return self._made(AGENT, self.create_unix_channel, self.lent.to_agent())
 
     def _process_x11_open(self, packet: SSHPacket) -> tuple[Any, Any]:
         host, port = packet.get_string().decode(errors="replace"), packet.get_uint32()
         packet.check_end()
-        return self.create_x11_channel(window=WINDOW), self.lent.to_display(host, port)
+        return self._made(X11, self.create_x11_channel, self.lent.to_display(host, port))
+
+    def _made(self, kind: str, make: Callable[..., Any], leading: Coroutine[Any, Any, Carried]) -> tuple[Any, Any]:
+        """Return a channel that the server opens and what finds its session. Raises asyncssh.ChannelOpenError."""
+        try:
+            return make(window=WINDOW), leading
+        except asyncssh.ChannelOpenError:
+            leading.close()
+            raise self.lent.too_many(kind) from None
 
     def validate_server_host_key(self, key_data: bytes) -> asyncssh.SSHKey:
         """Return the key with which the server has to sign the key exchange."""

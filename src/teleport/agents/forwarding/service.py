@@ -30,7 +30,7 @@ from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.counters import Counters
 from teleport.base.entropy import Entropy
-from teleport.base.errors import LimitExceeded, Unavailable
+from teleport.base.errors import LimitExceeded, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.model.kinds.node import Node
 from teleport.model.resource import Metadata
@@ -129,15 +129,15 @@ class Forwarding:
             for client, _ in made:
                 client.cut(SERVER_LOST, ssh.one_line(ended))
 
-        def unasked(kind: str) -> None:
+        def refused(kind: str, error: TeleportError) -> None:
             for client, _ in made:
-                client.background(client.intruded(kind))
+                client.background(client.not_let_through(kind, error))
 
         def handler(connection: ssh.ServerConnection) -> ClientConnection:
             further = Way(
                 connection, way, authority=authority, certifier=self._certifier, clock=self._clock,
                 entropy=self._entropy, cluster=self._cluster, checks_host_keys=self._checks_host_keys,
-                watch=ssh_onward.Watch(unasked, lost),
+                watch=ssh_onward.Watch(refused, lost),
             )  # fmt: skip
             made.append((ClientConnection(self._world(authority, cuts, further), connection), further))
             return made[0][0]

@@ -210,7 +210,8 @@ class Listeners:
             await self._owner.open_outward(session, *outward)
         except TeleportError as error:
             found.reset()
-            await self._owner.record_refusal(audit.not_forwarded(told, error))
+            seen_here = error.code != "SSH-CLIENT-REFUSED"  # that one was refused at the other end of the connection
+            await self._owner.record_refusal(audit.not_forwarded(told, error), seen_here=seen_here)
             return
         finally:
             self._pending.release()

@@ -94,7 +94,7 @@ class Owner:
     async def emit(self, event: Event) -> None:
         self.told.append(document(event))
 
-    async def record_refusal(self, event: Event) -> None:
+    async def record_refusal(self, event: Event, *, seen_here: bool = False) -> None:
         self.refused.append(document(event))
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
