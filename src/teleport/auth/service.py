@@ -16,6 +16,7 @@ from teleport.api.messages import ClusterSettings
 from teleport.api.services import audit as audit_api
 from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
+from teleport.api.services import bots as bots_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
 from teleport.api.services import inventory as inventory_api
@@ -36,6 +37,12 @@ from teleport.auth.audit_proof import AuditProof
 from teleport.auth.audit_query import AuditQueries
 from teleport.auth.authorities import Authorities
 from teleport.auth.authorize import Authorizer
+from teleport.auth.bots.admission import Admission
+from teleport.auth.bots.certificates import BotCertificates
+from teleport.auth.bots.hooks import BotHooks
+from teleport.auth.bots.instances import Instances
+from teleport.auth.bots.outputs import Outputs
+from teleport.auth.bots.renewal import Renewals
 from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
@@ -75,6 +82,7 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
+from teleport.model.kinds.bot import Bot
 from teleport.model.kinds.semaphore import Semaphore
 from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.token import Token
@@ -175,7 +183,7 @@ class AuthService:
         more: dict[str, hooks.Hooks] = {
             RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
             SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
-            Token.info.name: TokenHooks(self._tokens, clock, entropy),
+            Token.info.name: TokenHooks(self._tokens, clock, entropy), Bot.info.name: BotHooks(store, clock),
         }  # fmt: skip
         resources = Resources(store, trail, authorizer, {**kinds, **more}, clock)
         browsers = WebSessions(
@@ -185,6 +193,9 @@ class AuthService:
         servers = OpenSSHCertificates(
             backend, store, trail, authorizer, self.authorities, signer, clock, entropy, cluster
         )  # fmt: skip
+        own, instances = BotCertificates(store, certificates, self.authorities, clock), Instances(store, clock, entropy)
+        admission = Admission(store, trail, own, instances)
+        renewals = Renewals(store, trail, authorizer, own, instances, clock, entropy)
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -192,7 +203,8 @@ class AuthService:
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
-            *join_api.methods(self._joining(hosts)),
+            *join_api.methods(self._joining(hosts, admission)),
+            *bots_api.methods(renewals, Outputs(store, trail, authorizer, certificates, own, clock)),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
                 servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
@@ -207,10 +219,10 @@ class AuthService:
             *status_api.methods(Status(authorizer, self.authorities, cluster, self._settings)),
         )
 
-    def _joining(self, hosts: HostCertificateIssuer) -> Joining:
+    def _joining(self, hosts: HostCertificateIssuer, bots: Admission) -> Joining:
         return Joining(
-            self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, self._join_methods, self._clock,
-            self._entropy, self.cluster,
+            self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, bots, self._join_methods,
+            self._clock, self._entropy, self.cluster,
         )  # fmt: skip
 
     @property

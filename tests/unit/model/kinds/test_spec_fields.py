@@ -42,7 +42,7 @@ REFUSED: list[tuple[str, str, Any]] = [
         "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
         "circleci", "env0", "oracle", "spacelift", "terraform_cloud", "tpm")],
     *[("lock", "target", {name: "x"}) for name in (
-        "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
+        "mfa_device", "windows_desktop", "access_request", "device")],
     ("lock", "target", {"user": "a", "device": "x"}),
     ("session_recording_config", "encryption", {"enabled": False}),
     ("session_recording_config", "encryption", {"enabled": True, "manual_key_management": {"enabled": True}}),
