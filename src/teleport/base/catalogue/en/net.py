@@ -116,8 +116,8 @@ PAGES = {
     ),
     "NET-SSH-SERVER-DECLINED": Page(
         what="{host} did not do what was asked: {problem}",
-        why="its sshd is configured to refuse it, or could not start it",
-        fix="look into sshd_config and the log of sshd on {host}",
+        why="its sshd, or the SSH Service there, is configured to refuse it, or could not start it",
+        fix="look into sshd_config and the log of sshd on {host}; a node has `ssh_service` in teleport.yaml instead",
     ),
     "NET-PROTOCOL": Page(
         what="failed to detect connection protocol, first few bytes were: {start}",

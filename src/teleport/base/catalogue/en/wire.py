@@ -134,4 +134,9 @@ PAGES = {
         why="the two sides of a connection that outlives its carrier have counted its bytes otherwise",
         fix="connect again; compare the versions of tsh and of the node, or switch it off: tsh ssh --no-resume",
     ),
+    "WIRE-X11": Page(
+        what="a program that wants the X11 display breaks the protocol: {problem}",
+        why="what it sent first is no connection setup of the X Window System protocol",
+        fix="connect to the port of a display with X11 programs alone",
+    ),
 }
