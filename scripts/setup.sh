@@ -34,6 +34,8 @@ swtpm swtpm
 swtpm_setup swtpm-tools
 chromium chromium
 strace strace
+ip iproute2
+nsenter util-linux
 bpftrace bpftrace
 xauth xauth
 visudo sudo

@@ -95,6 +95,7 @@ class ControlPlane:
                 clouds=clouds.of_environment(settings.environment, SystemDisk()),
                 static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
                 settings=settings.for_cluster(),
+                networking=settings.auth.networking,
             )
             await service.start()
             stack.push_async_callback(service.close)

@@ -43,6 +43,9 @@ NOT_JOINED = "Failed to join the cluster, it is tried again"
 NO_SETTINGS = "The Auth Service does not say what holds in the cluster, it is asked again"
 NOT_CERTIFIED = "The Auth Service does not certify a service of this process, it is asked again"
 BACKOFF = Backoff(first=2.0, most=60.0)
+"""After a refusal: what is wrong with a token or a pin is not put right in seconds, and each attempt is recorded."""
+NOT_THERE = Backoff(first=1.0, most=5.0)
+"""While nobody answers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,8 +199,11 @@ class Membership:
         def failed(error: Exception, wait: float) -> None:
             log.error(message, error=error, seconds=f"{wait:.1f}")
 
+        async def reached() -> T:
+            return await retry(attempt, entropy=self._entropy, backoff=NOT_THERE, on_failure=failed)
+
         return await retry(
-            attempt, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed
+            reached, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed
         )  # fmt: skip
 
     async def _follow_authorities(self) -> None:

@@ -113,7 +113,7 @@ def test_a_token_for_bots_alone_makes_no_instance() -> None:
         await make(cluster, roles=["Bot", "Instance"], bot_name="b")
         error = await refused(cluster)
         assert error.what == "cannot requisition instance certs (token contains no local service roles)"
-        assert (await refused(cluster, system_role="Bot")).code == "AUTH-JOIN-BOTS"
+        assert (await refused(cluster, system_role="Bot")).code == "AUTH-BOT-GONE"
 
     run(story)
 

@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "NET-CONFIG-FILE": Page(
+        what="cluster_networking_config is managed by static configuration",
+        why="idle times or keep-alive stand under `auth_service` in the auth service's file",
+        fix="change them there and restart, or remove the keys there, restart, and use `tctl edit` from then on",
+    ),
     "NET-TPM": Page(
         what="the TPM at {path} cannot be used: {problem}",
         why="the machine has none, it is switched off in the firmware, or this user may not open it",
@@ -111,8 +116,8 @@ PAGES = {
     ),
     "NET-SSH-SERVER-DECLINED": Page(
         what="{host} did not do what was asked: {problem}",
-        why="its sshd is configured to refuse it, or could not start it",
-        fix="look into sshd_config and the log of sshd on {host}",
+        why="its sshd, or the SSH Service there, is configured to refuse it, or could not start it",
+        fix="look into sshd_config and the log of sshd on {host}; a node has `ssh_service` in teleport.yaml instead",
     ),
     "NET-PROTOCOL": Page(
         what="failed to detect connection protocol, first few bytes were: {start}",

@@ -129,4 +129,14 @@ PAGES = {
         why="something on the way changes the header fields, or answers in the place of the other side",
         fix="look at the load balancers on the way: they must pass on WebSocket upgrades as they are",
     ),
+    "WIRE-RESUME": Page(
+        what="not a connection that can be resumed as it should be: {problem}",
+        why="the two sides of a connection that outlives its carrier have counted its bytes otherwise",
+        fix="connect again; compare the versions of tsh and of the node, or switch it off: tsh ssh --no-resume",
+    ),
+    "WIRE-X11": Page(
+        what="a program that wants the X11 display breaks the protocol: {problem}",
+        why="what it sent first is no connection setup of the X Window System protocol",
+        fix="connect to the port of a display with X11 programs alone",
+    ),
 }
