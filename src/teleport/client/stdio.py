@@ -254,6 +254,8 @@ class _Join:
         self._tls = tls
         self._source: int | None = source
         self._target = target
+        self._prompt = not os.get_blocking(target)
+        """Whether trying to write costs no waiting. A terminal that was stopped would hold up the other direction."""
         self._out = tls.take()
 
     def run(self) -> None:
@@ -262,6 +264,8 @@ class _Join:
                 self._ready(descriptor)
             if not self._out:
                 self._out = self._tls.take()
+                if self._out and self._prompt:
+                    self._write()
 
     def _poll(self) -> select.poll:
         """Ask only for what can be used: a full direction is not read."""
@@ -308,6 +312,7 @@ class _Join:
             data = b""
         if data:
             self._tls.give(data)
+            self._send()
         else:
             self._source = None
             self._tls.give_end()

@@ -278,6 +278,16 @@ PAGES = {
         why="its protocol and cookie have at most {limit} bytes; the protocol is letters, digits and hyphens",
         fix="use MIT-MAGIC-COOKIE-1, as `ssh -X` does",
     ),
+    "SSH-NOT-LENT": Page(
+        what="{host} opened a channel of the kind {kind} that leads to nothing",
+        why="no session of this connection forwards its agent or its display at the moment",
+        fix="if no session has just ended there, find out which program of {host} looks for agents and displays",
+    ),
+    "SSH-X11-COOKIE": Page(
+        what="a program wanted the X11 display without the cookie of a session",
+        why="a display that is forwarded through the proxy is for programs of its session, for as long as that runs",
+        fix="let the program find the cookie of the session: DISPLAY and XAUTHORITY as the session has them",
+    ),
     "SSH-USER-DISPLAY": Page(
         what="no X11 display is free between {offset} and {most}",
         why="each takes a port of the node's loopback address, 6000 and up",
