@@ -15,8 +15,9 @@ from teleport.wire.buffer import ProtocolError
 
 WINDOW = 2 * 1024 * 1024
 """Bytes that one side may send before they are acknowledged: what each side keeps at most."""
-_PARTS = 4
-"""What part of the window is received before that is said at once; less goes along with the next frame."""
+_MUCH = 5 / 8
+"""What part of the window is received before that is said at once; less goes along with the next frame. A little more
+than half: then SSH opens its own window, and takes it along."""
 _LAST = (1 << 64) - 1
 
 Piece = bytes | memoryview
@@ -108,7 +109,7 @@ class Duplex:
     def acknowledgement(self) -> list[Piece]:
         """Return a frame without data if much was received that has not been acknowledged; else nothing."""
         unsaid = self.received - self._told
-        if not unsaid or unsaid < self._window // _PARTS or not self.attached:
+        if not unsaid or unsaid < self._window * _MUCH or not self.attached:
             return []
         self._told = self.received
         return [number(unsaid) + b"\0"]

@@ -51,10 +51,10 @@ def test_a_part_of_a_frame_can_be_acknowledged() -> None:
 
 def test_much_that_was_received_is_acknowledged_at_once() -> None:
     ours, theirs = Duplex(40), Duplex(40)
-    taken(theirs, said(ours.write(b"x" * 9)))
+    taken(theirs, said(ours.write(b"x" * 24)))
     assert said(theirs.acknowledgement()) == b""
     taken(theirs, said(ours.write(b"x")))
-    assert said(theirs.acknowledgement()) == b"\x0a\x00"
+    assert said(theirs.acknowledgement()) == b"\x19\x00"
     assert said(theirs.acknowledgement()) == b""
 
 
