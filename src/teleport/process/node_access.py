@@ -76,18 +76,14 @@ async def _forwarding(
     entropy: Entropy,
 ) -> AsyncIterator[Forwarding]:
     """Yield what ends connections at the proxy, and send its recordings."""
-    auth = settings.auth
     recorded = recording(client, cluster, settings.data_dir, turns, clock=clock, entropy=entropy, proxy=host_uuid)
     async with recorded as (recorder, uploader):
         sending = tasks.spawn(uploader.run(lambda: None), name="proxy: recordings", on_error=_unsent)
         forwarding = Forwarding(
             view=cluster, trackers=client, certifier=OpenSSHCalls(client), recorder=recorder, clock=clock,
             entropy=entropy, cluster=settings.cluster_name, proxy=host_uuid,
-            ends=Ends(
-                with_certificate=auth.cuts_expired, idle=float(auth.client_idle_timeout),
-                idle_message=auth.client_idle_timeout_message,
-            ),
-            keep_alive=KeepAlive(float(auth.keep_alive_interval), auth.keep_alive_count_max),
+            ends=lambda: Ends.of(cluster.networking(), with_certificate=settings.auth.cuts_expired),
+            keep_alive=lambda: KeepAlive.of(cluster.networking()),
             web_address=settings.public_address,
         )  # fmt: skip
         try:
