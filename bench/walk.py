@@ -36,7 +36,9 @@ AuthorizedKeysFile none
 StrictModes no
 MaxStartups 100
 Subsystem sftp internal-sftp
+SetEnv LANG=C.UTF-8
 """
+"""The locale is what our node gives its shells, and what PAM does on ordinary machines: reading it is a shell's work."""
 
 SSH = """\
 Host *

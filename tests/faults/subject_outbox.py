@@ -1,7 +1,7 @@
 """Events of services under faults: what `emit` has returned for is in the audit log exactly once, whatever was cut off.
 
 The service and the Auth Service are one child here and meet the fault together; the way between them loses calls
-and replies.
+and replies. Another owner writes to the same journal, often in one write with an event, and takes nothing of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from teleport.api.caller import Caller
-from teleport.api.event_outbox import EventOutbox
+from teleport.api.event_outbox import OWNER, EventOutbox
 from teleport.auth.audit_delivery import Delivery
 from teleport.auth.authorize import Authorizer
 from teleport.base import tasks
@@ -29,13 +29,15 @@ from teleport.model.events.session import SessionStart
 from teleport.model.identity import Identity
 from teleport.store.audit.log import AuditLog
 from teleport.store.audit.search import Query
-from teleport.store.journal import Journal
+from teleport.store.journal import Journal, _walk
 from teleport.store.sqlite import SqliteBackend
 from teleport.store.turns import Turns
 from tests.faults.trial import Work
 
 _TASKS, _EACH = 4, 6
 _CLUSTER = "faults"
+_OTHER = b"~"
+"""What the records of the other owner begin with."""
 
 
 class _Anybody:
@@ -82,7 +84,7 @@ class Outbox:
         asyncio.run(self._work(work))
 
     async def _work(self, work: Work) -> None:
-        async with _open(work.root, random.Random(work.seed)) as (outbox, _):
+        async with _open(work.root, random.Random(work.seed)) as (outbox, turns, _):
             sending = tasks.spawn(outbox.run(), name="outbox", on_error=lambda _: None)
 
             async def emit(task: int) -> None:
@@ -94,7 +96,14 @@ class Outbox:
                         continue
                     work.acknowledge(token)
 
-            await asyncio.gather(*[emit(task) for task in range(_TASKS)])
+            async def append(task: int) -> None:
+                for number in range(_EACH):
+                    token = f"{work.round}.{task}.{number}"
+                    with contextlib.suppress(TeleportError):
+                        await turns.append([_OTHER + token.encode()])
+                        work.acknowledge(f"other {token}")
+
+            await asyncio.gather(*[emit(task) for task in range(_TASKS)], append(0))
             await tasks.cancel(sending)
 
     def examine(self, root: Path, acknowledged: list[str]) -> list[str]:
@@ -103,16 +112,16 @@ class Outbox:
 
 
 @asynccontextmanager
-async def _open(root: Path, chance: random.Random | None) -> AsyncIterator[tuple[EventOutbox, AuditLog]]:
+async def _open(root: Path, chance: random.Random | None) -> AsyncIterator[tuple[EventOutbox, Turns, AuditLog]]:
     clock, entropy = SystemClock(), SystemEntropy()
     backend = await SqliteBackend.open(root / "auth", clock)
     try:
         trail = AuditLog(backend, "auth", clock, entropy, _CLUSTER)
         way = _Way(Delivery(backend, trail, cast(Authorizer, _Anybody()), clock), chance)
-        journal = Journal(SystemFolder(str(root / "node" / "events")), segment=1500)
-        outbox = EventOutbox(way, Turns(journal), clock=clock, entropy=entropy)
+        turns = Turns(Journal(_folder(root), segment=1500, owners=(OWNER, _OTHER)))
+        outbox = EventOutbox(way, turns, clock=clock, entropy=entropy, owner=OWNER)
         try:
-            yield outbox, trail
+            yield outbox, turns, trail
         finally:
             with contextlib.suppress(TeleportError):
                 await outbox.close()
@@ -120,12 +129,25 @@ async def _open(root: Path, chance: random.Random | None) -> AsyncIterator[tuple
         await backend.close()
 
 
+def _folder(root: Path) -> SystemFolder:
+    return SystemFolder(str(root / "node" / "events"))
+
+
+def _others(root: Path) -> set[str]:
+    """Return what the journal holds of the other owner."""
+    folder = _folder(root)
+    data = [folder.read(name, 0, folder.size(name)) for name in folder.names()]
+    records = [record for each in data for _, record, _ in _walk(each)]
+    return {f"other {record[len(_OTHER) :].decode()}" for record in records if record.startswith(_OTHER)}
+
+
 async def _examine(root: Path, acknowledged: list[str]) -> list[str]:
-    async with _open(root, None) as (outbox, trail):
+    async with _open(root, None) as (outbox, _, trail):
         await outbox._drain()
         report = await trail.verify()
         entries = (await trail.search(Query(limit=1000))).entries
         found = Counter(entry.event.size for entry in entries if isinstance(entry.event, SessionStart))
         problems = [f"half: {finding}" for finding in report.findings]
-        problems += [f"lost: event {token}" for token in acknowledged if not found[token]]
+        there = found.keys() | _others(root)
+        problems += [f"lost: event {token}" for token in acknowledged if token not in there]
         return problems + [f"twice: event {token}" for token, times in found.items() if times > 1]

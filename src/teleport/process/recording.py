@@ -47,7 +47,7 @@ async def recording(
     on a server itself. Each has a spool of its own."""
     path, set_aside = str(data_dir.joinpath(*(PROXY_SPOOL if proxy else SPOOL))), str(data_dir.joinpath(*SET_ASIDE))
     files = SystemFolder(path)
-    await asyncio.to_thread(_bring, files, data_dir.joinpath(*BRIEF, "proxy" if proxy else "node"))
+    await asyncio.to_thread(bring, files, data_dir.joinpath(*BRIEF, "proxy" if proxy else "node"))
     brief = BriefFolder(files, turns, owner=OWNER)
     spool = Spool(brief, path=path, set_aside=set_aside, lasting=files, ready=brief.ready, synced=brief.synced)
     uploader = Uploader(spool, RecordingCalls(client), emit=authority.emit, entropy=entropy)
@@ -63,7 +63,7 @@ async def recording(
         await asyncio.to_thread(brief.close)
 
 
-def _bring(files: SystemFolder, earlier: Path) -> None:
+def bring(files: SystemFolder, earlier: Path) -> None:
     """Bring the short recordings that an earlier release has left to the spool."""
     if earlier.is_dir():
         brief = BriefFolder(files, Turns(Journal(SystemFolder(str(earlier)))))

@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from teleport.base.append import AppendFile, Folder
-from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.errors import NotFound, TeleportError, Unavailable
 from teleport.base.log import logger
 
 log = logger("STORE")
@@ -193,7 +193,8 @@ class Journal:
                 self._note(owner, name, segment.size if end is None else end)
         for each in sorted(over):
             try:
-                self._folder.remove(each)
+                with suppress(NotFound):  # an earlier try may have come half-way
+                    self._folder.remove(each)
             except TeleportError:
                 with self._lock:
                     segments.update(over)

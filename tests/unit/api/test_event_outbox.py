@@ -34,7 +34,7 @@ DOWN = Unavailable("API-UNAVAILABLE", problem="down")
 
 
 class Line:
-    """The way to the Auth Service. `fate` says what becomes of a call: "" well, "request" or "reply" lost, "hang"."""
+    """The way to the Auth Service. `fate` says of a call: "" well, "request" or "reply" lost, "hang", "slow"."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._calls = AuditQueryCalls(cluster.client(cluster.host("Node")))
@@ -49,6 +49,8 @@ class Line:
             raise DOWN
         if fate == "hang":
             await asyncio.sleep(1e6)
+        if fate == "slow":
+            await asyncio.sleep(2)
         await self._calls.deliver(writer, first, events, after_gap=after_gap)
         self.past.append((writer, first, list(events)))
         if fate == "reply":
@@ -218,7 +220,7 @@ def test_a_caller_that_is_cancelled_loses_nothing_of_others(tmp_path: Path, monk
     async def story(world: World) -> None:
         with monkeypatch.context() as patch:
             without_disk(patch)
-            world.line.fate = lambda: "hang"
+            world.line.fate = lambda: "slow"
             first = started(world.emit("cancelled"))
             second = started(world.emit("stays"))
             await asyncio.sleep(1)
@@ -227,7 +229,7 @@ def test_a_caller_that_is_cancelled_loses_nothing_of_others(tmp_path: Path, monk
             world.line.fate = lambda: ""
             await second
             assert await world.stored() == ["cancelled", "stays"]
-            world.line.fate = lambda: "hang"
+            world.line.fate = lambda: "slow"
             last = started(world.emit("nobody waits"))
             await asyncio.sleep(1)
             last.cancel()
@@ -238,6 +240,22 @@ def test_a_caller_that_is_cancelled_loses_nothing_of_others(tmp_path: Path, monk
         await world.emit("again")
         await world.caught_up()
         assert await world.stored() == ["cancelled", "stays", "nobody waits", "again"]
+
+    run(story, tmp_path)
+
+
+def test_a_defect_is_told_to_who_emits_and_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(world: World) -> None:
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "append", broken)
+            with pytest.raises(ZeroDivisionError):
+                await world.emit("defect")
+        await world.emit("later")
+        await world.caught_up()
+        assert await world.stored() == ["later"]
 
     run(story, tmp_path)
 

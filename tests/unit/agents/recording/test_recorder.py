@@ -199,7 +199,7 @@ def test_a_data_key_is_ready_for_the_next_recording_under_the_key_of_that_time(m
         assert len(made) == 4, "the first on the spot, and one after the beginning of each"
         world.config = setting("node-sync", (msgspec.structs.replace(KEY, id="f" * 32),))
         recording = await world.begin(session_id=f"{SID[:-1]}3")
-        assert [key.key_id for key in made] == [KEY.id] * 4 + ["f" * 32]
+        assert [key.key_id for key in made[:5]] == [KEY.id] * 4 + ["f" * 32]
         await recording.close({})
 
     run(story, monkeypatch)
