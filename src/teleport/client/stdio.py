@@ -11,7 +11,7 @@ import select
 import stat
 
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, contextmanager, ssl, suppress
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, Protocol, contextmanager, ssl, suppress
 from teleport.net.tls_errors import is_end, tls_error
 from teleport.wire.buffer import NeedMore
 
@@ -124,6 +124,14 @@ class BlockingTls:
         """Encrypted bytes that wait for `flush`."""
         return self._outgoing.pending
 
+    @property
+    def held(self) -> bool:
+        """Whether more waits than should be read from local sources."""
+        return self.pending > _HELD
+
+    suspended = False
+    """A connection that is lost is lost."""
+
     def drop(self) -> None:
         """Forget what waits for `flush`: the peer takes no more."""
         self._outgoing.read()
@@ -194,7 +202,40 @@ class BlockingTls:
         return Unavailable("NET-RESET", address=self.address, reason=error.strerror or type(error).__name__)
 
 
-def join(tls: BlockingTls, source: int, target: int) -> None:
+class Joined(Protocol):
+    """What `join` needs of a connection: BlockingTls, or `client.resumption.ResumableCarrier`."""
+
+    sock: socket.socket
+    ended: bool
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait for `flush`."""
+
+    @property
+    def held(self) -> bool:
+        """Whether more waits than should be read from local sources."""
+
+    def give(self, data: bytes) -> None:
+        """Add bytes to send."""
+
+    def flush(self) -> None:
+        """Send what the socket takes. Raises TeleportError."""
+
+    def fill(self) -> None:
+        """Receive what the socket has. Raises TeleportError."""
+
+    def take(self) -> bytes | memoryview:
+        """Return what has arrived; empty if nothing has."""
+
+    def drop(self) -> None:
+        """Forget what waits to be sent."""
+
+    def give_end(self) -> None:
+        """Say that no more follows; reading goes on."""
+
+
+def join(tls: Joined, source: int, target: int) -> None:
     """Copy from descriptor `source` to the peer and from the peer to `target`, until the peer has ended.
 
     The end of `source` is passed on while the other direction goes on. Raises Unavailable (NET-*).
@@ -211,7 +252,7 @@ def join(tls: BlockingTls, source: int, target: int) -> None:
 class _Join:
     """The loop of `join`."""
 
-    def __init__(self, tls: BlockingTls, source: int, target: int) -> None:
+    def __init__(self, tls: Joined, source: int, target: int) -> None:
         self._tls = tls
         self._source: int | None = source
         self._target = target
@@ -233,7 +274,7 @@ class _Join:
     def _poll(self) -> select.poll:
         """Ask only for what can be used: a full direction is not read."""
         wanted = dict[int, int]()
-        if self._source is not None and self._tls.pending < _HELD:
+        if self._source is not None and not self._tls.held:
             wanted[self._source] = select.POLLIN
         if self._out:
             wanted[self._target] = wanted.get(self._target, 0) | select.POLLOUT

@@ -25,7 +25,7 @@ from teleport.net.intake import Intake
 from teleport.net.readiness import Readiness
 from teleport.net.socket_stream import Turnstile, reset_error
 from teleport.net.stream import Peer, Sink
-from teleport.net.tls_errors import is_end, tls_error
+from teleport.net.tls_errors import close_notify, is_end, tls_error
 
 SCRATCH = 262144
 """Most bytes that one read returns: many records per turn of the loop is what makes bulk cheap."""
@@ -232,7 +232,7 @@ class TlsSocketStream:
                 self._intake.keep(self._receive(SCRATCH))
 
     def _shutdown(self) -> None:
-        self._tls.shutdown()
+        close_notify(self._tls.shutdown, self._tls.read)
 
     @property
     def _tls(self) -> Any:
