@@ -16,7 +16,7 @@ from teleport.net.memory import MemoryStream, memory_pair
 from teleport.net.network import SystemNetwork
 from teleport.net.peek import PeekStream
 from teleport.net.socket_stream import SocketStream
-from teleport.net.stream import Stream
+from teleport.net.stream import Sink, Stream
 from teleport.net.tls import TlsStream, client_handshake, server_handshake
 from teleport.net.tunnel import Tunnel
 from teleport.wire.framing import Framing, LengthFraming
@@ -77,17 +77,34 @@ async def in_memory(limit: int = 65536) -> AsyncIterator[tuple[Stream, Stream]]:
 
 
 class EagerStream(MemoryStream):
-    """Takes at once what there is room for, as TLS on a socket does."""
+    """Takes at once what there is room for, and hands on what comes, as TLS on a socket does."""
 
-    def write_now(self, data: bytes) -> int:
+    _sink: Sink | None = None
+
+    def write_now(self, data: bytes | memoryview) -> int:
+        if self._writing.busy or self.closed or self._outgoing.reader_gone or self._outgoing.ended_at is not None:
+            return 0
         return self._outgoing.put(memoryview(data))
+
+    def hand_on(self, sink: Sink | None) -> None:
+        self._sink = sink
+
+    async def read(self, limit: int = 65536) -> bytes:
+        while data := await super().read(limit):
+            if self._sink is None or (taken := self._sink(data)) < len(data):
+                return data if self._sink is None else data[taken:]
+        return b""
+
+
+def eager_pair(*, limit: int = 65536, delay: float = 0.0) -> tuple[MemoryStream, MemoryStream]:
+    a, b = memory_pair(limit=limit, delay=delay)
+    a.__class__ = b.__class__ = EagerStream
+    return a, b
 
 
 @contextlib.asynccontextmanager
 async def eager() -> AsyncIterator[tuple[Stream, Stream]]:
-    a, b = memory_pair(limit=1 << 20)
-    for stream in (a, b):
-        stream.__class__ = EagerStream
+    a, b = eager_pair(limit=1 << 20)
     yield a, b
     await a.close()
     await b.close()

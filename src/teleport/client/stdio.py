@@ -59,10 +59,11 @@ class BlockingTls:
     def _step(self) -> bool:
         """Whether the handshake is done."""
         try:
-            with self._named():
-                self._tls.do_handshake()
+            self._tls.do_handshake()
         except ssl.SSLWantReadError:
             return False
+        except ssl.SSLError as error:
+            raise self._failure(error) from error
         return True
 
     @property
@@ -93,8 +94,10 @@ class BlockingTls:
 
     def give(self, data: bytes) -> None:
         """Encrypt data for the peer; `pending` then says how much there is to send."""
-        with self._named():
+        try:
             self._tls.write(data)
+        except ssl.SSLError as error:
+            raise self._failure(error) from error
 
     def give_end(self) -> None:
         """Say that no more follows; reading goes on."""
@@ -102,8 +105,12 @@ class BlockingTls:
             self._write_end = True
             while self._decrypt():
                 pass  # shutting down would lose what has arrived
-            with self._named(), suppress(ssl.SSLWantReadError):
+            try:
                 self._say_end()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                raise self._failure(error) from error
 
     def take(self) -> bytes:
         """Return what has arrived and was decrypted; `b""` if there is nothing now."""
@@ -167,32 +174,27 @@ class BlockingTls:
 
     def _decrypt(self) -> bool:
         """Decrypt one piece; say whether there was one."""
-        if self.ended:
+        if self.ended or not (self._incoming.pending or self._incoming.eof):
+            return False  # asked nevertheless, OpenSSL says so by an exception
+        try:
+            data = self._tls.read(_CHUNK)
+        except ssl.SSLWantReadError:
             return False
-        with self._named():
-            try:
-                data = self._tls.read(_CHUNK)
-            except ssl.SSLWantReadError:
-                return False
-            except ssl.SSLZeroReturnError:
-                data = b""
+        except ssl.SSLZeroReturnError:
+            data = b""
+        except ssl.SSLError as error:
+            raise self._failure(error) from error
         self._received += data
         self.ended = not data
         return bool(data)
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-            raise
-        except ssl.SSLError as error:
-            with suppress(OSError):
-                self.sock.sendall(self._outgoing.read())  # the alert that tells the peer why
-            if is_end(error):
-                code = "NET-TLS-TRUNCATED" if self._established else "NET-TLS-EOF"
-                raise Unavailable(code, address=self.address) from error
-            raise tls_error(self.address, error) from error
+    def _failure(self, error: ssl.SSLError) -> TeleportError:
+        """Send the alert that tells the peer why, and name the failure."""
+        with suppress(OSError):
+            self.sock.sendall(self._outgoing.read())
+        if is_end(error):
+            return Unavailable("NET-TLS-TRUNCATED" if self._established else "NET-TLS-EOF", address=self.address)
+        return tls_error(self.address, error)
 
     def _lost(self, error: OSError) -> Unavailable:
         if isinstance(error, TimeoutError):
@@ -256,6 +258,8 @@ class _Join:
         self._target = target
         self._prompt = not os.get_blocking(target)
         """Whether trying to write costs no waiting. A terminal that was stopped would hold up the other direction."""
+        self._wanted = dict[int, int]()
+        self._poller = select.poll()
         self._out = tls.take()
 
     def run(self) -> None:
@@ -269,7 +273,7 @@ class _Join:
 
     def _poll(self) -> select.poll:
         """Ask only for what can be used: a full direction is not read."""
-        poll, wanted = select.poll(), dict[int, int]()
+        wanted = dict[int, int]()
         if self._source is not None and not self._tls.held:
             wanted[self._source] = select.POLLIN
         if self._out:
@@ -279,9 +283,11 @@ class _Join:
             wanted[number] = select.POLLIN
         if self._tls.pending:
             wanted[number] = wanted.get(number, 0) | select.POLLOUT
-        for descriptor, events in wanted.items():
-            poll.register(descriptor, events)
-        return poll
+        if wanted != self._wanted:
+            self._wanted, self._poller = wanted, select.poll()
+            for descriptor, events in wanted.items():
+                self._poller.register(descriptor, events)
+        return self._poller
 
     def _ready(self, descriptor: int) -> None:
         if descriptor == self._tls.sock.fileno():

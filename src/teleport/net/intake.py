@@ -31,7 +31,7 @@ class Intake:
         self.sink: Sink | None = None
         """Gets what comes while somebody waits in `read`, who then gets only what the sink did not take."""
         self.unreported = False
-        """Set by `receive` when its data was followed by an end or a failure, of which the socket will not tell again."""
+        """Set by `receive` when its data was followed by an end or a failure: the socket will not tell of it again."""
 
     def keep(self, data: bytes) -> None:
         """Give this to the next reader, after what was kept before."""

@@ -1,7 +1,8 @@
 """Relay: copy both ways between two Streams until both have ended.
 
 What is here: counts, half close, idle limit, deadline and a handle to cut; with two plain sockets the bytes
-stay in the kernel (`net.splice`). What is not: any look into the bytes.
+stay in the kernel (`net.splice`), and a few bytes go on in the callback that hears of them where both streams can do
+that (`net.stream.hand_on`). What is not: any look into the bytes.
 """
 
 from __future__ import annotations

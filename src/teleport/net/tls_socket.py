@@ -109,21 +109,29 @@ class TlsSocketStream:
         """Read as many records as are there, up to `limit` bytes. Raises as SSLSocket does if there is none."""
         if self._read_end:
             return b""
-        limit, size, tls, room = min(limit, SCRATCH), 0, self._tls, _scratch.view
+        try:
+            data: bytes = self._tls.read(min(limit, _RECORD))
+        except ssl.SSLZeroReturnError:
+            data = b""
+        self._read_end = not data
+        # A record that is not full is likely the last: asking again costs a call that fails.
+        return self._with_more(data, min(limit, SCRATCH)) if len(data) == _RECORD < limit else data
+
+    def _with_more(self, data: bytes, limit: int) -> bytes:
+        """Return `data` and the records that follow it, up to `limit` bytes."""
+        size, tls, room = len(data), self._tls, _scratch.view
+        room[:size] = data
         try:
             while size < limit:
                 count = tls.read(limit - size, room[size:])
                 size += count
                 if not count:
                     self._read_end = True
-                # A record that is not full is likely the last: asking again costs a call that fails.
                 if count < _RECORD and not tls.pending():
                     break
         except ssl.SSLZeroReturnError:
             self._read_end = True
-        except OSError as error:
-            if not size:
-                raise  # otherwise the next read meets it again
+        except OSError as error:  # the next read meets it again
             self._intake.unreported = not isinstance(error, ssl.SSLWantReadError)
         self._intake.unreported |= self._read_end
         return bytes(room[:size])

@@ -3,9 +3,10 @@
 What is here: the loop around the engine (`wire.mux`), dialling, accepting, pings, and the end of a tunnel. What is
 not: the Calls and Streams that it gives (`net.tunnel_stream`), who may open what, and which tunnel to take (programs).
 
-Two tasks belong to a tunnel, whatever the number of its streams: one reads the carrier and one writes it. Little is
-handed to the carrier at a time and little waits in the kernel, so that a byte of one stream never waits behind
-megabytes of another.
+Two tasks belong to a tunnel, whatever the number of its streams: one reads the carrier and one writes it. Both sleep
+while the carrier hands on what comes and takes at once what goes, as sockets and TLS on them do (`net.stream.hand_on`,
+`write_now`): a few bytes cost each end one turn of the loop. Little is handed to the carrier at a time and little waits
+in the kernel, so that a byte of one stream never waits behind megabytes of another.
 """
 
 from __future__ import annotations

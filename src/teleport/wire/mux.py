@@ -139,7 +139,7 @@ class Mux:
         silent = stream.silent
         before = stream.received(kind)
         event = _ABOUT_STREAM[kind](self, stream, body, before)
-        if stream.state is State.DONE and kind == frames.END:
+        if kind == frames.END and stream.state is State.DONE:
             self._forget(stream)
         return None if silent else event
 

@@ -38,6 +38,7 @@ NUMBERS = THEIRS - 1
 """Highest number of a stream."""
 
 _HEAD = struct.Struct(">BBHI")
+_unpack = _HEAD.unpack_from
 HEAD = _HEAD.size
 """Bytes of what stands before each body."""
 _GREETING = struct.Struct(">8sHH")
@@ -57,6 +58,7 @@ _BOUNDS: dict[int, tuple[int, int, bool]] = {
     BYE: (0, TEXT, False),
 }
 """Least and most bytes of the body, and whether the frame is about one stream."""
+_NO_KIND = (1, 0, False)
 
 NAMES = {
     HELLO: "HELLO", OPEN: "OPEN", ANSWER: "ANSWER", DATA: "DATA", CREDIT: "CREDIT", END: "END", RESET: "RESET",
@@ -113,18 +115,17 @@ class FrameReader:
 
 def _head(data: bytes | bytearray | memoryview, at: int) -> tuple[int, int, int]:
     """Return kind, size of the body and number. Raises ProtocolError (WIRE-MUX)."""
-    kind, flags, size, number = _HEAD.unpack_from(data, at)
-    bounds = _BOUNDS.get(kind)
-    if bounds is None:
+    kind, flags, size, number = _unpack(data, at)
+    least, most, of_stream = _BOUNDS.get(kind, _NO_KIND)
+    if not flags and least <= size <= most and (number & NUMBERS if of_stream else not number):
+        return kind, size, number
+    if kind not in _BOUNDS:
         raise broken(f"there is no frame of kind {kind}")
-    least, most, of_stream = bounds
     if flags:
         raise broken(f"{NAMES[kind]} with flags {flags:#x}, of which this version has none")
     if not least <= size <= most:
         raise broken(f"{NAMES[kind]} of {size} bytes, where {least} to {most} may be")
-    if bool(number & NUMBERS) != of_stream or (number and not of_stream):
-        raise broken(f"{NAMES[kind]} with the number {number:#x}")
-    return kind, size, number
+    raise broken(f"{NAMES[kind]} with the number {number:#x}")
 
 
 # -- writing

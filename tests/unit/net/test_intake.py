@@ -14,8 +14,8 @@ from teleport.net.intake import MOST, Intake
 from teleport.net.readiness import Readiness
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream, hand_on, write_now
-from tests.support.check_stream import cancelled, pattern, read_exactly, start
-from tests.support.pairs import MakePair, dialled, tcp_pair, tls
+from tests.support.check_stream import MakePair, cancelled, pattern, read_exactly, start
+from tests.support.pairs import dialled, tcp_pair, tls
 
 SOCKETS: list[MakePair] = [tcp_pair, tls(tcp_pair)]
 both = pytest.mark.parametrize("pair", SOCKETS, ids=["plain", "tls"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,14 +15,20 @@ from teleport.net.stream import Stream
 from teleport.net.tunnel import PATIENCE, Call, Tunnel
 from teleport.wire import mux_frames as frames
 from tests.support.check_stream import cancelled, pattern, read_all, read_exactly, start, stuck_writer
+from tests.support.pairs import eager_pair
 from tests.support.virtual_loop import current, run
 
 LOST = "NET-TUNNEL-CLOSED"
+MakeMemory = Callable[..., tuple[MemoryStream, MemoryStream]]
+either_way = pytest.mark.parametrize("pair", [memory_pair, eager_pair], ids=["tasks", "callbacks"])
+"""Carriers that wake the tunnel's tasks, and such that hand on what comes and take what goes at once."""
 
 
 @asynccontextmanager
-async def tunnels(*, delay: float = 0.0, limit: int = 65536, **options: float) -> AsyncIterator[tuple[Tunnel, Tunnel]]:
-    a, b = memory_pair(delay=delay, limit=limit)
+async def tunnels(
+    *, delay: float = 0.0, limit: int = 65536, pair: MakeMemory = memory_pair, **options: float
+) -> AsyncIterator[tuple[Tunnel, Tunnel]]:
+    a, b = pair(delay=delay, limit=limit)
     near, far = Tunnel(a, **options), Tunnel(b, **options)
     try:
         yield near, far
@@ -53,9 +59,10 @@ def carrier(tunnel: Tunnel) -> MemoryStream:
     return tunnel._carrier
 
 
-def test_both_ends_dial_and_say_what_for() -> None:
+@either_way
+def test_both_ends_dial_and_say_what_for(pair: MakeMemory) -> None:
     async def main() -> None:
-        async with tunnels() as (near, far):
+        async with tunnels(pair=pair) as (near, far):
             for one, other in ((near, far), (far, near)):
                 dialled = await start(one.dial(b"to the node"))
                 call = await called(other)
@@ -354,11 +361,12 @@ def test_peer_that_sends_more_than_its_credit_is_cut() -> None:
     run(main())
 
 
-def test_stalled_streams_delay_nobody() -> None:
+@either_way
+def test_stalled_streams_delay_nobody(pair: MakeMemory) -> None:
     """Ten streams that nobody reads; pings and other streams pass as if they were not there."""
 
     async def main() -> None:
-        async with tunnels(delay=0.01) as (near, far):
+        async with tunnels(delay=0.01, pair=pair) as (near, far):
             stuck = [await stuck_writer((await opened(near, far))[0]) for _ in range(10)]
             assert max([await near.ping() for _ in range(20)]) <= 0.02 + 0.05
             ours, theirs = await opened(near, far)
@@ -377,11 +385,12 @@ def test_stalled_streams_delay_nobody() -> None:
     run(main())
 
 
-def test_bulk_data_delays_a_ping_by_little() -> None:
+@either_way
+def test_bulk_data_delays_a_ping_by_little(pair: MakeMemory) -> None:
     """At 6.5 MB/s and 20 ms of round trip, while a stream takes all it can get."""
 
     async def main() -> None:
-        async with tunnels(delay=0.01) as (near, far):
+        async with tunnels(delay=0.01, pair=pair) as (near, far):
             ours, theirs = await opened(near, far)
             writing = await start(ours.write(pattern(64 << 20)))
             reading = await start(read_exactly(theirs, 64 << 20))
