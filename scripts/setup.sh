@@ -30,6 +30,8 @@ nginx nginx-light
 tinyproxy tinyproxy-bin
 asciinema asciinema
 systemd-analyze systemd
+swtpm swtpm
+swtpm_setup swtpm-tools
 chromium chromium
 strace strace
 ip iproute2

@@ -19,7 +19,7 @@ from typing import Any
 
 from teleport.base import tasks
 from teleport.base.errors import TeleportError, TimedOut, Unavailable
-from teleport.net.stream import Peer, Stream
+from teleport.net.stream import Peer, Stream, hand_on, write_now
 from teleport.net.tunnel_stream import LOW, Call, TunnelStream
 from teleport.wire import mux_events as mux
 from teleport.wire.buffer import ProtocolError
@@ -77,7 +77,7 @@ class Tunnel:
         self._pings: deque[tuple[float, asyncio.Future[float] | None]] = deque()
         self._waiting: set[asyncio.Future[None]] = set()  # accept, drain, closed
         self._idle: asyncio.Future[None] | None = None  # the writing task, when there is nothing to write
-        self._write_now: Callable[[bytes], int] | None = getattr(carrier, "write_now", None)
+        self._write_now = write_now(carrier)
         self._rest = b""  # what the carrier did not take at once
         self._burst = _LEAST_BURST
         self._interval, self._doubt, self._patience = interval, doubt, patience
@@ -214,7 +214,9 @@ class Tunnel:
     # -- streams
 
     def _open(self, number: int) -> TunnelStream:
-        stream = TunnelStream(self._mux, number, self.peer, wake=self._wake, forget=self._streams.pop)
+        stream = TunnelStream(
+            self._mux, number, self.peer, wake=self._wake, send=self._send_now, forget=self._streams.pop
+        )
         self._streams[number] = stream
         return stream
 
@@ -235,12 +237,14 @@ class Tunnel:
     # -- the two tasks
 
     async def _read_all(self) -> None:
+        hand_on(self._carrier, self._handle)
         while data := await self._carrier.read(_READ):
-            if self.reason is None:  # later bytes only have to be out of the way of our last ones
-                self._handle(data)
+            self._handle(data)
         self._end(self._closed_by("the other end closed the connection"))
 
-    def _handle(self, data: bytes) -> None:
+    def _handle(self, data: bytes | memoryview) -> int:
+        if self.reason is not None:  # later bytes only have to be out of the way of our last ones
+            return len(data)
         try:
             for event in self._mux.receive(data):
                 _HANDLERS[type(event)](self, event)
@@ -250,6 +254,7 @@ class Tunnel:
             self._wake()
         if self._mux.draining:
             self._notify()
+        return len(data)
 
     async def _write_all(self) -> None:
         while True:
@@ -284,13 +289,23 @@ class Tunnel:
         """There is something to write. While the carrier takes it at once, the writing task need not be woken."""
         if self._idle is None or self._idle.done():
             return
-        if self._write_now is not None and self.reason is None:
-            data = self._take()
-            self._rest = data[self._write_now(data) :] if data else b""
+        if self.reason is None:
+            if data := self._take():
+                self._rest = data[self._write_now(data) :]
             if self._mux.draining:
                 self._notify()
         if self._rest or self._mux.has_output or self.reason is not None:
             self._idle.set_result(None)
+
+    def _send_now(self, number: int, data: bytes | memoryview) -> bool:
+        """Hand data of a stream to the carrier past all queues; False if something is in its way."""
+        if self._idle is None or self._idle.done() or not (frame := self._mux.send_now(number, data)):
+            return False
+        sent = self._write_now(frame)
+        if sent < len(frame):
+            self._rest = frame[sent:]
+            self._idle.set_result(None)
+        return True
 
     # -- events
 

@@ -170,15 +170,13 @@ class Membership:
         log.info("Joined the cluster", cluster=self._cluster, host_uuid=self.host_uuid)
 
     async def _admit(self, instance: RoleIdentity) -> None:
-        """Join, and keep what comes of it: whoever has to try again with another token stays the same host."""
+        """Join, and keep what comes of it; whoever joins once more, with another token, stays the same host."""
         former = Admission(instance.current, self._authorities) if instance.ready else None
         admitted = await self._join(instance.wanted, former)
         self._store.save_authorities(admitted.authorities)  # first: an identity without them is of no use
         self._authorities = admitted.authorities
         self._store.save(admitted.identity)
         self._use(admitted.identity)
-        for role in self._missing(admitted.identity):
-            raise BadParameter("PROC-JOIN-ROLE", node=self.settings.nodename, host=self.host_uuid, role=role)
 
     def _use(self, held: HostIdentity) -> None:
         """Act as an identity, with every role that it has: a token may be for more than this process runs."""

@@ -19,6 +19,30 @@ CERT = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-
 UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
 
 SAMPLES: dict[str, dict[str, Any]] = {
+    "bot": {
+        "kind": "bot", "version": "v1", "metadata": {"name": "example"},
+        "spec": {
+            "roles": ["access", "machine-id-db"], "traits": [{"name": "logins", "values": ["alice"]}],
+            "max_session_ttl": "24h0m0s", "lock_scope": "instance",
+        },
+        "status": {"user_name": "bot-example", "role_name": "bot-example"},
+    },
+    "bot_instance": {
+        "kind": "bot_instance", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {"bot_name": "example", "instance_id": UUID},
+        "status": {
+            "initial_authentication": {"authenticated_at": "2026-01-02T02:00:00Z", "generation": 1},
+            "latest_authentications": [{
+                "authenticated_at": "2026-01-02T02:20:00Z", "join_method": "token", "join_token": "****cdef",
+                "generation": 2, "public_key": "MFkwEw==", "addr_remote": "10.0.0.2:40000", "attributes": {"a": "b"},
+            }],
+            "initial_heartbeat": {"recorded_at": "2026-01-02T02:00:01Z", "is_startup": True},
+            "latest_heartbeats": [{
+                "recorded_at": "2026-01-02T02:30:00Z", "hostname": "build-7", "uptime": 1800, "one_shot": False,
+                "join_method": "token", "version": "16.2.0", "architecture": "x86_64", "os": "linux",
+            }],
+        },
+    },
     "cert_authority": {
         "kind": "cert_authority", "sub_kind": "host", "version": "v2", "metadata": {"name": "example.com"},
         "spec": {
@@ -153,6 +177,19 @@ def _several(entries: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
 
 
 _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "bot": st.fixed_dictionaries(
+        {},
+        optional={
+            "roles": _several(names),
+            "traits": st.lists(
+                st.fixed_dictionaries({"name": names.filter(lambda name: name != "logins"), "values": _several(_text)}),
+                max_size=2,
+            ),
+            "max_session_ttl": st.integers(1, 168 * 3600).map(lambda seconds: str(Duration(seconds))),
+            "lock_scope": st.sampled_from(["user", "instance"]),
+        },
+    ),
+    "bot_instance": st.fixed_dictionaries({"bot_name": names, "instance_id": names}),
     "cert_authority": st.fixed_dictionaries(
         {"type": st.sampled_from(SERVED_TYPES), "cluster_name": _hosts},
         optional={

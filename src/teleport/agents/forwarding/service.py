@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from teleport.agents.forwarding.authority import TargetAuthority, Trackers, View
 from teleport.agents.forwarding.session import RelaySession
-from teleport.agents.forwarding.side import CLOSED, OnwardSide
+from teleport.agents.forwarding.side import OnwardSide
 from teleport.agents.forwarding.way import Certifier, Way
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
@@ -31,11 +31,11 @@ from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.counters import Counters
 from teleport.base.entropy import Entropy
-from teleport.base.errors import LimitExceeded
+from teleport.base.errors import LimitExceeded, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.model.kinds.node import Node
 from teleport.model.resource import Metadata
-from teleport.net import ssh, ssh_settings
+from teleport.net import ssh, ssh_onward, ssh_settings
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Peer, Stream
 from teleport.pki import keys
@@ -49,6 +49,8 @@ RENEW = dt.timedelta(minutes=10)
 MOST = 4096
 """Connections that are ended here at a time."""
 STRANGERS = 60
+SERVER_LOST = "server_lost"
+"""Why a connection ends whose server has gone."""
 
 
 class Forwarding:
@@ -124,19 +126,23 @@ class Forwarding:
         cuts = Cuts(authority, self._clock, self._entropy, self._cluster)
         made: list[tuple[ClientConnection, Way]] = []
 
+        def lost(error: Exception | None) -> None:
+            problem = str(error or "the server closed the connection")
+            ended = Unavailable("NET-SSH-SERVER", host=node.spec.hostname, problem=problem)
+            for client, _ in made:
+                client.cut(SERVER_LOST, ssh.one_line(ended))
+
+        def refused(kind: str, error: TeleportError) -> None:
+            for client, _ in made:
+                client.background(client.not_let_through(kind, error))
+
         def handler(connection: ssh.ServerConnection) -> ClientConnection:
             further = Way(
                 connection, way, authority=authority, certifier=self._certifier, clock=self._clock,
                 entropy=self._entropy, cluster=self._cluster, checks_host_keys=self._checks_host_keys,
+                watch=ssh_onward.Watch(refused, lost),
             )  # fmt: skip
-            world = World(
-                clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
-                strangers=self._strangers, rooms=self._rooms,
-                ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
-                switches=Switches(closed=CLOSED), user_side=OnwardSide(further), web_address=self._web_address,
-                sessions=lambda host: RelaySession(host, lambda: further),
-            )  # fmt: skip
-            made.append((ClientConnection(world, connection), further))
+            made.append((ClientConnection(self._world(authority, cuts, further), connection), further))
             return made[0][0]
 
         trust = ssh.Trust(clock=self._clock, cluster=self._cluster, authorities=authority.authorities)
@@ -150,6 +156,14 @@ class Forwarding:
             await tasks.cancel(cutting)
             with contextlib.suppress(Exception):
                 await way.close()
+
+    def _world(self, authority: TargetAuthority, cuts: Cuts, further: Way) -> World:
+        return World(
+            clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
+            strangers=self._strangers, rooms=self._rooms, ends=self._ends, cuts=cuts, recorder=self._recorder,
+            leases=self._leases, switches=Switches(closed=()), user_side=OnwardSide(further, self._entropy),
+            web_address=self._web_address, sessions=lambda host: RelaySession(host, further),
+        )  # fmt: skip
 
     def _checks_host_keys(self) -> bool:
         config = self._view.recording_config()

@@ -34,6 +34,7 @@ from teleport.base.log import logger
 from teleport.net import ssh, ssh_settings
 from teleport.net.listen import Limits
 from teleport.net.network import Network
+from teleport.net.resumption import Resumptions
 from teleport.net.stream import Stream
 from teleport.pki import keys
 from teleport.pki.authority import trusted_ssh
@@ -77,6 +78,7 @@ class SSHService:
         self._leases = Leases(authority.hold_leases, entropy, counters.get(*LIMIT_HIT))
         self._observer = Observer(spawner, enhanced, counters.get(*BPF_LOST)) if enhanced is not None else None
         self._cuts = Cuts(authority, clock, entropy, cluster)
+        self._resumptions = Resumptions(lambda: authority.node().name, entropy)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
             strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends,
@@ -160,7 +162,10 @@ class SSHService:
             return made[0]
 
         try:
-            await ssh.serve(stream, settings=self._current_settings(), trust=self._trust, handler=handler)
+            await ssh.serve(
+                stream, settings=self._current_settings(), trust=self._trust, handler=handler,
+                resumptions=self._resumptions,
+            )  # fmt: skip
         finally:
             for client in made:
                 await _to_the_end(client.settle(), client.failed)

@@ -23,6 +23,8 @@ PUBLISHED = {
     "user.delete": ("T1004I",), "mfa.add": ("T1006I",), "mfa.delete": ("T1007I",),
     "user.password_change": ("T1005I",), "reset_password_token.create": ("T6000I",),
     "cert.create": ("TC000I",), "instance.join": ("TJ002I", "TJ002E"), "bot.join": ("TJ001I", "TJ001E"),
+    "bot.create": ("TB001I",), "bot.update": ("TB002I",), "bot.delete": ("TB003I",),
+    "cert.generation_mismatch": ("TCB03W",),
     "role.created": ("T9000I",), "role.deleted": ("T9001I",), "role.updated": ("T9002I",),
     "lock.created": ("TLK00I",), "lock.deleted": ("TLK01I",), "join_token.create": ("TJT00I",),
     "session.start": ("T2000I",),

@@ -43,10 +43,10 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("node", "rotation", {"state": "x"}), ("node", "proxy_ids", ["a"]),
     ("node", "cloud_metadata", {"aws": {}}),
     *[("token", name, {"allow": []}) for name in (
-        "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
-        "circleci", "env0", "oracle", "spacelift", "terraform_cloud", "tpm")],
+        "suggested_labels", "suggested_agent_matcher_labels", "azure_devops", "bitbucket", "circleci", "env0",
+        "oracle", "spacelift", "terraform_cloud")],
     *[("lock", "target", {name: "x"}) for name in (
-        "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
+        "mfa_device", "windows_desktop", "access_request", "device")],
     ("lock", "target", {"user": "a", "device": "x"}),
     ("session_recording_config", "encryption", {"enabled": False}),
     ("session_recording_config", "encryption", {"enabled": True, "manual_key_management": {"enabled": True}}),
@@ -85,7 +85,18 @@ def test_the_tables_above_name_every_field(kind: str) -> None:
     shape = kinds.load(sample(kind)).spec.__struct_encode_fields__
     named = {field for name, field, _ in ACTED_ON + REFUSED if name == kind}
     elsewhere = {
-        "token": {"allow", "bot_name", "bound_keypair", "gcp", "github", "gitlab", "kubernetes"},
+        "token": {
+            "allow",
+            "aws_iid_ttl",
+            "azure",
+            "bot_name",
+            "bound_keypair",
+            "gcp",
+            "github",
+            "gitlab",
+            "kubernetes",
+            "tpm",
+        },
         "cert_authority": {"type", "cluster_name"},
     }
     assert {*shape} == named | elsewhere.get(kind, set())
