@@ -29,7 +29,7 @@ class Intake:
         self._kept = b""
         self._error: Exception | None = None
         self.sink: Sink | None = None
-        """Gets what comes while somebody waits in `read`, who then gets what the sink did not take."""
+        """Gets what comes while somebody waits in `read`, who then gets what the sink has left."""
         self.unreported = False
         """Set by `receive` when its data was followed by an end or a failure, of which the socket will not tell again."""
 
