@@ -29,9 +29,9 @@ class Intake:
         self._kept = b""
         self._error: Exception | None = None
         self.sink: Sink | None = None
-        """Gets what comes while somebody waits in `read`, who then gets what the sink has left."""
+        """Gets what comes while somebody waits in `read`, who then gets only what the sink did not take."""
         self.unreported = False
-        """Set by `receive` when its data was followed by an end or a failure, of which the socket will not tell again."""
+        """Set by `receive` when an end or a failure followed its data, of which the socket will not tell again."""
 
     def keep(self, data: bytes) -> None:
         """Give this to the next reader, after what was kept before."""
