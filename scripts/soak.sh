@@ -31,6 +31,7 @@ story "ssh: 30 minutes of new sessions, 10 a second, on random nodes" \
 full "ssh: 10 GB both ways in one session, with changes of keys" -s tests/integration/test_ssh_bulk.py
 full "ssh: 2,000 malformed conversations in each phase, and what else no honest client sends" -s \
   tests/integration/test_ssh_bad_input.py
+story "agents: every fault of the network, with the time until they are back" "$bin/python" -m tests.network.faults
 full "doctor: 50 runs without a fault, and each fault once" tests/integration/test_doctor_net.py
 echo "soak: $((SECONDS - start)) s in all"
 exit $failed

@@ -1,4 +1,5 @@
-"""Settings of the cluster that `tctl` changes reach proxies and nodes in processes of their own, which go on running."""
+"""Settings of the cluster that `tctl` changes reach proxies and nodes in processes of their own, which go on running;
+the node knows several Auth Services, one of which is dead."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.apart import Apart, Member
-from tests.support.cluster import OWN, User
+from tests.support.cluster import OWN, User, free_ports
 from tests.support.processes import wait_for
 
 
@@ -42,12 +43,21 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with Apart(tmp_path_factory.mktemp("settings")).running() as cluster:
         proxy, node = cluster.proxy(), cluster.node("node-2")
+        servers = [f"127.0.0.1:{free_ports(1)[0]}", cluster.auth]
+        node.write(cluster.joining("node").replace(f"auth_server: {cluster.auth}", f"auth_servers: {servers}"),
+                   node.services, "v2")  # fmt: skip
         with proxy.running(), node.running():
             cluster.wait_for_node("node-2")
             cluster.role("walker", logins=[OWN])
             made = Stage(cluster, (proxy, node), cluster.sign_up("alice", ["walker"]))
             yield made
             assert [member.pid for member in made.members] == made.pids
+
+
+@pytest.mark.config("teleport.auth_servers")
+def test_one_of_several_auth_servers_is_enough(stage: Stage) -> None:
+    """The node joined, and serves, although nobody answers at one of the addresses that its file names."""
+    assert stage.alice.tsh("ssh", f"{OWN}@node-2", "echo", "here").out == "here\n"
 
 
 def test_idle_times_reach_nodes(stage: Stage) -> None:

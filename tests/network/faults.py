@@ -18,10 +18,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.network.clock import WrongClock
 from tests.support.cluster import BIN, OWN
 from tests.support.processes import wait_for
 from tests.support.scattered import Scattered
@@ -33,8 +34,19 @@ DISTURBED = 5.0
 """Seconds that an echo of somebody else may take; the machine of a test may have other work."""
 PATIENCE = 90.0
 """Seconds after which a wait has failed."""
+WRONG = 86400
+"""Seconds by which a wrong clock is wrong."""
 STEP = 0.5
 """Seconds between two echoes."""
+
+
+class Stage(Scattered):
+    """The cluster on which faults strike. The clock of one node may be wrong."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.clock = WrongClock(folder)
+        self.more_env = {EDGE: self.clock.env}
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,20 @@ def _heal(cluster: Scattered) -> None:
     cluster.net.heal()
 
 
+def _turn_back(cluster: Scattered) -> None:
+    """Let the node's clock be wrong, and have it connect again by it."""
+    assert isinstance(cluster, Stage)
+    cluster.clock.set(-WRONG)
+    _link(reset=True)(cluster)
+    time.sleep(2 * STEP)  # each packet of a connection resets it
+    cluster.net.heal()
+
+
+def _set_right(cluster: Scattered) -> None:
+    assert isinstance(cluster, Stage)
+    cluster.clock.set(0)
+
+
 FAULTS = (
     Fault("reset", "connections are reset", _link(reset=True), _heal, 5),
     Fault("half-open", "a box forgets the connections: they are dropped without a word, new ones pass",
@@ -75,6 +101,7 @@ FAULTS = (
           lambda cluster: cluster.again("auth", cluster), 75),
     Fault("auth-silence", "packets between the proxy and the Auth Service are dropped",
           lambda cluster: cluster.net.fault("auth", "proxy", loss=1.0), _heal, 60),
+    Fault("clock", "the node's clock goes back by a day, and its connections are reset", _turn_back, _set_right, 20),
 )  # fmt: skip
 
 
@@ -210,7 +237,7 @@ class Row:
 
 
 HEAD = """\
-| fault | lasts | a session there | new sessions there | sessions again after | hosts listed again after | another's session | met |
+| fault | lasts | a session there | new sessions there | again after | hosts listed after | another's session | met |
 |---|---|---|---|---|---|---|---|"""
 
 
@@ -248,25 +275,19 @@ def _last(text: str) -> str:
     return lines[-1].removeprefix("ERROR: ")[:160]
 
 
-@contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Scattered]:
-    """Run the cluster on which faults strike."""
-    with Scattered(folder).everywhere(EDGE, CALM) as cluster:
-        yield cluster
-
-
 def main(argv: Sequence[str]) -> int:
     """Print the table; return how many promises did not hold."""
     parser = argparse.ArgumentParser()
     parser.add_argument("faults", nargs="*", choices=[[], *(fault.name for fault in FAULTS)])
     wanted = parser.parse_args(argv).faults
-    with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as cluster:
-        print(HEAD, flush=True)
+    with tempfile.TemporaryDirectory() as folder, Stage(Path(folder)).everywhere(EDGE, CALM) as cluster:
+        sys.stdout.write(f"{HEAD}\n")
         rows = []
         for fault in FAULTS:
             if not wanted or fault.name in wanted:
                 rows.append(strike(cluster, fault))
-                print(rows[-1], flush=True)
+                sys.stdout.write(f"{rows[-1]}\n")
+                sys.stdout.flush()
     return sum(len(row.failures) for row in rows)
 
 

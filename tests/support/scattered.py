@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Self
 
 from tests.support.apart import Apart, Member
@@ -29,6 +30,8 @@ class Scattered(Apart):
     net: Net
     edges: dict[str, Member]
     """The nodes, by machine."""
+    more_env: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """Further variables of nodes, by machine."""
     gate: Member
     """The proxy."""
     alice: User
@@ -75,8 +78,9 @@ class Scattered(Apart):
         """Return a node that knows the proxy's address and nothing else, not started yet."""
         lines = f"  proxy_server: {self.public}\n  join_params: {{token_name: {self.token('node')}, method: token}}\n"
         made = self.node(name, teleport=lines)
+        made.env = dict(self.more_env.get(name, {}))
         if name == CORNER:
-            made.env = {"HTTPS_PROXY": f"http://{self.net.address('connect')}:{CONNECT}", "NO_PROXY": ""}
+            made.env |= {"HTTPS_PROXY": f"http://{self.net.address('connect')}:{CONNECT}", "NO_PROXY": ""}
         return made
 
     def ssh(self, node: str, *command: str, status: int | None = 0) -> Done:

@@ -67,7 +67,7 @@ class ServerProcess(abc.ABC):
     def start(self, *options: str) -> None:
         """Start the server and wait until every service is ready."""
         self.launch(*options)
-        wait_for("readiness", self._is_ready, seconds=30)
+        wait_for("readiness", self._is_ready, seconds=90)
         self._family = tree(self.pid)
 
     def launch(self, *options: str) -> None:

@@ -122,9 +122,12 @@ class ClusterView:
             await self._changed.wait()
         return self._revision
 
-    def all(self, cls: type[R]) -> list[R]:
-        """Return every resource of a kind that has not expired."""
+    def all(self, cls: type[R], *, last_known: bool = False) -> list[R]:
+        """Return every resource of a kind that has not expired; with `last_known`, while the connection is lost, that
+        had not when it was: what has to be renewed cannot be then."""
         now = self._clock.now()
+        if last_known and not self._connected:
+            now = min(now, self._last_contact)
         return [
             resource
             for resource in self._held.values()

@@ -74,8 +74,8 @@ def is_end(error: ssl.SSLError) -> bool:
 def close_notify(shutdown: Callable[[], object], read: Callable[[int], object]) -> None:
     """Say that we have ended, with the two functions of one connection. Raises what `shutdown` raises.
 
-    OpenSSL reads on the way. Of an alert that it meets there `shutdown` says nothing; the error stays in the thread, and
-    the next connection of that thread that finds nothing to read is told that it was refused. Reading here takes it.
+    OpenSSL reads on the way. Of an alert that it meets there `shutdown` says nothing; the error stays in the thread,
+    and the next connection of that thread that finds nothing to read is told that it was refused. Reading takes it.
     """
     shutdown()
     with contextlib.suppress(OSError):

@@ -84,8 +84,8 @@ class LiveCluster:
         return self._view.all(CertAuthority)
 
     def nodes(self) -> Sequence[Node]:
-        """See Cluster.nodes."""
-        return self._view.all(Node)
+        """See Cluster.nodes. While the Auth Service is away nodes cannot say that they are there, and stay."""
+        return self._view.all(Node, last_known=True)
 
     async def role_set(self, identity: Identity) -> RoleSet:
         """See Cluster.role_set. A role that is gone is left out, which the checker sees."""

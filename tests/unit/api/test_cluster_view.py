@@ -133,6 +133,22 @@ def test_expired_things_are_not_shown_even_before_the_store_removes_them():
     run(story)
 
 
+def test_what_must_be_renewed_can_be_kept_while_nobody_can_renew_it():
+    async def story(cluster, wire, view):
+        now = cluster.clock.now()
+        await cluster.admin.create(lock("a", expires=(now + dt.timedelta(seconds=30)).isoformat()))
+        await until(lambda: locks(view) == ["a"])
+        wire.refuses = True
+        wire.cut()
+        await asyncio.sleep(3600)
+        assert [found.name for found in view.all(Lock, last_known=True)] == ["a"]
+        wire.refuses = False
+        await until(lambda: view.age == 0)
+        assert view.all(Lock, last_known=True) == []
+
+    run(story)
+
+
 def test_last_state_stays_in_use_and_its_age_is_known(caplog):
     async def story(cluster, wire, view):
         await cluster.admin.create(lock("a"))

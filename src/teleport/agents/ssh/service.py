@@ -65,7 +65,8 @@ class SSHService:
         enhanced: Settings | None = None,
     ) -> None:  # fmt: skip
         """`host_keys`, `keep_alive` and `ends` are asked for each connection: what is new holds at once. Without an
-        `address` nothing is listened on: whoever has connections calls `serve`. The spawner is launched before the event loop and closed after it, by the caller."""
+        `address` nothing is listened on: whoever has connections calls `serve`. The spawner is launched before
+        the event loop and closed after it, by the caller."""
         self._network = network
         self._spawner = spawner
         self._host_keys = host_keys
