@@ -18,8 +18,8 @@ from tests.support import auth_cluster
 from tests.support.admin_host import AdminHost
 
 SHOWING = {
-    "can", "env", "explain", "get", "get-log-level", "head", "list", "ls", "net", "ping", "prune", "query", "readyz",
-    "resolve", "search", "show", "status", "verify", "api-resources",
+    "can", "env", "explain", "get", "get-log-level", "head", "identify", "list", "ls", "net", "ping", "prune", "query",
+    "readyz", "resolve", "search", "show", "status", "verify", "api-resources",
 }  # fmt: skip
 """Last words of commands that show something."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")

@@ -213,12 +213,13 @@ def test_a_token_that_has_expired(apart: Apart) -> None:
     node = apart.node("late", teleport=apart.joining(token=name))
     with node.launched():
         said(node, "token expired or not found")
+        assert "AUTH-TOKEN-EXPIRED" in node.log
 
 
 def test_a_token_for_other_services(apart: Apart) -> None:
     node = apart.node("stranger", teleport=apart.joining("proxy"))
     with node.launched():
-        said(node, 'can not join the cluster, the token does not allow "Node" role')
+        said(node, "can not join the cluster, the token does not allow role Node")
 
 
 @pytest.mark.config("teleport.ca_pin")

@@ -29,7 +29,7 @@ from teleport.api.services import resources as resources_api
 from teleport.api.services import status as status_api
 from teleport.api.services import users as users_api
 from teleport.api.services import web_sessions as web_sessions_api
-from teleport.auth import bootstrap, hooks
+from teleport.auth import bootstrap, hooks, networking_config
 from teleport.auth.attempts import Attempts
 from teleport.auth.audit import Audit
 from teleport.auth.audit_delivery import Delivery
@@ -50,12 +50,14 @@ from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
 from teleport.auth.join import methods as join_methods
+from teleport.auth.join.clouds import Clouds, of_environment
 from teleport.auth.join.join_state import StateKeeper
 from teleport.auth.join.service import Joining
-from teleport.auth.join.token_review import Reviewer
 from teleport.auth.join.tokens import TokenHooks, Tokens
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
+from teleport.auth.networking_config import KIND as NETWORKING
+from teleport.auth.networking_config import NetworkingHooks
 from teleport.auth.openssh import OpenSSHCertificates
 from teleport.auth.openssh_join import OpenSSHJoining
 from teleport.auth.passwords import Cost, Passwords
@@ -79,10 +81,12 @@ from teleport.auth.web_sessions import IDLE, WebSessions
 from teleport.base import tasks
 from teleport.base.append import Folder
 from teleport.base.clock import Clock
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.model.kinds.bot import Bot
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfigSpec
 from teleport.model.kinds.semaphore import Semaphore
 from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.token import Token
@@ -126,14 +130,16 @@ class AuthService:
         password_cost: Cost | None = None,
         static_tokens: Sequence[Token] = (),
         settings: ClusterSettings | None = None,
+        networking: ClusterNetworkingConfigSpec | None = None,
         fetch: Fetch | None = None,
-        reviewer: Reviewer | None = None,
+        clouds: Clouds | None = None,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
-        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `settings` are told to
-        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
+        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file.
+        `networking`: what it says of silent connections, None: nothing. `settings` are told to services elsewhere.
+        `fetch` and `clouds` are asked about proofs of join methods (`auth.join.methods`)."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -148,10 +154,11 @@ class AuthService:
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         states = StateKeeper(self.authorities, signer, clock, cluster)
         self._join_methods = join_methods.table(
-            self.store, states, fetch or SystemFetch(), reviewer, clock, entropy, cluster
+            backend, self.store, states, fetch or SystemFetch(), clouds or of_environment({}, MemoryDisk()), clock,
+            entropy, cluster,
         )  # fmt: skip
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
-        self._settings = settings
+        self._settings, self._networking = settings, networking
         self.archive = Archive(
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
         )  # fmt: skip
@@ -181,7 +188,7 @@ class AuthService:
         )  # fmt: skip
         kinds = hooks.table(store, clock, entropy, passwords, devices, attempts, invites, cluster)
         more: dict[str, hooks.Hooks] = {
-            RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
+            RECORDING_CONFIG: ConfigHooks(), NETWORKING: NetworkingHooks(), Semaphore.info.name: SemaphoreHooks(clock),
             SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
             Token.info.name: TokenHooks(self._tokens, clock, entropy), Bot.info.name: BotHooks(store, clock),
         }  # fmt: skip
@@ -236,6 +243,7 @@ class AuthService:
             self._backend, self.store, self.audit_log, self._signer, self._clock, self._entropy, self.cluster
         )  # fmt: skip
         await self._recording_keys.ensure(self._recording_mode, self._checks_host_keys)
+        await networking_config.ensure(self.store, self._networking)
         await self._tokens.publish()
         await self._passwords.warm_up()
 

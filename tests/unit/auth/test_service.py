@@ -136,6 +136,7 @@ def test_a_second_start_changes_nothing() -> None:
             f"/authorities/audit/{CLUSTER}", f"/authorities/jwt/{CLUSTER}", f"/authorities/openssh/{CLUSTER}",
             f"/authorities/bound_keypair/{CLUSTER}",
             "/roles/access", "/roles/auditor", "/roles/editor", "/session_recording_config/session-recording-config",
+            "/cluster_networking_config/cluster-networking-config",
         }  # fmt: skip
         again = cluster.build()
         await again.start()

@@ -90,6 +90,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "spec": {"mode": "off"},
         "status": {"keys": [{"id": "0" * 32, "public_key": "MCowBQYDK2VuAyEA", "created": "2026-01-01T03:04:05Z"}]},
     },
+    "cluster_networking_config": {
+        "kind": "cluster_networking_config", "version": "v2",
+        "metadata": {"name": "cluster-networking-config", "labels": {"teleport.dev/origin": "dynamic"}},
+        "spec": {
+            "client_idle_timeout": "30m0s", "client_idle_timeout_message": "bye", "keep_alive_interval": "1m0s",
+            "keep_alive_count_max": 2,
+        },
+    },
     "semaphore": {
         "kind": "semaphore", "sub_kind": "connection", "version": "v3",
         "metadata": {"name": "alice", "expires": "2026-01-02T03:04:05Z"},
@@ -248,6 +256,15 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "proxy_checks_host_keys": st.booleans(),
         },
     ),
+    "cluster_networking_config": st.fixed_dictionaries(
+        {},
+        optional={
+            "client_idle_timeout": st.sampled_from(["0s", "30m", "never"]),
+            "client_idle_timeout_message": names,
+            "keep_alive_interval": st.sampled_from(["0s", "5m"]),
+            "keep_alive_count_max": st.integers(1, 100),
+        },
+    ),
     "instance": st.fixed_dictionaries(
         {},
         optional={
@@ -290,7 +307,7 @@ def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
         about["name"] = spec["cluster_name"]
     elif kind == "semaphore":
         document |= {"sub_kind": "connection"}
-    elif kind in ("cluster_name", "session_recording_config"):
+    elif kind in ("cluster_name", "session_recording_config", "cluster_networking_config"):
         about["name"] = kind.replace("_", "-")
     elif kind == "role":
         about["name"] = "role " + about["name"]

@@ -12,6 +12,7 @@ import contextlib
 import datetime as dt
 import socket
 from collections import OrderedDict
+from collections.abc import Callable
 
 from teleport.agents.forwarding.authority import TargetAuthority, Trackers, View
 from teleport.agents.forwarding.session import RelaySession
@@ -57,8 +58,9 @@ class Forwarding:
 
     def __init__(
         self, *, view: View, trackers: Trackers, certifier: Certifier, recorder: Recorder, clock: Clock,
-        entropy: Entropy, cluster: str, proxy: str, ends: Ends | None = None,
-        keep_alive: ssh_settings.KeepAlive | None = None, web_address: str = "", counters: Counters | None = None,
+        entropy: Entropy, cluster: str, proxy: str, ends: Callable[[], Ends] = Ends,
+        keep_alive: Callable[[], ssh_settings.KeepAlive] = ssh_settings.KeepAlive, web_address: str = "",
+        counters: Counters | None = None,
     ) -> None:  # fmt: skip
         """`proxy` is the id of this proxy's host."""
         self._view = view
@@ -69,7 +71,7 @@ class Forwarding:
         self._entropy = entropy
         self._cluster = cluster
         self._proxy = proxy
-        self._ends = ends or Ends()
+        self._ends = ends
         self._keep_alive = keep_alive
         self._web_address = web_address
         self._strangers = Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1))
@@ -106,12 +108,13 @@ class Forwarding:
 
     async def _options(self, node: Node) -> ssh_settings.ServerOptions:
         """Return settings with a certificate for the node, made anew when its names change or it soon ends."""
-        named = (node.name, node.spec.hostname, node.spec.addr, *node.spec.public_addrs)
+        keep_alive = self._keep_alive()
+        named = (node.name, node.spec.hostname, node.spec.addr, *node.spec.public_addrs, str(keep_alive))
         found = self._settings.get(named)
         if found is None or found[0] - RENEW <= self._clock.now():
             issued = await self._certifier.issue_target(node.name, keys.ssh_blob(self._key.public_key()))
             host_key = ssh_settings.HostKey(keys.private_pem(self._key), issued.certificate)
-            found = issued.expires, ssh_settings.options([host_key], keep_alive=self._keep_alive)
+            found = issued.expires, ssh_settings.options([host_key], keep_alive=keep_alive)
             self._settings[named] = found
         self._settings.move_to_end(named)
         if len(self._settings) > CACHED:

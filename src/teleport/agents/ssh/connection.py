@@ -87,7 +87,8 @@ class World:
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
-    ends: Ends
+    ends: Callable[[], Ends]
+    """What the cluster's settings say at the moment."""
     cuts: Cuts
     recorder: Recorder
     switches: Switches
@@ -124,7 +125,7 @@ class ClientConnection:
         self._forwards = Forwards(self)
         self._listeners = Listeners(self, self._forwards)
         self._decisions = Decisions(world.authority, world.clock, world.cluster, world.switches, self._looked_up)
-        self._watch = Watch(world.ends, world.clock, self.cut, self.warn, self.failed)
+        self._watch = Watch(world.ends(), world.clock, self.cut, self.warn, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -148,7 +149,7 @@ class ClientConnection:
         held = frozenset(self._ssh.identity.roles) if self._ssh.identity else frozenset()
         if self._roles is None or held <= roles.names:  # with one missing, locks on it would meet nobody
             self._roles = roles
-        await self._watch.change(self._world.ends.with_roles(roles.options))
+        await self._watch.change(self._world.ends().with_roles(roles.options))
 
     def standing(self) -> Standing | None:
         """Return whose connection it is; None before somebody is let in, and once it is being ended."""

@@ -160,20 +160,20 @@ class Joining:
         return await self._certify(attempt, token, start, proven)
 
     async def _token(self, attempt: _Attempt) -> Token:
-        """Find the token. Raises AccessDenied (AUTH-JOIN-TOKEN, AUTH-JOIN-INVALID)."""
+        """Find the token. Raises AccessDenied (AUTH-JOIN-TOKEN, AUTH-TOKEN-*, AUTH-JOIN-INVALID)."""
         try:
             found = await self._tokens.find(attempt.init.token)
         except TeleportError as error:
             host, role = attempt.shown_name, attempt.shown_role
             raise AccessDenied("AUTH-JOIN-INVALID", host=host, role=role, problem=error.code) from None
         if isinstance(found, Missing):
-            attempt.reason = found.reason
-            raise self._no_token(attempt)
+            raise self._no_token(attempt, found)
         attempt.token = found
         return found
 
-    def _no_token(self, attempt: _Attempt) -> AccessDenied:
-        return AccessDenied("AUTH-JOIN-TOKEN", host=attempt.shown_name, role=attempt.shown_role)
+    def _no_token(self, attempt: _Attempt, missing: Missing) -> AccessDenied:
+        attempt.reason = missing.reason
+        return missing.refusal(attempt.shown_name, attempt.shown_role)
 
     def _check(self, attempt: _Attempt, token: Token) -> Prove:
         """Compare what is wanted with the token: the method before the role, as clients of all versions know it.
@@ -193,6 +193,10 @@ class Joining:
                 raise NotSupported("AUTH-JOIN-BOTS", method=spec.join_method)
         elif not _services(token):
             raise BadParameter("AUTH-JOIN-SERVICES", roles=roles)
+        held = system_roles(attempt.former) if attempt.former else ()
+        for role in init.services:
+            if role not in (*spec.roles, *held):
+                raise BadParameter("AUTH-JOIN-ROLES", role=ascii(role[:_SHOWN])[1:-1], roles=roles)
         return self._methods[spec.join_method]
 
     async def _certify(self, attempt: _Attempt, token: Token, start: Start, proven: Proven) -> Joined:
@@ -243,8 +247,7 @@ class Joining:
         except NotFound as error:
             if error.fields.get("key") != key_of(info_of(Token), token.name):
                 raise
-            attempt.reason = "it was removed during the conversation"
-            raise self._no_token(attempt) from None
+            raise self._no_token(attempt, Missing("it was removed during the conversation", "removed")) from None
         except CompareFailed:
             raise CompareFailed("AUTH-JOIN-CHANGED", token=token.safe_name()) from None
 

@@ -37,7 +37,7 @@ PUBLISHED = {
     "audit.prune": ("TAU01I",), "session.recording.search": ("TSR10I",),
     "session.upload": ("T2005I",), "session.recording.access": ("T2012I",), "session.recording.failed": ("TSR00W",),
     "session.recording.set_aside": ("TSR01W",), "session.recording.key_rotated": ("TSR02I",),
-    "session_recording_config.update": ("TCREC003I",),
+    "session_recording_config.update": ("TCREC003I",), "cluster_networking_config.update": ("TCNET002I",),
     "session.command": ("T4000I",), "session.disk": ("T4001I",), "session.network": ("T4002I",),
     "host_user.create": ("THU00I",), "host_user.delete": ("THU01I", "THU01E"),
     "session.terminate": ("TST00I",), "instance.clone": ("TIN00W",),

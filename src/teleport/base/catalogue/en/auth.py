@@ -15,8 +15,24 @@ PAGES = {
     ),
     "AUTH-JOIN-TOKEN": Page(
         what='"{host}" can not join the cluster with role "{role}", token expired or not found',
-        why="a token is good until its end, and only in the cluster in which it was made",
-        fix="make a new one: tctl tokens add --type=node",
+        why="no token has this name, or it stands in the configuration file no more; tokens are of one cluster alone",
+        fix="compare the name with what `tctl tokens add` printed, or make a new one: tctl tokens add --type=node",
+    ),
+    "AUTH-TOKEN-EXPIRED": Page(
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
+        why="{reason}",
+        fix="make a new one, for longer if need be: tctl tokens add --type=node --ttl=2h",
+    ),
+    "AUTH-TOKEN-USED": Page(
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
+        why="it is good for one join, and {reason}",
+        fix="make a new one; if that join was not yours, lock who joined: the audit log names them (instance.join, "
+        "bot.join)",
+    ),
+    "AUTH-TOKEN-REMOVED": Page(
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
+        why="{reason}",
+        fix="ask who removed it (the audit log has join_token.delete), or make a new one: tctl tokens add --type=node",
     ),
     "AUTH-JOIN-INVALID": Page(
         what='"{host}" can not join the cluster with role "{role}", the token is not valid',
@@ -31,7 +47,7 @@ PAGES = {
     "AUTH-JOIN-ROLES": Page(
         what="can not join the cluster, the token does not allow role {role}",
         why="the token was made for {roles}",
-        fix="make one that allows it: tctl tokens add --type={role}",
+        fix="make one for all services of the host: tctl tokens add --type=node,proxy",
     ),
     "AUTH-JOIN-SERVICES": Page(
         what="cannot requisition instance certs (token contains no local service roles)",
@@ -63,6 +79,16 @@ PAGES = {
         what="only a proxy passes on what another wants",
         why="the message names an address that it is said to come from, and its sender has no certificate of a proxy",
         fix="join directly, or through the proxy",
+    ),
+    "AUTH-JOIN-EC2": Page(
+        what="AWS did not say whether the instance runs: {problem}",
+        why="a rule of the token has an aws_role, which the Auth Service takes on to ask ec2:DescribeInstances",
+        fix="give the Auth Service credentials of AWS that may take on the role, and the role that permission",
+    ),
+    "AUTH-JOIN-ROOTS": Page(
+        what="this Auth Service cannot tell who signs for {cloud}: {problem}",
+        why="{why}",
+        fix="{fix}",
     ),
     "AUTH-JOIN-OFTEN": Page(
         what="too many attempts to join come from {source}",

@@ -13,6 +13,11 @@ PAGES = {
         why="a node has commands, shells, SFTP, forwarding of ports, of the agent and of X11, and nothing else",
         fix="leave it out of the client's options",
     ),
+    "SSH-RESUME-EARLY": Page(
+        what="a connection on which nobody has signed in is not resumed",
+        why="whoever comes back has to prove that they are the one who signed in",
+        fix="connect again",
+    ),
     "SSH-PLACE": Page(
         what="{place} is no address to forward to or from",
         why="{problem}",
