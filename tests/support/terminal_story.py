@@ -25,7 +25,7 @@ def a_shell(user: User, argv: Sequence[str], meanwhile: Callable[[], None] = lam
         screen.resize(101, 33)
         screen.type("until [ $(stty size | cut -c1-2) = 33 ]; do sleep 0.1; done; stty size\n")
         screen.see("33 101\r\n")
-        screen.type("echo slee$((1))p; sleep 600\n")
+        screen.type("sh -c 'echo slee$((1))p; exec sleep 600'\n")  # says so when it is in the foreground
         screen.see("slee1p\r\n")
         screen.type("\x03")
         screen.see("> ")
