@@ -39,20 +39,26 @@ class AgentPool:
     """Keeps tunnels for one service. It is a listener to whoever drains the process (`process.drain`)."""
 
     def __init__(
-        self, *, dial: Callable[[], Awaitable[Stream]], serve: Serve, target: str, kind: str, entropy: Entropy
-    ) -> None:
+        self, *, dial: Callable[[], Awaitable[Stream]], serve: Serve, target: str, kind: str, entropy: Entropy,
+        most: int = MOST,
+    ) -> None:  # fmt: skip
         """`dial` opens a connection to a proxy that was verified, `serve` takes one connection for the service.
-        `target` is the address that is dialled, for the log; `kind` the service's name in tunnels."""
+        `target` is the address that is dialled, for the log; `kind` the service's name in tunnels; `most` how many
+        proxies tunnels are kept to, of those that there are."""
         self._dial = dial
         self._serve = serve
         self._target = target
         self._kind = kind
+        self._most = min(most, MOST)
         self._entropy = entropy
         self._agents: dict[int, Agent] = {}
         self._leases = 0
         self._claimed: dict[str, int] = {}
         self._proxies: frozenset[str] = frozenset()
-        self._more = asyncio.Event()
+        self._keepers = 0
+        """Tasks that keep a tunnel each, or look for a proxy."""
+        self._news = asyncio.Event()
+        """Set, and replaced, when other proxies are named or others are claimed."""
         self._serving: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
         """Tell proxies that this end drains. Their control streams stay open, so these are waited for by nobody."""
@@ -68,6 +74,16 @@ class AgentPool:
     def connected(self) -> bool:
         """Whether others can reach the service through a tunnel that answers."""
         return bool(self._claimed)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Ids of the proxies to which there is a tunnel, sorted."""
+        return tuple(sorted(self._claimed))
+
+    async def changed(self, known: tuple[str, ...]) -> None:
+        """Return when there are tunnels to other proxies than `known`."""
+        while self.proxies == known:
+            await self._news.wait()
 
     def __len__(self) -> int:
         """Return how many connections are served."""
@@ -88,13 +104,11 @@ class AgentPool:
                 await tasks.cancel(task)
 
     async def _grow(self, group: asyncio.TaskGroup) -> None:
-        slots = 0
         while True:
-            while slots < self._wanted:
-                slots += 1
-                group.create_task(self._keep(slots))
-            self._more.clear()
-            await self._more.wait()
+            while self._keepers < self._wanted and not self._draining:
+                self._keepers += 1
+                group.create_task(self._keep())
+            await self._news.wait()
 
     def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
         """Take no more connections; those that are open go on, for `bound` seconds at most."""
@@ -104,22 +118,42 @@ class AgentPool:
 
     @property
     def _wanted(self) -> int:
-        return min(max(1, len(self._proxies)), MOST)
+        """How many tunnels there should be: one to each proxy that is named or reached."""
+        return min(max(1, len(self._proxies | self._claimed.keys())), self._most)
 
-    # -- one slot: one tunnel at a time
+    # -- one keeper: one tunnel at a time
 
-    async def _keep(self, slot: int) -> None:
+    async def _keep(self) -> None:
         """Keep a tunnel as long as there are so many proxies."""
         failures = 0
-        while slot <= self._wanted and not self._draining:
-            agent = self._lease()
-            try:
-                lasted = await agent.run()
-            finally:
-                del self._agents[agent.lease]
-            # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
-            failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
-            await asyncio.sleep(min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0)
+        try:
+            while self._keepers <= self._wanted and not self._draining:
+                lasted = await self._attempt()
+                # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
+                failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
+                if failures and await self._pause(min(failures * STEP, LONGEST)):
+                    failures = 0
+        finally:
+            self._keepers -= 1
+
+    async def _attempt(self) -> float:
+        agent = self._lease()
+        try:
+            return await agent.run()
+        finally:
+            del self._agents[agent.lease]
+
+    async def _pause(self, longest: float) -> bool:
+        """Wait before the next attempt; cut short, say so, when other proxies are named."""
+        named, factor = self._proxies, 0.5 + fraction(self._entropy) / 2
+        try:
+            async with asyncio.timeout(longest * factor):
+                while self._proxies <= named:
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        await asyncio.sleep(STEP * fraction(self._entropy))  # many agents hear of a new proxy at the same moment
+        return True
 
     def _lease(self) -> Agent:
         self._leases += 1
@@ -137,16 +171,27 @@ class AgentPool:
         if self._claimed.setdefault(proxy, lease) != lease:
             return False
         self._ready()
+        self._tell()
         return True
 
     def release(self, lease: int) -> None:
         """Give back what an agent has claimed."""
         self._claimed = {proxy: holder for proxy, holder in self._claimed.items() if holder != lease}
+        self._tell()
 
     def discovered(self, proxies: Collection[str]) -> None:
         """Take the list of proxies that one of them has sent."""
-        self._proxies = frozenset(proxies)
-        self._more.set()
+        if self._proxies != frozenset(proxies):
+            self._proxies = frozenset(proxies)
+            self._tell()
+
+    def leave(self, rest: Coroutine[Any, Any, None]) -> None:
+        """Let a tunnel go on whose proxy stops, until what is open in it has ended: it is counted no more."""
+        self._track(rest, self._telling, _control_failed)
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
     def take(self, call: Call) -> None:
         """Serve a connection in the background."""
@@ -200,18 +245,35 @@ class Agent:
             return 0.0
         tunnel = self._tunnel = Tunnel(stream)
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, goes_on = loop.time(), False
+        accepting = tasks.spawn(self._accept(tunnel), name="tunnel calls", on_error=_control_failed)
         try:
             self._say(f"Agent connected to proxy: [{' '.join(names)}].")
             self._become("connected")
-            await self._accept(tunnel)
-            reason = await tunnel.closed()
-            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason)
+            await tunnel.retiring()
+            goes_on = tunnel.reason is None
         finally:
             self._pool.release(self.lease)
-            await tunnel.close("the agent closed it")
+            if goes_on:
+                log.info("A proxy stops, what goes through it goes on", leaseID=self.lease, target=self._target)
+                self._pool.leave(self._rest(tunnel, accepting))
+            else:
+                await self._end(tunnel, accepting)
             self._become("closed")
         return loop.time() - began
+
+    async def _rest(self, tunnel: Tunnel, accepting: asyncio.Task[None]) -> None:
+        """Keep what is open in a tunnel whose proxy stops."""
+        try:
+            await tunnel.closed()
+        finally:
+            await self._end(tunnel, accepting)
+
+    async def _end(self, tunnel: Tunnel, accepting: asyncio.Task[None]) -> None:
+        if tunnel.reason is not None:
+            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=tunnel.reason)
+        await tasks.cancel(accepting)
+        await tunnel.close("the agent closed it")
 
     async def _claim(self, stream: Stream) -> Sequence[str]:
         """Find out which proxy was reached, and claim it. Raises AccessDenied (AGENT-NOT-A-PROXY), Unavailable
@@ -253,15 +315,22 @@ class Agent:
         self._say(f"Discovery request channel opened: {DISCOVERY}.")
         self._say("handleDiscovery requests channel.")
         held = b""
-        while data := await stream.read(DISCOVERY_LIMIT):
-            held += data
-            try:
-                while held:
-                    proxies, size = read_discovery(held)
-                    held = held[size:]
-                    self._pool.discovered(proxies)
-            except NeedMore:
-                continue
+        try:
+            while data := await stream.read(DISCOVERY_LIMIT):
+                held = self._heard(held + data)
+        finally:
+            await stream.close()
+
+    def _heard(self, data: bytes) -> bytes:
+        """Take the lists that are complete, and return the rest."""
+        try:
+            while data:
+                proxies, size = read_discovery(data)
+                data = data[size:]
+                self._pool.discovered(proxies)
+        except NeedMore:
+            pass
+        return data
 
     async def drain(self) -> None:
         """Take no new streams, and wait for those that are open."""

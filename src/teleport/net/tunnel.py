@@ -164,6 +164,11 @@ class Tunnel:
         while self.reason is None and self._mux.streams:
             await self._changed()
 
+    async def retiring(self) -> None:
+        """Return when the other end takes no new streams, or the tunnel is closed."""
+        while self.reason is None and not self._mux.peer_draining:
+            await self._changed()
+
     async def close(self, reason: str = "") -> None:
         """Send what is queued, for a moment at most, then end the tunnel and all its streams. The other end sees
         `reason`. Closing twice is allowed."""
@@ -282,6 +287,9 @@ class Tunnel:
 
     def _on_nothing(self, event: Any) -> None:
         """Nobody has to be told."""
+
+    def _on_draining(self, event: Any) -> None:
+        self._notify()
 
     def _on_called(self, event: mux.Called) -> None:
         self._calls.append(Call(event.number, event.header, self._answer, self._refuse))
@@ -418,7 +426,7 @@ class Tunnel:
 
 _HANDLERS: dict[type[mux.Event], Callable[[Tunnel, Any], None]] = {
     mux.Hello: Tunnel._on_nothing,
-    mux.Draining: Tunnel._on_nothing,
+    mux.Draining: Tunnel._on_draining,
     mux.Called: Tunnel._on_called,
     mux.Answered: Tunnel._on_answered,
     mux.Received: Tunnel._on_received,

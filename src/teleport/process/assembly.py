@@ -36,7 +36,7 @@ from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
 from teleport.net.stream import Stream
 from teleport.pki.signer import Signer
-from teleport.process import facts
+from teleport.process import facts, presence
 from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
@@ -46,6 +46,7 @@ from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
+from teleport.process.presence import Presence
 from teleport.process.recording import recording
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
@@ -158,11 +159,28 @@ class Proxy:
             )
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
+            present = self._presence()
+
+            def serving() -> None:
+                present.start()
+                ready()
+
             try:
-                await service.run(ready)
+                await service.run(serving)
             finally:
+                await present.stop()
                 await tasks.cancel(follow)
                 await joins.close()
+
+    def _presence(self) -> Presence:
+        access, world = self._access, self._world
+        present = Presence(
+            access.client("Proxy"), lambda: presence.of_proxy(access.settings, access.host_uuid), clock=world.clock,
+            entropy=world.entropy,
+        )  # fmt: skip
+        if isinstance(world.network, DrainableNetwork):
+            world.network.add(present)
+        return present
 
 
 def _addresses(settings: Settings) -> dict[str, Any]:

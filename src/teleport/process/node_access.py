@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -23,12 +23,14 @@ from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
 from teleport.pki import authority, contexts, x509
 from teleport.process.auth_access import AuthAccess
+from teleport.process.drain import DrainableNetwork
 from teleport.process.event_spool import event_spool
 from teleport.process.identity import HostIdentity, RoleIdentity
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
 from teleport.process.web_keys import ALPN as WEB_ALPN
 from teleport.proxy.cluster import LiveCluster
+from teleport.proxy.fellows import Fellows
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
@@ -94,13 +96,15 @@ async def _doors(
     access: AuthAccess, cluster: LiveCluster, network: Network, clock: Clock, entropy: Entropy, forwarding: Forwarding
 ) -> AsyncIterator[NodeAccess]:
     complete, name = asyncio.Event(), access.settings.cluster_name
-    following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
-    try:
+    async with AsyncExitStack() as stack:
+        _keep(stack, cluster.follow(complete.set), "proxy: live copy")
         await complete.wait()
         proof = ProxyProof(access.identity("Proxy"), cluster)
-        tunnels = Tunnels(
-            cluster=cluster, name=name, clock=clock, context=proof.agents, proxies=lambda: (access.host_uuid,)
-        )  # fmt: skip
+        fellows = Fellows(cluster, access.host_uuid)
+        _keep(stack, fellows.follow(), "proxy: fellows")
+        tunnels = Tunnels(cluster=cluster, name=name, clock=clock, context=proof.agents, fellows=fellows)
+        if isinstance(network, DrainableNetwork):
+            network.add(tunnels)
         reach = Reach(
             cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels
         )  # fmt: skip
@@ -109,8 +113,11 @@ async def _doors(
             cluster=cluster, name=name, clock=clock, entropy=entropy, context=proof.context, settings=proof.ssh,
         )  # fmt: skip
         yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels)
-    finally:
-        await tasks.cancel(following)
+
+
+def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Do something in the background until the stack is left."""
+    stack.push_async_callback(tasks.cancel, tasks.spawn(work, name=name, on_error=_lost))
 
 
 class ProxyProof:

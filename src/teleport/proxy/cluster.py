@@ -16,10 +16,11 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.proxy import Proxy
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
 from teleport.model.kinds.session_termination import SessionTermination
 
-KINDS = ("cert_authority", "role", "lock", "node", "session_recording_config", "session_termination")
+KINDS = ("cert_authority", "role", "lock", "node", "session_recording_config", "session_termination", "proxy")
 
 
 class Cluster(Protocol):
@@ -94,6 +95,10 @@ class LiveCluster:
     def terminations(self) -> Sequence[SessionTermination]:
         """Return what was asked to end of all sessions."""
         return self._view.all(SessionTermination)
+
+    def proxies(self) -> Sequence[Proxy]:
+        """Return every proxy that is there now."""
+        return self._view.all(Proxy)
 
     async def changed(self, seen: int) -> int:
         """See ClusterView.changed."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from teleport.access.system import host_id
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, NotFound, TeleportError, Unavailable
 from teleport.base.log import logger
@@ -22,6 +23,7 @@ from teleport.net.stream import Stream
 from teleport.net.tunnel import Tunnel
 from teleport.pki.check import check_x509
 from teleport.proxy.cluster import Cluster
+from teleport.proxy.fellows import Fellows
 from teleport.wire.tls_hello import ClientHello
 from teleport.wire.tunnel import ALPN as ALPN
 from teleport.wire.tunnel import DISCOVERY, TRANSPORT, Opening, write_discovery, write_opening
@@ -41,17 +43,39 @@ class Tunnels:
 
     def __init__(
         self, *, cluster: Cluster, name: str, clock: Clock, context: Callable[[], ssl.SSLContext],
-        proxies: Callable[[], Iterable[str]],
+        fellows: Fellows,
     ) -> None:  # fmt: skip
-        """`context` demands a certificate of the host authority; `name` is the cluster's; `proxies` are the ids of all
-        proxies, this one among them."""
+        """`context` demands a certificate of the host authority; `name` is the cluster's; agents hear of the
+        `fellows`."""
         self._cluster = cluster
         self._name = name
         self._clock = clock
         self._context = context
-        self._proxies = proxies
+        self._fellows = fellows
         self._open: dict[tuple[str, str], list[Tunnel]] = {}
         self._count = 0
+        self._draining = False
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.address = "tunnels of agents"
+        """For whoever counts connections."""
+        self.waited_for = True
+
+    def __len__(self) -> int:
+        """Return how many tunnels there are."""
+        return self._count
+
+    def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
+        """Take no more connections to agents, and let them go to other proxies. What is open goes on; then the tunnels
+        end."""
+        self._draining = True
+        self._fellows.leave()
+        for tunnel in [tunnel for tunnels in self._open.values() for tunnel in tunnels]:
+            self._start_retiring(tunnel, on_error)
+
+    def _start_retiring(self, tunnel: Tunnel, on_error: Callable[[BaseException], None]) -> None:
+        task = tasks.spawn(self._retire(tunnel), name="tunnel draining", on_error=on_error)
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     async def serve(self, stream: RoutedStream, hello: ClientHello) -> None:
         """Keep one agent's tunnel until it ends, at the latest with the certificate that opened it. Raises what the
@@ -70,13 +94,14 @@ class Tunnels:
     async def _keep(self, tunnel: Tunnel, key: tuple[str, str], identity: Identity) -> None:
         self._open.setdefault(key, []).insert(0, tunnel)
         self._count += 1
+        telling = tasks.spawn(self._tell(tunnel), name="tunnel discovery", on_error=_not_told)
+        if self._draining:
+            self._start_retiring(tunnel, _not_retired)
         log.info("An agent has connected", host_uuid=key[0], kind=key[1], address=tunnel.peer.address)
         try:
             left = (identity.expires - self._clock.now()).total_seconds()
-            async with asyncio.timeout(left), asyncio.TaskGroup() as group:
-                telling = group.create_task(self._tell(tunnel))
+            async with asyncio.timeout(left):
                 reason = await tunnel.closed()
-                telling.cancel()
             log.info("An agent is gone", host_uuid=key[0], kind=key[1], reason=reason)
         except TimeoutError:
             log.info("An agent's certificate has ended", host_uuid=key[0], kind=key[1])
@@ -85,17 +110,30 @@ class Tunnels:
             if not self._open[key]:
                 del self._open[key]
             self._count -= 1
+            await tasks.cancel(telling)
             await tunnel.close("the proxy closed it")
 
     async def _tell(self, tunnel: Tunnel) -> None:
-        """Tell the agent which proxies there are, at once and now and then."""
+        """Tell the agent which proxies there are: at once, when that has changed, and now and then."""
         try:
             stream = await tunnel.dial(write_opening(Opening(channel=DISCOVERY)))
-            while True:
-                await stream.write(write_discovery(self._proxies()))
-                await asyncio.sleep(RESYNC)
         except TeleportError as error:
             log.debug("An agent does not hear of the other proxies", address=tunnel.peer.address, error=error)
+            return
+        try:
+            while True:
+                known = self._fellows.ids
+                await stream.write(write_discovery(known))
+                if self._draining:
+                    return
+                await self._fellows.news(known, RESYNC)
+        finally:
+            await stream.close()
+
+    async def _retire(self, tunnel: Tunnel) -> None:
+        """Let what is open in a tunnel go on to its end, and end it then."""
+        await tunnel.drain()
+        await tunnel.close("this proxy stops")
 
     def _identify(self, stream: Stream) -> Identity:
         peer = stream.peer
@@ -121,6 +159,14 @@ class Tunnels:
             except TeleportError as failure:
                 error = failure
         raise error
+
+
+def _not_told(error: BaseException) -> None:
+    log.debug("An agent hears no more of the other proxies", error=error)
+
+
+def _not_retired(error: BaseException) -> None:
+    log.debug("A tunnel is not drained", error=error)
 
 
 def _kind(identity: Identity) -> str:

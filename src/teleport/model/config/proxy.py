@@ -21,6 +21,8 @@ from teleport.model.config.section import (
 from teleport.model.later import Later, Unacted
 
 WEB_PORT = 3080
+PEER_PORT = 3021
+"""Port for other proxies, where proxies reach agents over each other (networking guide)."""
 LISTEN = f"0.0.0.0:{WEB_PORT}"
 PORTS = {"ssh": 3023, "tunnel": 3024, "kube": 3026, "mysql": 3036, "postgres": 5432}
 """Ports of protocols that may have one beside the web port (networking guide)."""

@@ -1,0 +1,64 @@
+"""Several proxies behind one address: agents keep a tunnel to each of them, and everybody is reached through any."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.apart import Member
+from tests.support.cluster import NODE, OWN, User
+from tests.support.processes import wait_for
+from tests.support.several import Several, reached
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
+    made = Several(tmp_path_factory.mktemp("several"))
+    with made.running(), made.proxies():
+        made.role("walker", logins=[OWN])
+        yield made
+
+
+@pytest.fixture(scope="module")
+def node(cluster: Several) -> Iterator[Member]:
+    with cluster.behind(NODE).running("-d") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def alice(cluster: Several) -> User:
+    user = cluster.sign_up("alice", ["walker"])
+    user._config.write_text(user.tsh("config").out)
+    return user
+
+
+def through(user: User, web: str) -> bool:
+    """Run a command on the node through one proxy; say whether it did."""
+    done = user.ssh("echo here", options=("-J", f"alice@localhost:{web.rpartition(':')[2]}"), status=None)
+    return done.status == 0 and done.out == "here\n"
+
+
+def everywhere(cluster: Several, node: Member, proxies: list[Member]) -> None:
+    """Wait until a node has a tunnel to each proxy."""
+    for proxy in proxies:
+        wait_for(f"{node.name} to reach {proxy.name}", lambda: reached(node, proxy), seconds=60)  # noqa: B023
+
+
+def test_s3_08_one_public_address_for_many_proxies(cluster: Several, node: Member, alice: User) -> None:
+    """S3-08: identical proxies behind a balancer; the agent dials that again until it has reached each."""
+    everywhere(cluster, node, cluster.all)
+    for web in cluster.webs:
+        wait_for(f"a session through {web}", lambda: through(alice, web), seconds=60)  # noqa: B023
+    assert alice.tsh("ssh", f"{OWN}@{NODE}", "echo here").out == "here\n"
+    assert "Traceback" not in node.log
+
+
+def test_proxies_and_auth_services_are_listed(cluster: Several) -> None:
+    listed = json.loads(cluster.tctl("get", "proxies", "--format=json").out)
+    assert {proxy["metadata"]["name"] for proxy in listed} == {proxy.host_uuid for proxy in cluster.all}
+    assert {proxy["spec"]["addr"] for proxy in listed} == {*cluster.webs}
+    (auth,) = json.loads(cluster.tctl("get", "auth_servers", "--format=json").out)
+    assert auth["spec"]["addr"] == cluster.auth
+    assert cluster.public in cluster.tctl("get", "proxies", "--format=text").out

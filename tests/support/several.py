@@ -1,0 +1,75 @@
+"""A cluster with several proxies behind a real HAProxy, which leads to each in turn.
+
+    with Several(tmp_path).running() as cluster:
+        with cluster.proxies(), cluster.behind("node-2").running():
+            ...
+
+Every proxy has the same public address, that of HAProxy, and the same certificate for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support.apart import Apart, Member
+from tests.support.cluster import free_ports
+from tests.support.front import Front
+from tests.support.haproxy import Balancer
+from tests.support.tls import Authority
+
+_CHECKED = "check inter 300 fastinter 100 rise 1 fall 1"
+
+
+class Several(Apart):
+    """The process with the Auth Service, and two proxies behind one address."""
+
+    def __init__(self, folder: Path, *, proxy_service: str = "", **options: Any) -> None:
+        """`proxy_service`: more lines of it, with `{n}` for the number of the proxy."""
+        super().__init__(folder, **options)
+        self.data.mkdir(mode=0o700)
+        authority = Authority("web")
+        self.pair = folder / "web.pem"
+        self.pair.write_bytes(authority.issue("localhost"))
+        self.authority = folder / "web-ca.pem"
+        self.authority.write_text(authority.pem)
+        first, second, front = free_ports(3)
+        self.webs = (f"127.0.0.1:{first}", f"127.0.0.1:{second}")
+        self.front_port = front
+        self.public = f"localhost:{front}"
+        self.lines = f"  https_keypairs: [{{key_file: {self.pair}, cert_file: {self.pair}}}]\n" + proxy_service
+        self.all: list[Member] = []
+        (self.data / "webproxy_cert.pem").write_text(authority.pem)  # what the browser of these tests trusts
+
+    def environment(self, home: str = "nobody", **more: str) -> dict[str, str]:
+        """See Cluster.environment."""
+        return super().environment(home, **{"SSL_CERT_FILE": str(self.authority), **more})
+
+    @contextlib.contextmanager
+    def proxies(self) -> Iterator[list[Member]]:
+        """Run both proxies, and HAProxy in front of them."""
+        token = self.token("proxy")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._balancer())
+            for number, web in enumerate(self.webs, start=1):
+                more = self.lines.replace("{n}", str(number))
+                made = self.proxy(f"front-{number}", web=web, teleport=self.joining(token=token), more=more)
+                self.all.append(stack.enter_context(made.running("-d")))
+            yield self.all
+
+    def behind(self, name: str) -> Member:
+        """Return a node that knows the public address alone, not started yet."""
+        lines = f"  proxy_server: {self.public}\n  join_params: {{token_name: {self.token('node')}}}\n"
+        return self.node(name, teleport=lines)
+
+    def _balancer(self) -> Front:
+        one, two = self.webs
+        options = f"{_CHECKED}\n  server second {two} {_CHECKED}"
+        return Balancer(self.folder, {"proxies": (one, options)}, {"proxies": self.front_port})
+
+
+def reached(node: Member, proxy: Member) -> int:
+    """Return how often a node has connected to a proxy, as its log says."""
+    return node.log.count(f"Agent connected to proxy: [{proxy.host_uuid}.")
