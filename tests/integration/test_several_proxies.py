@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -34,9 +35,14 @@ def alice(cluster: Several) -> User:
     return user
 
 
+def jump(web: str) -> tuple[str, str]:
+    """Return options of `ssh` to go through one proxy."""
+    return "-J", f"alice@localhost:{web.rpartition(':')[2]}"
+
+
 def through(user: User, web: str) -> bool:
     """Run a command on the node through one proxy; say whether it did."""
-    done = user.ssh("echo here", options=("-J", f"alice@localhost:{web.rpartition(':')[2]}"), status=None)
+    done = user.ssh("echo here", options=jump(web), status=None)
     return done.status == 0 and done.out == "here\n"
 
 
@@ -62,3 +68,47 @@ def test_proxies_and_auth_services_are_listed(cluster: Several) -> None:
     (auth,) = json.loads(cluster.tctl("get", "auth_servers", "--format=json").out)
     assert auth["spec"]["addr"] == cluster.auth
     assert cluster.public in cluster.tctl("get", "proxies", "--format=text").out
+
+
+def test_a_proxy_that_is_killed_is_reached_again_when_it_is_back(cluster: Several, node: Member, alice: User) -> None:
+    """What goes through the other is not disturbed, and nobody asks for the one that is gone."""
+    everywhere(cluster, node, cluster.all)
+    second = cluster.all[1]
+    before = reached(node, second)
+    with alice.session(options=jump(cluster.webs[0])) as session:
+        second.kill()
+        wait_for(f"{node.name} to miss it", lambda: "A tunnel has ended" in node.log, seconds=60)
+        assert through(alice, cluster.webs[0])
+        second.start("-d")
+        wait_for(f"{node.name} to reach it again", lambda: reached(node, second) > before, seconds=60)
+        wait_for("a session through it", lambda: through(alice, cluster.webs[1]), seconds=60)
+        assert session.poll() is None
+
+
+def test_a_proxy_that_stops_orderly_sends_its_agents_elsewhere(cluster: Several, node: Member, alice: User) -> None:
+    """No longer named, it waits for the session that goes through it, and for no idle tunnel."""
+    everywhere(cluster, node, cluster.all)
+    second = cluster.all[1]
+    before = reached(node, second)
+    server = second.server
+    assert server is not None
+    with alice.session(options=jump(cluster.webs[1])) as session:
+        server.send_signal(signal.SIGQUIT)
+        wait_for("the agent to hear of it", lambda: "A proxy stops, what goes through it goes on" in node.log, seconds=60)
+        wait_for("the list of proxies", lambda: listed(cluster) == {cluster.all[0].host_uuid}, seconds=60)
+        assert session.stdin is not None
+        assert session.stdout is not None
+        session.stdin.write(b"still there\n")
+        session.stdin.flush()
+        assert session.stdout.readline() == b"still there\n"
+        assert through(alice, cluster.webs[0])
+        assert server.poll() is None
+    assert server.wait(60) == 0
+    second.server = None
+    second.start("-d")
+    wait_for(f"{node.name} to reach it again", lambda: reached(node, second) > before, seconds=60)
+
+
+def listed(cluster: Several) -> set[str]:
+    """Return the ids of the proxies that the Auth Service names."""
+    return {proxy["metadata"]["name"] for proxy in json.loads(cluster.tctl("get", "proxies", "--format=json").out)}
