@@ -11,7 +11,7 @@ import pytest
 from tests.support.apart import Member
 from tests.support.cluster import NODE, OWN, User
 from tests.support.processes import wait_for
-from tests.support.several import Several, reached
+from tests.support.several import Several, jump, reached, through
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +33,6 @@ def alice(cluster: Several) -> User:
     user = cluster.sign_up("alice", ["walker"])
     user._config.write_text(user.tsh("config").out)
     return user
-
-
-def jump(web: str) -> tuple[str, str]:
-    """Return options of `ssh` to go through one proxy."""
-    return "-J", f"alice@localhost:{web.rpartition(':')[2]}"
-
-
-def through(user: User, web: str) -> bool:
-    """Run a command on the node through one proxy; say whether it did."""
-    done = user.ssh("echo here", options=jump(web), status=None)
-    return done.status == 0 and done.out == "here\n"
 
 
 def everywhere(cluster: Several, node: Member, proxies: list[Member]) -> None:
@@ -94,7 +83,8 @@ def test_a_proxy_that_stops_orderly_sends_its_agents_elsewhere(cluster: Several,
     assert server is not None
     with alice.session(options=jump(cluster.webs[1])) as session:
         server.send_signal(signal.SIGQUIT)
-        wait_for("the agent to hear of it", lambda: "A proxy stops, what goes through it goes on" in node.log, seconds=60)
+        left = "A proxy stops, what goes through it goes on"
+        wait_for("the agent to hear of it", lambda: left in node.log, seconds=60)
         wait_for("the list of proxies", lambda: listed(cluster) == {cluster.all[0].host_uuid}, seconds=60)
         assert session.stdin is not None
         assert session.stdout is not None

@@ -10,12 +10,12 @@ Every proxy has the same public address, that of HAProxy, and the same certifica
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.apart import Apart, Member
-from tests.support.cluster import free_ports
+from tests.support.cluster import User, free_ports
 from tests.support.front import Front
 from tests.support.haproxy import Balancer
 from tests.support.tls import Authority
@@ -26,8 +26,8 @@ _CHECKED = "check inter 300 fastinter 100 rise 1 fall 1"
 class Several(Apart):
     """The process with the Auth Service, and two proxies behind one address."""
 
-    def __init__(self, folder: Path, *, proxy_service: str = "", **options: Any) -> None:
-        """`proxy_service`: more lines of it, with `{n}` for the number of the proxy."""
+    def __init__(self, folder: Path, *, each: Sequence[str] = ("", ""), **options: Any) -> None:
+        """`each`: more lines of `proxy_service` for each proxy."""
         super().__init__(folder, **options)
         self.data.mkdir(mode=0o700)
         authority = Authority("web")
@@ -39,7 +39,8 @@ class Several(Apart):
         self.webs = (f"127.0.0.1:{first}", f"127.0.0.1:{second}")
         self.front_port = front
         self.public = f"localhost:{front}"
-        self.lines = f"  https_keypairs: [{{key_file: {self.pair}, cert_file: {self.pair}}}]\n" + proxy_service
+        self.lines = f"  https_keypairs: [{{key_file: {self.pair}, cert_file: {self.pair}}}]\n"
+        self.each = tuple(each)
         self.all: list[Member] = []
         (self.data / "webproxy_cert.pem").write_text(authority.pem)  # what the browser of these tests trusts
 
@@ -53,9 +54,9 @@ class Several(Apart):
         token = self.token("proxy")
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._balancer())
-            for number, web in enumerate(self.webs, start=1):
-                more = self.lines.replace("{n}", str(number))
-                made = self.proxy(f"front-{number}", web=web, teleport=self.joining(token=token), more=more)
+            for number, (web, own) in enumerate(zip(self.webs, self.each, strict=True), start=1):
+                lines, more = self.joining(token=token), self.lines + own
+                made = self.proxy(f"front-{number}", web=web, teleport=lines, more=more)
                 self.all.append(stack.enter_context(made.running("-d")))
             yield self.all
 
@@ -73,3 +74,14 @@ class Several(Apart):
 def reached(node: Member, proxy: Member) -> int:
     """Return how often a node has connected to a proxy, as its log says."""
     return node.log.count(f"Agent connected to proxy: [{proxy.host_uuid}.")
+
+
+def jump(web: str) -> tuple[str, str]:
+    """Return options of `ssh` to go through one proxy."""
+    return "-J", f"alice@localhost:{web.rpartition(':')[2]}"
+
+
+def through(user: User, web: str) -> bool:
+    """Run a command on the node through one proxy; say whether it did."""
+    done = user.ssh("echo here", options=jump(web), status=None)
+    return done.status == 0 and done.out == "here\n"

@@ -40,16 +40,17 @@ class AgentPool:
 
     def __init__(
         self, *, dial: Callable[[], Awaitable[Stream]], serve: Serve, target: str, kind: str, entropy: Entropy,
-        most: int = MOST,
+        most: int = MOST, moved: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         """`dial` opens a connection to a proxy that was verified, `serve` takes one connection for the service.
         `target` is the address that is dialled, for the log; `kind` the service's name in tunnels; `most` how many
-        proxies tunnels are kept to, of those that there are."""
+        proxies tunnels are kept to, of those that there are; `moved` is called when these are others."""
         self._dial = dial
         self._serve = serve
         self._target = target
         self._kind = kind
         self._most = min(most, MOST)
+        self._moved = moved
         self._entropy = entropy
         self._agents: dict[int, Agent] = {}
         self._leases = 0
@@ -79,11 +80,6 @@ class AgentPool:
     def proxies(self) -> tuple[str, ...]:
         """Ids of the proxies to which there is a tunnel, sorted."""
         return tuple(sorted(self._claimed))
-
-    async def changed(self, known: tuple[str, ...]) -> None:
-        """Return when there are tunnels to other proxies than `known`."""
-        while self.proxies == known:
-            await self._news.wait()
 
     def __len__(self) -> int:
         """Return how many connections are served."""
@@ -172,12 +168,14 @@ class AgentPool:
             return False
         self._ready()
         self._tell()
+        self._moved()
         return True
 
     def release(self, lease: int) -> None:
         """Give back what an agent has claimed."""
         self._claimed = {proxy: holder for proxy, holder in self._claimed.items() if holder != lease}
         self._tell()
+        self._moved()
 
     def discovered(self, proxies: Collection[str]) -> None:
         """Take the list of proxies that one of them has sent."""

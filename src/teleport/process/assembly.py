@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from teleport.agents.pool import AgentPool
+from teleport.agents.pool import MOST, AgentPool
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.enhanced import observer as enhanced
@@ -155,6 +155,8 @@ class Proxy:
                 joins=joins.serve,
                 vouch=opened.vouch,
                 tunnels=opened.tunnels,
+                peer_address=str(settings.proxy.peer_listen),
+                peers=opened.door.serve if opened.door else None,
                 headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
@@ -231,6 +233,7 @@ class Node:
             hostname=settings.nodename,
             address="" if self._access.proxy else _reachable(settings),
             in_tunnel=(lambda: pool.connected) if self._access.proxy else None,
+            proxies=(lambda: pool.proxies) if self._access.proxy and settings.peering else tuple,
             labels=settings.ssh.labels,
             commands=commands,
             public_addresses=[str(address) for address in settings.ssh.public],
@@ -265,7 +268,7 @@ class Node:
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
-        pool = self._pool(service)
+        pool = self._pool(service, authority.moved)
         async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
@@ -278,12 +281,15 @@ class Node:
                 await _started(group, authority.announce)
                 ready()
 
-    def _pool(self, service: SSHService) -> AgentPool:
-        """Return what keeps the tunnels of a node that is not dialled."""
+    def _pool(self, service: SSHService, moved: Callable[[], None]) -> AgentPool:
+        """Return what keeps the tunnels of a node that is not dialled; `moved` is called when they lead to other
+        proxies and the node tells of them."""
         access, network = self._access, self._world.network
+        strategy = access.settings.auth.tunnel_strategy
         pool = AgentPool(
             dial=lambda: access.dial_proxy("Node"), serve=service.serve, target=access.proxy, kind="node",
-            entropy=self._world.entropy,
+            entropy=self._world.entropy, most=strategy.connections or MOST,
+            moved=moved if strategy.connections else lambda: None,
         )  # fmt: skip
         if access.proxy and isinstance(network, DrainableNetwork):
             network.add(pool)

@@ -31,12 +31,14 @@ from teleport.process.settings import Settings
 from teleport.process.web_keys import ALPN as WEB_ALPN
 from teleport.proxy.cluster import LiveCluster
 from teleport.proxy.fellows import Fellows
+from teleport.proxy.peers import Checker, PeerDoor, Peers
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
 from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
 from teleport.wire.reach import ALPN
+from teleport.wire.tunnel import PEER_ALPN
 
 log = logger("PROXY")
 
@@ -48,6 +50,8 @@ class NodeAccess(NamedTuple):
     vouch: Vouch
     proof: ProxyProof
     tunnels: Tunnels
+    door: PeerDoor | None
+    """For other proxies, where agents are reached over them."""
 
 
 @asynccontextmanager
@@ -103,16 +107,24 @@ async def _doors(
         fellows = Fellows(cluster, access.host_uuid)
         _keep(stack, fellows.follow(), "proxy: fellows")
         tunnels = Tunnels(cluster=cluster, name=name, clock=clock, context=proof.agents, fellows=fellows)
+        check = Checker(cluster, name, clock)
+        door = peers = None
+        if access.settings.peering:
+            door = PeerDoor(tunnels=tunnels, check=check, context=proof.peers)
+            peers = Peers(fellows=fellows, network=network, check=check, name=name, context=proof.to_peers)
+            stack.push_async_callback(peers.close)
         if isinstance(network, DrainableNetwork):
-            network.add(tunnels)
+            for held in (tunnels.held, *([door.held] if door else [])):
+                network.add(held)
         reach = Reach(
-            cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels
+            cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels,
+            peers=peers,
         )  # fmt: skip
         doors = Doors(
             reach=reach,
             cluster=cluster, name=name, clock=clock, entropy=entropy, context=proof.context, settings=proof.ssh,
         )  # fmt: skip
-        yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels)
+        yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels, door)
 
 
 def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
@@ -133,6 +145,17 @@ class ProxyProof:
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings for signed-in clients."""
         return self._context("user", ALPN)
+
+    def peers(self) -> ssl.SSLContext:
+        """Return the TLS settings for other proxies that come here."""
+        return self._context("host", PEER_ALPN)
+
+    def to_peers(self) -> ssl.SSLContext:
+        """Return the TLS settings for connections to other proxies."""
+        held, trusted = self._identity.current, authority.trusted_tls(self._cluster.authorities(), "host")
+        return contexts.client_context(
+            host_authorities=trusted, certificate=held.tls_certificate, key=held.keys.tls, alpn=(PEER_ALPN,)
+        )  # fmt: skip
 
     def agents(self) -> ssl.SSLContext:
         """Return the TLS settings for agents."""

@@ -18,9 +18,11 @@ from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
+from teleport.model.address import Address
 from teleport.model.kinds.auth_server import AuthServer, AuthServerSpec
 from teleport.model.kinds.proxy import Proxy, ProxySpec
 from teleport.model.resource import Metadata, Resource
+from teleport.process import facts
 from teleport.process.settings import Settings
 from teleport.version import VERSION
 
@@ -106,10 +108,11 @@ class Presence:
             log.debug("A record stays until it expires", kind=self.address)
 
 
-def of_proxy(settings: Settings, host_uuid: str) -> Proxy:
-    """Return the record of a Proxy Service."""
+def of_proxy(settings: Settings, host_uuid: str, outward: Callable[[], str] = facts.outward_address) -> Proxy:
+    """Return the record of a Proxy Service. `outward` tells the machine's own address."""
+    peer = _peer(settings, outward) if settings.peering else ""
     spec = ProxySpec(
-        hostname=settings.nodename, addr=str(settings.proxy.web_listen), version=VERSION,
+        hostname=settings.nodename, addr=str(settings.proxy.web_listen), version=VERSION, peer_addr=peer,
         public_addrs=tuple(str(address) for address in settings.proxy.public),
     )  # fmt: skip
     return Proxy(version="v2", metadata=Metadata(name=host_uuid), spec=spec)
@@ -119,6 +122,15 @@ def of_auth(settings: Settings, host_uuid: str) -> AuthServer:
     """Return the record of an Auth Service."""
     spec = AuthServerSpec(hostname=settings.nodename, addr=str(settings.auth.listen), version=VERSION)
     return AuthServer(version="v2", metadata=Metadata(name=host_uuid), spec=spec)
+
+
+def _peer(settings: Settings, outward: Callable[[], str]) -> str:
+    """Return where other proxies reach this one: where somebody said, else where it listens, on this machine."""
+    said, listen = settings.proxy.peer_public, settings.proxy.peer_listen
+    if said is not None:
+        return str(said)
+    every = listen.host in ("0.0.0.0", "::")  # noqa: S104 - compared only
+    return str(Address(outward() or settings.nodename, listen.port) if every else listen)
 
 
 def _ended(error: BaseException) -> None:

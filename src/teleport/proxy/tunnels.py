@@ -24,6 +24,7 @@ from teleport.net.tunnel import Tunnel
 from teleport.pki.check import check_x509
 from teleport.proxy.cluster import Cluster
 from teleport.proxy.fellows import Fellows
+from teleport.proxy.open_tunnels import OpenTunnels
 from teleport.wire.tls_hello import ClientHello
 from teleport.wire.tunnel import ALPN as ALPN
 from teleport.wire.tunnel import DISCOVERY, TRANSPORT, Opening, write_discovery, write_opening
@@ -53,29 +54,7 @@ class Tunnels:
         self._context = context
         self._fellows = fellows
         self._open: dict[tuple[str, str], list[Tunnel]] = {}
-        self._count = 0
-        self._draining = False
-        self._retiring: set[asyncio.Task[None]] = set()
-        self.address = "tunnels of agents"
-        """For whoever counts connections."""
-        self.waited_for = True
-
-    def __len__(self) -> int:
-        """Return how many tunnels there are."""
-        return self._count
-
-    def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
-        """Take no more connections to agents, and let them go to other proxies. What is open goes on; then the tunnels
-        end."""
-        self._draining = True
-        self._fellows.leave()
-        for tunnel in [tunnel for tunnels in self._open.values() for tunnel in tunnels]:
-            self._start_retiring(tunnel, on_error)
-
-    def _start_retiring(self, tunnel: Tunnel, on_error: Callable[[BaseException], None]) -> None:
-        task = tasks.spawn(self._retire(tunnel), name="tunnel draining", on_error=on_error)
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        self.held = OpenTunnels("tunnels of agents", fellows.leave)
 
     async def serve(self, stream: RoutedStream, hello: ClientHello) -> None:
         """Keep one agent's tunnel until it ends, at the latest with the certificate that opened it. Raises what the
@@ -84,7 +63,7 @@ class Tunnels:
         try:
             identity = self._identify(opened)
             key = host_id(identity), _kind(identity)
-            if self._count >= MOST:
+            if len(self.held) >= MOST:
                 raise Unavailable("PROXY-TUNNELS-FULL", limit=MOST)
         except BaseException:
             await opened.close()
@@ -93,10 +72,8 @@ class Tunnels:
 
     async def _keep(self, tunnel: Tunnel, key: tuple[str, str], identity: Identity) -> None:
         self._open.setdefault(key, []).insert(0, tunnel)
-        self._count += 1
+        self.held.add(tunnel)
         telling = tasks.spawn(self._tell(tunnel), name="tunnel discovery", on_error=_not_told)
-        if self._draining:
-            self._start_retiring(tunnel, _not_retired)
         log.info("An agent has connected", host_uuid=key[0], kind=key[1], address=tunnel.peer.address)
         try:
             left = (identity.expires - self._clock.now()).total_seconds()
@@ -109,7 +86,7 @@ class Tunnels:
             self._open[key].remove(tunnel)
             if not self._open[key]:
                 del self._open[key]
-            self._count -= 1
+            self.held.discard(tunnel)
             await tasks.cancel(telling)
             await tunnel.close("the proxy closed it")
 
@@ -124,16 +101,11 @@ class Tunnels:
             while True:
                 known = self._fellows.ids
                 await stream.write(write_discovery(known))
-                if self._draining:
+                if self.held.draining:
                     return
                 await self._fellows.news(known, RESYNC)
         finally:
             await stream.close()
-
-    async def _retire(self, tunnel: Tunnel) -> None:
-        """Let what is open in a tunnel go on to its end, and end it then."""
-        await tunnel.drain()
-        await tunnel.close("this proxy stops")
 
     def _identify(self, stream: Stream) -> Identity:
         peer = stream.peer
@@ -163,10 +135,6 @@ class Tunnels:
 
 def _not_told(error: BaseException) -> None:
     log.debug("An agent hears no more of the other proxies", error=error)
-
-
-def _not_retired(error: BaseException) -> None:
-    log.debug("A tunnel is not drained", error=error)
 
 
 def _kind(identity: Identity) -> str:

@@ -51,6 +51,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "spec": {
             "hostname": "web-1", "addr": "10.0.0.5:3022", "version": "0.1.0",
             "public_addrs": ["web-1.example.com:3022"],
+            "proxy_ids": [UUID],
             "cmd_labels": {"kernel": {"command": ["/bin/uname", "-r"], "period": "1m0s", "result": "6.1"}},
         },
     },

@@ -215,13 +215,13 @@ def test_a_proxy_that_stops_lets_its_agents_go_when_nothing_is_left_in_their_tun
         running = tasks.spawn(pool.run(lambda: None), name="pool", on_error=site.failures.append)
         await asyncio.sleep(1)
         stream = await site.tunnels.dial(UUID, "node", "203.0.113.9:5")
-        site.tunnels.drain(60.0, site.failures.append)
+        site.tunnels.held.drain(60.0, site.failures.append)
         await asyncio.sleep(1)
-        assert len(site.tunnels) == 1
+        assert len(site.tunnels.held) == 1
         await stream.write(b"still")
         assert await read(stream) == b"still"
         await asyncio.sleep(1)
-        assert (pool.connected, len(site.tunnels)) == (False, 0), "who dials it again is let go again"
+        assert (pool.connected, len(site.tunnels.held)) == (False, 0), "who dials it again is let go again"
         await tasks.cancel(running)
         assert site.failures == []
 

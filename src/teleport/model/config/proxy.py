@@ -65,8 +65,12 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     postgres_listen_addr: str = ""
     """The same for clients of PostgreSQL; empty: the web port takes them."""
 
-    peer_listen_addr: Unacted = None
-    peer_public_addr: Unacted = None
+    peer_listen_addr: str = f"0.0.0.0:{PEER_PORT}"
+    """Where other proxies come for the agents that are connected to this one, with `tunnel_strategy: proxy_peering`."""
+
+    peer_public_addr: str = ""
+    """Under which address they do; each proxy needs one of its own. Empty: that of this machine."""
+
     ssh_public_addr: Unacted = None
     tunnel_public_addr: Unacted = None
     kube_public_addr: Unacted = None
@@ -92,6 +96,16 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         """Addresses under which people reach the web server; the first is the one that links carry."""
         return addresses(self.public_addr, self.web_listen.port or WEB_PORT)
 
+    @property
+    def peer_listen(self) -> Address:
+        """Where other proxies come in."""
+        return parse_addr(self.peer_listen_addr, PEER_PORT)
+
+    @property
+    def peer_public(self) -> Address | None:
+        """The address that other proxies dial, where somebody has said it."""
+        return parse_addr(self.peer_public_addr, self.peer_listen.port) if self.peer_public_addr else None
+
     def own_port(self, protocol: str) -> Address | None:
         """Return where the file says that a protocol of PORTS has a port of its own."""
         said = getattr(self, "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr")
@@ -103,6 +117,8 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         for protocol in PORTS:
             key = "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr"
             yield from trying((key,), self.own_port, protocol)
+        yield from trying(("peer_listen_addr",), lambda: self.peer_listen)
+        yield from trying(("peer_public_addr",), lambda: self.peer_public)
         yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
         if self.https_keypairs_reload_interval < 0:
             wrong = unknown("time", str(self.https_keypairs_reload_interval), "0, 10m, 1h and so on")

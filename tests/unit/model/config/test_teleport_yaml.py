@@ -316,13 +316,13 @@ teleport ["x"]
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
   public_addr session_control_timeout ssh_dial_timeout
-  routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
+  routing_strategy case_insensitive_routing message_of_the_day license_file load_all_cas
   ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
 proxy_service {"enabled":true}
-  peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
+  ssh_public_addr tunnel_public_addr
   kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kubernetes
   mongo_listen_addr acme
   ui idp automatic_upgrades_channels limit cors

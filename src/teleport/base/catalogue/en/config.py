@@ -58,6 +58,11 @@ PAGES = {
         why="with the type `local` people sign in as local users, whom this forbids",
         fix="remove local_auth",
     ),
+    "CONFIG-MESH-COUNT": Page(
+        what="auth_service.tunnel_strategy has agent_connection_count with the type agent_mesh",
+        why="in a mesh every agent keeps a tunnel to every proxy, whatever the number",
+        fix="remove agent_connection_count, or write type: proxy_peering",
+    ),
     "CONFIG-TWO-FACTORS": Page(
         what="auth_service.authentication has both second_factor and second_factors",
         why="they are the older and the newer form of the same setting, and might say different things",
