@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import ssl
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.apart import Member
-from tests.support.cluster import NODE, OWN, User, free_ports, loopback_with
+from tests.support.cluster import NAME, NODE, OWN, User, decision_in, free_ports, loopback_with
 from tests.support.processes import wait_for
-from tests.support.several import Several, reached, through
+from tests.support.several import Several, jump, reached, through
 
 STRATEGY = "  tunnel_strategy: {type: proxy_peering, agent_connection_count: 1}\n"
 SEPARATE = ("listen_addr", "tunnel_listen_addr", "kube_listen_addr", "mysql_listen_addr")
@@ -21,9 +24,17 @@ class Peering(Several):
 
     def __init__(self, *arguments: object, mode: str, **options: object) -> None:
         self.peers = (loopback_with(3021), loopback_with(3021))
-        each = [f"  peer_listen_addr: {peer.partition(':')[0]}\n" + ports(mode) for peer in self.peers]
+        own = [free_ports(len(SEPARATE)) if mode == "separate" else [] for _ in self.peers]
+        each = [
+            f"  peer_listen_addr: {peer.partition(':')[0]}\n"
+            + "".join(f"  {key}: 127.0.0.1:{port}\n" for key, port in zip(SEPARATE, numbers, strict=False))
+            for peer, numbers in zip(self.peers, own, strict=True)
+        ]
         more = f"{STRATEGY}  proxy_listener_mode: {mode}\n"
         super().__init__(*arguments, each=each, auth_service=more, **options)  # type: ignore[arg-type]
+
+        self.doors = self.webs if mode == "multiplex" else tuple(f"127.0.0.1:{numbers[0]}" for numbers in own)
+        """Where each proxy takes `ssh`."""
 
     def holder(self, node: Member) -> int:
         """Return which of the proxies a node has its tunnel to, as soon as its entry says so."""
@@ -34,13 +45,6 @@ class Peering(Several):
         found = json.loads(self.tctl("get", "nodes", "--format=json").out)
         named = [entry["spec"].get("proxy_ids", []) for entry in found if entry["metadata"]["name"] == node.host_uuid]
         return [ids.index(id) for id in (named[0] if named else []) if id in ids]
-
-
-def ports(mode: str) -> str:
-    """Return lines with the ports of their own that protocols have unless one port takes all."""
-    if mode == "multiplex":
-        return ""
-    return "".join(f"  {key}: 127.0.0.1:{port}\n" for key, port in zip(SEPARATE, free_ports(4), strict=True))
 
 
 @pytest.fixture(scope="module", params=["multiplex", "separate"])
@@ -76,11 +80,59 @@ def test_s3_26_s3_27_proxies_reach_agents_over_each_other(cluster: Peering, node
     holder = cluster.holder(node)
     assert [reached(node, proxy) > 0 for proxy in cluster.all] == [holder == 0, holder == 1]
     other = 1 - holder
-    wait_for("a session over the other", lambda: through(alice, cluster.webs[other]), seconds=60)
-    assert through(alice, cluster.webs[holder])
+    wait_for("a session over the other", lambda: through(alice, cluster.doors[other]), seconds=60)
+    assert through(alice, cluster.doors[holder])
     assert "Connected to another proxy" in cluster.all[other].log
     assert "A proxy has connected" in cluster.all[holder].log
     assert "Connected to another proxy" not in cluster.all[holder].log
     starts = cluster.some("session.start", 2, event="session.start")
     assert {start["addr.remote"].rpartition(":")[0] for start in starts} == {"127.0.0.1"}
     assert len({start["addr.remote"] for start in starts}) == len(starts), "each has the port of its client"
+
+
+def test_what_is_no_proxy_is_not_served(cluster: Peering, node: Member, alice: User) -> None:
+    """A node shows a certificate of the cluster, and gets nothing."""
+    host, _, port = cluster.peers[0].partition(":")
+    for role in ("node", "instance"):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        held = json.loads((node.data / "proc" / f"{role}.json").read_text())
+        pem = cluster.folder / f"{role}.pem"
+        pem.write_text(held["tls_certificate"] + held["keys"]["tls"])
+        context.load_cert_chain(pem)
+        context.set_alpn_protocols(["teleport-proxy-peer"])
+        with (
+            socket.create_connection((host, int(port)), timeout=20) as raw,
+            context.wrap_socket(raw, server_hostname="teleport.cluster.local") as sock,
+            contextlib.suppress(OSError),
+        ):
+            assert sock.recv(1) == b""
+    refused = f"{node.host_uuid}.{NAME} is not a proxy of this cluster"
+    wait_for("the refusals", lambda: cluster.all[0].log.count(refused) >= 2, seconds=60)
+
+
+def test_the_proxy_that_is_asked_decides(cluster: Peering, node: Member, alice: User) -> None:
+    """A user without rights is refused before another proxy hears of it, with the id of the decision."""
+    other = 1 - cluster.holder(node)
+    door = cluster.doors[other]
+    cluster.role("nobody", logins=[OWN], env=["none"])
+    cluster.create({"kind": "user", "version": "v2", "metadata": {"name": "alice"}, "spec": {"roles": ["nobody"]}})
+    alice.sign_in()
+    connections = cluster.all[1 - other].log.count("connection of a proxy")
+    done = alice.ssh("true", options=jump(door), status=None)
+    assert done.status != 0
+    assert decision_in(done.err)
+    assert cluster.all[1 - other].log.count("connection of a proxy") == connections
+    cluster.create({"kind": "user", "version": "v2", "metadata": {"name": "alice"}, "spec": {"roles": ["walker"]}})
+    alice.sign_in()
+    assert through(alice, door)
+
+
+def test_when_the_proxy_of_a_node_dies_it_is_reached_over_another(cluster: Peering, node: Member, alice: User) -> None:
+    holder = cluster.holder(node)
+    gone = cluster.all[holder]
+    gone.kill()
+    wait_for("the node to move", lambda: cluster.holder(node) != holder, seconds=60)
+    assert through(alice, cluster.doors[1 - holder])
+    gone.start("-d")
+    wait_for("a session over it", lambda: through(alice, cluster.doors[holder]), seconds=60)

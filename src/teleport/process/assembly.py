@@ -192,6 +192,7 @@ def _addresses(settings: Settings) -> dict[str, Any]:
         web_address=str(settings.proxy.web_listen),
         ports={} if settings.tls_routing else {name: str(each) for name, each in settings.proxy_ports.items()},
         one_port=settings.tls_routing,
+        tunnel_address=str(settings.proxy.tunnel_public or ""),
         public_addresses=[str(address) for address in settings.proxy.public],
     )
 

@@ -65,6 +65,9 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     postgres_listen_addr: str = ""
     """The same for clients of PostgreSQL; empty: the web port takes them."""
 
+    tunnel_public_addr: OneOrMore = ()
+    """Under which address agents reach that port, where it is another than the web port's; the first counts."""
+
     peer_listen_addr: str = f"0.0.0.0:{PEER_PORT}"
     """Where other proxies come for the agents that are connected to this one, with `tunnel_strategy: proxy_peering`."""
 
@@ -72,7 +75,6 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     """Under which address they do; each proxy needs one of its own. Empty: that of this machine."""
 
     ssh_public_addr: Unacted = None
-    tunnel_public_addr: Unacted = None
     kube_public_addr: Unacted = None
     mysql_public_addr: Unacted = None
     postgres_public_addr: Unacted = None
@@ -97,6 +99,12 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         return addresses(self.public_addr, self.web_listen.port or WEB_PORT)
 
     @property
+    def tunnel_public(self) -> Address | None:
+        """Where agents open tunnels when ports are separate; None: at the host of the web port."""
+        own = self.own_port("tunnel")
+        return next(iter(addresses(self.tunnel_public_addr, own.port if own else PORTS["tunnel"])), None)
+
+    @property
     def peer_listen(self) -> Address:
         """Where other proxies come in."""
         return parse_addr(self.peer_listen_addr, PEER_PORT)
@@ -117,6 +125,7 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         for protocol in PORTS:
             key = "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr"
             yield from trying((key,), self.own_port, protocol)
+        yield from trying(("tunnel_public_addr",), lambda: self.tunnel_public)
         yield from trying(("peer_listen_addr",), lambda: self.peer_listen)
         yield from trying(("peer_public_addr",), lambda: self.peer_public)
         yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)

@@ -322,7 +322,7 @@ auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
 proxy_service {"enabled":true}
-  ssh_public_addr tunnel_public_addr
+  ssh_public_addr
   kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kubernetes
   mongo_listen_addr acme
   ui idp automatic_upgrades_channels limit cors
