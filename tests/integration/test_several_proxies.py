@@ -50,6 +50,16 @@ def test_s3_08_one_public_address_for_many_proxies(cluster: Several, node: Membe
     assert "Traceback" not in node.log
 
 
+def test_s3_10_agents_with_tunnels_need_no_address(cluster: Several, node: Member, alice: User) -> None:
+    """S3-10: a node without `public_addr` that nobody could dial is reached through its tunnels."""
+    assert "public_addr" not in node.config.read_text()
+    cluster.wait_for_node(NODE)
+    found = json.loads(cluster.tctl("get", f"node/{node.host_uuid}", "--format=json").out)
+    entry = found[0] if isinstance(found, list) else found
+    assert (entry["spec"].get("addr", ""), entry["spec"].get("public_addrs", [])) == ("", [])
+    wait_for("a session", lambda: through(alice, cluster.webs[0]), seconds=60)
+
+
 def test_proxies_and_auth_services_are_listed(cluster: Several) -> None:
     listed = json.loads(cluster.tctl("get", "proxies", "--format=json").out)
     assert {proxy["metadata"]["name"] for proxy in listed} == {proxy.host_uuid for proxy in cluster.all}

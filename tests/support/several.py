@@ -10,14 +10,16 @@ Every proxy has the same public address, that of HAProxy, and the same certifica
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tests.support.apart import Apart, Member
-from tests.support.cluster import User, free_ports
+from tests.support.cluster import User, free_ports, loopback_with
 from tests.support.front import Front
 from tests.support.haproxy import Balancer
+from tests.support.processes import wait_for
 from tests.support.tls import Authority
 
 _CHECKED = "check inter 300 fastinter 100 rise 1 fall 1"
@@ -69,6 +71,48 @@ class Several(Apart):
         one, two = self.webs
         options = f"{_CHECKED}\n  server second {two} {_CHECKED}"
         return Balancer(self.folder, {"proxies": (one, options)}, {"proxies": self.front_port})
+
+
+_STRATEGY = "  tunnel_strategy: {type: proxy_peering, agent_connection_count: 1}\n"
+_SEPARATE = ("listen_addr", "tunnel_listen_addr", "kube_listen_addr", "mysql_listen_addr")
+
+
+class Peering(Several):
+    """Proxies with ports for each other: one where its `peer_public_addr` says, one on the usual port, 3021. With
+    separate ports agents find those for tunnels by number, not by name."""
+
+    def __init__(self, folder: Path, mode: str = "multiplex") -> None:
+        """`mode` is that of `proxy_listener_mode`."""
+        named, usual = f"localhost:{free_ports(1)[0]}", loopback_with(3021)
+        self.peers = (named, usual)
+        peers = (
+            f"  peer_listen_addr: 127.0.0.1:{named.partition(':')[2]}\n  peer_public_addr: localhost\n",
+            f"  peer_listen_addr: {usual.partition(':')[0]}\n",
+        )
+        own = [free_ports(len(_SEPARATE)) if mode == "separate" else [] for _ in self.peers]
+        each = [peer + _ports(numbers) for peer, numbers in zip(peers, own, strict=True)]
+        more = f"{_STRATEGY}  proxy_listener_mode: {mode}\n"
+        super().__init__(folder, each=each, auth_service=more)
+        self.ports = [dict(zip(_SEPARATE, numbers, strict=False)) for numbers in own]
+        """Ports of their own of each proxy, by the keys of the file."""
+
+        self.doors = self.webs if mode == "multiplex" else tuple(f"127.0.0.1:{numbers[0]}" for numbers in own)
+        """Where each proxy takes `ssh`."""
+
+    def holder(self, node: Member) -> int:
+        """Return which of the proxies a node has its tunnel to, as soon as its entry says so."""
+        ids = [proxy.host_uuid for proxy in self.all]
+        return wait_for("the node's proxy", lambda: self._holder(node, ids), seconds=60)[0]
+
+    def _holder(self, node: Member, ids: list[str]) -> list[int]:
+        found = json.loads(self.tctl("get", "nodes", "--format=json").out)
+        named = [entry["spec"].get("proxy_ids", []) for entry in found if entry["metadata"]["name"] == node.host_uuid]
+        return [ids.index(id) for id in (named[0] if named else []) if id in ids]
+
+
+def _ports(numbers: Sequence[int]) -> str:
+    lines = [f"  {key}: 127.0.0.1:{port}\n" for key, port in zip(_SEPARATE, numbers, strict=False)]
+    return "".join([*lines, "  tunnel_public_addr: 127.0.0.1\n"] if lines else [])
 
 
 def reached(node: Member, proxy: Member) -> int:

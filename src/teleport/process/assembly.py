@@ -162,6 +162,8 @@ class Proxy:
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
             present = self._presence()
+            if isinstance(world.network, DrainableNetwork):
+                world.network.add(service.passed_on)
 
             def serving() -> None:
                 present.start()

@@ -22,6 +22,7 @@ from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStre
 from teleport.net.stream import Stream
 from teleport.proxy import unserved
 from teleport.proxy.join_door import ALPN as JOIN_ALPN
+from teleport.proxy.passed_on import PassedOn
 from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
 from teleport.proxy.tunnels import Tunnels
@@ -86,6 +87,7 @@ class ProxyService:
         self._one_port = one_port
         self._peer_address = peer_address
         self._peers = peers
+        self.passed_on = PassedOn()
         self._auth_is_down = False
         self._outer = self._web_router(context)
         self._inner = self._web_router(self._host_context)
@@ -189,7 +191,7 @@ class ProxyService:
         except BaseException:
             await auth.close()
             raise
-        await Relay(stream, auth).run()
+        await self.passed_on.run(Relay(stream, auth))
 
     async def _dial_auth(self) -> Stream:
         """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""

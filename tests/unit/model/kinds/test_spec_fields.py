@@ -36,7 +36,7 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("user", "oidc_identities", [{"connector_id": "a", "username": "b"}]),
     ("user", "saml_identities", [{}]), ("user", "github_identities", [{}]), ("user", "trusted_device_ids", ["a"]),
     ("user", "created_by", {"connector": {"type": "oidc"}}), ("user", "status", {"recovery_attempt_lock_expires": T}),
-    ("node", "rotation", {"state": "x"}), 
+    ("node", "rotation", {"state": "x"}),
     ("node", "cloud_metadata", {"aws": {}}),
     *[("token", name, {"allow": []}) for name in (
         "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
