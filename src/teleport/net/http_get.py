@@ -38,7 +38,7 @@ async def _body(stream: Stream, head: Head) -> bytes:
     with contextlib.suppress(TeleportError):
         while len(body) < wanted and (data := await stream.read()):
             body += data
-    return body
+    return body[:wanted]
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -7,13 +7,18 @@ import datetime as dt
 import itertools
 from typing import Any
 
+import pytest
+
 from teleport.base.errors import Unavailable
+from teleport.model.config import teleport_yaml
 from teleport.model.kinds.proxy import Proxy
 from teleport.model.resource import Metadata
 from teleport.process import presence
 from teleport.process.presence import HEARTBEAT, Presence
+from teleport.process.settings import Settings, make
 from tests.support import virtual_loop
 
+PEERING = "tunnel_strategy: {type: proxy_peering}"
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 
 
@@ -104,3 +109,37 @@ def test_an_auth_service_that_hangs_holds_nobody() -> None:
             await made.stop()
 
     virtual_loop.run(main())
+
+
+@pytest.mark.parametrize(
+    ("lines", "peer"),
+    [
+        ("", "192.0.2.7:3021"),
+        ("peer_listen_addr: 10.0.0.1:4021", "10.0.0.1:4021"),
+        ("peer_public_addr: p1.example.com", "p1.example.com:3021"),
+        ("peer_public_addr: 'p1.example.com:5'", "p1.example.com:5"),
+    ],
+)
+def test_where_a_proxy_is(lines: str, peer: str) -> None:
+    """S3-26: the port for other proxies is 3021, where there is one."""
+    text = f"proxy_service:\n  public_addr: p.example.com:443\n  {lines}\n"
+    alone = settings_of(text)
+    assert presence.of_proxy(alone, "one", lambda: "192.0.2.7").spec.peer_addr == ""
+    found = presence.of_proxy(settings_of(f"auth_service: {{{PEERING}}}\n{text}"), "one", lambda: "192.0.2.7")
+    assert (found.name, found.spec.addr, found.spec.public_addrs, found.spec.peer_addr) == (
+        "one", "0.0.0.0:3080", ("p.example.com:443",), peer,
+    )  # fmt: skip
+
+
+def test_without_a_network_the_name_has_to_do() -> None:
+    text = f"teleport: {{nodename: front}}\nauth_service: {{{PEERING}}}\n"
+    assert presence.of_proxy(settings_of(text), "one", lambda: "").spec.peer_addr == "front:3021"
+
+
+def test_where_an_auth_service_is() -> None:
+    found = presence.of_auth(settings_of("teleport: {nodename: auth-1}\n"), "one")
+    assert (found.name, found.spec.hostname, found.spec.addr) == ("one", "auth-1", "0.0.0.0:3025")
+
+
+def settings_of(text: str) -> Settings:
+    return make(teleport_yaml.load(text, "t.yaml"), "t.yaml")

@@ -18,6 +18,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     ("user", "status", {"is_locked": True, "lock_expires": T, "locked_time": T, "locked_message": "m"}),
     ("node", "hostname", "h"), ("node", "addr", "h:1"), ("node", "public_addrs", ["h:1"]), ("node", "version", "1"),
     ("node", "cmd_labels", {"k": {"command": ["/c"], "period": "2s", "result": "r"}}), ("node", "use_tunnel", True),
+    ("node", "proxy_ids", ["a"]),
     ("token", "roles", ["proxy"]), ("token", "join_method", "token"),
     *[("lock", "target", {name: "x"}) for name in ("user", "role", "login", "node", "server_id", "join_token")],
     ("lock", "message", "m"), ("lock", "expires", T), ("lock", "created_at", T), ("lock", "created_by", "a"),
