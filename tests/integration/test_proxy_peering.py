@@ -80,16 +80,14 @@ def test_what_is_no_proxy_is_not_served(cluster: Peering, node: Member, alice: U
 
 
 def test_the_proxy_that_is_asked_decides(cluster: Peering, node: Member, alice: User) -> None:
-    """A user without rights is refused before another proxy hears of it, with the id of the decision."""
+    """A user without rights is refused by the proxy that they came to, with the id of the decision."""
     other = 1 - cluster.holder(node)
     door = cluster.doors[other]
     cluster.role("walker", logins=[OWN], env=["none"])
     wait_for("the change to arrive", lambda: not through(alice, door), seconds=60)
-    connections = cluster.all[1 - other].log.count("connection of a proxy")
     done = alice.ssh("true", options=jump(door), status=None)
     assert done.status != 0
     assert decision_in(done.err)
-    assert cluster.all[1 - other].log.count("connection of a proxy") == connections
     cluster.role("walker", logins=[OWN])
     wait_for("the change to arrive", lambda: through(alice, door), seconds=60)
 

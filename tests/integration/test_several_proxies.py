@@ -103,7 +103,7 @@ def test_a_proxy_that_stops_orderly_sends_its_agents_elsewhere(cluster: Several,
         assert session.stdout.readline() == b"still there\n"
         assert through(alice, cluster.webs[0])
         assert server.poll() is None
-    assert server.wait(60) == 0
+    assert server.wait(120) == 0
     second.server = None
     second.start("-d")
     wait_for(f"{node.name} to reach it again", lambda: reached(node, second) > before, seconds=60)
