@@ -4,11 +4,16 @@ What is here: one agent for each proxy that is known, which dials, claims the pr
 dials again when the tunnel is lost. A load balancer decides which proxy a connection reaches, so an agent that reaches
 one that another agent holds already hangs up and tries again. What is not: the tunnel (`net.tunnel`), the way to the
 proxy (handed in), and the service behind it.
+
+A tunnel that does not answer for some seconds is left to its connections, and another one takes its place: either the
+way is lost, and who waited for its end would be away for half a minute, or it is slow, and connections that would
+survive that should not be ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any
 
@@ -29,6 +34,10 @@ log = logger("NODE:PROXY")
 
 STEP, LONGEST = 1.0, 8.0
 """Seconds by which the wait grows with each failure, and the longest wait; it begins anew after LONGEST."""
+LOOK = 5.0
+"""Seconds between two questions to the proxy whether it is there."""
+LEFT = 4
+"""Tunnels in doubt for each proxy that are left to their connections; with more, the last one is kept."""
 MOST = 64
 """Proxies to which tunnels are kept; more would be a mistake of whoever names them."""
 
@@ -61,6 +70,8 @@ class AgentPool:
         self._news = asyncio.Event()
         """Set, and replaced, when other proxies are named or others are claimed."""
         self._serving: set[asyncio.Task[None]] = set()
+        self._left: set[asyncio.Task[None]] = set()
+        """Tunnels whose place others have taken, and which end with their connections."""
         self._telling: set[asyncio.Task[None]] = set()
         """Tell proxies that this end drains. Their control streams stay open, so these are waited for by nobody."""
         self._draining = False
@@ -96,7 +107,7 @@ class AgentPool:
                     for agent in self._agents.values():
                         log.debug("Pool is closing agent.", leaseID=agent.lease, target=self._target)
         finally:
-            for task in (*self._serving, *self._telling):
+            for task in (*self._serving, *self._telling, *self._left):
                 await tasks.cancel(task)
 
     async def _grow(self, group: asyncio.TaskGroup) -> None:
@@ -122,34 +133,79 @@ class AgentPool:
     async def _keep(self) -> None:
         """Keep a tunnel as long as there are so many proxies."""
         failures = 0
+        loop = asyncio.get_running_loop()
         try:
             while self._keepers <= self._wanted and not self._draining:
-                lasted = await self._attempt()
+                began = loop.time()
+                agent, lasted = self._lease(), 0.0
+                if await agent.connect():
+                    lasted = await self._attend(agent)
                 # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
                 failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
-                if failures and await self._pause(min(failures * STEP, LONGEST)):
+                wait = min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0.0
+                # Who has waited for an answer in vain has waited.
+                if await self._pause(wait - (loop.time() - began - lasted)):
                     failures = 0
         finally:
             self._keepers -= 1
 
-    async def _attempt(self) -> float:
-        agent = self._lease()
+    async def _pause(self, seconds: float) -> bool:
+        """Wait before the next attempt; cut short, and say so, when more proxies are named."""
+        named = self._proxies
         try:
-            return await agent.run()
-        finally:
-            del self._agents[agent.lease]
-
-    async def _pause(self, longest: float) -> bool:
-        """Wait before the next attempt; cut short, say so, when other proxies are named."""
-        named, factor = self._proxies, 0.5 + fraction(self._entropy) / 2
-        try:
-            async with asyncio.timeout(longest * factor):
+            async with asyncio.timeout(max(0.0, seconds)):
                 while self._proxies <= named:
                     await self._news.wait()
         except TimeoutError:
             return False
         await asyncio.sleep(STEP * fraction(self._entropy))  # many agents hear of a new proxy at the same moment
         return True
+
+    async def _attend(self, agent: Agent) -> float:
+        """Let an agent serve, and others that take its place, until a tunnel is lost; return the seconds in which there
+        was one."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            serving = tasks.spawn(agent.serve(), name="tunnel", on_error=_connection_failed)
+            try:
+                heir = await self._heir(agent, serving)
+            except BaseException:
+                await tasks.cancel(serving)
+                raise
+            if heir is None:
+                if agent.retiring:
+                    log.info("A proxy stops, what goes through it goes on", leaseID=agent.lease, target=self._target)
+                    self._track(agent.leave(serving), self._left, _connection_failed)
+                    self.release(agent.lease)
+                return loop.time() - began
+            log.info("A tunnel does not answer, another one takes its place", leaseID=agent.lease, target=self._target)
+            self._track(agent.leave(serving), self._left, _connection_failed)
+            agent = heir
+
+    async def _heir(self, agent: Agent, serving: asyncio.Task[None]) -> Agent | None:
+        """Return an agent that is connected when the former one is in doubt; None when that one's tunnel is lost or its
+        proxy stops."""
+        while not serving.done():
+            await agent.doubt(True)
+            if agent.retiring:
+                break
+            if agent.lost or len(self._left) >= LEFT * self._wanted:
+                await asyncio.wait([serving])
+                break
+            heir = self._lease()
+            connecting = tasks.spawn(heir.connect(agent), name="tunnel", on_error=_connection_failed)
+            sure = tasks.spawn(agent.doubt(False), name="tunnel", on_error=_connection_failed)
+            try:
+                await asyncio.wait([connecting, sure, serving], return_when=asyncio.FIRST_COMPLETED)
+                if connecting.done() and connecting.result():
+                    return heir
+                if connecting.done():  # no way at the moment
+                    await asyncio.wait([sure, serving], timeout=STEP, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await tasks.cancel(sure)
+                await tasks.cancel(connecting)
+        return None
 
     def _lease(self) -> Agent:
         self._leases += 1
@@ -162,10 +218,11 @@ class AgentPool:
         """Return a connection to a proxy."""
         return await self._dial()
 
-    def claim(self, proxy: str, lease: int) -> bool:
-        """Take a proxy for an agent; False if another one has it."""
-        if self._claimed.setdefault(proxy, lease) != lease:
+    def claim(self, proxy: str, lease: int, former: int = 0) -> bool:
+        """Take a proxy for an agent, also from the one whose place it takes; False if another one has it."""
+        if self._claimed.get(proxy, lease) not in (lease, former):
             return False
+        self._claimed[proxy] = lease
         self._ready()
         self._tell()
         self._moved()
@@ -177,15 +234,15 @@ class AgentPool:
         self._tell()
         self._moved()
 
+    def forget(self, lease: int) -> None:
+        """An agent has ended."""
+        self._agents.pop(lease, None)
+
     def discovered(self, proxies: Collection[str]) -> None:
         """Take the list of proxies that one of them has sent."""
         if self._proxies != frozenset(proxies):
             self._proxies = frozenset(proxies)
             self._tell()
-
-    def leave(self, rest: Coroutine[Any, Any, None]) -> None:
-        """Let a tunnel go on whose proxy stops, until what is open in it has ended: it is counted no more."""
-        self._track(rest, self._telling, _control_failed)
 
     def _tell(self) -> None:
         self._news.set()
@@ -229,57 +286,75 @@ class Agent:
         self._tunnel: Tunnel | None = None
         self.state = "initial"
 
-    async def run(self) -> float:
-        """Connect and serve until the tunnel is lost; return how many seconds there was one. Failures are told to the
-        log."""
+    async def connect(self, former: Agent | None = None) -> bool:
+        """Connect, in the place of a `former` one perhaps, and say whether there is a tunnel now. Failures are told to
+        the log."""
         self._become("connecting")
         try:
             stream = await self._pool.dial()
-            names = await self._claim(stream)
+            names = await self._claim(stream, former)
         except TeleportError as error:
             tell = log.debug if error.code == "AGENT-CLAIMED" else log.warn
             tell("An agent cannot connect to its proxy", leaseID=self.lease, target=self._target, error=error)
-            self._become("closed")
-            return 0.0
-        tunnel = self._tunnel = Tunnel(stream)
-        loop = asyncio.get_running_loop()
-        began, goes_on = loop.time(), False
-        accepting = tasks.spawn(self._accept(tunnel), name="tunnel calls", on_error=_control_failed)
+            self._closed()
+            return False
+        except asyncio.CancelledError:
+            self._closed()
+            raise
+        self._tunnel = Tunnel(stream, interval=LOOK)
+        self._say(f"Agent connected to proxy: [{' '.join(names)}].")
+        self._become("connected")
+        return True
+
+    async def serve(self) -> None:
+        """Serve until the tunnel is lost. Failures are told to the log."""
+        tunnel = self._tunnel
+        assert tunnel is not None  # noqa: S101 - connected first
         try:
-            self._say(f"Agent connected to proxy: [{' '.join(names)}].")
-            self._become("connected")
-            await tunnel.retiring()
-            goes_on = tunnel.reason is None
+            await self._accept(tunnel)
+            reason = await tunnel.closed()
+            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason, why=reason.why)
         finally:
             self._pool.release(self.lease)
-            if goes_on:
-                log.info("A proxy stops, what goes through it goes on", leaseID=self.lease, target=self._target)
-                self._pool.leave(self._rest(tunnel, accepting))
-            else:
-                await self._end(tunnel, accepting)
-            self._become("closed")
-        return loop.time() - began
+            await tunnel.close("the agent closed it")
+            self._closed()
 
-    async def _rest(self, tunnel: Tunnel, accepting: asyncio.Task[None]) -> None:
-        """Keep what is open in a tunnel whose proxy stops."""
+    @property
+    def lost(self) -> bool:
+        """Whether there is no tunnel."""
+        return self._tunnel is None or self._tunnel.reason is not None
+
+    @property
+    def retiring(self) -> bool:
+        """Whether its proxy takes no more streams, and the tunnel is there."""
+        return not self.lost and self._tunnel is not None and self._tunnel.retiring
+
+    async def doubt(self, there: bool) -> None:
+        """Wait until it is in doubt whether the proxy answers, or with `there` False, until it is not any more; or
+        until the tunnel is lost or the proxy stops."""
+        if self._tunnel is not None:
+            await self._tunnel.doubt(there)
+
+    async def leave(self, serving: asyncio.Task[None]) -> None:
+        """Let the tunnel end with the connections in it."""
         try:
-            await tunnel.closed()
+            await self.drain()
+            if self._tunnel is not None:
+                await self._tunnel.close("another tunnel has taken its place")
         finally:
-            await self._end(tunnel, accepting)
+            await tasks.cancel(serving)
 
-    async def _end(self, tunnel: Tunnel, accepting: asyncio.Task[None]) -> None:
-        if tunnel.reason is not None:
-            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=tunnel.reason)
-        await tasks.cancel(accepting)
-        await tunnel.close("the agent closed it")
+    def _closed(self) -> None:
+        self._pool.forget(self.lease)
+        self._become("closed")
 
-    async def _claim(self, stream: Stream) -> Sequence[str]:
+    async def _claim(self, stream: Stream, former: Agent | None) -> Sequence[str]:
         """Find out which proxy was reached, and claim it. Raises AccessDenied (AGENT-NOT-A-PROXY), Unavailable
         (AGENT-CLAIMED); the stream is closed then."""
         try:
             proxy = _proxy_at(stream)
             names = proxy.principals
-            if not self._pool.claim(names[0].partition(".")[0], self.lease):
+            if not self._pool.claim(names[0].partition(".")[0], self.lease, former.lease if former else 0):
                 raise Unavailable("AGENT-CLAIMED", proxy=" ".join(names))
         except BaseException:
             await stream.close()
@@ -315,20 +390,14 @@ class Agent:
         held = b""
         try:
             while data := await stream.read(DISCOVERY_LIMIT):
-                held = self._heard(held + data)
+                held += data
+                with contextlib.suppress(NeedMore):
+                    while held:
+                        proxies, size = read_discovery(held)
+                        held = held[size:]
+                        self._pool.discovered(proxies)
         finally:
             await stream.close()
-
-    def _heard(self, data: bytes) -> bytes:
-        """Take the lists that are complete, and return the rest."""
-        try:
-            while data:
-                proxies, size = read_discovery(data)
-                data = data[size:]
-                self._pool.discovered(proxies)
-        except NeedMore:
-            pass
-        return data
 
     async def drain(self) -> None:
         """Take no new streams, and wait for those that are open."""

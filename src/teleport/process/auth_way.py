@@ -1,14 +1,17 @@
-"""The way from this process to an Auth Service elsewhere: several servers, tried in their order.
+"""The way from this process to an Auth Service elsewhere: several servers, tried one after the other.
 
 A server is an Auth Service or a proxy, which passes the connection on unopened: the same TLS with the same protocol
 name (`teleport-auth@<hex of the cluster>`) is right for both. What authenticates the two ends to each other stands in
 the caller's context.
+
+The server that answered last is tried first, the others in an order by chance: processes that lose one of them spread
+over the rest, and none dials a dead one again and again.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from teleport.base.entropy import Entropy
 from teleport.client.cluster import first_of
@@ -44,6 +47,9 @@ class AuthWay:
             server: TunnelWay(way, network=network, entropy=entropy, environment=environment)
             for server, way in self._ways.items()
         }
+        self._entropy = entropy
+        self._last = ""
+        """The server that answered last."""
         self._hosts = {str(server): server.host for server in servers}
 
     async def bare(self) -> Stream:
@@ -53,7 +59,7 @@ class AuthWay:
         async def dial(address: str) -> Stream:
             return await self._ways[address].carrier()
 
-        return await first_of(tuple(self._ways), dial)
+        return await self._first(dial)
 
     async def open(
         self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str = "", *,
@@ -66,7 +72,7 @@ class AuthWay:
         async def dial(address: str) -> Stream:
             return await self._ways[address].open(alpn, context, server_name or self._hosts[address], vouched=vouched)
 
-        return await first_of(tuple(self._ways), dial)
+        return await self._first(dial)
 
     async def tunnel(self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str) -> Stream:
         """As `open`, to the port for tunnels of a proxy that has one of its own. Raises as `TunnelWay.open`."""
@@ -74,4 +80,13 @@ class AuthWay:
         async def dial(address: str) -> Stream:
             return await self._tunnel_ways[address].open(alpn, context, server_name)
 
-        return await first_of(tuple(self._tunnel_ways), dial)
+        return await self._first(dial)
+
+    async def _first(self, dial: Callable[[str], Awaitable[Stream]]) -> Stream:
+        async def noting(address: str) -> Stream:
+            stream = await dial(address)
+            self._last = address
+            return stream
+
+        order = sorted(self._ways, key=lambda address: (address != self._last, self._entropy.token(8)))
+        return await first_of(order, noting)

@@ -1,4 +1,7 @@
-"""A service's way for audit events: to the Auth Service, or to a spool under the data directory until it can be."""
+"""A service's way for audit events: to the Auth Service, or to a spool under the data directory until it can be.
+
+The journal of a service is one for its events and for the beginnings of its recordings (`process.recording`).
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,32 @@ from pathlib import Path
 
 from teleport.api.audit_query_calls import AuditQueryCalls
 from teleport.api.client import AuthClient
+from teleport.api.event_outbox import OWNER as EVENTS
 from teleport.api.event_outbox import EventOutbox
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
+from teleport.store.brief_files import OWNER as GROWTHS
 from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 
 log = logger("AUDIT")
 
 
+def service_journal(data_dir: Path, service: str) -> Turns:
+    """Return the way into the journal of `service`, which is `log/spool/events/<service>`."""
+    folder = SystemFolder(str(data_dir / "log" / "spool" / "events" / service))
+    return Turns(Journal(folder, owners=(EVENTS, GROWTHS)))
+
+
 @asynccontextmanager
 async def event_spool(
-    client: AuthClient, data_dir: Path, service: str, *, clock: Clock, entropy: Entropy
+    client: AuthClient, turns: Turns, service: str, *, clock: Clock, entropy: Entropy
 ) -> AsyncIterator[EventOutbox]:
-    """Yield the outbox of `service`, whose spool is `log/spool/events/<service>`, while it sends in the background."""
-    folder = SystemFolder(str(data_dir / "log" / "spool" / "events" / service))
-    outbox = EventOutbox(AuditQueryCalls(client).deliver, Journal(folder), clock=clock, entropy=entropy)
+    """Yield the outbox of `service`, over its journal, while it sends in the background."""
+    outbox = EventOutbox(AuditQueryCalls(client).deliver, turns, clock=clock, entropy=entropy, owner=EVENTS)
     sending = tasks.spawn(outbox.run(), name=f"{service}: audit events", on_error=_ended)
     try:
         yield outbox

@@ -24,7 +24,7 @@ from teleport.net.ssh_settings import KeepAlive
 from teleport.pki import authority, contexts, x509
 from teleport.process.auth_access import AuthAccess
 from teleport.process.drain import DrainableNetwork
-from teleport.process.event_spool import event_spool
+from teleport.process.event_spool import event_spool, service_journal
 from teleport.process.identity import HostIdentity, RoleIdentity
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
@@ -37,6 +37,7 @@ from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
 from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
+from teleport.store.turns import Turns
 from teleport.wire.reach import ALPN
 from teleport.wire.tunnel import PEER_ALPN
 
@@ -60,10 +61,11 @@ async def node_access(
 ) -> AsyncIterator[NodeAccess]:
     """Yield it while the copy of the cluster is kept live."""
     settings, client = access.settings, access.client("Proxy")
-    async with event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy) as outbox:
+    turns = service_journal(settings.data_dir, "proxy")
+    async with event_spool(client, turns, "proxy", clock=clock, entropy=entropy) as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
         async with (
-            _forwarding(settings, client, cluster, access.host_uuid, clock, entropy) as forwarding,
+            _forwarding(settings, client, cluster, turns, access.host_uuid, clock, entropy) as forwarding,
             _doors(access, cluster, network, clock, entropy, forwarding) as made,
         ):
             yield made
@@ -71,21 +73,23 @@ async def node_access(
 
 @asynccontextmanager
 async def _forwarding(
-    settings: Settings, client: AuthClient, cluster: LiveCluster, host_uuid: str, clock: Clock, entropy: Entropy
+    settings: Settings,
+    client: AuthClient,
+    cluster: LiveCluster,
+    turns: Turns,
+    host_uuid: str,
+    clock: Clock,
+    entropy: Entropy,
 ) -> AsyncIterator[Forwarding]:
     """Yield what ends connections at the proxy, and send its recordings."""
-    auth = settings.auth
-    recorded = recording(client, cluster, settings.data_dir, clock=clock, entropy=entropy, proxy=host_uuid)
+    recorded = recording(client, cluster, settings.data_dir, turns, clock=clock, entropy=entropy, proxy=host_uuid)
     async with recorded as (recorder, uploader):
         sending = tasks.spawn(uploader.run(lambda: None), name="proxy: recordings", on_error=_unsent)
         forwarding = Forwarding(
             view=cluster, trackers=client, certifier=OpenSSHCalls(client), recorder=recorder, clock=clock,
             entropy=entropy, cluster=settings.cluster_name, proxy=host_uuid,
-            ends=Ends(
-                with_certificate=auth.cuts_expired, idle=float(auth.client_idle_timeout),
-                idle_message=auth.client_idle_timeout_message,
-            ),
-            keep_alive=KeepAlive(float(auth.keep_alive_interval), auth.keep_alive_count_max),
+            ends=lambda: Ends.of(cluster.networking(), with_certificate=settings.auth.cuts_expired),
+            keep_alive=lambda: KeepAlive.of(cluster.networking()),
             web_address=settings.public_address,
         )  # fmt: skip
         try:

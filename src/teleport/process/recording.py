@@ -18,13 +18,14 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.model.events.base import Event
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
-from teleport.store.brief_files import BriefFolder
+from teleport.store.brief_files import OWNER, BriefFolder
 from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 
 SPOOL = ("log", "upload", "streaming", "default")
 PROXY_SPOOL = ("log", "upload", "streaming", "proxy")
 BRIEF = ("log", "upload", "brief")
-"""Where short recordings stand that are not in a spool: a journal for each."""
+"""Where an earlier release kept short recordings: a journal for each spool."""
 SET_ASIDE = ("log", "upload", "corrupted")
 
 
@@ -38,15 +39,17 @@ class Source(Protocol):
 
 @asynccontextmanager
 async def recording(
-    client: AuthClient, authority: Source, data_dir: Path, *, clock: Clock, entropy: Entropy,
+    client: AuthClient, authority: Source, data_dir: Path, turns: Turns, *, clock: Clock, entropy: Entropy,
     proxy: str = "",
 ) -> AsyncIterator[tuple[SpoolRecorder, Uploader]]:  # fmt: skip
-    """Yield what records sessions and what sends recordings; the latter is to be run. `proxy` is the id of
-    the proxy that records sessions on other servers; empty on a server itself. Each has a spool of its own."""
+    """Yield what records sessions and what sends recordings; the latter is to be run. `turns` leads into the journal of
+    the service, where recordings begin. `proxy` is the id of the proxy that records sessions on other servers; empty
+    on a server itself. Each has a spool of its own."""
     path, set_aside = str(data_dir.joinpath(*(PROXY_SPOOL if proxy else SPOOL))), str(data_dir.joinpath(*SET_ASIDE))
     files = SystemFolder(path)
-    brief = BriefFolder(files, Journal(SystemFolder(str(data_dir.joinpath(*BRIEF, "proxy" if proxy else "node")))))
-    spool = Spool(brief, path=path, set_aside=set_aside, lasting=files, ready=brief.ready)
+    await asyncio.to_thread(_bring, files, data_dir.joinpath(*BRIEF, "proxy" if proxy else "node"))
+    brief = BriefFolder(files, turns, owner=OWNER)
+    spool = Spool(brief, path=path, set_aside=set_aside, lasting=files, ready=brief.ready, synced=brief.synced)
     uploader = Uploader(spool, RecordingCalls(client), emit=authority.emit, entropy=entropy)
     recorder = SpoolRecorder(
         spool, uploader, config=authority.recording_config, emit=authority.emit, clock=clock, entropy=entropy,
@@ -58,3 +61,11 @@ async def recording(
         await recorder.settle()
         spool.close()
         await asyncio.to_thread(brief.close)
+
+
+def _bring(files: SystemFolder, earlier: Path) -> None:
+    """Bring the short recordings that an earlier release has left to the spool."""
+    if earlier.is_dir():
+        brief = BriefFolder(files, Turns(Journal(SystemFolder(str(earlier)))))
+        brief.names()
+        brief.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from teleport.access.system import host_id
 from teleport.base import tasks
@@ -125,12 +125,18 @@ class Tunnels:
             channel=TRANSPORT, server_id=f"{host_uuid}.{self._name}", conn_type=kind, client_src_addr=client
         )  # fmt: skip
         error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
-        for tunnel in tuple(self._open.get((host_uuid, kind), ())):
+        tried: list[Tunnel] = []
+        while tunnel := self._next(host_uuid, kind, tried):
+            tried.append(tunnel)
             try:
                 return await tunnel.dial(write_opening(opening))
             except TeleportError as failure:
                 error = failure
         raise error
+
+    def _next(self, host_uuid: str, kind: str, tried: Sequence[Tunnel]) -> Tunnel | None:
+        """Return the newest tunnel that was not tried; one may have come while another did not answer."""
+        return next((tunnel for tunnel in self._open.get((host_uuid, kind), ()) if tunnel not in tried), None)
 
 
 def _not_told(error: BaseException) -> None:

@@ -154,6 +154,25 @@ def test_silent_tunnel_closes_itself() -> None:
     run(main())
 
 
+def test_a_silent_tunnel_is_in_doubt_until_it_answers() -> None:
+    async def main() -> None:
+        a, b = memory_pair()
+        peer, tunnel = await start(deaf(b)), Tunnel(a, interval=5, doubt=3, patience=20)
+        await tunnel.doubt(True)
+        assert tunnel.in_doubt
+        assert 8 <= current().time() <= 8.1
+        asking = await start(tunnel.doubt(False))
+        await b.write(frames.write(frames.PONG, 0, b""))
+        await asking
+        assert not tunnel.in_doubt
+        assert tunnel.reason is None
+        await tunnel.close()
+        await tunnel.doubt(True)  # of a closed one there is no doubt
+        await peer
+
+    run(main())
+
+
 def test_tunnel_whose_carrier_takes_nothing_closes_itself() -> None:
     async def main() -> None:
         a, b = memory_pair(limit=10)

@@ -25,7 +25,8 @@ def test_a_tunnel_ends_with_the_last_that_is_open_in_it() -> None:
         stream = await dialled
         assert (len(held), held.address, held.waited_for, held.draining) == (1, "tunnels", True, False)
         held.drain(60.0, failures.append)
-        await theirs.retiring()
+        await theirs.doubt(True)
+        assert theirs.retiring
         await asyncio.sleep(60)
         assert (theirs.reason, held.draining, left) == (None, True, ["leaving"])
         await stream.close()
