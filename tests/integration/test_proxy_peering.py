@@ -44,8 +44,7 @@ def alice(cluster: Peering) -> User:
 def test_s3_26_proxies_reach_agents_over_each_other(cluster: Peering, node: Member, alice: User) -> None:
     """S3-26: with peering there is a listener on 3021. The agent keeps one tunnel, and is reached through both proxies;
     the node and the audit log know who comes."""
-    listed = json.loads(cluster.tctl("get", "proxies", "--format=json").out)
-    assert {proxy["spec"]["peer_addr"] for proxy in listed} == {*cluster.peers}
+    wait_for("both to be listed", lambda: peer_addresses(cluster) == {*cluster.peers}, seconds=60)
     holder = cluster.holder(node)
     other = 1 - holder
     wait_for("a session over the other", lambda: through(alice, cluster.doors[other]), seconds=60)
@@ -56,6 +55,11 @@ def test_s3_26_proxies_reach_agents_over_each_other(cluster: Peering, node: Memb
     clients = [start["addr.remote"] for start in cluster.some("session.start", 3, event="session.start")]
     assert {client.rpartition(":")[0] for client in clients} == {"127.0.0.1"}
     assert len({*clients}) == len(clients), "each is the client's, not that of the tunnel between the proxies"
+
+
+def peer_addresses(cluster: Peering) -> set[str]:
+    listed = json.loads(cluster.tctl("get", "proxies", "--format=json").out)
+    return {proxy["spec"].get("peer_addr", "") for proxy in listed}
 
 
 def test_what_is_no_proxy_is_not_served(cluster: Peering, node: Member, alice: User) -> None:

@@ -61,9 +61,10 @@ def test_s3_10_agents_with_tunnels_need_no_address(cluster: Several, node: Membe
 
 
 def test_proxies_and_auth_services_are_listed(cluster: Several) -> None:
-    listed = json.loads(cluster.tctl("get", "proxies", "--format=json").out)
-    assert {proxy["metadata"]["name"] for proxy in listed} == {proxy.host_uuid for proxy in cluster.all}
-    assert {proxy["spec"]["addr"] for proxy in listed} == {*cluster.webs}
+    ids = {proxy.host_uuid for proxy in cluster.all}
+    wait_for("both to be listed", lambda: listed(cluster) == ids, seconds=60)
+    found = json.loads(cluster.tctl("get", "proxies", "--format=json").out)
+    assert {proxy["spec"]["addr"] for proxy in found} == {*cluster.webs}
     (auth,) = json.loads(cluster.tctl("get", "auth_servers", "--format=json").out)
     assert auth["spec"]["addr"] == cluster.auth
     assert cluster.public in cluster.tctl("get", "proxies", "--format=text").out
