@@ -95,10 +95,10 @@ class Apart(Cluster):
             f"  join_params: {{token_name: {token or self.token(*types)!r}, method: token}}\n"
         )
 
-    def proxy(self, *, teleport: str = "", more: str = "") -> Member:
-        """Return the proxy, not started yet."""
-        services = PROXY.format(web=self.settings["web"], public=self.public, more=more)
-        return Member(self, "proxy-1", teleport or self.joining("proxy"), services)
+    def proxy(self, name: str = "proxy-1", *, web: str = "", teleport: str = "", more: str = "") -> Member:
+        """Return a proxy, not started yet; `web` is where it listens, for others than the first."""
+        services = PROXY.format(web=web or self.settings["web"], public=self.public, more=more)
+        return Member(self, name, teleport or self.joining("proxy"), services)
 
     def node(self, name: str, *, teleport: str = "", more: str = "") -> Member:
         """Return a node, not started yet."""

@@ -29,11 +29,13 @@ class Right(NamedTuple):
 
 _LOOK = frozenset({"list", "read", "readnosecrets"})
 _LOOK_WITHOUT_SECRETS = frozenset({"list", "readnosecrets"})
+_ANNOUNCE = frozenset({"create", "update"})
 
 AT_PROXY = "proxy:"
 """Stands before the id of the host of a proxy (`keeper_id`)."""
 
 SYSTEM: Mapping[str, tuple[Right, ...]] = {
+    "Auth": (Right("auth_server", _ANNOUNCE, own=True),),
     "Instance": (Right("cert_authority", _LOOK_WITHOUT_SECRETS),),
     "Node": (
         Right("cert_authority", _LOOK_WITHOUT_SECRETS),
@@ -57,6 +59,8 @@ SYSTEM: Mapping[str, tuple[Right, ...]] = {
         Right("session_recording_config", _LOOK),
         Right("cluster_networking_config", _LOOK),
         Right("node", _LOOK),
+        Right("proxy", _LOOK),
+        Right("proxy", _ANNOUNCE, own=True),
         Right("session", frozenset({"create"})),
         Right("session_tracker", frozenset({"create", "update", "delete"})),
         Right("session_termination", _LOOK),

@@ -48,20 +48,27 @@ class AgentPool:
     """Keeps tunnels for one service. It is a listener to whoever drains the process (`process.drain`)."""
 
     def __init__(
-        self, *, dial: Callable[[], Awaitable[Stream]], serve: Serve, target: str, kind: str, entropy: Entropy
-    ) -> None:
+        self, *, dial: Callable[[], Awaitable[Stream]], serve: Serve, target: str, kind: str, entropy: Entropy,
+        most: int = MOST, moved: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         """`dial` opens a connection to a proxy that was verified, `serve` takes one connection for the service.
-        `target` is the address that is dialled, for the log; `kind` the service's name in tunnels."""
+        `target` is the address that is dialled, for the log; `kind` the service's name in tunnels; `most` how many
+        proxies tunnels are kept to, of those that there are; `moved` is called when these are others."""
         self._dial = dial
         self._serve = serve
         self._target = target
         self._kind = kind
+        self._most = min(most, MOST)
+        self._moved = moved
         self._entropy = entropy
         self._agents: dict[int, Agent] = {}
         self._leases = 0
         self._claimed: dict[str, int] = {}
         self._proxies: frozenset[str] = frozenset()
-        self._more = asyncio.Event()
+        self._keepers = 0
+        """Tasks that keep a tunnel each, or look for a proxy."""
+        self._news = asyncio.Event()
+        """Set, and replaced, when other proxies are named or others are claimed."""
         self._serving: set[asyncio.Task[None]] = set()
         self._left: set[asyncio.Task[None]] = set()
         """Tunnels whose place others have taken, and which end with their connections."""
@@ -79,6 +86,11 @@ class AgentPool:
     def connected(self) -> bool:
         """Whether others can reach the service through a tunnel that answers."""
         return bool(self._claimed)
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Ids of the proxies to which there is a tunnel, sorted."""
+        return tuple(sorted(self._claimed))
 
     def __len__(self) -> int:
         """Return how many connections are served."""
@@ -99,13 +111,11 @@ class AgentPool:
                 await tasks.cancel(task)
 
     async def _grow(self, group: asyncio.TaskGroup) -> None:
-        slots = 0
         while True:
-            while slots < self._wanted:
-                slots += 1
-                group.create_task(self._keep(slots))
-            self._more.clear()
-            await self._more.wait()
+            while self._keepers < self._wanted and not self._draining:
+                self._keepers += 1
+                group.create_task(self._keep())
+            await self._news.wait()
 
     def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
         """Take no more connections; those that are open go on, for `bound` seconds at most."""
@@ -115,24 +125,41 @@ class AgentPool:
 
     @property
     def _wanted(self) -> int:
-        return min(max(1, len(self._proxies)), MOST)
+        """How many tunnels there should be: one to each proxy that is named or reached."""
+        return min(max(1, len(self._proxies | self._claimed.keys())), self._most)
 
-    # -- one slot: one tunnel at a time
+    # -- one keeper: one tunnel at a time
 
-    async def _keep(self, slot: int) -> None:
+    async def _keep(self) -> None:
         """Keep a tunnel as long as there are so many proxies."""
         failures = 0
         loop = asyncio.get_running_loop()
-        while slot <= self._wanted and not self._draining:
-            began = loop.time()
-            agent, lasted = self._lease(), 0.0
-            if await agent.connect():
-                lasted = await self._attend(agent)
-            # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
-            failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
-            wait = min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0.0
-            # Who has waited for an answer in vain has waited.
-            await asyncio.sleep(max(0.0, wait - (loop.time() - began - lasted)))
+        try:
+            while self._keepers <= self._wanted and not self._draining:
+                began = loop.time()
+                agent, lasted = self._lease(), 0.0
+                if await agent.connect():
+                    lasted = await self._attend(agent)
+                # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
+                failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
+                wait = min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0.0
+                # Who has waited for an answer in vain has waited.
+                if await self._pause(wait - (loop.time() - began - lasted)):
+                    failures = 0
+        finally:
+            self._keepers -= 1
+
+    async def _pause(self, seconds: float) -> bool:
+        """Wait before the next attempt; cut short, and say so, when more proxies are named."""
+        named = self._proxies
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                while self._proxies <= named:
+                    await self._news.wait()
+        except TimeoutError:
+            return False
+        await asyncio.sleep(STEP * fraction(self._entropy))  # many agents hear of a new proxy at the same moment
+        return True
 
     async def _attend(self, agent: Agent) -> float:
         """Let an agent serve, and others that take its place, until a tunnel is lost; return the seconds in which there
@@ -147,15 +174,22 @@ class AgentPool:
                 await tasks.cancel(serving)
                 raise
             if heir is None:
+                if agent.retiring:
+                    log.info("A proxy stops, what goes through it goes on", leaseID=agent.lease, target=self._target)
+                    self._track(agent.leave(serving), self._left, _connection_failed)
+                    self.release(agent.lease)
                 return loop.time() - began
             log.info("A tunnel does not answer, another one takes its place", leaseID=agent.lease, target=self._target)
             self._track(agent.leave(serving), self._left, _connection_failed)
             agent = heir
 
     async def _heir(self, agent: Agent, serving: asyncio.Task[None]) -> Agent | None:
-        """Return an agent that is connected when the former one is in doubt; None when that one's tunnel is lost."""
+        """Return an agent that is connected when the former one is in doubt; None when that one's tunnel is lost or its
+        proxy stops."""
         while not serving.done():
             await agent.doubt(True)
+            if agent.retiring:
+                break
             if agent.lost or len(self._left) >= LEFT * self._wanted:
                 await asyncio.wait([serving])
                 break
@@ -190,11 +224,15 @@ class AgentPool:
             return False
         self._claimed[proxy] = lease
         self._ready()
+        self._tell()
+        self._moved()
         return True
 
     def release(self, lease: int) -> None:
         """Give back what an agent has claimed."""
         self._claimed = {proxy: holder for proxy, holder in self._claimed.items() if holder != lease}
+        self._tell()
+        self._moved()
 
     def forget(self, lease: int) -> None:
         """An agent has ended."""
@@ -202,8 +240,13 @@ class AgentPool:
 
     def discovered(self, proxies: Collection[str]) -> None:
         """Take the list of proxies that one of them has sent."""
-        self._proxies = frozenset(proxies)
-        self._more.set()
+        if self._proxies != frozenset(proxies):
+            self._proxies = frozenset(proxies)
+            self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
 
     def take(self, call: Call) -> None:
         """Serve a connection in the background."""
@@ -281,9 +324,14 @@ class Agent:
         """Whether there is no tunnel."""
         return self._tunnel is None or self._tunnel.reason is not None
 
+    @property
+    def retiring(self) -> bool:
+        """Whether its proxy takes no more streams, and the tunnel is there."""
+        return not self.lost and self._tunnel is not None and self._tunnel.retiring
+
     async def doubt(self, there: bool) -> None:
         """Wait until it is in doubt whether the proxy answers, or with `there` False, until it is not any more; or
-        until the tunnel is lost."""
+        until the tunnel is lost or the proxy stops."""
         if self._tunnel is not None:
             await self._tunnel.doubt(there)
 

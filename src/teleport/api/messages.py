@@ -336,3 +336,5 @@ class ClusterSettings:
     disconnect_expired_cert: bool
     proxy_listener_mode: str
     """`multiplex` or `separate`."""
+    agent_connections: int
+    """To how many proxies an agent keeps tunnels, while proxies reach agents over each other; 0: to every one."""

@@ -28,7 +28,7 @@ class Status:
         self._settings = settings or ClusterSettings(
             cluster=cluster, second_factor="otp", keep_alive_interval=300.0, keep_alive_count_max=3,
             client_idle_timeout=0.0, client_idle_timeout_message="", disconnect_expired_cert=False,
-            proxy_listener_mode="multiplex",
+            proxy_listener_mode="multiplex", agent_connections=0,
         )  # fmt: skip
 
     async def ping(self) -> tuple[str, str]:

@@ -118,6 +118,11 @@ class Tunnel:
         """Whether one of the ends takes no new streams."""
         return self._mux.draining or self._mux.peer_draining
 
+    @property
+    def retiring(self) -> bool:
+        """Whether the other end takes no new streams."""
+        return self._mux.peer_draining
+
     async def dial(self, header: bytes, *, timeout: float = TIMEOUT) -> Stream:
         """Open a stream and wait for its answer, for at most `timeout` seconds. `header` says what it is for.
 
@@ -164,8 +169,9 @@ class Tunnel:
             raise self._late(timeout) from None
 
     async def doubt(self, there: bool) -> None:
-        """Wait until the tunnel is in doubt, or with `there` False, until it is not any more; or until it is closed."""
-        while self.reason is None and self.in_doubt is not there:
+        """Wait until the tunnel is in doubt, or with `there` False, until it is not any more; or until it is closed or
+        retiring."""
+        while self.reason is None and self.in_doubt is not there and not self.retiring:
             await self._changed()
 
     async def drain(self) -> None:
@@ -313,6 +319,9 @@ class Tunnel:
     def _on_nothing(self, event: Any) -> None:
         """Nobody has to be told."""
 
+    def _on_draining(self, event: Any) -> None:
+        self._notify()
+
     def _on_called(self, event: mux.Called) -> None:
         self._calls.append(Call(event.number, event.header, self._answer, self._refuse))
         self._notify()
@@ -458,7 +467,7 @@ class Tunnel:
 
 _HANDLERS: dict[type[mux.Event], Callable[[Tunnel, Any], None]] = {
     mux.Hello: Tunnel._on_nothing,
-    mux.Draining: Tunnel._on_nothing,
+    mux.Draining: Tunnel._on_draining,
     mux.Called: Tunnel._on_called,
     mux.Answered: Tunnel._on_answered,
     mux.Received: Tunnel._on_received,

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from teleport.agents.pool import AgentPool
+from teleport.agents.pool import MOST, AgentPool
 from teleport.agents.ssh.cluster_authority import ClusterAuthority
 from teleport.agents.ssh.ends import Ends
 from teleport.agents.ssh.enhanced import observer as enhanced
@@ -36,7 +36,7 @@ from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
 from teleport.net.stream import Stream
 from teleport.pki.signer import Signer
-from teleport.process import facts
+from teleport.process import facts, presence
 from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
@@ -46,6 +46,7 @@ from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
+from teleport.process.presence import Presence
 from teleport.process.recording import recording
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
@@ -155,15 +156,36 @@ class Proxy:
                 joins=joins.serve,
                 vouch=opened.vouch,
                 tunnels=opened.tunnels,
+                peer_address=str(settings.proxy.peer_listen),
+                peers=opened.door.serve if opened.door else None,
                 headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
+            present = self._presence()
+            if isinstance(world.network, DrainableNetwork):
+                world.network.add(service.passed_on)
+
+            def serving() -> None:
+                present.start()
+                ready()
+
             try:
-                await service.run(ready)
+                await service.run(serving)
             finally:
+                await present.stop()
                 await tasks.cancel(follow)
                 await joins.close()
+
+    def _presence(self) -> Presence:
+        access, world = self._access, self._world
+        present = Presence(
+            access.client("Proxy"), lambda: presence.of_proxy(access.settings, access.host_uuid), clock=world.clock,
+            entropy=world.entropy,
+        )  # fmt: skip
+        if isinstance(world.network, DrainableNetwork):
+            world.network.add(present)
+        return present
 
 
 def _addresses(settings: Settings) -> dict[str, Any]:
@@ -173,6 +195,7 @@ def _addresses(settings: Settings) -> dict[str, Any]:
         web_address=str(settings.proxy.web_listen),
         ports={} if settings.tls_routing else {name: str(each) for name, each in settings.proxy_ports.items()},
         one_port=settings.tls_routing,
+        tunnel_address=str(settings.proxy.tunnel_public or ""),
         public_addresses=[str(address) for address in settings.proxy.public],
     )
 
@@ -212,6 +235,7 @@ class Node:
             hostname=settings.nodename,
             address="" if self._access.proxy else _reachable(settings),
             in_tunnel=(lambda: pool.connected) if self._access.proxy else None,
+            proxies=(lambda: pool.proxies) if self._access.proxy and settings.peering else tuple,
             labels=settings.ssh.labels,
             commands=commands,
             public_addresses=[str(address) for address in settings.ssh.public],
@@ -242,7 +266,7 @@ class Node:
             host_users=not settings.ssh.disable_create_host_user,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
-        pool = self._pool(service)
+        pool = self._pool(service, authority.moved)
         async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
@@ -255,12 +279,15 @@ class Node:
                 await _started(group, authority.announce)
                 ready()
 
-    def _pool(self, service: SSHService) -> AgentPool:
-        """Return what keeps the tunnels of a node that is not dialled."""
+    def _pool(self, service: SSHService, moved: Callable[[], None]) -> AgentPool:
+        """Return what keeps the tunnels of a node that is not dialled; `moved` is called when they lead to other
+        proxies and the node tells of them."""
         access, network = self._access, self._world.network
+        strategy = access.settings.auth.tunnel_strategy
         pool = AgentPool(
             dial=lambda: access.dial_proxy("Node"), serve=service.serve, target=access.proxy, kind="node",
-            entropy=self._world.entropy,
+            entropy=self._world.entropy, most=strategy.connections or MOST,
+            moved=moved if strategy.connections else lambda: None,
         )  # fmt: skip
         if access.proxy and isinstance(network, DrainableNetwork):
             network.add(pool)

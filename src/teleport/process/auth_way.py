@@ -19,6 +19,7 @@ from teleport.model.address import Address
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.net.way import Way
+from teleport.process.tunnel_way import TunnelWay
 
 PROXY_PORTS = (443, 3080)
 """An address with one of these looks like a proxy's, where a configuration does not say which it is."""
@@ -42,6 +43,10 @@ class AuthWay:
         }  # fmt: skip
         self.target = next(iter(self._ways), "")
         """The first server, for logs."""
+        self._tunnel_ways = {
+            server: TunnelWay(way, network=network, entropy=entropy, environment=environment)
+            for server, way in self._ways.items()
+        }
         self._entropy = entropy
         self._last = ""
         """The server that answered last."""
@@ -66,6 +71,14 @@ class AuthWay:
 
         async def dial(address: str) -> Stream:
             return await self._ways[address].open(alpn, context, server_name or self._hosts[address], vouched=vouched)
+
+        return await self._first(dial)
+
+    async def tunnel(self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str) -> Stream:
+        """As `open`, to the port for tunnels of a proxy that has one of its own. Raises as `TunnelWay.open`."""
+
+        async def dial(address: str) -> Stream:
+            return await self._tunnel_ways[address].open(alpn, context, server_name)
 
         return await self._first(dial)
 

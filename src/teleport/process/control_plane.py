@@ -33,8 +33,9 @@ from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import authority, contexts, keys
 from teleport.pki.signer import Signer
-from teleport.process import auth_access, static_tokens
+from teleport.process import auth_access, presence, static_tokens
 from teleport.process.identity import RoleIdentity, keeping
+from teleport.process.presence import Presence
 from teleport.process.settings import Settings
 from teleport.store.recordings.index_shelf import IndexShelf
 from teleport.store.sqlite import SqliteBackend
@@ -117,6 +118,12 @@ class ControlPlane:
             self.address = _dialable(listener.address)
             log.info("Auth Service is listening", address=listener.address, cluster=settings.cluster_name)
             await self._certify(stack)
+            present = Presence(
+                self.client("Auth"), lambda: presence.of_auth(settings, self.host_uuid), clock=self._clock,
+                entropy=self._entropy,
+            )  # fmt: skip
+            stack.push_async_callback(present.stop)
+            present.start()
             ready()
             await service.run()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import functools
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
@@ -56,16 +57,22 @@ class Admission:
     authorities: tuple[str, ...]
     """Certificates (PEM) of the host authority."""
 
-    async def dial(self, way: AuthWay, protocol: str = "") -> Stream:
-        """Return a connection on which both sides have proven themselves: to the Auth Service, directly or through a
-        proxy that passes it on, or to a proxy itself for another `protocol`. Raises NotAuthenticated and Unavailable
-        (NET-TLS-*), and what dialling raises."""
-        context = contexts.client_context(
+    async def dial(self, way: AuthWay) -> Stream:
+        """Return a connection to the Auth Service, directly or through a proxy that passes it on, on which both sides
+        have proven themselves. Raises NotAuthenticated and Unavailable (NET-TLS-*), and what dialling raises."""
+        return await way.open(self._context(), (auth_protocol(self.identity.cluster),), x509.CLUSTER_NAME)
+
+    async def dial_tunnel(self, way: AuthWay, *, own_port: bool) -> Stream:
+        """Return such a connection to a proxy, for a tunnel; `own_port`: at the port that it has for these. Raises as
+        `dial`."""
+        open_way = way.tunnel if own_port else way.open
+        return await open_way(self._context(), (TUNNEL_ALPN,), x509.CLUSTER_NAME)
+
+    def _context(self) -> ssl.SSLContext:
+        return contexts.client_context(
             host_authorities=[data for text in self.authorities for data in x509.split_pem(text)],
             certificate=self.identity.tls_certificate, key=self.identity.keys.tls,
         )  # fmt: skip
-        alpn = protocol or auth_protocol(self.identity.cluster)
-        return await way.open(context, (alpn,), x509.CLUSTER_NAME)
 
 
 Join = Callable[[Wanted, Admission | None], Awaitable[Admission]]
@@ -128,7 +135,7 @@ class Membership:
 
     async def dial_proxy(self, role: str) -> Stream:
         """See AuthAccess.dial_proxy."""
-        return await self._admission(role).dial(self._way, TUNNEL_ALPN)
+        return await self._admission(role).dial_tunnel(self._way, own_port=not self.settings.tls_routing)
 
     async def dial_auth(self) -> Stream:
         """See AuthAccess.dial_auth."""

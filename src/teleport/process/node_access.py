@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -23,12 +23,15 @@ from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
 from teleport.pki import authority, contexts, x509
 from teleport.process.auth_access import AuthAccess
+from teleport.process.drain import DrainableNetwork
 from teleport.process.event_spool import event_spool, service_journal
 from teleport.process.identity import HostIdentity, RoleIdentity
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
 from teleport.process.web_keys import ALPN as WEB_ALPN
 from teleport.proxy.cluster import LiveCluster
+from teleport.proxy.fellows import Fellows
+from teleport.proxy.peers import Checker, PeerDoor, Peers
 from teleport.proxy.reach import Reach
 from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
@@ -36,6 +39,7 @@ from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
 from teleport.store.turns import Turns
 from teleport.wire.reach import ALPN
+from teleport.wire.tunnel import PEER_ALPN
 
 log = logger("PROXY")
 
@@ -47,6 +51,8 @@ class NodeAccess(NamedTuple):
     vouch: Vouch
     proof: ProxyProof
     tunnels: Tunnels
+    door: PeerDoor | None
+    """For other proxies, where agents are reached over them."""
 
 
 @asynccontextmanager
@@ -98,23 +104,36 @@ async def _doors(
     access: AuthAccess, cluster: LiveCluster, network: Network, clock: Clock, entropy: Entropy, forwarding: Forwarding
 ) -> AsyncIterator[NodeAccess]:
     complete, name = asyncio.Event(), access.settings.cluster_name
-    following = tasks.spawn(cluster.follow(complete.set), name="proxy: live copy", on_error=_lost)
-    try:
+    async with AsyncExitStack() as stack:
+        _keep(stack, cluster.follow(complete.set), "proxy: live copy")
         await complete.wait()
         proof = ProxyProof(access.identity("Proxy"), cluster)
-        tunnels = Tunnels(
-            cluster=cluster, name=name, clock=clock, context=proof.agents, proxies=lambda: (access.host_uuid,)
-        )  # fmt: skip
+        fellows = Fellows(cluster, access.host_uuid)
+        _keep(stack, fellows.follow(), "proxy: fellows")
+        tunnels = Tunnels(cluster=cluster, name=name, clock=clock, context=proof.agents, fellows=fellows)
+        check = Checker(cluster, name, clock)
+        door = peers = None
+        if access.settings.peering:
+            door = PeerDoor(tunnels=tunnels, check=check, context=proof.peers)
+            peers = Peers(fellows=fellows, network=network, check=check, name=name, context=proof.to_peers)
+            stack.push_async_callback(peers.close)
+        if isinstance(network, DrainableNetwork):
+            for held in (tunnels.held, *([door.held] if door else [])):
+                network.add(held)
         reach = Reach(
-            cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels
+            cluster=cluster, name=name, network=network, clock=clock, forwarder=forwarding, tunnels=tunnels,
+            peers=peers,
         )  # fmt: skip
         doors = Doors(
             reach=reach,
             cluster=cluster, name=name, clock=clock, entropy=entropy, context=proof.context, settings=proof.ssh,
         )  # fmt: skip
-        yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels)
-    finally:
-        await tasks.cancel(following)
+        yield NodeAccess(doors, Vouch(proof.signing, cluster=cluster, name=name, clock=clock), proof, tunnels, door)
+
+
+def _keep(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Do something in the background until the stack is left."""
+    stack.push_async_callback(tasks.cancel, tasks.spawn(work, name=name, on_error=_lost))
 
 
 class ProxyProof:
@@ -130,6 +149,17 @@ class ProxyProof:
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings for signed-in clients."""
         return self._context("user", ALPN)
+
+    def peers(self) -> ssl.SSLContext:
+        """Return the TLS settings for other proxies that come here."""
+        return self._context("host", PEER_ALPN)
+
+    def to_peers(self) -> ssl.SSLContext:
+        """Return the TLS settings for connections to other proxies."""
+        held, trusted = self._identity.current, authority.trusted_tls(self._cluster.authorities(), "host")
+        return contexts.client_context(
+            host_authorities=trusted, certificate=held.tls_certificate, key=held.keys.tls, alpn=(PEER_ALPN,)
+        )  # fmt: skip
 
     def agents(self) -> ssl.SSLContext:
         """Return the TLS settings for agents."""

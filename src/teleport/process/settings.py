@@ -24,7 +24,7 @@ from teleport.base.errors import BadParameter, NotFound
 from teleport.base.struct import Duration, Switch
 from teleport.model.address import Address, parse_addr
 from teleport.model.config import teleport_yaml
-from teleport.model.config.auth import Authentication, AuthSection
+from teleport.model.config.auth import PEERING, Authentication, AuthSection, TunnelStrategy
 from teleport.model.config.log import LogSection
 from teleport.model.config.proxy import PORTS, SEPARATE, ProxySection
 from teleport.model.config.ssh import SshSection
@@ -138,6 +138,11 @@ class Settings:
         return {name: address for name, address in found.items() if address is not None}
 
     @property
+    def peering(self) -> bool:
+        """Whether proxies reach agents over each other."""
+        return self.auth.tunnel_strategy.connections > 0
+
+    @property
     def public_address(self) -> str:
         """The `host:port` that people type to reach the proxy."""
         public = self.proxy.public
@@ -155,6 +160,7 @@ class Settings:
             client_idle_timeout_message=cluster.client_idle_timeout_message,
             disconnect_expired_cert=Switch(cluster.disconnect_expired_cert),
             proxy_listener_mode=cluster.proxy_listener_mode,
+            tunnel_strategy=_strategy(cluster.agent_connections),
         )  # fmt: skip
         return dataclasses.replace(self, cluster_name=cluster.cluster, auth=auth)
 
@@ -167,6 +173,7 @@ class Settings:
             client_idle_timeout=float(auth.client_idle_timeout),
             client_idle_timeout_message=auth.client_idle_timeout_message, disconnect_expired_cert=auth.cuts_expired,
             proxy_listener_mode="multiplex" if self.tls_routing else "separate",
+            agent_connections=auth.tunnel_strategy.connections,
         )  # fmt: skip
 
 
@@ -266,6 +273,10 @@ def _join(config: TeleportYaml) -> JoinSettings:
 def _default_cluster(config: TeleportYaml, hostname: str) -> str:
     public = config.proxy_service.public
     return public[0].host if public else hostname
+
+
+def _strategy(connections: int) -> TunnelStrategy:
+    return TunnelStrategy(type=PEERING, agent_connection_count=connections) if connections else TunnelStrategy()
 
 
 def _usual(protocol: str) -> Address:

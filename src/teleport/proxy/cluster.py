@@ -17,6 +17,7 @@ from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfig, ClusterNetworkingConfigSpec
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
+from teleport.model.kinds.proxy import Proxy
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
 from teleport.model.kinds.session_termination import SessionTermination
 
@@ -28,6 +29,7 @@ KINDS = (
     "session_recording_config",
     "cluster_networking_config",
     "session_termination",
+    "proxy",
 )
 
 
@@ -103,6 +105,10 @@ class LiveCluster:
     def terminations(self) -> Sequence[SessionTermination]:
         """Return what was asked to end of all sessions."""
         return self._view.all(SessionTermination)
+
+    def proxies(self) -> Sequence[Proxy]:
+        """Return every proxy that is there now."""
+        return self._view.all(Proxy)
 
     async def changed(self, seen: int) -> int:
         """See ClusterView.changed."""

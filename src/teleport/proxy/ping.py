@@ -20,10 +20,11 @@ SESSION_TTL = "12h0m0s"
 
 def settings(
     *, cluster: str, web_address: str, public_addresses: Sequence[str], ports: Mapping[str, str] = {},
-    one_port: bool = True,
+    one_port: bool = True, tunnel_address: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the body of `/webapi/find`. `ports` are addresses of protocols that have one beside the web address; with
-    `one_port` the web address serves everything as well."""
+    `one_port` the web address serves everything as well; `tunnel_address` is where agents reach the port for tunnels,
+    if somebody has said it."""
     own = {name: ports.get(name, web_address) for name in ("ssh", "tunnel", "kube", "mysql", "postgres")}
     ssh: dict[str, Any] = {
         "listen_addr": own["ssh"],
@@ -33,6 +34,8 @@ def settings(
     }
     if public_addresses:
         ssh["public_addr"] = public_addresses[0]
+    if tunnel_address:
+        ssh["ssh_tunnel_public_addr"] = tunnel_address
     return {
         "proxy": {
             "kube": {"enabled": False, "listen_addr": own["kube"]},

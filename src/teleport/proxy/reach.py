@@ -36,6 +36,7 @@ from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Peer, Stream
 from teleport.pki.check import check_carried
 from teleport.proxy.cluster import Cluster
+from teleport.proxy.peers import Peers
 from teleport.proxy.tunnels import Tunnels
 from teleport.wire.buffer import NeedMore
 from teleport.wire.reach import Request
@@ -120,16 +121,17 @@ class Reach:
 
     def __init__(
         self, *, cluster: Cluster, name: str, network: Network, clock: Clock, forwarder: Forwarder | None = None,
-        tunnels: Tunnels | None = None,
+        tunnels: Tunnels | None = None, peers: Peers | None = None,
     ) -> None:  # fmt: skip
         """`name` is the cluster's; without a `forwarder` no connection ends at the proxy, without `tunnels` every node
-        is dialled."""
+        is dialled, without `peers` no agent is reached over another proxy."""
         self._cluster = cluster
         self._name = name
         self._network = network
         self._clock = clock
         self._forwarder = forwarder
         self._tunnels = tunnels
+        self._peers = peers
 
     async def open(self, asker: Asker, request: Request) -> Stream:
         """Return a connection to the node that is meant; its first byte is the node's.
@@ -215,15 +217,27 @@ class Reach:
                 await stream.close()
             if isinstance(error, TeleportError):
                 log.warn("A node cannot be reached", node=node.name, address=public_address(node), error=error)
-                way, name = "reverse tunnel" if node.spec.use_tunnel else "direct dial", node.spec.hostname
-                raise Unavailable("PROXY-NODE-UNREACHABLE", node=name, way=way, problem=error.what) from error
+                raise Unavailable(
+                    "PROXY-NODE-UNREACHABLE", node=node.spec.hostname, way=self._way(node), problem=error.what
+                ) from error
             raise
 
     async def _connect(self, node: Node, client: str) -> Stream:
-        """Return a connection through a tunnel, if the node has one here; else to its address, if it has one."""
+        """Return a connection through a tunnel, if the node has one here or at another proxy; else to its address, if
+        it has one."""
         if self._tunnels is not None and (node.spec.use_tunnel or self._tunnels.connected(node.name, KIND)):
-            return await self._tunnels.dial(node.name, KIND, client)
+            try:
+                return await self._tunnels.dial(node.name, KIND, client)
+            except TeleportError:
+                if self._peers is None or not node.spec.proxy_ids:
+                    raise
+            return await self._peers.dial(node.name, KIND, client, node.spec.proxy_ids)
         return await self._network.dial(str(parse_addr(public_address(node), SSH_PORT)))
+
+    def _way(self, node: Node) -> str:
+        if not node.spec.use_tunnel:
+            return "direct dial"
+        return "local and peer reverse tunnels" if self._peers is not None else "reverse tunnel"
 
 
 def node_of(grant: Grant) -> Node:

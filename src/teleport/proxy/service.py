@@ -22,6 +22,7 @@ from teleport.net.router import UNRECOGNIZED_NAME, PlainRoute, Route, RoutedStre
 from teleport.net.stream import Stream
 from teleport.proxy import unserved
 from teleport.proxy.join_door import ALPN as JOIN_ALPN
+from teleport.proxy.passed_on import PassedOn
 from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
 from teleport.proxy.tunnels import Tunnels
@@ -61,13 +62,15 @@ class ProxyService:
         ports: Mapping[str, str] = {},
         one_port: bool = True,
         inner_context: Callable[[], ssl.SSLContext] | None = None,
+        peer_address: str = "",
+        peers: Callable[[Stream], Awaitable[None]] | None = None,
     ) -> None:
         """`web` serves a connection whose TLS has been opened with the context for the name that the client asked
         for, inside upgraded connections with `inner_context` (the proxy's host certificate); `joins` one of who has no
         certificate yet; `nodes` leads to nodes, `tunnels` keeps those of agents, `dial_auth` leads to an Auth Service.
         `headers` stand before every connection; with `vouch` the Auth Service learns who the client is. `ports` are
         addresses for one protocol alone each, by its name (`model.config.proxy.PORTS`); unless `one_port`, the web
-        port does not take SSH.
+        port does not take SSH. `peers` serves other proxies, at `peer_address`: no header stands before these.
         """
         self._network = network
         self._address = address
@@ -82,6 +85,9 @@ class ProxyService:
         self._joins = joins
         self._ports = dict(ports)
         self._one_port = one_port
+        self._peer_address = peer_address
+        self._peers = peers
+        self.passed_on = PassedOn()
         self._auth_is_down = False
         self._outer = self._web_router(context)
         self._inner = self._web_router(self._host_context)
@@ -89,6 +95,8 @@ class ProxyService:
         """Where the service listens, once it is ready."""
         self.ports: dict[str, str] = {}
         """Where protocols are served alone, by their names, once the service is ready."""
+        self.peer_address = ""
+        """Where other proxies come in, once the service is ready; empty: nowhere."""
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
@@ -100,6 +108,10 @@ class ProxyService:
                 listener = await self._listen(address, self._alone(protocol), stack)
                 self.ports[protocol] = listener.address
                 log.info("Proxy Service is listening for one protocol", protocol=protocol, address=listener.address)
+            if self._peers is not None:
+                peer = await self._bind(self._peer_address, self._peers, stack)
+                self.peer_address = peer.address
+                log.info("Proxy Service is listening for other proxies", address=peer.address)
             ready()
             await web.serve_forever()
 
@@ -152,8 +164,11 @@ class ProxyService:
         self, address: str, handler: Callable[[Stream], Awaitable[None]], stack: AsyncExitStack
     ) -> Listener:  # fmt: skip
         speaks_first = handler is unserved.mysql and not self._headers.expected
-        serve = handler if speaks_first else self._headers.before(handler)
+        return await self._bind(address, handler if speaks_first else self._headers.before(handler), stack)
 
+    async def _bind(
+        self, address: str, serve: Callable[[Stream], Awaitable[None]], stack: AsyncExitStack
+    ) -> Listener:  # fmt: skip
         async def handle(stream: Stream) -> None:
             try:
                 await serve(stream)
@@ -176,7 +191,7 @@ class ProxyService:
         except BaseException:
             await auth.close()
             raise
-        await Relay(stream, auth).run()
+        await self.passed_on.run(Relay(stream, auth))
 
     async def _dial_auth(self) -> Stream:
         """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from teleport.access.system import host_id
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, NotFound, TeleportError, Unavailable
 from teleport.base.log import logger
@@ -22,6 +23,8 @@ from teleport.net.stream import Stream
 from teleport.net.tunnel import Tunnel
 from teleport.pki.check import check_x509
 from teleport.proxy.cluster import Cluster
+from teleport.proxy.fellows import Fellows
+from teleport.proxy.open_tunnels import OpenTunnels
 from teleport.wire.tls_hello import ClientHello
 from teleport.wire.tunnel import ALPN as ALPN
 from teleport.wire.tunnel import DISCOVERY, TRANSPORT, Opening, write_discovery, write_opening
@@ -41,17 +44,17 @@ class Tunnels:
 
     def __init__(
         self, *, cluster: Cluster, name: str, clock: Clock, context: Callable[[], ssl.SSLContext],
-        proxies: Callable[[], Iterable[str]],
+        fellows: Fellows,
     ) -> None:  # fmt: skip
-        """`context` demands a certificate of the host authority; `name` is the cluster's; `proxies` are the ids of all
-        proxies, this one among them."""
+        """`context` demands a certificate of the host authority; `name` is the cluster's; agents hear of the
+        `fellows`."""
         self._cluster = cluster
         self._name = name
         self._clock = clock
         self._context = context
-        self._proxies = proxies
+        self._fellows = fellows
         self._open: dict[tuple[str, str], list[Tunnel]] = {}
-        self._count = 0
+        self.held = OpenTunnels("tunnels of agents", fellows.leave)
 
     async def serve(self, stream: RoutedStream, hello: ClientHello) -> None:
         """Keep one agent's tunnel until it ends, at the latest with the certificate that opened it. Raises what the
@@ -60,7 +63,7 @@ class Tunnels:
         try:
             identity = self._identify(opened)
             key = host_id(identity), _kind(identity)
-            if self._count >= MOST:
+            if len(self.held) >= MOST:
                 raise Unavailable("PROXY-TUNNELS-FULL", limit=MOST)
         except BaseException:
             await opened.close()
@@ -69,14 +72,13 @@ class Tunnels:
 
     async def _keep(self, tunnel: Tunnel, key: tuple[str, str], identity: Identity) -> None:
         self._open.setdefault(key, []).insert(0, tunnel)
-        self._count += 1
+        self.held.add(tunnel)
+        telling = tasks.spawn(self._tell(tunnel), name="tunnel discovery", on_error=_not_told)
         log.info("An agent has connected", host_uuid=key[0], kind=key[1], address=tunnel.peer.address)
         try:
             left = (identity.expires - self._clock.now()).total_seconds()
-            async with asyncio.timeout(left), asyncio.TaskGroup() as group:
-                telling = group.create_task(self._tell(tunnel))
+            async with asyncio.timeout(left):
                 reason = await tunnel.closed()
-                telling.cancel()
             log.info("An agent is gone", host_uuid=key[0], kind=key[1], reason=reason)
         except TimeoutError:
             log.info("An agent's certificate has ended", host_uuid=key[0], kind=key[1])
@@ -84,18 +86,26 @@ class Tunnels:
             self._open[key].remove(tunnel)
             if not self._open[key]:
                 del self._open[key]
-            self._count -= 1
+            self.held.discard(tunnel)
+            await tasks.cancel(telling)
             await tunnel.close("the proxy closed it")
 
     async def _tell(self, tunnel: Tunnel) -> None:
-        """Tell the agent which proxies there are, at once and now and then."""
+        """Tell the agent which proxies there are: at once, when that has changed, and now and then."""
         try:
             stream = await tunnel.dial(write_opening(Opening(channel=DISCOVERY)))
-            while True:
-                await stream.write(write_discovery(self._proxies()))
-                await asyncio.sleep(RESYNC)
         except TeleportError as error:
             log.debug("An agent does not hear of the other proxies", address=tunnel.peer.address, error=error)
+            return
+        try:
+            while True:
+                known = self._fellows.ids
+                await stream.write(write_discovery(known))
+                if self.held.draining:
+                    return
+                await self._fellows.news(known, RESYNC)
+        finally:
+            await stream.close()
 
     def _identify(self, stream: Stream) -> Identity:
         peer = stream.peer
@@ -127,6 +137,10 @@ class Tunnels:
     def _next(self, host_uuid: str, kind: str, tried: Sequence[Tunnel]) -> Tunnel | None:
         """Return the newest tunnel that was not tried; one may have come while another did not answer."""
         return next((tunnel for tunnel in self._open.get((host_uuid, kind), ()) if tunnel not in tried), None)
+
+
+def _not_told(error: BaseException) -> None:
+    log.debug("An agent hears no more of the other proxies", error=error)
 
 
 def _kind(identity: Identity) -> str:

@@ -16,6 +16,8 @@ from teleport.wire.buffer import NeedMore, ProtocolError, Reader, Writer
 
 ALPN = "teleport-reversetunnel"
 """Protocol name under which a proxy expects an agent."""
+PEER_ALPN = "teleport-proxy-peer"
+"""Protocol name under which proxies expect each other."""
 TRANSPORT = "teleport-transport"
 DISCOVERY = "teleport-discovery"
 HEADER_LIMIT = 4096

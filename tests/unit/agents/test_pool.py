@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from teleport.agents import pool as module
-from teleport.agents.pool import AgentPool
+from teleport.agents.pool import MOST, AgentPool
 from teleport.base import log, tasks
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.net.memory import memory_pair
@@ -77,9 +77,11 @@ class Proxies:
 
 
 @contextlib.asynccontextmanager
-async def pool(proxies: Proxies, serve: Callable[[Stream], Coroutine[Any, Any, None]]) -> AsyncIterator[AgentPool]:
+async def pool(
+    proxies: Proxies, serve: Callable[[Stream], Coroutine[Any, Any, None]], most: int = MOST
+) -> AsyncIterator[AgentPool]:
     made = AgentPool(
-        dial=proxies.dial, serve=serve, target=TARGET, kind="node", entropy=virtual_loop.current().entropy
+        dial=proxies.dial, serve=serve, target=TARGET, kind="node", entropy=virtual_loop.current().entropy, most=most
     )  # fmt: skip
     ready, failures = asyncio.Event(), list[BaseException]()
     task = tasks.spawn(made.run(ready.set), name="pool", on_error=failures.append)
@@ -185,6 +187,71 @@ def test_a_tunnel_to_each_proxy_that_is_known() -> None:
             open_now = [name for name, tunnel in proxies.tunnels if tunnel.reason is None]
             assert sorted(open_now) == ["one", "two"]
             assert agents.connected
+
+    virtual_loop.run(main())
+
+
+async def name_proxies(proxies: Proxies, *names: str) -> None:
+    """Let the proxy that was reached first say which there are."""
+    control = await proxies.tunnels[0][1].dial(opening(DISCOVERY))
+    await control.write(write_discovery(names))
+
+
+def test_the_tunnel_to_a_proxy_that_is_gone_is_not_missed() -> None:
+    """Whichever of the agents held it; and a proxy that comes is reached in seconds, however often that has failed."""
+
+    async def main() -> None:
+        proxies = Proxies("one", "two")
+        async with pool(proxies, echo) as agents:
+            (first, tunnel) = proxies.tunnels[0]
+            (second,) = {"one", "two"} - {first}
+            control = await tunnel.dial(opening(DISCOVERY))
+            await control.write(write_discovery(["one", "two"]))
+            await asyncio.sleep(30)
+            assert [*agents.proxies] == ["one", "two"]
+            proxies.names = [second]
+            await tunnel.close("killed")
+            control = await proxies.tunnels[1][1].dial(opening(DISCOVERY))
+            await control.write(write_discovery([second]))
+            await asyncio.sleep(20)
+            assert [*agents.proxies] == [second]
+            dials = len(proxies.dials)
+            await asyncio.sleep(60)
+            assert len(proxies.dials) == dials, "nobody looks for what is gone"
+            proxies.names = ["one", "two"]
+            await control.write(write_discovery(["one", "two"]))
+            await asyncio.sleep(10)
+            assert [*agents.proxies] == ["one", "two"]
+
+    virtual_loop.run(main())
+
+
+def test_no_more_tunnels_than_are_wanted() -> None:
+    async def main() -> None:
+        proxies = Proxies("one", "two")
+        async with pool(proxies, echo, most=1) as agents:
+            await name_proxies(proxies, "one", "two")
+            await asyncio.sleep(30)
+            assert (len(agents.proxies), len(proxies.dials)) == (1, 1)
+
+    virtual_loop.run(main())
+
+
+def test_a_proxy_that_stops_is_left_and_what_is_open_goes_on() -> None:
+    async def main() -> None:
+        proxies = Proxies("one", "two")
+        async with pool(proxies, echo, most=1) as agents:
+            tunnel = proxies.tunnels[0][1]
+            held, stream = agents.proxies, await tunnel.dial(opening())
+            draining = tasks.spawn(tunnel.drain(), name="drain", on_error=lambda _: None)
+            await asyncio.sleep(10)
+            assert agents.connected
+            assert agents.proxies != held
+            await stream.write(b"still")
+            assert await stream.read() == b"203.0.113.9:5: still"
+            await stream.close()
+            async with asyncio.timeout(10):
+                await draining
 
     virtual_loop.run(main())
 

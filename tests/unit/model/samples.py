@@ -19,6 +19,10 @@ CERT = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-
 UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
 
 SAMPLES: dict[str, dict[str, Any]] = {
+    "auth_server": {
+        "kind": "auth_server", "version": "v2", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {"hostname": "auth-1", "addr": "10.0.0.1:3025", "version": "0.1.0"},
+    },
     "bot": {
         "kind": "bot", "version": "v1", "metadata": {"name": "example"},
         "spec": {
@@ -71,7 +75,15 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "spec": {
             "hostname": "web-1", "addr": "10.0.0.5:3022", "version": "0.1.0",
             "public_addrs": ["web-1.example.com:3022"],
+            "proxy_ids": [UUID],
             "cmd_labels": {"kernel": {"command": ["/bin/uname", "-r"], "period": "1m0s", "result": "6.1"}},
+        },
+    },
+    "proxy": {
+        "kind": "proxy", "version": "v2", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {
+            "hostname": "proxy-1", "addr": "10.0.0.2:3080", "public_addrs": ["teleport.example.com:443"],
+            "peer_addr": "10.0.0.2:3021", "version": "0.1.0",
         },
     },
     "role": {
@@ -254,6 +266,19 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "mode": st.sampled_from(["node", "off", False]),
             "encryption": st.fixed_dictionaries({}, optional={"enabled": st.sampled_from([True, "yes"])}),
             "proxy_checks_host_keys": st.booleans(),
+        },
+    ),
+    "auth_server": st.fixed_dictionaries(
+        {}, optional={"hostname": names, "addr": _addresses, "version": st.sampled_from(["1.2.3", ""])}
+    ),
+    "proxy": st.fixed_dictionaries(
+        {},
+        optional={
+            "hostname": names,
+            "addr": _addresses,
+            "public_addrs": _several(_addresses),
+            "peer_addr": _addresses,
+            "version": st.sampled_from(["1.2.3", ""]),
         },
     ),
     "cluster_networking_config": st.fixed_dictionaries(

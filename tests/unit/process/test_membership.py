@@ -100,10 +100,12 @@ def test_what_the_auth_service_decides_holds_in_the_member(tmp_path: Path) -> No
         assert found.cluster_name == "c.example"
         assert (float(found.auth.client_idle_timeout), found.auth.client_idle_timeout_message) == (600.0, "go")
         assert (found.auth.cuts_expired, found.auth.keep_alive_count_max, found.tls_routing) == (True, 5, False)
+        assert (found.peering, found.auth.tunnel_strategy.connections) == (True, 2)
 
     lines = (
         "client_idle_timeout: 10m, client_idle_timeout_message: go, disconnect_expired_cert: yes, "
-        "keep_alive_count_max: 5, proxy_listener_mode: separate"
+        "keep_alive_count_max: 5, proxy_listener_mode: separate, "
+        "tunnel_strategy: {type: proxy_peering, agent_connection_count: 2}"
     )
     play(tmp_path, story, lines)
 

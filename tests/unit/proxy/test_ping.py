@@ -28,6 +28,15 @@ def test_clients_are_sent_to_the_first_public_address():
     assert "public_addr" not in found()["proxy"]["ssh"]
 
 
+def test_the_address_for_tunnels_is_named_where_somebody_has_said_it():
+    ssh = ping.settings(
+        cluster="c.example", web_address="0.0.0.0:3080", public_addresses=["a:443"], one_port=False,
+        ports={"tunnel": "0.0.0.0:3024"}, tunnel_address="t.example:3024",
+    )["proxy"]["ssh"]  # fmt: skip
+    assert (ssh["ssh_tunnel_public_addr"], ssh["tunnel_listen_addr"]) == ("t.example:3024", "0.0.0.0:3024")
+    assert "ssh_tunnel_public_addr" not in found("a:443")["proxy"]["ssh"]
+
+
 def test_versions_and_name():
     settings = found()
     assert (settings["cluster_name"], settings["server_version"], settings["min_client_version"]) == (

@@ -8,15 +8,17 @@ import datetime as dt
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from teleport.base.errors import TeleportError
+from teleport.base.errors import NotFound, TeleportError
+from teleport.base.struct import Switch
 from teleport.model.identity import Identity
 from teleport.model.login import JOIN
 from teleport.net.network import SystemNetwork
 from teleport.net.peek import PeekStream
 from teleport.net.stream import Stream
-from teleport.proxy.reach import Asker
+from teleport.proxy.reach import Asker, Reach
 from teleport.wire.reach import Request
 from tests.support import policy, proxy_world
 from tests.support.proxy_world import NODE_ID, CountingNode, World, record
@@ -291,5 +293,80 @@ def test_carriers_that_cannot_be_peeked_work_too(world: World) -> None:
         stream = await ask(world, "node-1")
         assert await stream.read() == proxy_world.BANNER
         await stream.close()
+
+    play(scene)
+
+
+class Tunnels:
+    """Agents' tunnels, here or at other proxies."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        """Where a node really is."""
+        self.here: list[str] = []
+        self.lost: list[str] = []
+        """Nodes whose tunnel here has just gone."""
+        self.asked: list[tuple[str, ...]] = []
+
+    def connected(self, host: str, kind: str) -> bool:
+        return host in (*self.here, *self.lost)
+
+    async def dial(self, host: str, kind: str, client: str, proxies: tuple[str, ...] = ()) -> Stream:
+        self.asked.append((host, kind, client, *proxies))
+        if not proxies and host not in self.here:
+            raise NotFound("PROXY-NO-TUNNEL", kind=kind, host=host)
+        return await SystemNetwork().dial(self.address)
+
+
+def in_tunnel(node: CountingNode, *proxies: str) -> Any:
+    """Return the record of a node that is reached through tunnels alone."""
+    made = node.resource(env="prod")
+    spec = msgspec.structs.replace(made.spec, addr="", use_tunnel=Switch(True), proxy_ids=proxies)
+    return msgspec.structs.replace(made, spec=spec)
+
+
+def reach_over(world: World, tunnels: Tunnels, *, peers: bool) -> Reach:
+    any_tunnels: Any = tunnels
+    return Reach(
+        cluster=world, name=world.cluster.name, network=world.network, clock=world.clock, tunnels=any_tunnels,
+        peers=any_tunnels if peers else None,
+    )  # fmt: skip
+
+
+def test_a_tunnel_here_then_other_proxies_then_no_address(world: World) -> None:
+    """What has a tunnel somewhere is not dialled, and other proxies are asked where they may be."""
+
+    async def scene(node: CountingNode) -> None:
+        tunnels = Tunnels(f"127.0.0.1:{node.port}")
+        with_peers, without = (reach_over(world, tunnels, peers=peers) for peers in (True, False))
+        asker, request = Asker(caller(world), CLIENT), Request("node-1", "", "root")
+        for here, proxies in ((NODE_ID,), ()), ((NODE_ID,), ("p2",)), ((), ("p2",)):
+            world.registered, tunnels.here = [in_tunnel(node, *proxies)], [*here]
+            await (await with_peers.open(asker, request)).close()
+        ours = (NODE_ID, "node", CLIENT)
+        assert tunnels.asked == [ours, ours, ours, (*ours, "p2")]
+        for reach, proxies, way in (
+            (with_peers, (), "local and peer reverse tunnels"),
+            (without, ("p2",), "reverse tunnel"),
+        ):
+            world.registered, tunnels.here = [in_tunnel(node, *proxies)], []
+            with pytest.raises(TeleportError) as caught:
+                await reach.open(asker, request)
+            assert caught.value.code == "PROXY-NODE-UNREACHABLE"
+            assert caught.value.fields["way"] == way
+        assert world.network.dialled == []
+
+    play(scene)
+
+
+def test_nobody_else_is_asked_for_a_caller_who_may_not(world: World) -> None:
+    async def scene(node: CountingNode) -> None:
+        tunnels = Tunnels(f"127.0.0.1:{node.port}")
+        world.registered = [in_tunnel(node, "p2")]
+        with pytest.raises(TeleportError):
+            await reach_over(world, tunnels, peers=True).open(
+                Asker(caller(world, roles=()), CLIENT), Request("node-1", "", "root")
+            )
+        assert tunnels.asked == []
 
     play(scene)

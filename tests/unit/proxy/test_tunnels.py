@@ -21,6 +21,7 @@ from teleport.net.peek import PeekStream
 from teleport.net.stream import Peer, Stream
 from teleport.pki import authority, contexts, keys, x509
 from teleport.proxy import tunnels as module
+from teleport.proxy.fellows import Fellows
 from teleport.proxy.tunnels import Tunnels
 from teleport.wire.tunnel import ALPN
 from tests.support import virtual_loop
@@ -38,6 +39,9 @@ class View:
 
     def authorities(self) -> list[Any]:
         return HOME.both
+
+    def proxies(self) -> tuple[()]:
+        return ()
 
 
 def certified(role: str, *, issuer: Any = HOME, **changes: Any) -> tuple[str, str]:
@@ -65,7 +69,7 @@ class Site:
         view: Any = View()
         clock = virtual_loop.LoopClock(virtual_loop.current(), NOW)
         self.tunnels = Tunnels(
-            cluster=view, name=HOME.name, clock=clock, context=lambda: context, proxies=lambda: ("p1",)
+            cluster=view, name=HOME.name, clock=clock, context=lambda: context, fellows=Fellows(view, "p1")
         )  # fmt: skip
         self.failures: list[BaseException] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -211,5 +215,28 @@ def test_there_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.sleep(1)
             assert [getattr(failure, "code", "") for failure in site.failures] == ["PROXY-TUNNELS-FULL"]
             await stream.close()
+
+    play(story)
+
+
+def test_a_proxy_that_stops_lets_its_agents_go_when_nothing_is_left_in_their_tunnels() -> None:
+    async def story(site: Site) -> None:
+        async def echo(stream: Stream) -> None:
+            await stream.write(await stream.read())
+
+        entropy = virtual_loop.current().entropy
+        pool = AgentPool(dial=site.dial, serve=echo, target="p:443", kind="node", entropy=entropy)
+        running = tasks.spawn(pool.run(lambda: None), name="pool", on_error=site.failures.append)
+        await asyncio.sleep(1)
+        stream = await site.tunnels.dial(UUID, "node", "203.0.113.9:5")
+        site.tunnels.held.drain(60.0, site.failures.append)
+        await asyncio.sleep(1)
+        assert len(site.tunnels.held) == 1
+        await stream.write(b"still")
+        assert await read(stream) == b"still"
+        await asyncio.sleep(1)
+        assert (pool.connected, len(site.tunnels.held)) == (False, 0), "who dials it again is let go again"
+        await tasks.cancel(running)
+        assert site.failures == []
 
     play(story)

@@ -18,6 +18,7 @@ from teleport.access.roleset import RoleSet
 from teleport.agents.ssh.labels import CommandLabels
 from teleport.api.client import AuthClient
 from teleport.api.cluster_view import ClusterView
+from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, fraction
 from teleport.base.errors import NotFound, TeleportError
@@ -74,9 +75,11 @@ class ClusterAuthority:
         clock: Clock,
         entropy: Entropy,
         in_tunnel: Callable[[], bool] | None = None,
+        proxies: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         """`emit` takes audit events; it returns when they are durable. `in_tunnel` tells whether the node's tunnel to
-        the proxy is there; None: the node is dialled and has none."""
+        the proxy is there; None: the node is dialled and has none. `proxies` names those to which it has one, where
+        that is told; `moved` says that these are others."""
         self._client = client
         self._emit = emit
         self._clock = clock
@@ -87,6 +90,8 @@ class ClusterAuthority:
         self._commands = commands
         self._node: Node | None = None
         self._in_tunnel = in_tunnel
+        self._proxies = proxies
+        self._moved = asyncio.Event()
         self._silent = False
         """Whether the last heartbeat failed."""
         tunnelled = in_tunnel is not None
@@ -128,14 +133,18 @@ class ClusterAuthority:
 
     def node(self) -> Node:
         """Return this node with its labels as they are now."""
-        labels = self._commands.current()
-        if self._node is None or self._node.spec.cmd_labels != labels:
+        labels, proxies = self._commands.current(), self._proxies()
+        if self._node is None or (self._node.spec.cmd_labels, self._node.spec.proxy_ids) != (labels, proxies):
             self._node = Node(
                 version="v2",
                 metadata=Metadata(name=self._host_uuid, labels=self._labels),
-                spec=msgspec.structs.replace(self._spec, cmd_labels=labels),
+                spec=msgspec.structs.replace(self._spec, cmd_labels=labels, proxy_ids=proxies),
             )
         return self._node
+
+    def moved(self) -> None:
+        """Announce the node soon: it has tunnels to other proxies."""
+        self._moved.set()
 
     async def record_denial(self, denial: Denial, identity: Identity, client: str) -> str:
         """Keep a refusal at the auth service and return its id."""
@@ -184,9 +193,22 @@ class ClusterAuthority:
                     waits, pause = backoff.waits(self._entropy), HEARTBEAT * (1.0 - 0.1 * fraction(self._entropy))
                 else:
                     pause = next(waits)
-                await self._commands.changed(within=pause)
+                await self._news(pause)
         finally:
             await self._withdraw()
+
+    async def _news(self, within: float) -> None:
+        """Return when the record would be another, or after `within` seconds."""
+        waiting = [
+            tasks.spawn(self._commands.changed(within=within), name="changed labels", on_error=_not_seen),
+            tasks.spawn(self._moved.wait(), name="changed proxies", on_error=_not_seen),
+        ]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                await tasks.cancel(task)
+        self._moved.clear()
 
     async def _write_record(self, life: dt.timedelta | None = None) -> bool:
         """Announce the node; one whose tunnel is down is silent, until its record ends or the tunnel is back."""
@@ -209,3 +231,7 @@ class ClusterAuthority:
                 await self._write_record(LEAVING)
         except TimeoutError:
             log.debug("The record of this node stays until it expires")
+
+
+def _not_seen(error: BaseException) -> None:
+    log.error("The node does not see that its record is another", error=error)

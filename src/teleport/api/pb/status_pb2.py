@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18teleport/v1/status.proto\x12\x0bteleport.v1\x1a\x1bgoogle/protobuf/empty.proto\"-\n\tPingReply\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"u\n\rClusterStatus\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61_pins\x18\x03 \x03(\t\x12\x31\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1c.teleport.v1.AuthorityStatus\"S\n\x0f\x41uthorityStatus\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05phase\x18\x03 \x01(\t\x12\x14\n\x0clast_rotated\x18\x04 \x01(\t\"\xf4\x01\n\x0f\x43lusterSettings\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x15\n\rsecond_factor\x18\x02 \x01(\t\x12\x1b\n\x13keep_alive_interval\x18\x03 \x01(\x01\x12\x1c\n\x14keep_alive_count_max\x18\x04 \x01(\r\x12\x1b\n\x13\x63lient_idle_timeout\x18\x05 \x01(\x01\x12#\n\x1b\x63lient_idle_timeout_message\x18\x06 \x01(\t\x12\x1f\n\x17\x64isconnect_expired_cert\x18\x07 \x01(\x08\x12\x1b\n\x13proxy_listener_mode\x18\x08 \x01(\t2\xc0\x01\n\x06Status\x12\x36\n\x04Ping\x12\x16.google.protobuf.Empty\x1a\x16.teleport.v1.PingReply\x12\x39\n\x03Get\x12\x16.google.protobuf.Empty\x1a\x1a.teleport.v1.ClusterStatus\x12\x43\n\x0bGetSettings\x12\x16.google.protobuf.Empty\x1a\x1c.teleport.v1.ClusterSettingsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18teleport/v1/status.proto\x12\x0bteleport.v1\x1a\x1bgoogle/protobuf/empty.proto\"-\n\tPingReply\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"u\n\rClusterStatus\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61_pins\x18\x03 \x03(\t\x12\x31\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1c.teleport.v1.AuthorityStatus\"S\n\x0f\x41uthorityStatus\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\r\n\x05phase\x18\x03 \x01(\t\x12\x14\n\x0clast_rotated\x18\x04 \x01(\t\"\x8f\x02\n\x0f\x43lusterSettings\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x15\n\rsecond_factor\x18\x02 \x01(\t\x12\x1b\n\x13keep_alive_interval\x18\x03 \x01(\x01\x12\x1c\n\x14keep_alive_count_max\x18\x04 \x01(\r\x12\x1b\n\x13\x63lient_idle_timeout\x18\x05 \x01(\x01\x12#\n\x1b\x63lient_idle_timeout_message\x18\x06 \x01(\t\x12\x1f\n\x17\x64isconnect_expired_cert\x18\x07 \x01(\x08\x12\x1b\n\x13proxy_listener_mode\x18\x08 \x01(\t\x12\x19\n\x11\x61gent_connections\x18\t \x01(\r2\xc0\x01\n\x06Status\x12\x36\n\x04Ping\x12\x16.google.protobuf.Empty\x1a\x16.teleport.v1.PingReply\x12\x39\n\x03Get\x12\x16.google.protobuf.Empty\x1a\x1a.teleport.v1.ClusterStatus\x12\x43\n\x0bGetSettings\x12\x16.google.protobuf.Empty\x1a\x1c.teleport.v1.ClusterSettingsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUTHORITYSTATUS']._serialized_start=236
   _globals['_AUTHORITYSTATUS']._serialized_end=319
   _globals['_CLUSTERSETTINGS']._serialized_start=322
-  _globals['_CLUSTERSETTINGS']._serialized_end=566
-  _globals['_STATUS']._serialized_start=569
-  _globals['_STATUS']._serialized_end=761
+  _globals['_CLUSTERSETTINGS']._serialized_end=593
+  _globals['_STATUS']._serialized_start=596
+  _globals['_STATUS']._serialized_end=788
 # @@protoc_insertion_point(module_scope)

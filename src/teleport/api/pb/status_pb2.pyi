@@ -40,7 +40,7 @@ class AuthorityStatus(_message.Message):
     def __init__(self, type: _Optional[str] = ..., state: _Optional[str] = ..., phase: _Optional[str] = ..., last_rotated: _Optional[str] = ...) -> None: ...
 
 class ClusterSettings(_message.Message):
-    __slots__ = ("cluster", "second_factor", "keep_alive_interval", "keep_alive_count_max", "client_idle_timeout", "client_idle_timeout_message", "disconnect_expired_cert", "proxy_listener_mode")
+    __slots__ = ("cluster", "second_factor", "keep_alive_interval", "keep_alive_count_max", "client_idle_timeout", "client_idle_timeout_message", "disconnect_expired_cert", "proxy_listener_mode", "agent_connections")
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     SECOND_FACTOR_FIELD_NUMBER: _ClassVar[int]
     KEEP_ALIVE_INTERVAL_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class ClusterSettings(_message.Message):
     CLIENT_IDLE_TIMEOUT_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     DISCONNECT_EXPIRED_CERT_FIELD_NUMBER: _ClassVar[int]
     PROXY_LISTENER_MODE_FIELD_NUMBER: _ClassVar[int]
+    AGENT_CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     second_factor: str
     keep_alive_interval: float
@@ -57,4 +58,5 @@ class ClusterSettings(_message.Message):
     client_idle_timeout_message: str
     disconnect_expired_cert: bool
     proxy_listener_mode: str
-    def __init__(self, cluster: _Optional[str] = ..., second_factor: _Optional[str] = ..., keep_alive_interval: _Optional[float] = ..., keep_alive_count_max: _Optional[int] = ..., client_idle_timeout: _Optional[float] = ..., client_idle_timeout_message: _Optional[str] = ..., disconnect_expired_cert: _Optional[bool] = ..., proxy_listener_mode: _Optional[str] = ...) -> None: ...
+    agent_connections: int
+    def __init__(self, cluster: _Optional[str] = ..., second_factor: _Optional[str] = ..., keep_alive_interval: _Optional[float] = ..., keep_alive_count_max: _Optional[int] = ..., client_idle_timeout: _Optional[float] = ..., client_idle_timeout_message: _Optional[str] = ..., disconnect_expired_cert: _Optional[bool] = ..., proxy_listener_mode: _Optional[str] = ..., agent_connections: _Optional[int] = ...) -> None: ...

@@ -20,6 +20,10 @@ AUTH_PORT = 3025
 LISTEN = f"0.0.0.0:{AUTH_PORT}"
 LISTENER_MODES = ("multiplex", "separate")
 
+STRATEGIES = MESH, PEERING = ("agent_mesh", "proxy_peering")
+"""How agents are reached where there are several proxies: each proxy has a tunnel of every agent, or proxies ask each
+other."""
+
 IDLE = Duration(600)
 KEEP_ALIVE, KEEP_ALIVE_COUNT = Duration(300), 3
 _SECOND_FACTOR = {"otp": True, "off": True, "webauthn": False, "on": False, "optional": False}
@@ -93,6 +97,30 @@ class Authentication(Section, frozen=True, kw_only=True):
             yield from _unknown("second_factors", word, _SECOND_FACTORS, index)
 
 
+class TunnelStrategy(Section, frozen=True, kw_only=True):
+    """To which proxies agents keep tunnels."""
+
+    type: str = MESH
+    agent_connection_count: int | None = None
+    """With `proxy_peering` to how many proxies; left out: 1."""
+
+    @property
+    def connections(self) -> int:
+        """To how many proxies an agent keeps tunnels; 0: to every one."""
+        return (self.agent_connection_count or 1) if self.type == PEERING else 0
+
+    def faults(self) -> Iterator[Fault]:
+        """Return words and numbers out of grammar, and a number that would change nothing."""
+        if self.type not in STRATEGIES:
+            yield Fault(("type",), unknown("tunnel strategy", self.type, ", ".join(STRATEGIES)))
+        elif self.agent_connection_count is not None:
+            if self.type == MESH:
+                yield Fault(("agent_connection_count",), BadParameter("CONFIG-MESH-COUNT"))
+            elif self.agent_connection_count < 1:
+                wrong = unknown("number", str(self.agent_connection_count), "1, 2, 3 and so on")
+                yield Fault(("agent_connection_count",), wrong)
+
+
 class AuthSection(ServiceSection, frozen=True, kw_only=True):
     """The Auth Service."""
 
@@ -133,7 +161,7 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     ssh_dial_timeout: Unacted = None
     routing_strategy: Annotated[Any, Later(("unambiguous_match",))] = None
     case_insensitive_routing: UnactedSwitch = None
-    tunnel_strategy: Unacted = None
+    tunnel_strategy: TunnelStrategy = TunnelStrategy()
     message_of_the_day: Unacted = None
     license_file: Unacted = None
     load_all_cas: UnactedSwitch = None
@@ -201,6 +229,8 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
                 "CONFIG-VALUE", what="number", value=self.keep_alive_count_max, known="1, 2, 3 and so on"
             )
             yield Fault(("keep_alive_count_max",), wrong)
+        for path, error in self.tunnel_strategy.faults():
+            yield Fault(("tunnel_strategy", *path), error)
         for path, error in self.authentication.faults():
             yield Fault(("authentication", *path), error)
 

@@ -21,6 +21,8 @@ from teleport.model.config.section import (
 from teleport.model.later import Later, Unacted
 
 WEB_PORT = 3080
+PEER_PORT = 3021
+"""Port for other proxies, where proxies reach agents over each other (networking guide)."""
 LISTEN = f"0.0.0.0:{WEB_PORT}"
 PORTS = {"ssh": 3023, "tunnel": 3024, "kube": 3026, "mysql": 3036, "postgres": 5432}
 """Ports of protocols that may have one beside the web port (networking guide)."""
@@ -63,10 +65,16 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
     postgres_listen_addr: str = ""
     """The same for clients of PostgreSQL; empty: the web port takes them."""
 
-    peer_listen_addr: Unacted = None
-    peer_public_addr: Unacted = None
+    tunnel_public_addr: OneOrMore = ()
+    """Under which address agents reach that port, where it is another than the web port's; the first counts."""
+
+    peer_listen_addr: str = f"0.0.0.0:{PEER_PORT}"
+    """Where other proxies come for the agents that are connected to this one, with `tunnel_strategy: proxy_peering`."""
+
+    peer_public_addr: str = ""
+    """Under which address they do; each proxy needs one of its own. Empty: that of this machine."""
+
     ssh_public_addr: Unacted = None
-    tunnel_public_addr: Unacted = None
     kube_public_addr: Unacted = None
     mysql_public_addr: Unacted = None
     postgres_public_addr: Unacted = None
@@ -90,6 +98,22 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         """Addresses under which people reach the web server; the first is the one that links carry."""
         return addresses(self.public_addr, self.web_listen.port or WEB_PORT)
 
+    @property
+    def tunnel_public(self) -> Address | None:
+        """Where agents open tunnels when ports are separate; None: at the host of the web port."""
+        own = self.own_port("tunnel")
+        return next(iter(addresses(self.tunnel_public_addr, own.port if own else PORTS["tunnel"])), None)
+
+    @property
+    def peer_listen(self) -> Address:
+        """Where other proxies come in."""
+        return parse_addr(self.peer_listen_addr, PEER_PORT)
+
+    @property
+    def peer_public(self) -> Address | None:
+        """The address that other proxies dial, where somebody has said it."""
+        return parse_addr(self.peer_public_addr, self.peer_listen.port) if self.peer_public_addr else None
+
     def own_port(self, protocol: str) -> Address | None:
         """Return where the file says that a protocol of PORTS has a port of its own."""
         said = getattr(self, "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr")
@@ -101,6 +125,9 @@ class ProxySection(ServiceSection, frozen=True, kw_only=True):
         for protocol in PORTS:
             key = "listen_addr" if protocol == "ssh" else f"{protocol}_listen_addr"
             yield from trying((key,), self.own_port, protocol)
+        yield from trying(("tunnel_public_addr",), lambda: self.tunnel_public)
+        yield from trying(("peer_listen_addr",), lambda: self.peer_listen)
+        yield from trying(("peer_public_addr",), lambda: self.peer_public)
         yield from trying(("proxy_protocol",), proxy_mode, self.proxy_protocol)
         if self.https_keypairs_reload_interval < 0:
             wrong = unknown("time", str(self.https_keypairs_reload_interval), "0, 10m, 1h and so on")

@@ -90,6 +90,9 @@ class TeleportYaml(Section, frozen=True, kw_only=True):
             found.append(_warned("CONFIG-NO-VERSION", version=DEFAULT_VERSION))
         if self.auth_service.enabled and self.auth_service.authentication.required == "off":
             found.append(_warned("CONFIG-NO-SECOND-FACTOR"))
+        public = self.proxy_service.public
+        if self.proxy_service.enabled and len(public) > 1:
+            found.append(_warned("CONFIG-SEVERAL-PUBLIC", first=str(public[0]), count=len(public)))
         return tuple(found)
 
 

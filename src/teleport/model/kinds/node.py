@@ -1,8 +1,7 @@
 """node: a server that people reach with SSH, as its agent last described it.
 
 Agents of this cluster register their own. A server without an agent (`sub_kind: openssh`) is registered by people,
-or by `teleport join openssh`; it has no heartbeat and does not expire. Nodes behind a reverse tunnel are refused until
-they can be reached.
+or by `teleport join openssh`; it has no heartbeat and does not expire.
 """
 
 from __future__ import annotations
@@ -16,11 +15,13 @@ from teleport.base.struct import Duration, Struct, Switch
 from teleport.base.text import label_text
 from teleport.model.address import parse_addr
 from teleport.model.later import Unacted, check_later
-from teleport.model.naming import RESERVED_PREFIX, check_labels, check_name, check_text
+from teleport.model.naming import RESERVED_PREFIX, check_labels, check_name, check_names, check_text
 from teleport.model.resource import Column, Resource, kind
 
 SSH_PORT = 3022
 """Port of the SSH service when an address names none."""
+MOST_PROXIES = 64
+"""Proxies to which a node may keep tunnels."""
 OPENSSH = "openssh"
 """Sub-kind of a server that runs sshd and no agent: the proxy ends its users' connections."""
 JOINED = f"{RESERVED_PREFIX}joined"
@@ -47,7 +48,8 @@ class NodeSpec(Struct, frozen=True, kw_only=True):
     use_tunnel: Switch = Switch(False)
     """Whether it is reached through a tunnel that it keeps to the proxy, and no other way."""
     rotation: Unacted = None
-    proxy_ids: Unacted = None
+    proxy_ids: tuple[str, ...] = ()
+    """Ids of the proxies to which it keeps tunnels, where those reach it over each other."""
     cloud_metadata: Unacted = None
 
 
@@ -116,6 +118,9 @@ class Node(Resource[NodeSpec], frozen=True, kw_only=True, tag="node"):
         check_text("node", "spec.version", self.spec.version)
         for addr in filter(None, (self.spec.addr, *self.spec.public_addrs)):
             parse_addr(addr, SSH_PORT)
+        check_names("proxy", self.spec.proxy_ids)
+        if len(self.spec.proxy_ids) > MOST_PROXIES:
+            raise BadParameter("KIND-FIELD", kind="node", problem=f"it names more than {MOST_PROXIES} proxies")
         check_labels("node", {name: label.result for name, label in self.spec.cmd_labels.items()})
         for name in self.spec.cmd_labels:
             if name in self.metadata.labels:

@@ -142,6 +142,26 @@ def test_a_node_in_a_tunnel_is_listed_for_two_heartbeats_without_it_and_soon_whe
     run(story)
 
 
+def test_a_node_says_soon_to_which_other_proxies_it_has_tunnels():
+    proxies = [("p1",)]
+
+    async def story(made):
+        authority = ClusterAuthority(
+            made, host_uuid=HOST_UUID, hostname="node-1", address="", labels={}, commands=made.commands,
+            public_addresses=[], emit=made._emit, clock=made.cluster.clock, entropy=made.cluster.entropy,
+            in_tunnel=lambda: True, proxies=lambda: proxies[0],
+        )  # fmt: skip
+        async with running(authority.announce):
+            assert [node.spec.proxy_ids for node in await made.stored()] == [("p1",)]
+            proxies[0] = ("p1", "p2")
+            authority.moved()
+            await asyncio.sleep(1)
+            assert [node.spec.proxy_ids for node in await made.stored()] == [("p1", "p2")]
+            assert len(made.writes) == 2
+
+    run(story)
+
+
 def test_changed_label_is_announced_at_once_and_without_an_event(monkeypatch):
     values = iter(["1.1", *["1.2"] * 1000])
 

@@ -54,7 +54,7 @@ def failure(text: str) -> TeleportError:
 
 def test_everything_this_build_acts_on() -> None:
     config = load(FULL, "t.yaml")
-    assert config.warnings == ()
+    assert [each.code for each in config.warnings] == ["CONFIG-SEVERAL-PUBLIC"]
     assert config.teleport.nodename == "web-1"
     assert config.teleport.log.level == "WARN"
     assert config.teleport.log.format.extra_fields == ("level", "timestamp")
@@ -181,6 +181,34 @@ def test_a_file_that_switches_second_factors_off_is_warned_of(word: str) -> None
     assert load(f"version: v3\nauth_service: {{enabled: no, {authentication}}}\n", "t").warnings == ()
 
 
+def test_several_public_addresses_of_the_proxy_are_warned_of() -> None:
+    """S3-07: whoever asks is sent to the first of them."""
+    (warned,) = load("version: v3\nproxy_service: {public_addr: [a.example.com:443, b.example.com]}\n", "t").warnings
+    assert str(warned) == (
+        "proxy_service.public_addr has 2 addresses: every client and agent is sent to the first, a.example.com:443"
+    )
+    for quiet in ("{public_addr: [a.example.com]}", "{enabled: no, public_addr: [a, b]}"):
+        assert load(f"version: v3\nproxy_service: {quiet}\n", "t").warnings == ()
+
+
+def test_what_there_is_for_several_proxies() -> None:
+    config = load("version: v3\n", "t")
+    assert config.auth_service.tunnel_strategy.connections == 0
+    assert str(config.proxy_service.peer_listen) == "0.0.0.0:3021"
+    assert (config.proxy_service.peer_public, config.proxy_service.tunnel_public) == (None, None)
+    text = (
+        "version: v3\nauth_service: {tunnel_strategy: {type: proxy_peering}}\nproxy_service:\n"
+        "  peer_listen_addr: 10.0.0.1:4021\n  peer_public_addr: p1.example.com\n  tunnel_listen_addr: 0.0.0.0:4024\n"
+        "  tunnel_public_addr: [t.example.com, other.example.com:1]\n"
+    )
+    config = load(text, "t")
+    assert config.auth_service.tunnel_strategy.connections == 1
+    assert str(config.proxy_service.peer_public) == "p1.example.com:4021"
+    assert str(config.proxy_service.tunnel_public) == "t.example.com:4024"
+    text = "auth_service: {tunnel_strategy: {type: proxy_peering, agent_connection_count: 3}}\n"
+    assert load(text, "t").auth_service.tunnel_strategy.connections == 3
+
+
 @pytest.mark.parametrize("text", ["{}", "{second_factor: otp}", "{second_factors: [otp]}", "{second_factors: }"])
 def test_second_factors_are_on_unless_the_file_says_otherwise(text: str) -> None:
     config = load(f"version: v3\nauth_service: {{authentication: {text}}}\n", "t")
@@ -270,6 +298,16 @@ def test_a_flood_of_problems_is_cut() -> None:
         ("auth_service:\n  authentication:\n    second_factor: on\n", "CONFIG-NOT-SUPPORTED", "3:5"),
         ("auth_service:\n  authentication:\n    second_factor: sms\n", "CONFIG-VALUE", "3:5"),
         ("auth_service:\n  authentication:\n    locking_mode: lax\n", "CONFIG-NOT-SUPPORTED", "3:5"),
+        ("auth_service:\n  tunnel_strategy: {type: star}\n", "CONFIG-VALUE", "2:21"),
+        ("auth_service:\n  tunnel_strategy: {agent_connection_count: 2}\n", "CONFIG-MESH-COUNT", "2:21"),
+        (
+            "auth_service:\n  tunnel_strategy: {type: proxy_peering, agent_connection_count: 0}\n",
+            "CONFIG-VALUE",
+            "2:42",
+        ),
+        ("proxy_service:\n  peer_listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
+        ("proxy_service:\n  peer_public_addr: 'a b'\n", "KIND-ADDRESS", "2:3"),
+        ("proxy_service:\n  tunnel_public_addr: 'a b'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  web_listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  listen_addr: ':x'\n", "KIND-ADDRESS", "2:3"),
         ("proxy_service:\n  proxy_protocol: maybe\n", "CONFIG-VALUE", "2:3"),
@@ -316,13 +354,13 @@ teleport ["x"]
   storage ciphers kex_algos mac_algos ciphersuites ca_signature_algo
 auth_service "x"
   public_addr session_control_timeout ssh_dial_timeout
-  routing_strategy case_insensitive_routing tunnel_strategy message_of_the_day license_file load_all_cas
+  routing_strategy case_insensitive_routing message_of_the_day license_file load_all_cas
   ca_key_params access_monitoring hosted_plugins kubeconfig_file
 auth_service.authentication ["x"]
   webauthn passwordless headless connector_name require_session_mfa locking_mode default_session_ttl device_trust
   stable_unix_user_config signature_algorithm_suite hardware_key u2f message_of_the_day
 proxy_service {"enabled":true}
-  peer_listen_addr peer_public_addr ssh_public_addr tunnel_public_addr
+  ssh_public_addr
   kube_public_addr mysql_public_addr postgres_public_addr mongo_public_addr kubernetes
   mongo_listen_addr acme
   ui idp automatic_upgrades_channels limit cors
@@ -410,7 +448,8 @@ def test_the_tables_above_name_every_key_that_is_not_acted_on() -> None:
         "proxy_service.https_keypairs", "proxy_service.https_keypairs_reload_interval", "proxy_service.proxy_protocol",
         "proxy_service.listen_addr", "proxy_service.trust_x_forwarded_for", "proxy_service.tunnel_listen_addr",
         "proxy_service.kube_listen_addr", "proxy_service.mysql_listen_addr", "proxy_service.postgres_listen_addr",
-        "auth_service.proxy_protocol", "auth_service.proxy_listener_mode",
+        "auth_service.proxy_protocol", "auth_service.proxy_listener_mode", "auth_service.tunnel_strategy",
+        "proxy_service.peer_listen_addr", "proxy_service.peer_public_addr", "proxy_service.tunnel_public_addr",
         "ssh_service.disable_create_host_user", "ssh_service.enhanced_recording",
         "ssh_service.enabled", "ssh_service.listen_addr", "ssh_service.public_addr",
         "ssh_service.labels", "ssh_service.commands", "ssh_service.port_forwarding",

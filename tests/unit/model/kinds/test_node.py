@@ -38,7 +38,8 @@ def test_sub_kinds() -> None:
 @pytest.mark.parametrize(
     "spec",
     [{"hostname": "a,b"}, {"addr": "a:b"}, {"public_addrs": ["http://x"]}, {"version": "\x1b"},
-     {"cmd_labels": {"k": {"result": "\n"}}}, {"cmd_labels": {"a b": {"result": ""}}}],
+     {"cmd_labels": {"k": {"result": "\n"}}}, {"cmd_labels": {"a b": {"result": ""}}},
+     {"proxy_ids": ["a,b"]}, {"proxy_ids": [f"p{number}" for number in range(65)]}],
 )  # fmt: skip
 def test_values_out_of_grammar(spec: dict[str, Any]) -> None:
     with pytest.raises(BadParameter):

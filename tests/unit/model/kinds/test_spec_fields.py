@@ -18,6 +18,7 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     ("user", "status", {"is_locked": True, "lock_expires": T, "locked_time": T, "locked_message": "m"}),
     ("node", "hostname", "h"), ("node", "addr", "h:1"), ("node", "public_addrs", ["h:1"]), ("node", "version", "1"),
     ("node", "cmd_labels", {"k": {"command": ["/c"], "period": "2s", "result": "r"}}), ("node", "use_tunnel", True),
+    ("node", "proxy_ids", ["a"]),
     ("token", "roles", ["proxy"]), ("token", "join_method", "token"),
     *[("lock", "target", {name: "x"}) for name in ("user", "role", "login", "node", "server_id", "join_token")],
     ("lock", "message", "m"), ("lock", "expires", T), ("lock", "created_at", T), ("lock", "created_by", "a"),
@@ -40,7 +41,7 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("user", "oidc_identities", [{"connector_id": "a", "username": "b"}]),
     ("user", "saml_identities", [{}]), ("user", "github_identities", [{}]), ("user", "trusted_device_ids", ["a"]),
     ("user", "created_by", {"connector": {"type": "oidc"}}), ("user", "status", {"recovery_attempt_lock_expires": T}),
-    ("node", "rotation", {"state": "x"}), ("node", "proxy_ids", ["a"]),
+    ("node", "rotation", {"state": "x"}),
     ("node", "cloud_metadata", {"aws": {}}),
     *[("token", name, {"allow": []}) for name in (
         "suggested_labels", "suggested_agent_matcher_labels", "azure_devops", "bitbucket", "circleci", "env0",

@@ -58,6 +58,16 @@ PAGES = {
         why="with the type `local` people sign in as local users, whom this forbids",
         fix="remove local_auth",
     ),
+    "CONFIG-MESH-COUNT": Page(
+        what="auth_service.tunnel_strategy has agent_connection_count with the type agent_mesh",
+        why="in a mesh every agent keeps a tunnel to every proxy, whatever the number",
+        fix="remove agent_connection_count, or write type: proxy_peering",
+    ),
+    "CONFIG-SEVERAL-PUBLIC": Page(
+        what="proxy_service.public_addr has {count} addresses: every client and agent is sent to the first, {first}",
+        why="the proxy names one address to those who ask; the others are names in its certificates alone",
+        fix="keep one public_addr that everybody can reach, such as that of a load balancer before all proxies",
+    ),
     "CONFIG-TWO-FACTORS": Page(
         what="auth_service.authentication has both second_factor and second_factors",
         why="they are the older and the newer form of the same setting, and might say different things",

@@ -34,6 +34,21 @@ PAGES = {
         why="the agent is offline, or connected to another proxy",
         fix="look into the log of the agent for its connection to the proxy",
     ),
+    "PROXY-NOT-A-PEER": Page(
+        what="{name} is not a proxy of this cluster",
+        why="at the port for proxies only those are served that show a certificate of a proxy",
+        fix="agents and clients connect to the public address of the proxy",
+    ),
+    "PROXY-PEER-GONE": Page(
+        what="the proxy {proxy} to which the agent is connected cannot be asked",
+        why="it has stopped, or has no peer_listen_addr",
+        fix="look with `tctl get proxies`; proxies and agents need a restart after tunnel_strategy was changed",
+    ),
+    "PROXY-PEER-OTHER": Page(
+        what="at {address} answers {name} instead of the proxy {proxy}",
+        why="several proxies have the same peer_public_addr, or it leads somewhere else",
+        fix="give each proxy a peer_public_addr of its own",
+    ),
     "PROXY-NOT-AN-AGENT": Page(
         what="{name} is not an agent that this proxy keeps a tunnel for",
         why="its certificate is not for one of: {known}",

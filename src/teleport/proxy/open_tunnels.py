@@ -1,0 +1,64 @@
+"""OpenTunnels: tunnels that a proxy has taken, and how they end when it stops.
+
+Whoever is at the other end hears that the proxy takes no more streams, and goes to another proxy; what is open goes on;
+then the tunnels are closed. The process waits for that (`process.drain`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from teleport.base import tasks
+from teleport.base.log import logger
+from teleport.net.tunnel import Tunnel
+
+log = logger("PROXY:SERVER")
+
+
+class OpenTunnels:
+    """A set of tunnels. It drains with the process."""
+
+    def __init__(self, address: str, leaving: Callable[[], None] = lambda: None) -> None:
+        """`address` is for whoever counts connections; `leaving` is called when the process begins to drain."""
+        self.address = address
+        self.waited_for = True
+        self.draining = False
+        self._leaving = leaving
+        self._tunnels: set[Tunnel] = set()
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._tunnels)
+
+    def add(self, tunnel: Tunnel) -> None:
+        """Take one. One that comes while the process drains ends at once."""
+        self._tunnels.add(tunnel)
+        if self.draining:
+            self._end(tunnel, _failed)
+
+    def discard(self, tunnel: Tunnel) -> None:
+        """Forget one that is closed."""
+        self._tunnels.discard(tunnel)
+
+    def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
+        """Let every tunnel end when nothing is open in it any more."""
+        self.draining = True
+        self._leaving()
+        for tunnel in self._tunnels:
+            self._end(tunnel, on_error)
+
+    def _end(self, tunnel: Tunnel, on_error: Callable[[BaseException], None]) -> None:
+        task = tasks.spawn(_retire(tunnel), name="tunnel draining", on_error=on_error)
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+
+async def _retire(tunnel: Tunnel) -> None:
+    await tunnel.drain()
+    await tunnel.close("this proxy stops")
+
+
+def _failed(error: BaseException) -> None:
+    log.debug("A tunnel is not drained", error=error)
