@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from teleport.base.clock import SystemClock
 from teleport.pki import keys, ssh
 from tests.support.apart import Apart, Member
 from tests.support.cluster import BIN, NAME, OWN, User
-from tests.support.processes import tree, wait_for
+from tests.support.processes import listening, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -93,20 +92,6 @@ def test_what_is_kept_is_kept_to_oneself(near: Member, proxy: Member) -> None:
     assert not (near.data / "keys").exists(), "who has no Auth Service has no keys of authorities"
 
 
-def ports(member: Member) -> set[str]:
-    """Return the TCP addresses on which the processes of a member listen, as the kernel writes them."""
-    held = {
-        os.readlink(link)
-        for process in tree(member.pid)
-        for link in Path(f"/proc/{process.pid}/fd").iterdir()
-        if link.is_symlink()
-    }
-    lines = [
-        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-    ]
-    return {words[1] for words in lines if words[3] == "0A" and f"socket:[{words[9]}]" in held}
-
-
 @pytest.fixture(scope="module")
 def far(apart: Apart, proxy: Member) -> Iterator[Member]:
     """A node that knows the proxy alone."""
@@ -120,7 +105,7 @@ def far(apart: Apart, proxy: Member) -> Iterator[Member]:
 def test_a_node_that_knows_the_proxy_alone(apart: Apart, far: Member, alice: User) -> None:
     """S3-01, S3-03, S3-39: joining, every call and the session go through the proxy; the node listens nowhere."""
     assert echo(alice, "far") == "here"
-    assert ports(far) == set()
+    assert listening(far.pid) == set()
     assert "Tunnel" in next(line for line in alice.tsh("ls").out.splitlines() if line.startswith("far "))
     joined = apart.event(event="instance.join", host_id=far.host_uuid)
     assert joined["addr.remote"].startswith("127.0.0.1:"), "the proxy says who asked"

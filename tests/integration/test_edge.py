@@ -30,7 +30,7 @@ from tests.integration.test_bad_peers import Api
 from tests.support import front
 from tests.support.cluster import BIN, NAME, NODE, OWN, PASSWORD, Cluster, User, free_ports
 from tests.support.haproxy import ADDRESS, Balancer
-from tests.support.processes import tree, wait_for
+from tests.support.processes import listening, wait_for
 from tests.support.tls import authority
 from tests.unit.wire.test_tls_hello import openssl_hello
 
@@ -320,29 +320,13 @@ def test_without_the_setting_a_claimed_address_proves_nothing(unset: Stage) -> N
 # One port
 
 
-def listening(cluster: Cluster) -> set[int]:
-    """Return the TCP ports on which the server listens, as the kernel says."""
-    sockets = set()
-    for process in tree(cluster.pid):
-        for entry in Path(f"/proc/{process.pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                sockets.add(str(entry.readlink()))
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{cluster.pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                found.add(int(fields[1].rpartition(":")[2], 16))
-    return found
-
-
 @pytest.mark.config("auth_service.proxy_listener_mode")
 def test_s3_23_s3_35_with_one_port_only_the_web_port_is_open(tmp_path: Path) -> None:
     """S3-23, S3-35: `proxy_listener_mode: multiplex`; beside it listen the Auth Service and the node, on theirs."""
     cluster = Cluster(tmp_path, version="v1", auth_service="  proxy_listener_mode: multiplex\n")
     with cluster.running():
         web = port_of(str(cluster.settings["web"]))
-        assert listening(cluster) == {web, int(cluster.settings["auth"]), int(cluster.settings["ssh"])}
+        assert listening(cluster.pid) == {web, int(cluster.settings["auth"]), int(cluster.settings["ssh"])}
         found = json.loads(curl(f"https://localhost:{web}/webapi/ping"))
         assert found["proxy"]["tls_routing_enabled"] is True
 
