@@ -55,7 +55,8 @@ class AgentPool:
         self._more = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
-        """Tell proxies that this end drains. Their control streams stay open, so these are waited for by nobody."""
+        """Tell proxies that this end drains, or keep tunnels of proxies that leave. Control streams stay open, so these
+        are waited for by nobody."""
         self._draining = False
         self._ready: Callable[[], None] = lambda: None
         self.address = f"tunnel to {target}"
@@ -143,6 +144,11 @@ class AgentPool:
         """Give back what an agent has claimed."""
         self._claimed = {proxy: holder for proxy, holder in self._claimed.items() if holder != lease}
 
+    def leave(self, serving: asyncio.Task[None]) -> None:
+        """Keep what serves the tunnel of a proxy that takes no more connections; its slot gets another tunnel."""
+        self._telling.add(serving)
+        serving.add_done_callback(self._telling.discard)
+
     def discovered(self, proxies: Collection[str]) -> None:
         """Take the list of proxies that one of them has sent."""
         self._proxies = frozenset(proxies)
@@ -187,8 +193,8 @@ class Agent:
         self.state = "initial"
 
     async def run(self) -> float:
-        """Connect and serve until the tunnel is lost; return how many seconds there was one. Failures are told to the
-        log."""
+        """Connect and serve until the tunnel is lost or its proxy leaves; return how many seconds there was one.
+        Failures are told to the log."""
         self._become("connecting")
         try:
             stream = await self._pool.dial()
@@ -201,17 +207,32 @@ class Agent:
         tunnel = self._tunnel = Tunnel(stream)
         loop = asyncio.get_running_loop()
         began = loop.time()
+        self._say(f"Agent connected to proxy: [{' '.join(names)}].")
+        self._become("connected")
+        serving = tasks.spawn(self._serve(tunnel), name="tunnel", on_error=_control_failed)
         try:
-            self._say(f"Agent connected to proxy: [{' '.join(names)}].")
-            self._become("connected")
+            await tunnel.parting()
+        except BaseException:
+            await tasks.cancel(serving)
+            raise
+        finally:
+            self._pool.release(self.lease)
+        if tunnel.reason is None:
+            log.info("A proxy leaves, its tunnel stays for what is open", leaseID=self.lease, target=self._target)
+            self._pool.leave(serving)
+        else:
+            await asyncio.wait([serving])
+        return loop.time() - began
+
+    async def _serve(self, tunnel: Tunnel) -> None:
+        """Take connections until the tunnel is closed."""
+        try:
             await self._accept(tunnel)
             reason = await tunnel.closed()
             log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason)
         finally:
-            self._pool.release(self.lease)
             await tunnel.close("the agent closed it")
             self._become("closed")
-        return loop.time() - began
 
     async def _claim(self, stream: Stream) -> Sequence[str]:
         """Find out which proxy was reached, and claim it. Raises AccessDenied (AGENT-NOT-A-PROXY), Unavailable

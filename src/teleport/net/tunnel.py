@@ -115,7 +115,7 @@ class Tunnel:
         (NET-TUNNEL-TIMEOUT), LimitExceeded (WIRE-MUX-FULL, WIRE-MUX-HEADER).
         """
         self._check()
-        if self.draining:
+        if self._mux.peer_draining:
             raise Unavailable("NET-TUNNEL-DRAINING", address=self.peer.address)
         number = self._mux.open(header)
         answered: asyncio.Future[TunnelStream] = self._loop.create_future()
@@ -155,13 +155,18 @@ class Tunnel:
 
     async def drain(self) -> None:
         """Take no new streams from now on, tell the other end, and return when the open ones are over or the tunnel
-        is closed. The tunnel stays; `close` ends it."""
+        is closed. The tunnel stays, and this end may still dial; `close` ends it."""
         self._mux.drain()
         while self._calls:
             self._refuse(self._calls.popleft().number, "this end takes no new streams")
         self._wake()
         self._notify()
         while self.reason is None and self._mux.streams:
+            await self._changed()
+
+    async def parting(self) -> None:
+        """Return when the other end takes no new streams, or the tunnel is closed."""
+        while self.reason is None and not self._mux.peer_draining:
             await self._changed()
 
     async def close(self, reason: str = "") -> None:
@@ -282,6 +287,9 @@ class Tunnel:
 
     def _on_nothing(self, event: Any) -> None:
         """Nobody has to be told."""
+
+    def _on_draining(self, event: Any) -> None:
+        self._notify()
 
     def _on_called(self, event: mux.Called) -> None:
         self._calls.append(Call(event.number, event.header, self._answer, self._refuse))
@@ -418,7 +426,7 @@ class Tunnel:
 
 _HANDLERS: dict[type[mux.Event], Callable[[Tunnel, Any], None]] = {
     mux.Hello: Tunnel._on_nothing,
-    mux.Draining: Tunnel._on_nothing,
+    mux.Draining: Tunnel._on_draining,
     mux.Called: Tunnel._on_called,
     mux.Answered: Tunnel._on_answered,
     mux.Received: Tunnel._on_received,

@@ -34,6 +34,10 @@ RESYNC = 60.0
 """Seconds between two messages that name the proxies."""
 MOST = 10_000
 """Tunnels at a time."""
+YOUNG = 30.0
+"""Seconds after the start in which agents of a former process are expected to come."""
+ARRIVAL = 10.0
+"""Seconds that a connection waits for an agent that is expected."""
 
 
 class Tunnels:
@@ -52,6 +56,19 @@ class Tunnels:
         self._proxies = proxies
         self._open: dict[tuple[str, str], list[Tunnel]] = {}
         self._count = 0
+        self._young_until = asyncio.get_running_loop().time() + YOUNG
+        self._came: set[asyncio.Future[None]] = set()
+        """Those who wait for an agent."""
+        self._leaving = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many tunnels there are."""
+        return self._count
+
+    def leave(self) -> None:
+        """Tell every agent to dial anew, which then reaches another proxy, or another process of this one. What goes
+        through their tunnels goes on, and connections of this process still go through them."""
+        self._leaving.set()
 
     async def serve(self, stream: RoutedStream, hello: ClientHello) -> None:
         """Keep one agent's tunnel until it ends, at the latest with the certificate that opened it. Raises what the
@@ -70,13 +87,17 @@ class Tunnels:
     async def _keep(self, tunnel: Tunnel, key: tuple[str, str], identity: Identity) -> None:
         self._open.setdefault(key, []).insert(0, tunnel)
         self._count += 1
+        for waiting in self._came:
+            if not waiting.done():
+                waiting.set_result(None)
         log.info("An agent has connected", host_uuid=key[0], kind=key[1], address=tunnel.peer.address)
         try:
             left = (identity.expires - self._clock.now()).total_seconds()
             async with asyncio.timeout(left), asyncio.TaskGroup() as group:
-                telling = group.create_task(self._tell(tunnel))
+                works = [group.create_task(work) for work in (self._tell(tunnel), self._part(tunnel))]
                 reason = await tunnel.closed()
-                telling.cancel()
+                for work in works:
+                    work.cancel()
             log.info("An agent is gone", host_uuid=key[0], kind=key[1], reason=reason)
         except TimeoutError:
             log.info("An agent's certificate has ended", host_uuid=key[0], kind=key[1])
@@ -97,6 +118,11 @@ class Tunnels:
         except TeleportError as error:
             log.debug("An agent does not hear of the other proxies", address=tunnel.peer.address, error=error)
 
+    async def _part(self, tunnel: Tunnel) -> None:
+        """Tell the agent when this proxy leaves."""
+        await self._leaving.wait()
+        await tunnel.drain()
+
     def _identify(self, stream: Stream) -> Identity:
         peer = stream.peer
         return check_x509(
@@ -109,18 +135,42 @@ class Tunnels:
         return (host_uuid, kind) in self._open
 
     async def dial(self, host_uuid: str, kind: str, client: str) -> Stream:
-        """Return a connection to a service; `client` is the address for whom it is. Raises NotFound (PROXY-NO-TUNNEL),
-        and of the failures of all tunnels the last (NET-TUNNEL-*)."""
+        """Return a connection to a service; `client` is the address for whom it is. A service whose agent takes no more
+        connections, or has not come since this proxy has started, is waited for. Raises NotFound (PROXY-NO-TUNNEL), and
+        of the failures of all tunnels the last (NET-TUNNEL-*)."""
         opening = Opening(
             channel=TRANSPORT, server_id=f"{host_uuid}.{self._name}", conn_type=kind, client_src_addr=client
         )  # fmt: skip
-        error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
-        for tunnel in tuple(self._open.get((host_uuid, kind), ())):
+        key, header = (host_uuid, kind), write_opening(opening)
+        end = asyncio.get_running_loop().time() + ARRIVAL
+        while True:
+            found = tuple(self._open.get(key, ()))
+            error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
+            for tunnel in found:
+                try:
+                    return await tunnel.dial(header)
+                except TeleportError as failure:
+                    error = failure
+            if not (await self._comes(key, found, end)):
+                raise error
+
+    async def _comes(self, key: tuple[str, str], found: tuple[Tunnel, ...], end: float) -> bool:
+        """Wait for another tunnel of a service than those found, if one is expected; say whether there is one."""
+        loop = asyncio.get_running_loop()
+        parting = any(tunnel.draining for tunnel in found)
+        while not {*self._open.get(key, ())} - {*found}:
+            if not parting and (found or loop.time() > self._young_until):
+                return False
+            waiting = loop.create_future()
+            self._came.add(waiting)
             try:
-                return await tunnel.dial(write_opening(opening))
-            except TeleportError as failure:
-                error = failure
-        raise error
+                async with asyncio.timeout_at(end):
+                    await waiting
+            except TimeoutError:
+                return False
+            finally:
+                self._came.discard(waiting)
+        return True
 
 
 def _kind(identity: Identity) -> str:
