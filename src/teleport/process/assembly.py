@@ -41,11 +41,13 @@ from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.drain import DrainableNetwork
+from teleport.process.duty import Duty
 from teleport.process.event_spool import event_spool
 from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
+from teleport.process.place import Place
 from teleport.process.recording import recording
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
@@ -76,6 +78,9 @@ class World:
     counters: Counters = field(default_factory=Counters)
     parts: Parts = field(default_factory=Parts)
     """What services can change while they run; each registers its own."""
+    duty: Duty = field(default_factory=Duty)
+    place: Place | None = None
+    """Where spools stand; None: at the usual place."""
 
 
 def services(settings: Settings, world: World) -> list[Entry]:
@@ -86,7 +91,7 @@ def services(settings: Settings, world: World) -> list[Entry]:
         entries.append(Entry(Proxy(world, first), patience=patience))
     if settings.ssh.enabled and world.spawner is not None:
         entries.append(Entry(Node(world, first, world.spawner), patience=patience))
-    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled))
+    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled), duty=world.duty)
     entries.append(Entry(stream, critical=False))
     return entries
 
@@ -138,7 +143,9 @@ class Proxy:
             inner=self._serve_inner,
             trust_forwarded=bool(settings.proxy.trust_x_forwarded_for),
         )
-        doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
+        doors = node_access(
+            self._access, network=world.network, clock=world.clock, entropy=world.entropy, place=world.place
+        )  # fmt: skip
         joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
         async with WebServer(application) as web, doors as opened:
             self._service = service = ProxyService(
@@ -157,6 +164,8 @@ class Proxy:
                 headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
+            if isinstance(world.network, DrainableNetwork):
+                world.network.leaving(service.leave, lambda: len(opened.tunnels))
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
             try:
                 await service.run(ready)
@@ -195,7 +204,8 @@ class Node:
         """Serve until cancelled."""
         world = self._world
         async with event_spool(
-            self._client, self._access.settings.data_dir, "node", clock=world.clock, entropy=world.entropy
+            self._client, self._access.settings.data_dir, "node", clock=world.clock, entropy=world.entropy,
+            place=world.place,
         ) as outbox:  # fmt: skip
             await self._serve(ready, outbox)
 
@@ -219,11 +229,14 @@ class Node:
             emit=outbox.emit,
             clock=world.clock,
             entropy=world.entropy,
+            on_duty=lambda: world.duty.on,
         )
         identity = self._access.identity("Node")
         stack = AsyncExitStack()
         recorder, uploader = await stack.enter_async_context(
-            recording(self._client, authority, settings.data_dir, clock=world.clock, entropy=world.entropy)
+            recording(
+                self._client, authority, settings.data_dir, clock=world.clock, entropy=world.entropy, place=world.place
+            )
         )
         service = SSHService(
             clock=world.clock,
@@ -245,6 +258,7 @@ class Node:
             counters=world.counters,
             enhanced=_enhanced(settings.ssh.enhanced_recording),
             host_users=not settings.ssh.disable_create_host_user,
+            alone=lambda: world.place is None or world.place.alone,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
         pool = self._pool(service)

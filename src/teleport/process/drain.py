@@ -48,6 +48,7 @@ class DrainableNetwork:
         self._kept = kept
         self._cut = cut
         self._listeners: list[Drainable] = []
+        self._leaving: list[tuple[Callable[[], None], Callable[[], int]]] = []
         self.draining = False
 
     async def dial(self, address: str) -> Stream:
@@ -70,22 +71,32 @@ class DrainableNetwork:
         if self.draining:
             other.drain(0.0, lambda _: None)
 
+    def leaving(self, leave: Callable[[], None], spare: Callable[[], int] = lambda: 0) -> None:
+        """Have `leave` called when the draining begins; `spare` says how many connections are not waited for."""
+        self._leaving.append((leave, spare))
+        if self.draining:
+            leave()
+
     def connections(self) -> dict[str, int]:
         """Return how many connections each address serves now."""
         return {listener.address: len(listener) for listener in self._listeners}
 
     def open(self) -> dict[str, int]:
         """Return what draining waits for: addresses with connections, and how many."""
-        return {
+        found = {
             listener.address: len(listener) for listener in self._listeners if listener.waited_for and len(listener)
         }
+        return found if sum(found.values()) > sum(spare() for _, spare in self._leaving) else {}
 
-    def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
-        """Accept no more. Connections that are open after `bound` seconds are cut."""
+    def drain(self, bound: float, on_error: Callable[[BaseException], None], *, everywhere: bool = False) -> None:
+        """Accept no more. Connections that are open after `bound` seconds are cut. `everywhere`: also where listeners
+        would stay open otherwise, because another process has them."""
         self.draining = True
-        for listener in self._listeners:
-            if listener.waited_for:
+        for listener in tuple(self._listeners):
+            if listener.waited_for or everywhere:
                 listener.drain(bound, on_error)
+        for leave, _ in self._leaving:
+            leave()
 
     def _forget(self, listener: DrainableListener) -> None:
         if listener in self._listeners:

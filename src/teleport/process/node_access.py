@@ -25,6 +25,7 @@ from teleport.pki import authority, contexts, x509
 from teleport.process.auth_access import AuthAccess
 from teleport.process.event_spool import event_spool
 from teleport.process.identity import HostIdentity, RoleIdentity
+from teleport.process.place import Place
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
 from teleport.process.web_keys import ALPN as WEB_ALPN
@@ -50,14 +51,15 @@ class NodeAccess(NamedTuple):
 
 @asynccontextmanager
 async def node_access(
-    access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy
+    access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy, place: Place | None = None
 ) -> AsyncIterator[NodeAccess]:
     """Yield it while the copy of the cluster is kept live."""
     settings, client = access.settings, access.client("Proxy")
-    async with event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy) as outbox:
+    spool = event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy, place=place)
+    async with spool as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
         async with (
-            _forwarding(settings, client, cluster, access.host_uuid, clock, entropy) as forwarding,
+            _forwarding(settings, client, cluster, access.host_uuid, clock, entropy, place) as forwarding,
             _doors(access, cluster, network, clock, entropy, forwarding) as made,
         ):
             yield made
@@ -65,11 +67,17 @@ async def node_access(
 
 @asynccontextmanager
 async def _forwarding(
-    settings: Settings, client: AuthClient, cluster: LiveCluster, host_uuid: str, clock: Clock, entropy: Entropy
+    settings: Settings,
+    client: AuthClient,
+    cluster: LiveCluster,
+    host_uuid: str,
+    clock: Clock,
+    entropy: Entropy,
+    place: Place | None,
 ) -> AsyncIterator[Forwarding]:
     """Yield what ends connections at the proxy, and send its recordings."""
     auth = settings.auth
-    recorded = recording(client, cluster, settings.data_dir, clock=clock, entropy=entropy, proxy=host_uuid)
+    recorded = recording(client, cluster, settings.data_dir, clock=clock, entropy=entropy, proxy=host_uuid, place=place)
     async with recorded as (recorder, uploader):
         sending = tasks.spawn(uploader.run(lambda: None), name="proxy: recordings", on_error=_unsent)
         forwarding = Forwarding(

@@ -7,10 +7,12 @@ is handed in.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 
+from teleport.base import tasks
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.net import tls
@@ -31,6 +33,10 @@ from teleport.wire.tls_hello import ClientHello
 
 log = logger("PROXY")
 
+QUIET = 3.0
+"""Seconds without a byte after which somebody who speaks with the Auth Service is cut off where this process leaves."""
+PARTING = 60.0
+"""Seconds after which everybody is."""
 GRACE = 1.0
 """Seconds that connections get to end by themselves when the service stops: many wait for nothing in particular."""
 WEB_ALPN = ("http/1.1",)
@@ -83,6 +89,8 @@ class ProxyService:
         self._ports = dict(ports)
         self._one_port = one_port
         self._auth_is_down = False
+        self._passing: set[Relay] = set()
+        self._parting: asyncio.Task[None] | None = None
         self._outer = self._web_router(context)
         self._inner = self._web_router(self._host_context)
         self.address = ""
@@ -101,7 +109,11 @@ class ProxyService:
                 self.ports[protocol] = listener.address
                 log.info("Proxy Service is listening for one protocol", protocol=protocol, address=listener.address)
             ready()
-            await web.serve_forever()
+            try:
+                await web.serve_forever()
+            finally:
+                if self._parting is not None:
+                    await tasks.cancel(self._parting)
 
     async def serve_inner(self, stream: Stream) -> None:
         """Serve what comes inside an upgraded connection: the same as on the port itself, with certificates of the
@@ -176,7 +188,30 @@ class ProxyService:
         except BaseException:
             await auth.close()
             raise
-        await Relay(stream, auth).run()
+        relay = Relay(stream, auth)
+        self._passing.add(relay)
+        try:
+            await relay.run()
+        finally:
+            self._passing.discard(relay)
+
+    def leave(self) -> None:
+        """Another process serves this address from here on. Agents are told to come again, and so are those who speak
+        with the Auth Service through this one, when they say nothing for a moment; sessions go on."""
+        if self._tunnels is not None:
+            self._tunnels.leave()
+        if self._parting is None:
+            self._parting = tasks.spawn(self._part(), name="passing to auth", on_error=_not_parted)
+
+    async def _part(self) -> None:
+        loop = asyncio.get_running_loop()
+        end, seen = loop.time() + PARTING, dict[Relay, int]()
+        while True:
+            await asyncio.sleep(QUIET)
+            for relay in tuple(self._passing):
+                if seen.get(relay) == relay.sent + relay.received or loop.time() > end:
+                    relay.cut("this process of the proxy serves no more")
+            seen = {relay: relay.sent + relay.received for relay in self._passing}
 
     async def _dial_auth(self) -> Stream:
         """Connect to the Auth Service. The log tells when it is gone and when it is back, not of each client."""
@@ -207,3 +242,7 @@ async def _serve_open(
 async def _show_protocol(stream: Stream) -> None:
     """A client offers this protocol to find out whether TLS ends before this proxy: it has its answer already. Where
     there are tunnels, their handshake gives it."""
+
+
+def _not_parted(error: BaseException) -> None:
+    log.error("Those who speak with the Auth Service are not told to come again", error=error)

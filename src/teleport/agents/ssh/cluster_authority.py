@@ -66,9 +66,11 @@ class ClusterAuthority:
         clock: Clock,
         entropy: Entropy,
         in_tunnel: Callable[[], bool] | None = None,
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
         """`emit` takes audit events; it returns when they are durable. `in_tunnel` tells whether the node's tunnel to
-        the proxy is there; None: the node is dialled and has none."""
+        the proxy is there; None: the node is dialled and has none. `on_duty` tells whether this process announces the
+        node: another one may have taken over."""
         self._client = client
         self._emit = emit
         self._clock = clock
@@ -79,6 +81,7 @@ class ClusterAuthority:
         self._commands = commands
         self._node: Node | None = None
         self._in_tunnel = in_tunnel
+        self._on_duty = on_duty
         tunnelled = in_tunnel is not None
         self._life = 2 * dt.timedelta(seconds=HEARTBEAT) if tunnelled else LIFE
         self._spec = NodeSpec(
@@ -175,8 +178,9 @@ class ClusterAuthority:
             await self._withdraw()
 
     async def _write_record(self, life: dt.timedelta | None = None) -> bool:
-        """Announce the node; one whose tunnel is down is silent, until its record ends or the tunnel is back."""
-        if life is None and self._in_tunnel is not None and not self._in_tunnel():
+        """Announce the node; one whose tunnel is down is silent, until its record ends or the tunnel is back, and so
+        is a process after which another has come."""
+        if not self._on_duty() or (life is None and self._in_tunnel is not None and not self._in_tunnel()):
             return False
         try:
             expires = self._clock.now() + (life or self._life)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 import click
@@ -41,9 +42,20 @@ def start(config: str | None, debug: bool, pid_file: str | None, roles: str, **f
 
     settings, debug = read(), debug or log.get_level() == "DEBUG"
     settings.log.apply(debug=debug)
-    from teleport.process.run import run  # the servers' libraries, which no other command needs
+    # the servers' libraries, which no other command needs
+    from teleport.process.handover import VARIABLE, Command, Inherited
+    from teleport.process.run import run
 
-    run(settings, read, pid_file=pid_file or settings.pid_file, debug=debug)
+    inherited = Inherited.of(os.environ.pop(VARIABLE, ""))
+    command = Command(_again(), dict(os.environ))
+    pid_file = pid_file or settings.pid_file
+    run(settings, read, pid_file=pid_file, debug=debug, command=command, inherited=inherited)
+
+
+def _again() -> list[str]:
+    """Return what starts this program again: by its path, behind which another version of it may stand by then."""
+    program = sys.argv[0]
+    return [program, *sys.argv[1:]] if os.access(program, os.X_OK) and "/" in program else sys.orig_argv
 
 
 def _roles(text: str) -> tuple[str, ...]:
