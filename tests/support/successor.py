@@ -53,7 +53,7 @@ class Successor:
 
 
 def hand_over(member: ServerProcess) -> subprocess.Popen[bytes]:
-    """Send SIGHUP, wait until another process has taken over, and have `member` stand for that one. Return the former."""
+    """Send SIGHUP and wait until another process has taken over, for which `member` stands then. Return the former."""
     former = member.server
     assert former is not None
     start = len(member.log)

@@ -87,6 +87,7 @@ class Successor:
         self._command = command
         self._network = network
         self._within = within
+        self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> int:
         """Return the id of the new process, which is ready and has the listeners. Raises Unavailable (PROC-SUCCESSOR):
@@ -106,8 +107,23 @@ class Successor:
                 raise
         finally:
             os.close(reading)
-        self._network.given_away = True
+        self._network.given_away, self._process = True, process
         return process.pid
+
+    async def ended(self) -> None:
+        """Wait for the end of the process that was started last. The sockets are this one's alone then."""
+        if self._process is None:
+            return
+        descriptor, over = os.pidfd_open(self._process.pid), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(descriptor, over.set)
+        try:
+            await over.wait()
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        self._process.wait()
+        self._network.given_away = False
 
     def _launch(self, pipe: int) -> subprocess.Popen[bytes]:
         sockets = self._network.listening()

@@ -66,7 +66,6 @@ class Reloader:
 
     def check(self) -> bool:
         """Read the configuration as a new process will, say whether one could start with it, and open the log anew."""
-        log.info('Got signal "hangup", another process takes over with the configuration as it is now.')
         try:
             new = self._reread()
             preflight.check(new)

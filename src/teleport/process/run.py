@@ -169,7 +169,7 @@ async def _main(own: _Own) -> None:
         supervisor.entries.insert(0, Entry(debug, critical=False))
     life = Life(
         stop=supervisor.stop, network=network, reloader=own.reloader, duty=world.duty,
-        successor=Successor(own.successor, system).start if own.successor is not None else None,
+        successor=Successor(own.successor, system) if own.successor is not None else None, back=own.pid.write,
     )  # fmt: skip
 
     def started() -> None:

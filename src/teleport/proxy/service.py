@@ -35,7 +35,7 @@ log = logger("PROXY")
 
 QUIET = 3.0
 """Seconds without a byte after which somebody who speaks with the Auth Service is cut off where this process leaves."""
-PARTING = 60.0
+PARTING = 10.0
 """Seconds after which everybody is."""
 GRACE = 1.0
 """Seconds that connections get to end by themselves when the service stops: many wait for nothing in particular."""
