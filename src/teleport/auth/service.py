@@ -120,12 +120,14 @@ class AuthService:
         settings: ClusterSettings | None = None,
         fetch: Fetch | None = None,
         reviewer: Reviewer | None = None,
+        allow_old: bool = False,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
         ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `settings` are told to
-        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`)."""
+        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`).
+        With `allow_old` processes of versions that are not supported any more may come too."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -136,7 +138,8 @@ class AuthService:
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
-        self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock)
+        self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock, allow_old=allow_old)
+        self._allow_old = allow_old
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         states = StateKeeper(self.authorities, signer, clock, cluster)
         self._join_methods = join_methods.table(
@@ -210,7 +213,7 @@ class AuthService:
     def _joining(self, hosts: HostCertificateIssuer) -> Joining:
         return Joining(
             self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, self._join_methods, self._clock,
-            self._entropy, self.cluster,
+            self._entropy, self.cluster, self._allow_old,
         )  # fmt: skip
 
     @property

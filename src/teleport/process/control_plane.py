@@ -95,6 +95,7 @@ class ControlPlane:
                 reviewer=token_review.of_environment(settings.environment, SystemDisk()),
                 static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
                 settings=settings.for_cluster(),
+                allow_old=settings.allow_old_clients,
             )
             await service.start()
             stack.push_async_callback(service.close)

@@ -34,7 +34,7 @@ _KEYS = {
 }  # fmt: skip
 """Where the fields of Settings stand in the file."""
 NOT_RELOADED = "The configuration was not reloaded, the process goes on with the former one"
-_NOT_COMPARED = frozenset({"source", "warnings", "environment"})
+_NOT_COMPARED = frozenset({"source", "warnings", "environment", "skip_version_check", "allow_old_clients"})
 
 
 class Parts:

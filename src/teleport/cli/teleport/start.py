@@ -24,6 +24,7 @@ from teleport.process.settings import DEFAULT_CONFIG, SERVICES, Flags, Settings,
 @click.option("--token", default="", help="Token to join the cluster with, or the path of its file.")
 @click.option("--ca-pin", "ca_pins", multiple=True, metavar="PIN", help="Hash of the Auth Service's authority.")
 @click.option("--nodename", default="", help="Name of this server.")
+@click.option("--skip-version-check", is_flag=True, help="Start whatever version the cluster has.")
 def start(config: str | None, debug: bool, pid_file: str | None, roles: str, **flags: Any) -> None:
     """Start the Auth, Proxy and SSH Service as the configuration says; flags win over it.
 

@@ -31,12 +31,13 @@ Keeper = Callable[[Profile, bytes, str], None]
 @click.option("--user", envvar="TELEPORT_USER", help="Your user name in the cluster.")
 @click.option("--ttl", type=click.IntRange(min=1), default=None, help="Wished validity in minutes.")
 @click.option("--insecure", is_flag=True, help="Do not check the proxy's web certificate (first contact, tests).")
+@click.option("--skip-version-check", "skip", is_flag=True, help="Go on where versions do not work together.")
 @click.option(
     "-k", "--add-keys-to-agent", "to_agent", type=click.Choice(["auto", "no", "yes", "only"]), default="auto",
     envvar="TELEPORT_ADD_KEYS_TO_AGENT", show_default=True,
     help="Put the key into the running SSH agent; yes: say so when that fails; only: write it to no file.",
 )  # fmt: skip
-def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, to_agent: str) -> None:
+def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, skip: bool, to_agent: str) -> None:
     """Sign in and store short-lived certificates.
 
     \b
@@ -54,7 +55,7 @@ def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, 
         profile = known
     else:
         name = user or (known.user if known else getpass.getuser())
-        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure, _keeper(clock) if only else None)
+        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure, _keeper(clock) if only else None, skip)
     print_profile(profile, clock, active=True)
     if to_agent in ("auto", "yes"):
         _load(home, profile, clock, aloud=to_agent == "yes")
@@ -84,10 +85,11 @@ def _load(home: Home, profile: Profile, clock: Clock, *, aloud: bool) -> None:
 
 
 def _sign_in(
-    home: Home, address: str, user: str, ttl: int | None, insecure: bool, keep: Keeper | None
+    home: Home, address: str, user: str, ttl: int | None, insecure: bool, keep: Keeper | None, skip: bool
 ) -> Profile:  # fmt: skip
     # Signing in makes keys and speaks TLS; `tsh status` must not pay for importing that.
     from teleport.base.entropy import SystemEntropy
+    from teleport.client import version_check
     from teleport.client.login import sign_in
     from teleport.client.way import must_upgrade
     from teleport.client.web_api import find_proxy
@@ -95,6 +97,8 @@ def _sign_in(
     if insecure:
         click.echo("WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True)
     api, settings = find_proxy(address, insecure=insecure, between=home.between)
+    if (warning := version_check.check(settings, skip=skip)) is not None:
+        click.echo(f"WARNING: {escape(warning.what)} ({warning.code})", err=True)
     return sign_in(
         home,
         api,
