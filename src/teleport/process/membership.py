@@ -208,8 +208,14 @@ class Membership:
         def failed(error: Exception, wait: float) -> None:
             log.error(message, error=error, seconds=f"{wait:.1f}")
 
+        async def named() -> T:
+            try:
+                return await attempt()
+            except TeleportError as error:
+                raise await self._way.named(error) from error
+
         return await retry(
-            attempt, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed
+            named, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed
         )  # fmt: skip
 
     async def _follow_authorities(self) -> None:

@@ -12,7 +12,7 @@ import click
 
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.disk import SystemDisk
-from teleport.base.errors import BadParameter, NotFound
+from teleport.base.errors import BadParameter, NotFound, TeleportError
 from teleport.base.escape import escape
 from teleport.base.text import valid_for
 from teleport.cli.common import format_option, show
@@ -96,7 +96,10 @@ def _sign_in(
 
     if insecure:
         click.echo("WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True)
-    api, settings = find_proxy(address, insecure=insecure, between=home.between)
+    try:
+        api, settings = find_proxy(address, insecure=insecure, between=home.between)
+    except TeleportError as error:
+        raise _named(error, address, home) from None
     if (warning := version_check.check(settings, skip=skip)) is not None:
         click.echo(f"WARNING: {escape(warning.what)} ({warning.code})", err=True)
     return sign_in(
@@ -111,6 +114,19 @@ def _sign_in(
         upgraded=must_upgrade(api.address, home.between),
         entropy=SystemEntropy(),
     )
+
+
+def _named(error: TeleportError, address: str, home: Home) -> TeleportError:
+    """Return an error that names what answers at the address, where that is no proxy."""
+    if error.code not in ("CLIENT-WEB-CERT", "CLIENT-NOT-TLS"):
+        return error
+    import asyncio
+
+    from teleport.client import answering
+    from teleport.net.network import SystemNetwork
+
+    where = str(address_of(address))
+    return asyncio.run(answering.named(error, SystemNetwork(), where, home.between, wanted=answering.PROXY))
 
 
 def _known(home: Home, proxy: str | None) -> Profile | None:

@@ -19,7 +19,7 @@ from teleport.model.config.debug import DebugSection
 from teleport.model.config.proxy import ProxySection
 from teleport.model.config.section import Fault, Section, ServiceSection
 from teleport.model.config.ssh import SshSection
-from teleport.model.config.teleport_section import TeleportSection
+from teleport.model.config.teleport_section import PROXY_PORTS, TeleportSection
 from teleport.model.document import problems_but_nulls, without_nulls
 from teleport.model.later import Later, Unacted, dotted, is_off, refusals
 
@@ -91,8 +91,8 @@ class TeleportYaml(Section, frozen=True, kw_only=True):
         """Return services that would join the Auth Service directly, where no proxy could reach them. With a proxy in
         the same process they keep their tunnel to that one."""
         section = self.teleport
-        direct = section.auth_server or section.auth_servers
-        if not direct or section.proxy_server or self.proxy_service.enabled:
+        ports = [address.port for address in section.auth_addresses] if not [*section.faults()] else []
+        if not ports or ports[0] in PROXY_PORTS or section.proxy_server or self.proxy_service.enabled:
             return
         key = "auth_server" if section.auth_server else "auth_servers"
         for service in TUNNEL_ONLY:
