@@ -29,11 +29,11 @@ def server(*, first=b"", answers=()):
     return serve
 
 
-async def told(serve, wanted=PROXY, environment={}):
+async def told(serve, wanted=PROXY, environment=None):
     network = MemoryNetwork()
     await network.listen(PLACE, serve)
     found = await identify(network, PLACE)
-    error = await named(ERROR, network, PLACE, environment, wanted=wanted)
+    error = await named(ERROR, network, PLACE, environment or {}, wanted=wanted)
     assert (error is ERROR) is (found is None or bool(environment))
     return (found.kind if found else "", "" if error is ERROR else error.what)
 
