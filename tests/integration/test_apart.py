@@ -131,11 +131,19 @@ def test_s0_15_to_s0_20_what_the_log_says_of_a_tunnel(far: Member, proxy: Member
     } <= {*found[1].split()}  # fmt: skip
 
 
+def readiness(member: Member) -> tuple[int, str]:
+    return member.debug("GET", "/readyz")
+
+
 def test_a_tunnel_outlives_its_proxy(proxy: Member, far: Member, alice: User) -> None:
     """S0-19 at the end of a process, and the way back after the end of another."""
     proxy.kill()
+    wait_for("readiness to end", lambda: "no tunnel" in readiness(far)[1] and readiness(far)[0] == 503, seconds=60)
+    assert 'teleport_service_ready{service="node"} 0' in far.debug("GET", "/metrics")[1]
+    assert far.debug("GET", "/healthz")[0] == 200, "the process itself is well"
     proxy.start()
     assert echo(alice, "far") == "here"
+    wait_for("readiness to be back", lambda: readiness(far)[0] == 200, seconds=60)
     far.stop()
     assert re.search(r"Pool is closing agent\. leaseID:[0-9]+ target:", far.log)
     assert alice.tsh("ssh", f"{OWN}@far", "true", status=None).status != 0
@@ -157,7 +165,12 @@ def test_each_process_may_start_again(apart: Apart, proxy: Member, alice: User) 
         proxy.start()
         assert echo(alice, "steady") == "here"
         apart.kill()
+        for member in (node, proxy):
+            told = "the Auth Service cannot be reached since"
+            wait_for(f"{member.name} to say so", lambda m=member, t=told: t in readiness(m)[1], seconds=60)  # type: ignore[misc]
         apart.start()
+        for member in (node, proxy):
+            wait_for(f"{member.name} to be ready", lambda m=member: readiness(m)[0] == 200, seconds=60)  # type: ignore[misc]
         assert echo(alice, "steady") == "here"
         assert len(apart.some(event="instance.join", node_name="steady")) == 1, "nobody joins twice"
 

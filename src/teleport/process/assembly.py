@@ -7,6 +7,7 @@ whose caller is the service's own identity, so that the same tables decide what 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ from teleport.process.control_plane import ControlPlane
 from teleport.process.drain import DrainableNetwork
 from teleport.process.duty import Duty
 from teleport.process.event_spool import event_spool
+from teleport.process.health import Health
 from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
@@ -78,6 +80,7 @@ class World:
     counters: Counters = field(default_factory=Counters)
     parts: Parts = field(default_factory=Parts)
     """What services can change while they run; each registers its own."""
+    health: Health = field(default_factory=Health)
     duty: Duty = field(default_factory=Duty)
     place: Place | None = None
     """Where spools stand; None: at the usual place."""
@@ -163,6 +166,7 @@ class Proxy:
                 tunnels=opened.tunnels,
                 headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
+            world.health.follow(self.name, lambda: _without_auth(opened.proof.as_of()))
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             if isinstance(world.network, DrainableNetwork):
                 world.network.leaving(service.leave, lambda: len(opened.tunnels))
@@ -262,6 +266,10 @@ class Node:
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
         pool = self._pool(service)
+        checks = [lambda: _without_auth(authority.locks_as_of())]
+        if self._access.proxy:
+            checks.insert(0, lambda: "" if pool.connected else "there is no tunnel to a proxy")
+        world.health.follow(self.name, *checks)
         async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
@@ -284,6 +292,11 @@ class Node:
         if access.proxy and isinstance(network, DrainableNetwork):
             network.add(pool)
         return pool
+
+
+def _without_auth(as_of: dt.datetime | None) -> str:
+    """Say since when the Auth Service is not heard; None: it is."""
+    return "" if as_of is None else f"the Auth Service cannot be reached since {as_of:%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _started(group: asyncio.TaskGroup, run: Callable[[Callable[[], None]], object]) -> None:

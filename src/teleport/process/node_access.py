@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -130,6 +131,10 @@ class ProxyProof:
         self._made: dict[str, tuple[object, ssl.SSLContext]] = {}
         self._web: tuple[HostIdentity, ssl.SSLContext] | None = None
         self._ssh: tuple[HostIdentity, ssh_settings.ServerOptions] | None = None
+
+    def as_of(self) -> dt.datetime | None:
+        """Return when the copy of the cluster was last known to be true; None while it is live."""
+        return self._cluster.locks_as_of()
 
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings for signed-in clients."""

@@ -164,7 +164,8 @@ async def _main(own: _Own) -> None:
     supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
         debug = DebugService(
-            network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=own.pulse, counters=world.counters
+            network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=own.pulse, counters=world.counters,
+            health=world.health,
         )  # fmt: skip
         supervisor.entries.insert(0, Entry(debug, critical=False))
     life = Life(
