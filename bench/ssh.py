@@ -1,8 +1,8 @@
 """The SSH node against OpenSSH's server, in turn, with the same client: `python -m bench.ssh [section ...]`.
 
-Sections: sessions, exec, bulk, sftp, recording, idle; without one all of them. Each figure is the median of ROUNDS
-rounds after one that does not count; a ratio is ours to theirs. Through the proxy the computing of ours is that of
-proxy, node and Auth Service, that of theirs the node's alone.
+Sections: sessions, exec, bulk, sftp, recording, idle, resumption; without one all of them. Each figure is the median of
+ROUNDS rounds after one that does not count; a ratio is ours to theirs. Through the proxy the computing of ours is that
+of proxy, node and Auth Service, that of theirs the node's alone.
 """
 
 from __future__ import annotations
@@ -204,6 +204,27 @@ def sftp(peers: dict[str, Peer], folder: Path) -> list[Row]:
     return shown
 
 
+def resumption(peers: dict[str, Peer], folder: Path) -> list[Row]:
+    """`tsh ssh` with connections that can be resumed, and without."""
+    peer, data, shown = peers["plain"], contents(folder), list[Row]()
+    jobs: dict[str, tuple[str, Path | None]] = {
+        "download": (f"cat {data}", None), "upload": ("cat >/dev/null", data), "new session": ("true", None),
+    }  # fmt: skip
+    for job, (command, stdin) in jobs.items():
+        line = tsh(peer, command)
+        ways = {
+            "resumable": measured(peer, line, stdin=stdin),
+            "not": measured(peer, [*line[:2], "--no-resume", *line[2:]], stdin=stdin),
+        }  # fmt: skip
+        took = medians(ways, rounds=ROUNDS if job != "new session" else 5 * ROUNDS)
+        shown += [(f"tsh ssh, {job}, {way}: clock", f"{one.clock * 1e3:.0f} ms") for way, one in took.items()]
+        clock = took["not"].clock / took["resumable"].clock
+        computing = took["not"].computing / took["resumable"].computing if took["resumable"].computing else 1.0
+        text = f"{verdict(clock, 0.95, most=False)}; speed by the servers' computing {computing:.2f} x"
+        shown.append((f"tsh ssh, {job}: resumable to not", text))
+    return shown
+
+
 def recorded(peers: dict[str, Peer], folder: Path) -> list[Row]:
     """Output on a terminal, recorded and not (`bench.recording`)."""
     return recording.rows()
@@ -251,6 +272,7 @@ def family(pid: int) -> dict[str, float]:
 
 SECTIONS = {
     "sessions": sessions, "exec": execs, "bulk": bulk, "sftp": sftp, "recording": recorded, "idle": idle,
+    "resumption": resumption,
 }  # fmt: skip
 
 

@@ -30,8 +30,12 @@ nginx nginx-light
 tinyproxy tinyproxy-bin
 asciinema asciinema
 systemd-analyze systemd
+swtpm swtpm
+swtpm_setup swtpm-tools
 chromium chromium
 strace strace
+ip iproute2
+nsenter util-linux
 bpftrace bpftrace
 xauth xauth
 visudo sudo

@@ -31,6 +31,7 @@ from teleport.store.audit.log import AuditLog
 from teleport.store.audit.search import Query
 from teleport.store.journal import Journal
 from teleport.store.sqlite import SqliteBackend
+from teleport.store.turns import Turns
 from tests.faults.trial import Work
 
 _TASKS, _EACH = 4, 6
@@ -109,7 +110,7 @@ async def _open(root: Path, chance: random.Random | None) -> AsyncIterator[tuple
         trail = AuditLog(backend, "auth", clock, entropy, _CLUSTER)
         way = _Way(Delivery(backend, trail, cast(Authorizer, _Anybody()), clock), chance)
         journal = Journal(SystemFolder(str(root / "node" / "events")), segment=1500)
-        outbox = EventOutbox(way, journal, clock=clock, entropy=entropy)
+        outbox = EventOutbox(way, Turns(journal), clock=clock, entropy=entropy)
         try:
             yield outbox, trail
         finally:

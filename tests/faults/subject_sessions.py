@@ -39,6 +39,7 @@ from teleport.store.recordings.catalogue import Catalogue
 from teleport.store.recordings.files import RecordingFiles
 from teleport.store.resources import Resources
 from teleport.store.sqlite import SqliteBackend
+from teleport.store.turns import Turns
 from teleport.wire.recording import END, OUTPUT
 from tests.faults.trial import Work
 from tests.support.until import until
@@ -178,8 +179,8 @@ class _World:
     def node(self, work: Work | None) -> tuple[Spool, Uploader]:
         place, aside = str(self.root / "node" / "records"), str(self.root / "node" / "aside")
         files = SystemFolder(place)
-        brief = BriefFolder(files, Journal(SystemFolder(str(self.root / "node" / "brief")), segment=16 * 1024))
-        spool = Spool(brief, path=place, set_aside=aside, low_water=0, lasting=files)
+        brief = BriefFolder(files, Turns(Journal(SystemFolder(str(self.root / "node" / "brief")), segment=16 * 1024)))
+        spool = Spool(brief, path=place, set_aside=aside, low_water=0, lasting=files, synced=brief.synced)
         backoff = Backoff(first=0.001, most=0.01)
         uploader = _Telling(spool, self.way, emit=self._emit, entropy=SystemEntropy(), pace=0.001, backoff=backoff)
         uploader.work = work

@@ -250,12 +250,6 @@ def test_a_local_port_is_led_to_the_server(stage: Stage) -> None:
     stage.cluster.some(event="port", success=True)
 
 
-def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
-    done = stage.ssh("-R", "0:localhost:22", "-o", "ExitOnForwardFailure=no", "echo ran", status=0)
-    assert done.stdout == "ran\n"
-    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
-
-
 def join(stage: Stage, server: Sshd, *more: str, token: str = "", status: int = 0) -> Done:
     """Run `teleport join openssh` on the machine of `server`."""
     given = server.folder / "token"

@@ -1,8 +1,9 @@
-"""Processes that join by other methods than a secret token: a bound key, and a pod's token."""
+"""Processes that join by other methods than a secret token: a bound key, a pod's token, a chip, clouds."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,30 @@ import pytest
 
 from teleport.base.clock import SystemClock
 from tests.support.apart import NODE, Apart, Member
+from tests.support.azure import SUBSCRIPTION, Cloud
 from tests.support.cluster import NAME, free_ports
+from tests.support.ec2 import ACCOUNT, AWS, INSTANCE, Imds, document, signed
 from tests.support.issuer import Issuer
+from tests.support.metadata_server import serving
 from tests.support.processes import wait_for
+from tests.support.server_process import BIN
+from tests.support.swtpm import Swtpm
 
 SERVER = Issuer("https://kubernetes.default.svc")
 
 
+class InTheClouds(Apart):
+    """A cluster whose Auth Service knows who signs for AWS."""
+
+    def environment(self, home: str = "nobody", **more: str) -> dict[str, str]:
+        path = self.folder / "aws.pem"
+        path.write_text(AWS.pem)
+        return super().environment(home, TELEPORT_AWS_CERTIFICATES=str(path), **more)
+
+
 @pytest.fixture(scope="module")
 def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Apart]:
-    made = Apart(tmp_path_factory.mktemp("methods"))
+    made = InTheClouds(tmp_path_factory.mktemp("methods"))
     made.data.mkdir(mode=0o700)
     with made.running():
         made.create(token("bound", "bound_keypair", {"recovery": {"limit": 2}}))
@@ -80,6 +95,63 @@ def test_a_pod_joins_as_a_process(apart: Apart, tmp_path: Path) -> None:
         apart.wait_for_node("pod-1")
     event = apart.event("instance.join", node_name="pod-1")
     assert (event["method"], event["attributes"]["service_account"]) == ("kubernetes", "prod:agent")
+
+
+def test_a_machine_is_known_by_its_chip(apart: Apart, tmp_path: Path) -> None:
+    chip = Swtpm(tmp_path)
+    with chip.running() as path:
+        machine = Elsewhere(apart, "racked", "racks", "tpm", TELEPORT_TPM=str(path))
+        command = [str(BIN / "teleport"), "tpm", "identify", "--format=json"]
+        shown = subprocess.run(
+            command, env=machine.environment(), capture_output=True, text=True, check=True, timeout=60
+        )
+        known = json.loads(shown.stdout)
+        block = {"ekcert_allowed_cas": [chip.authority], "allow": [{"description": "rack 7", **known}]}
+        apart.create(token("racks", "tpm", block))
+        with machine.running():
+            apart.wait_for_node("racked")
+    event = apart.event("instance.join", node_name="racked")
+    assert (event["method"], event["attributes"]) == ("tpm", known)
+    other = Swtpm(tmp_path / "other")
+    with other.running() as path:
+        forged = Elsewhere(apart, "forged", "racks", "tpm", TELEPORT_TPM=str(path))
+        with forged.launched():
+            wait_for("the refusal in the log", lambda: "AUTH-JOIN-PROOF" in forged.log, seconds=60)
+    event = apart.some("instance.join", node_name="forged")[0]
+    assert (event["success"], "none of spec.tpm.ekcert_allowed_cas" in event["error"]) == (False, True)
+
+
+def test_an_instance_joins_once(apart: Apart) -> None:
+    create(apart, "vms", {"join_method": "ec2", "allow": [{"aws_account": ACCOUNT}], "aws_iid_ttl": "30m"})
+    imds = Imds(signed(document(SystemClock().now())))
+    with serving(imds) as address:
+        where = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": address}
+        with Elsewhere(apart, "vm-1", "vms", "ec2", **where).running() as machine:
+            apart.wait_for_node("vm-1")
+            assert machine.host_uuid == f"{ACCOUNT}-{INSTANCE}"
+            second = Elsewhere(apart, "vm-2", "vms", "ec2", **where)
+            with second.launched():
+                wait_for("the refusal in the log", lambda: "was used for a join already" in second.log, seconds=60)
+    assert apart.event("instance.join", node_name="vm-1")["method"] == "ec2"
+
+
+@pytest.mark.config("teleport.join_params.azure.client_id")
+def test_a_machine_shows_the_identity_that_its_configuration_names(apart: Apart) -> None:
+    create(apart, "azure", {"join_method": "azure", "azure": {"allow": [{"subscription": SUBSCRIPTION}]}})
+    cloud = Cloud(SystemClock().now())
+    with serving(cloud) as address:
+        machine = Elsewhere(apart, "vm-3", "azure", "azure", AZURE_POD_IDENTITY_AUTHORITY_HOST=address)
+        text = machine.config.read_text()
+        machine.config.write_text(text.replace("method: azure", "method: azure, azure: {client_id: of-the-node}"))
+        with machine.launched():
+            wait_for("the refusal in the log", lambda: "AUTH-JOIN" in machine.log, seconds=60)
+    assert any("client_id=of-the-node" in url for url in cloud.asked)
+    event = apart.some("instance.join", node_name="vm-3")[0]
+    assert (event["success"], "not certified by a root of Azure" in event["error"]) == (False, True)
+
+
+def create(apart: Apart, name: str, spec: dict[str, Any]) -> None:
+    apart.create({"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": {"roles": ["Node"], **spec}})
 
 
 def test_a_machine_without_proof_says_what_it_lacks(apart: Apart) -> None:

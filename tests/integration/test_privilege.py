@@ -26,6 +26,7 @@ from teleport.agents.ssh.user_side import Listening
 from teleport.agents.ssh.user_side_client import HelperSide
 from teleport.base.clock import SystemClock
 from teleport.base.errors import AccessDenied, NotFound, TeleportError, Unavailable
+from teleport.net.ssh_x11 import X11Request
 from tests.support import policy, programs, proofs, root
 from tests.support.authorities import cluster
 from tests.support.until import until
@@ -130,7 +131,7 @@ async def refused(work: Awaitable[object], kind: type[TeleportError], code: str)
 
 
 def forget(listening: Listening) -> None:
-    listening.socket.close()
+    listening.source.close()
 
 
 async def sftp(side: HelperSide, *packets: bytes) -> list[bytes]:
@@ -259,7 +260,7 @@ def test_a_link_put_in_the_place_of_a_socket_leads_nowhere(machine: Machine) -> 
 
 def test_agents_sockets_are_the_users_alone(machine: Machine) -> None:
     async def scene(side: HelperSide) -> None:
-        listening = await side.listen_agent()
+        listening = await side.listen_agent("sid")
         for path, mode in ((listening.path, 0o600), (os.path.dirname(listening.path), 0o700)):
             found = os.lstat(path)
             assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (NOBODY, mode)
@@ -276,11 +277,10 @@ def test_cookies_are_written_as_the_user(machine: Machine) -> None:
     (machine.folder / "nobody" / ".Xauthority").write_bytes(b"")
     (machine.folder / "nobody" / ".Xauthority").chmod(0o600)
     cookie = bytes(range(16))
+    wanted = X11Request(False, "MIT-MAGIC-COOKIE-1", cookie, 0)
 
     async def open_one(side: HelperSide) -> None:
-        display = await side.open_display(
-            offset=31000, most=31999, protocol="MIT-MAGIC-COOKIE-1", cookie=cookie, screen=0
-        )
+        display = await side.open_display("sid", wanted, offset=31000, most=31999)
         authority = machine.folder / "walker" / ".Xauthority"
         assert (authority.stat().st_uid, stat.S_IMODE(authority.stat().st_mode)) == (WALKER, 0o600)
         assert cookie in authority.read_bytes()
@@ -290,7 +290,7 @@ def test_cookies_are_written_as_the_user(machine: Machine) -> None:
         assert cookie not in authority.read_bytes()
 
     async def refuse(side: HelperSide) -> None:
-        display = side.open_display(offset=31000, most=31999, protocol="MIT-MAGIC-COOKIE-1", cookie=cookie, screen=0)
+        display = side.open_display("sid", wanted, offset=31000, most=31999)
         await refused(display, Unavailable, "SSH-USER-XAUTH")
         assert (machine.folder / "nobody" / ".Xauthority").read_bytes() == b""
 

@@ -141,13 +141,6 @@ def test_a_local_port_is_led_to_the_node(stage: Stage) -> None:
     assert {event["forwarded_by"] for event in told} == {stage.proxy}
 
 
-def test_what_is_not_carried_is_refused_with_a_decision(stage: Stage) -> None:
-    done = stage.ssh("-R", "0:localhost:22", "-o", "ExitOnForwardFailure=no", "echo ran", status=0)
-    assert done.stdout == "ran\n"
-    assert stage.cluster.tctl("access", "explain", decision_in(done.stderr)).out
-    assert "does not carry it" in done.stderr
-
-
 def test_a_node_that_is_reached_directly_records_by_itself(stage: Stage) -> None:
     assert stage.alice.ssh("echo straight-on").out == "straight-on\n"
     (kept,) = stage.recordings("straight-on")

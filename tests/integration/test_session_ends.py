@@ -108,7 +108,7 @@ def test_idleness_by_role_and_by_cluster(play: Play, client: Client, world: Worl
         (event,) = await world.wait_for("T3006I")
         assert event["reason"] == "client exceeded idle timeout of 1s"
 
-    play(scene, ends=Ends(idle=600.0))
+    play(scene, ends=lambda: Ends(idle=600.0))
 
 
 @TERMINALS

@@ -108,7 +108,7 @@ def test_idleness_is_told_of_before_at_a_terminal_only(play: Play, client: Clien
         assert ("nobody uses this connection: it ends in 1s. Press a key to keep it" in said) == (option == "-tt")
         assert "client exceeded idle timeout of 2s" in said
 
-    play(scene, ends=Ends(idle=2.0))
+    play(scene, ends=lambda: Ends(idle=2.0))
 
 
 @TERMINALS
@@ -133,4 +133,4 @@ def test_the_end_of_a_certificate_is_told_of_before(
         assert "client certificate expired: sign in again with tsh login" in said
         assert ("this connection ends in 30s with your certificate: save your work" in said) == (option == "-tt")
 
-    play(scene, ends=Ends(with_certificate=True))
+    play(scene, ends=lambda: Ends(with_certificate=True))

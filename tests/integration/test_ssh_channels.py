@@ -18,7 +18,7 @@ from teleport.access.channels import KINDS
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.switches import Switches
 from tests.support import policy, ssh_node
-from tests.support.channels import DOORS, PAYLOAD, Door, Ran, ask, free_port, listens, table, tcp_target
+from tests.support.channels import DOORS, PAYLOAD, Door, Ran, ask, free_port, listens, players, table, tcp_target
 from tests.support.ssh_node import LOGIN, Client, World
 from tests.support.until import until
 
@@ -120,6 +120,7 @@ def test_it_is_refused_without(door: Door, play: Play, client: Client, world: Wo
 def test_the_guide_prints_the_matrix() -> None:
     guide = Path(__file__).parents[2] / "docs/guides/ssh-channels.md"
     assert table() in guide.read_text()
+    assert players() in guide.read_text()
 
 
 def test_every_channel_of_the_checker_has_a_door() -> None:

@@ -9,67 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import programs
-from tests.support.channels import DOORS, PAYLOAD, Door, Ran
-from tests.support.cluster import NAME, NODE, OWN, Cluster, User, decision_in
+from tests.support.channels import DOORS, PAYLOAD, Door
+from tests.support.cluster import NODE, OWN, Cluster, User, decision_in
 from tests.support.processes import wait_for
+from tests.support.stock_ssh import Stock
 
 OFFSET = 400
 GIVING = {"forward_agent": True, "permit_x11_forwarding": True}
-
-
-class Stock:
-    """Stock OpenSSH of a user."""
-
-    def __init__(self, user: User, *options: str) -> None:
-        self._user = user
-        self._options = options
-
-    def _call(self, program: str, options: Sequence[str], command: Sequence[str]) -> list[str]:
-        target = f"{OWN}@{NODE}.{NAME}"
-        return [program, "-F", str(self._user._config), *self._options, *options, target, *command]
-
-    async def run(
-        self, *options: str, command: Sequence[str] = (), stdin: bytes = b"", env: dict[str, str] | None = None,
-        program: str = "ssh",
-    ) -> Ran:  # fmt: skip
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *self._call(program, options, command), stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(env)
-        )
-        try:
-            async with asyncio.timeout(60):
-                out, err = await process.communicate(stdin)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-        return Ran(process.returncode or 0, out, err.decode(errors="replace"))
-
-    @contextlib.asynccontextmanager
-    async def start(
-        self, *options: str, command: Sequence[str] = (), env: dict[str, str] | None = None
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *self._call("ssh", options, command), stdin=pipe, stdout=pipe, stderr=pipe, env=self._environment(env)
-        )
-        try:
-            async with asyncio.timeout(60):
-                yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-
-    def _environment(self, env: dict[str, str] | None) -> dict[str, str]:
-        return self._user.cluster.environment(self._user.name, **(env or {}))
 
 
 def sign_up(cluster: Cluster, name: str, options: dict[str, Any]) -> User:

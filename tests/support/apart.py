@@ -27,7 +27,7 @@ teleport:
 {teleport}auth_service:
   enabled: yes
   cluster_name: {name}
-  listen_addr: 127.0.0.1:{auth}
+  listen_addr: {host}:{auth}
 {auth_more}proxy_service:
   enabled: no
 ssh_service:
@@ -65,15 +65,19 @@ ssh_service:
 class Apart(Cluster):
     """The process with the Auth Service, and the users of the cluster; others are made by `proxy` and `node`."""
 
+    host = "127.0.0.1"
+    """Where the Auth Service listens."""
+
     def write_configs(self) -> None:
         """Write the configuration of the Auth Service alone, and the one of workstations."""
         super().write_configs()
+        self.settings["host"] = self.host
         self.config.write_text(AUTH.format(**self.settings))
 
     @property
     def auth(self) -> str:
         """Address of the Auth Service."""
-        return f"127.0.0.1:{self.settings['auth']}"
+        return f"{self.host}:{self.settings['auth']}"
 
     def token(self, *types: str, ttl: str = "") -> str:
         """Make a token for services of these types."""

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
+from teleport.auth.join.cloud_roots import CloudRoots
+from teleport.auth.join.clouds import Clouds
 from teleport.auth.join.token_review import Reviewer
 from teleport.auth.passwords import Cost
 from teleport.auth.service import AuthService
@@ -20,6 +22,7 @@ from teleport.base.clock import ManualClock
 from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import Unavailable
+from teleport.client.joining.iam import credentials
 from teleport.model.events.base import document
 from teleport.model.identity import Identity
 from teleport.model.kinds.token import Token
@@ -72,6 +75,9 @@ class Cluster:
         self.indexes = MemoryDisk()
         self.static_tokens: tuple[Token, ...] = ()
         self.reviewer: Reviewer | None = None
+        self.environment: dict[str, str] = {}
+        self.disk = MemoryDisk()
+        """Where the Auth Service finds the certificates of clouds, as `environment` says; `/roots`: the system's."""
         self.fetch: Fetch = _nobody_answers
         """What the Auth Service asks about proofs of join methods."""
         self.service = self.build()
@@ -84,7 +90,11 @@ class Cluster:
         return AuthService(
             backend=self.backend, signer=self.signer, clock=self.clock, entropy=self.entropy, cluster=CLUSTER,
             host_id="auth-1", records=self.records, password_cost=CHEAP, second_factor=self.second_factor,
-            indexes=IndexShelf(self.indexes, "/records"), static_tokens=self.static_tokens, reviewer=self.reviewer,
+            indexes=IndexShelf(self.indexes, "/records"), static_tokens=self.static_tokens,
+            clouds=Clouds(
+                CloudRoots(self.environment, self.disk, ("/roots",)), credentials(self.environment, self._fetch),
+                self.reviewer,
+            ),
             fetch=self._fetch,
         )  # fmt: skip
 

@@ -385,6 +385,21 @@ DOORS = (
 """Every door of a node."""
 
 
+BY_TSH = tuple(door for door in DOORS if door.client.startswith(("-L", "-D", "-R", "-A")))
+"""What `tsh ssh` does, too."""
+
+
+def players() -> str:
+    """Return who plays the matrix where, as the guide prints it."""
+    head = ("", "node", "node, ended at the proxy", "server without an agent")
+    lines = [head, ("---",) * len(head)]
+    for door in DOORS:
+        stock = "`sftp`" if door.name == "SFTP" else "`ssh`"
+        clients = f"{stock}, `tsh ssh`" if door in BY_TSH else stock
+        lines.append((door.name, stock, clients, clients))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def table() -> str:
     """Return the matrix as the guide prints it."""
     head = ("", "stock OpenSSH", "channel or request", "option of roles", "`ssh_service` key", "events")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from teleport.base.errors import Internal, Unavailable
-from teleport.net.stream import Stream
+from teleport.net.stream import Stream, hand_on, write_now
 
 MakePair = Callable[[], contextlib.AbstractAsyncContextManager[tuple[Stream, Stream]]]
 Check = Callable[[Stream, Stream], Awaitable[None]]
@@ -196,6 +197,36 @@ async def check_one_reader_and_one_writer(a: Stream, b: Stream) -> None:
     await cancelled(writer)
 
 
+async def check_a_sink_and_readers_get_everything_in_order(a: Stream, b: Stream) -> None:
+    """A sink takes some of what comes while a read waits, if the stream has that at all; the reader gets the rest."""
+    size, got = 200_000, bytearray()
+
+    def sink(data: bytes | memoryview) -> int:
+        taken = len(data) * (len(got) % 3) // 2
+        got.extend(data[:taken])
+        return taken
+
+    async def read() -> None:
+        hand_on(b, sink)
+        while data := await b.read(10_000):
+            got.extend(data)
+
+    reading = await start(read())
+    sent = 0
+    for part in itertools.cycle([1, 64, 900, 5000, 40_000]):
+        data = pattern(size)[sent : sent + part]
+        now = write_now(a)(data)
+        await a.write(data[now:])
+        sent += len(data)
+        if sent == size:
+            break
+        await asyncio.sleep(0)
+    await a.write_eof()
+    await reading
+    assert got == pattern(size)
+    hand_on(b, None)
+
+
 async def check_others_run_beside_a_busy_stream(a: Stream, b: Stream) -> None:
     turns = 0
 
@@ -225,6 +256,7 @@ CHECKS: tuple[Check, ...] = (
     check_end_by_close,
     check_write_after_the_peer_closed_fails,
     check_one_reader_and_one_writer,
+    check_a_sink_and_readers_get_everything_in_order,
     check_others_run_beside_a_busy_stream,
 )
 

@@ -25,11 +25,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from teleport.api.client import AuthClient, over_unix
+from teleport.api.event_outbox import OWNER as EVENTS
 from teleport.api.messages import EventQuery
 from teleport.base.append import SystemFolder
 from teleport.base.clock import SystemClock
 from teleport.base.errors import NotFound
 from teleport.model import resource
+from teleport.store.brief_files import OWNER as GROWTHS
 from teleport.store.journal import Journal
 from tests.support.authenticator import Authenticator
 from tests.support.browser import Browser
@@ -312,6 +314,7 @@ def loopback_with(port: int) -> str:
 def _all_sent(spools: Path) -> bool:
     """Say whether no journal of a service holds an event; the segment that is made for the next one may stand there."""
     try:
-        return all(Journal(SystemFolder(str(spool))).empty() for spool in spools.glob("*"))
+        owners = (EVENTS, GROWTHS)
+        return all(Journal(SystemFolder(str(spool)), owners=owners).empty(EVENTS) for spool in spools.glob("*"))
     except NotFound:
         return False  # one was sent while it was looked at

@@ -80,7 +80,7 @@ Group root
 Listen {host}
 Port {port}
 Timeout 300
-Allow 127.0.0.0/8
+Allow {allow}
 LogFile "{folder}/{name}.log"
 LogLevel Connect
 {more}"""
@@ -156,10 +156,12 @@ def haproxy(folder: Path, web: Web, servers: Mapping[str, tuple[int, str, str]])
     return Front(["haproxy", "-db", "-f", str(config)], ports, folder / "haproxy.out")
 
 
-def tinyproxy(folder: Path, name: str, port: int, more: str = "") -> Front:
-    """Return tinyproxy as an HTTP CONNECT proxy on PROXY_HOST; `more` lines of its configuration."""
+def tinyproxy(
+    folder: Path, name: str, port: int, more: str = "", *, host: str = PROXY_HOST, allow: str = "127.0.0.0/8"
+) -> Front:
+    """Return tinyproxy as an HTTP CONNECT proxy on `host`, for those of `allow`; `more` lines of its configuration."""
     folder.mkdir(exist_ok=True)
     config = folder / f"{name}.conf"
-    config.write_text(_TINYPROXY.format(host=PROXY_HOST, port=port, folder=folder, name=name, more=more))
+    config.write_text(_TINYPROXY.format(host=host, allow=allow, port=port, folder=folder, name=name, more=more))
     argv = ["tinyproxy", "-d", "-c", str(config)]
-    return Front(argv, {name: port}, folder / f"{name}.out", host=PROXY_HOST)
+    return Front(argv, {name: port}, folder / f"{name}.out", host=host)

@@ -30,6 +30,12 @@ class SocketCarrier:
         self.ended = False
         self._out, self._in = b"", b""
 
+    suspended = False
+
+    @property
+    def held(self) -> bool:
+        return self.pending > 262144
+
     @property
     def pending(self) -> int:
         return len(self._out)

@@ -61,6 +61,12 @@ class Sshd:
         """Where it listens."""
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def certify(self, certificate: str) -> None:
         """Show this host certificate (a line) from the next start on."""
         (self.folder / "ssh_host_ed25519_key-cert.pub").write_text(certificate)

@@ -45,7 +45,11 @@ class Join(Struct, frozen=True, tag=True):
     mode: JoinMode
 
 
-Action = Union[Connect, Join, Open, Use]  # noqa: UP007 - a value too, for decoding records
+class Assume(Struct, frozen=True, tag=True):
+    """Have a certificate that carries the target, a role, as bots have for their outputs."""
+
+
+Action = Union[Assume, Connect, Join, Open, Use]  # noqa: UP007 - a value too, for decoding records
 
 Target = Union[Resource[Any], str]  # noqa: UP007 - evaluated at run time
 """An object, or the name of a kind for using the API before an object is known."""

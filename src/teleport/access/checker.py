@@ -11,6 +11,8 @@ the reference: conditions on the caller, then every prohibition of every role, t
     open:    as connect; then the service's switch, the certificate's extension and the roles' option of the channel
     join:    the owner of the session may; else a deny policy of any role matches -> no; an allow policy matches -> yes
              on the way to a session, a node: whoever may connect to it, or has any policy; the node decides again
+    assume:  a role of a certificate that renews itself -> yes
+             any role's impersonate denies the role -> no; one allows it -> yes
     use:     any deny rule, or a rule that cannot be evaluated -> no; any allow rule -> yes
              reading the tracker of a session that the caller may join -> yes, before any rule
              reading an object that roles select by label also needs that the caller could connect to it
@@ -27,8 +29,8 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeGuard
 
-from teleport.access import joining, locks
-from teleport.access.action import Action, Conditions, Connect, Join, Open, Target, Use, kind_of, name_of, utc
+from teleport.access import impersonation, joining, locks
+from teleport.access.action import Action, Assume, Conditions, Connect, Join, Open, Target, Use, kind_of, name_of, utc
 from teleport.access.channels import caller_checks, merged
 from teleport.access.denial import Denial, Reasons, Step
 from teleport.access.reasons import channel_reasons, connect_reasons, use_reasons
@@ -39,11 +41,13 @@ from teleport.access.system import ADMIN, permitting, rights_text, system_roles
 from teleport.base.errors import Internal
 from teleport.base.struct import Duration
 from teleport.model.identity import Identity
+from teleport.model.kinds.role import Role
 from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerSpec
 from teleport.model.resource import Metadata, Resource
 
 __all__ = [
-    "Action", "Conditions", "Connect", "Denial", "Grant", "Join", "Open", "Step", "Target", "Use", "decide", "visible",
+    "Action", "Assume", "Conditions", "Connect", "Denial", "Grant", "Join", "Open", "Step", "Target", "Use",
+    "decide", "visible",
 ]  # fmt: skip
 
 NODE_SELECTOR = "node_labels"
@@ -103,6 +107,8 @@ def decide(caller: Identity, roles: RoleSet, action: Action, target: Target, con
         return _as_service(request)
     if isinstance(action, Use):
         return _use(request, action)
+    if isinstance(action, Assume):
+        return _assume(request, target)
     if isinstance(action, Join) and isinstance(target, SessionTracker):
         return _join(request, action, target)
     if not _has_logins(target):
@@ -269,6 +275,30 @@ def _join(request: _Request, action: Join, tracker: SessionTracker) -> Grant | D
         return request.refused("POL-DENY-RULE", reasons)
     role = joining.allowing(roles.joining, tracker, action.mode)
     return request.granted(role, roles.options) if role else request.refused("POL-JOIN", reasons)
+
+
+def _assume(request: _Request, target: Target) -> Grant | Denial:
+    """Decide on a certificate that carries a role. Being refused tells nothing of the role: it looks alike for one
+    that does not exist."""
+    caller, roles = request.caller, request.roles
+    if not isinstance(target, Role):
+        step = Step(condition="target", matched=False, wanted="a role", found=f"kind {kind_of(target)}")
+        return request.refused("POL-IMPERSONATION", lambda: request.plain_reasons(step))
+    if caller.renewable and target.name in caller.roles:
+        return request.granted(target.name, roles.options)
+    data = impersonation.data_of(caller, roles.traits, target)
+
+    def reasons() -> Reasons:
+        return impersonation.impersonation_reasons(caller, roles.impersonation, target, data, request.before)
+
+    denied = impersonation.denies(roles.impersonation, target, data)
+    role = "" if denied else impersonation.allowing(roles.impersonation, target, data)
+    if role:
+        return request.granted(role, roles.options)
+    return Denial(
+        "POL-DENY-RULE" if denied else "POL-IMPERSONATION", caller, request.action, target, request.conditions,
+        reasons=reasons, visible=lambda: True,
+    )  # fmt: skip
 
 
 def _lead(request: _Request, action: Join, node: Resource[Any]) -> Grant | Denial:

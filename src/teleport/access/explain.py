@@ -13,7 +13,19 @@ from typing import Any
 
 import msgspec
 
-from teleport.access.action import Action, Connect, Join, Open, Target, Use, clock_text, kind_of, name_of, title_of
+from teleport.access.action import (
+    Action,
+    Assume,
+    Connect,
+    Join,
+    Open,
+    Target,
+    Use,
+    clock_text,
+    kind_of,
+    name_of,
+    title_of,
+)
 from teleport.access.channels import KINDS
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial, Step
@@ -54,6 +66,8 @@ def _denied(denial: Denial) -> str:
         return f'access denied to perform action "{denial.action.verb}" on "{kind}"'
     if isinstance(denial.action, Join):
         return f"access to the session denied: you may not join it as {denial.action.mode}"
+    if isinstance(denial.action, Assume):
+        return f'access denied: you may not have certificates with role "{name_of(denial.target)}"'
     if isinstance(denial.action, Open) and denial.code.startswith(_CHANNEL):
         return f"{KINDS[denial.action.channel].title} not allowed"
     return f"access to {kind} denied. User does not have permissions. Confirm SSH login."
@@ -84,6 +98,9 @@ def _reason(denial: Denial) -> str:
         return f'{allowed or "no role of yours allows it"}; you asked for "{login}". {title} itself matches'
     if denial.code == "POL-JOIN":
         return "no role of yours has a join_sessions policy for this mode and for a role of the session's owner"
+    if denial.code == "POL-IMPERSONATION":
+        said = _joined(f'allow.impersonate.roles of role "{step.role}" is {step.wanted}' for step in own)
+        return said or "no role of yours has allow.impersonate.roles"
     if denial.code == "POL-NO-VERB":
         return "no role of yours has a rule for it"
     if denial.code == "POL-SYSTEM":
@@ -153,9 +170,11 @@ class Record(Struct, frozen=True, kw_only=True):
 
 
 def request_text(action: Action, target: Target) -> str:
-    """Write a request in one line: `ssh bob@node-7 (agent forwarding)`, `create role/dev`, `list node`."""
+    """Write a request in one line: `ssh bob@node-7 (agent forwarding)`, `assume role/dev`, `list node`."""
     if isinstance(action, Join):
         return f"join {kind_of(target)}/{_shown(target)} as {action.mode}"
+    if isinstance(action, Assume):
+        return f"assume {kind_of(target)}/{_shown(target)}"
     if not isinstance(action, Use):
         more = f" ({KINDS[action.channel].title})" if isinstance(action, Open) else ""
         return f"ssh {action.login}@{title_of(target) or kind_of(target)}{more}"

@@ -42,6 +42,7 @@ def _in_play(identity: Identity, roles: Iterable[str], login: str, target: Targe
         "login": frozenset({login}),
         "server_id": frozenset(servers),
         "join_token": frozenset({identity.join_token}),
+        "bot_instance_id": frozenset({identity.bot_instance_id}),
     }
 
 

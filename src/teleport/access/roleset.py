@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from teleport.access.channels import merged
+from teleport.access.impersonation import Permission, permissions
 from teleport.access.joining import Policy, policies
 from teleport.access.labels import Selector
 from teleport.access.predicate import LABELS, WHERE, Predicate, Value, evaluate, parse
@@ -202,6 +203,8 @@ class RoleSet:
     """Login to the roles that allow it."""
     joining: tuple[Policy, ...]
     """What both sides of every role say of joining sessions."""
+    impersonation: tuple[Permission, ...]
+    """What both sides of every role say of impersonating roles."""
 
     @classmethod
     def build(cls, roles: Iterable[Role], traits: Traits) -> RoleSet:
@@ -227,6 +230,7 @@ class RoleSet:
             denying=tuple(role for role in held if not role.deny.empty),
             by_login={login: tuple(allowing) for login, allowing in by_login.items()},
             joining=tuple(policy for role in every for policy in policies(role)),
+            impersonation=tuple(said for role in every for said in permissions(role)),
         )
 
     def logins_for_certificate(self) -> tuple[str, ...]:
@@ -250,3 +254,5 @@ def check(role: Role) -> None:
         for rule in conditions.rules:
             if rule.where:
                 parse(rule.where, WHERE)
+        if conditions.impersonate is not None and conditions.impersonate.where:
+            parse(conditions.impersonate.where, WHERE)

@@ -4,11 +4,16 @@ What is here: one agent for each proxy that is known, which dials, claims the pr
 dials again when the tunnel is lost. A load balancer decides which proxy a connection reaches, so an agent that reaches
 one that another agent holds already hangs up and tries again. What is not: the tunnel (`net.tunnel`), the way to the
 proxy (handed in), and the service behind it.
+
+A tunnel that does not answer for some seconds is left to its connections, and another one takes its place: either the
+way is lost, and who waited for its end would be away for half a minute, or it is slow, and connections that would
+survive that should not be ended.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any
 
@@ -29,6 +34,10 @@ log = logger("NODE:PROXY")
 
 STEP, LONGEST = 1.0, 8.0
 """Seconds by which the wait grows with each failure, and the longest wait; it begins anew after LONGEST."""
+LOOK = 5.0
+"""Seconds between two questions to the proxy whether it is there."""
+LEFT = 4
+"""Tunnels in doubt for each proxy that are left to their connections; with more, the last one is kept."""
 MOST = 64
 """Proxies to which tunnels are kept; more would be a mistake of whoever names them."""
 
@@ -54,9 +63,10 @@ class AgentPool:
         self._proxies: frozenset[str] = frozenset()
         self._more = asyncio.Event()
         self._serving: set[asyncio.Task[None]] = set()
+        self._left: set[asyncio.Task[None]] = set()
+        """Tunnels whose place others have taken, and which end with their connections."""
         self._telling: set[asyncio.Task[None]] = set()
-        """Tell proxies that this end drains, or keep tunnels of proxies that leave. Control streams stay open, so these
-        are waited for by nobody."""
+        """Tell proxies that this end drains. Their control streams stay open, so these are waited for by nobody."""
         self._draining = False
         self._ready: Callable[[], None] = lambda: None
         self.address = f"tunnel to {target}"
@@ -85,7 +95,7 @@ class AgentPool:
                     for agent in self._agents.values():
                         log.debug("Pool is closing agent.", leaseID=agent.lease, target=self._target)
         finally:
-            for task in (*self._serving, *self._telling):
+            for task in (*self._serving, *self._telling, *self._left):
                 await tasks.cancel(task)
 
     async def _grow(self, group: asyncio.TaskGroup) -> None:
@@ -112,15 +122,59 @@ class AgentPool:
     async def _keep(self, slot: int) -> None:
         """Keep a tunnel as long as there are so many proxies."""
         failures = 0
+        loop = asyncio.get_running_loop()
         while slot <= self._wanted and not self._draining:
-            agent = self._lease()
-            try:
-                lasted = await agent.run()
-            finally:
-                del self._agents[agent.lease]
+            began = loop.time()
+            agent, lasted = self._lease(), 0.0
+            if await agent.connect():
+                lasted = await self._attend(agent)
             # A tunnel that is cut as soon as it is there is as good as none: dialling on and on would help nobody.
             failures = 0 if lasted > LONGEST else failures % int(LONGEST / STEP) + 1
-            await asyncio.sleep(min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0)
+            wait = min(failures * STEP, LONGEST) * (0.5 + fraction(self._entropy) / 2) if failures else 0.0
+            # Who has waited for an answer in vain has waited.
+            await asyncio.sleep(max(0.0, wait - (loop.time() - began - lasted)))
+
+    async def _attend(self, agent: Agent) -> float:
+        """Let an agent serve, and others that take its place, until a tunnel is lost; return the seconds in which there
+        was one."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            serving = tasks.spawn(agent.serve(), name="tunnel", on_error=_connection_failed)
+            try:
+                heir = await self._heir(agent, serving)
+            except BaseException:
+                await tasks.cancel(serving)
+                raise
+            if heir is None:
+                return loop.time() - began
+            why = "A proxy leaves" if agent.parting else "A tunnel does not answer"
+            told = f"{why}, another tunnel takes the place of the former one"
+            log.info(told, leaseID=agent.lease, target=self._target)
+            self._track(agent.leave(serving), self._left, _connection_failed)
+            agent = heir
+
+    async def _heir(self, agent: Agent, serving: asyncio.Task[None]) -> Agent | None:
+        """Return an agent that is connected when the former one is in doubt, or its proxy takes no more connections;
+        None when that one's tunnel is lost."""
+        while not serving.done():
+            await agent.doubt(True)
+            if agent.lost or (len(self._left) >= LEFT * self._wanted and not agent.parting):
+                await asyncio.wait([serving])
+                break
+            heir = self._lease()
+            connecting = tasks.spawn(heir.connect(agent), name="tunnel", on_error=_connection_failed)
+            sure = tasks.spawn(agent.doubt(False), name="tunnel", on_error=_connection_failed)
+            try:
+                await asyncio.wait([connecting, sure, serving], return_when=asyncio.FIRST_COMPLETED)
+                if connecting.done() and connecting.result():
+                    return heir
+                if connecting.done():  # no way at the moment
+                    await asyncio.wait([sure, serving], timeout=STEP, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                await tasks.cancel(sure)
+                await tasks.cancel(connecting)
+        return None
 
     def _lease(self) -> Agent:
         self._leases += 1
@@ -133,10 +187,11 @@ class AgentPool:
         """Return a connection to a proxy."""
         return await self._dial()
 
-    def claim(self, proxy: str, lease: int) -> bool:
-        """Take a proxy for an agent; False if another one has it."""
-        if self._claimed.setdefault(proxy, lease) != lease:
+    def claim(self, proxy: str, lease: int, former: int = 0) -> bool:
+        """Take a proxy for an agent, also from the one whose place it takes; False if another one has it."""
+        if self._claimed.get(proxy, lease) not in (lease, former):
             return False
+        self._claimed[proxy] = lease
         self._ready()
         return True
 
@@ -144,10 +199,9 @@ class AgentPool:
         """Give back what an agent has claimed."""
         self._claimed = {proxy: holder for proxy, holder in self._claimed.items() if holder != lease}
 
-    def leave(self, serving: asyncio.Task[None]) -> None:
-        """Keep what serves the tunnel of a proxy that takes no more connections; its slot gets another tunnel."""
-        self._telling.add(serving)
-        serving.add_done_callback(self._telling.discard)
+    def forget(self, lease: int) -> None:
+        """An agent has ended."""
+        self._agents.pop(lease, None)
 
     def discovered(self, proxies: Collection[str]) -> None:
         """Take the list of proxies that one of them has sent."""
@@ -192,55 +246,78 @@ class Agent:
         self._tunnel: Tunnel | None = None
         self.state = "initial"
 
-    async def run(self) -> float:
-        """Connect and serve until the tunnel is lost or its proxy leaves; return how many seconds there was one.
-        Failures are told to the log."""
+    async def connect(self, former: Agent | None = None) -> bool:
+        """Connect, in the place of a `former` one perhaps, and say whether there is a tunnel now. Failures are told to
+        the log."""
         self._become("connecting")
         try:
             stream = await self._pool.dial()
-            names = await self._claim(stream)
+            names = await self._claim(stream, former)
         except TeleportError as error:
             tell = log.debug if error.code == "AGENT-CLAIMED" else log.warn
             tell("An agent cannot connect to its proxy", leaseID=self.lease, target=self._target, error=error)
-            self._become("closed")
-            return 0.0
-        tunnel = self._tunnel = Tunnel(stream)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+            self._closed()
+            return False
+        except asyncio.CancelledError:
+            self._closed()
+            raise
+        self._tunnel = Tunnel(stream, interval=LOOK)
         self._say(f"Agent connected to proxy: [{' '.join(names)}].")
         self._become("connected")
-        serving = tasks.spawn(self._serve(tunnel), name="tunnel", on_error=_control_failed)
-        try:
-            await tunnel.parting()
-        except BaseException:
-            await tasks.cancel(serving)
-            raise
-        finally:
-            self._pool.release(self.lease)
-        if tunnel.reason is None:
-            log.info("A proxy leaves, its tunnel stays for what is open", leaseID=self.lease, target=self._target)
-            self._pool.leave(serving)
-        else:
-            await asyncio.wait([serving])
-        return loop.time() - began
+        return True
 
-    async def _serve(self, tunnel: Tunnel) -> None:
-        """Take connections until the tunnel is closed."""
+    async def serve(self) -> None:
+        """Serve until the tunnel is lost. Failures are told to the log."""
+        tunnel = self._tunnel
+        assert tunnel is not None  # noqa: S101 - connected first
         try:
             await self._accept(tunnel)
             reason = await tunnel.closed()
-            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason)
+            log.info("A tunnel has ended", leaseID=self.lease, target=self._target, reason=reason, why=reason.why)
         finally:
+            self._pool.release(self.lease)
             await tunnel.close("the agent closed it")
-            self._become("closed")
+            self._closed()
 
-    async def _claim(self, stream: Stream) -> Sequence[str]:
+    @property
+    def lost(self) -> bool:
+        """Whether there is no tunnel."""
+        return self._tunnel is None or self._tunnel.reason is not None
+
+    @property
+    def parting(self) -> bool:
+        """Whether the proxy takes no more connections."""
+        return self._tunnel is not None and self._tunnel.parting
+
+    async def doubt(self, there: bool) -> None:
+        """Wait until it is in doubt whether the proxy answers and stays, or with `there` False, until it is not any
+        more; or until the tunnel is lost."""
+        if self._tunnel is not None:
+            await self._tunnel.doubt(there)
+
+    async def leave(self, serving: asyncio.Task[None]) -> None:
+        """Let the tunnel end with the connections in it; one of a proxy that leaves may have new ones until that
+        closes it."""
+        try:
+            if self.parting:
+                await asyncio.wait([serving])
+            await self.drain()
+            if self._tunnel is not None:
+                await self._tunnel.close("another tunnel has taken its place")
+        finally:
+            await tasks.cancel(serving)
+
+    def _closed(self) -> None:
+        self._pool.forget(self.lease)
+        self._become("closed")
+
+    async def _claim(self, stream: Stream, former: Agent | None) -> Sequence[str]:
         """Find out which proxy was reached, and claim it. Raises AccessDenied (AGENT-NOT-A-PROXY), Unavailable
         (AGENT-CLAIMED); the stream is closed then."""
         try:
             proxy = _proxy_at(stream)
             names = proxy.principals
-            if not self._pool.claim(names[0].partition(".")[0], self.lease):
+            if not self._pool.claim(names[0].partition(".")[0], self.lease, former.lease if former else 0):
                 raise Unavailable("AGENT-CLAIMED", proxy=" ".join(names))
         except BaseException:
             await stream.close()
@@ -274,15 +351,16 @@ class Agent:
         self._say(f"Discovery request channel opened: {DISCOVERY}.")
         self._say("handleDiscovery requests channel.")
         held = b""
-        while data := await stream.read(DISCOVERY_LIMIT):
-            held += data
-            try:
-                while held:
-                    proxies, size = read_discovery(held)
-                    held = held[size:]
-                    self._pool.discovered(proxies)
-            except NeedMore:
-                continue
+        try:
+            while data := await stream.read(DISCOVERY_LIMIT):
+                held += data
+                with contextlib.suppress(NeedMore):
+                    while held:
+                        proxies, size = read_discovery(held)
+                        held = held[size:]
+                        self._pool.discovered(proxies)
+        finally:
+            await stream.close()
 
     async def drain(self) -> None:
         """Take no new streams, and wait for those that are open."""

@@ -33,6 +33,8 @@ _Holder = tuple[frozenset[str], tuple[tuple[str, tuple[str, ...]], ...]]
 COMPILED = 1000
 """Role sets that are kept at most."""
 _NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
+LONGEST_WAIT = 6.0
+"""Seconds between two attempts to follow the Auth Service again at most: new locks must not wait for long."""
 ROLE_PATIENCE = 2.0
 """Seconds a decision waits for a role that a certificate names and the copy does not hold: whoever signed in the
 moment after the role was made arrives before the news of it."""
@@ -63,13 +65,16 @@ class ClusterView:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Follow the auth service until cancelled; `ready` is called when the first copy is complete."""
-        backoff = Backoff(first=0.2, most=10.0)
+        backoff = Backoff(first=0.2, most=LONGEST_WAIT)
         waits = backoff.waits(self._entropy)
+        told = False
         while True:
             try:
                 await self._follow(ready)
             except TeleportError as error:
-                log.warn("Lost the auth service, the last known state stays in use", error=error)
+                tell = log.debug if told and not self._connected else log.warn  # it is tried again every few seconds
+                tell("Lost the auth service, the last known state stays in use", error=error)
+                told = True
             finally:
                 if self._connected:  # until now, however long ago the last change was
                     self._connected, self._last_contact = False, self._clock.now()

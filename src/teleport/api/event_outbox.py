@@ -1,7 +1,7 @@
 """EventOutbox: the events of a service on their way to the Auth Service, through its absence and our own end.
 
-Theory of operation. An event gets the time at which it occurred and waits in a queue. Whoever comes first writes all
-that wait to a journal on the disk, numbered on from the last one, and `emit` returns once they are synced: a session
+Theory of operation. An event gets the time at which it occurred and waits in a queue. All that wait are
+written to a journal on the disk, numbered on from the last one, and `emit` returns once they are synced: a session
 waits for its own disk and for nothing else. `run` sends the journal when no more events come, or after half a second:
 what has come meanwhile as one call, so that sending is not what those who emit wait for; then it removes what the Auth
 Service has stored. Where the disk does not take events, the Auth Service has to: they
@@ -30,10 +30,9 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, CompareFailed, TeleportError, TimedOut
 from teleport.base.log import logger
-from teleport.base.prompt import Prompt
 from teleport.base.retry import Backoff
 from teleport.model.events.base import Event, document
-from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 
 log = logger("AUDIT")
 
@@ -50,8 +49,8 @@ BATCH = 100
 BATCH_BYTES = 1024 * 1024
 LARGEST = 2 * 1024 * 1024
 """Bytes of one event: it has to fit into a call."""
-_ROOM = 2048
-"""Bytes that the journal may need beside those of the events."""
+OWNER = b"["
+"""What every record begins with: an array, as JSON writes it."""
 _BACKOFF = Backoff(first=0.5, most=30.0)
 _NEVER = ("AUTH-ESCALATION",)
 """Refusals, beside those of what was sent, that no later try changes."""
@@ -88,17 +87,22 @@ class _Waiting:
 class EventOutbox:
     """Takes events of one service. `run` has to run beside it; `close` comes after it."""
 
-    def __init__(self, deliver: Deliver, journal: Journal, *, clock: Clock, entropy: Entropy) -> None:
+    def __init__(
+        self, deliver: Deliver, turns: Turns, *, clock: Clock, entropy: Entropy, owner: bytes = b""
+    ) -> None:  # fmt: skip
+        """`owner`: what our records begin with, where the journal has others."""
         self._deliver = deliver
-        self._journal = journal
+        self._turns = turns
+        self._journal = turns.journal
+        self._owner = owner
         self._clock = clock
         self._entropy = entropy
         self._queue: list[_Waiting] = []
-        self._keeping = asyncio.Lock()
+        self._keeping: asyncio.Task[None] | None = None
+        """Keeps what is in the queue, and ends with it."""
         self._draining = asyncio.Lock()
         """Taken inside `_keeping`, never around it."""
         self._work = asyncio.Event()
-        self._prompt = Prompt()
         self._kept = 0
         """Grows with what is kept."""
         self._behind = False
@@ -125,11 +129,9 @@ class EventOutbox:
         if entry.size > LARGEST:
             raise BadParameter("EVENT-TOO-LARGE", event=event.event_name, size=entry.size, limit=LARGEST)
         self._queue.append(entry)
-        while not entry.done.done():
-            async with self._keeping:
-                if not entry.done.done():
-                    await self._keep()
-        entry.done.result()
+        if self._keeping is None:
+            self._keeping = tasks.spawn(self._keep_all(), name="audit events: keep", on_error=self._defect)
+        await entry.done
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Send what is in the journal, again and again until cancelled."""
@@ -155,9 +157,8 @@ class EventOutbox:
 
     async def close(self) -> None:
         """Keep what nobody waits for any more, send what can be sent, and release the journal. Comes after `run`."""
-        async with self._keeping:
-            while self._queue:
-                await self._keep()
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
         if self._behind and not self._away:
             try:
                 async with asyncio.timeout(LAST_WORDS):
@@ -171,34 +172,37 @@ class EventOutbox:
         with suppress(TeleportError):
             await asyncio.to_thread(self._journal.prepare)
 
-    # -- one after the other: called with `_keeping` held ------------------------------------------------------
+    # -- one after the other: called by `_keeping` -------------------------------------------------------------
 
     def _nothing_left(self) -> bool:
         """Look once, when we begin, for what an earlier run left: at the names of a folder, so without a thread."""
         try:
-            return self._journal.empty()
+            return self._journal.empty(self._owner)
         except TeleportError:
             return False  # writing to it will say what is wrong
 
+    async def _keep_all(self) -> None:
+        while self._queue:
+            await self._keep()
+        self._keeping = None
+
+    def _defect(self, error: BaseException) -> None:
+        log.error("Audit events cannot be kept", error=error, events=len(self._queue))
+        self._keeping = None
+        self._settle(list(self._queue), error)
+
     async def _keep(self) -> None:
-        """Get rid of the first events of the queue, one way or the other. Being cancelled leaves them there."""
+        """Get rid of the first events of the queue, one way or the other."""
         batch = self._batch()
         entries = [_Entry(self._writer, number, entry.event) for number, entry in enumerate(batch, start=self._next)]
         try:
-            await self._append([msgspec.json.encode(entry) for entry in entries])
-        except asyncio.CancelledError:
-            self._has_kept()  # the thread goes on: the same events under the same numbers, once more, harm nothing
-            raise
+            await self._turns.append([msgspec.json.encode(entry) for entry in entries])
         except TeleportError as error:
             await self._send_unkept(batch, error)
             return
         self._has_kept()
         self._next += len(batch)
         self._settle(batch)
-
-    async def _append(self, records: list[bytes]) -> None:
-        ready = self._journal.ready(sum(map(len, records)) + _ROOM)
-        await self._prompt.run(lambda: self._journal.append(records), asyncio.to_thread, ready=ready)
 
     def _has_kept(self) -> None:
         self._behind = True
@@ -269,15 +273,14 @@ class EventOutbox:
     async def _send_oldest(self) -> list[_Entry] | None:
         """Send a segment and remove it; return what it held, None when there is none."""
         kept = self._kept
-        segment = await asyncio.to_thread(self._journal.oldest)
-        if segment is None:
+        waiting = await asyncio.to_thread(self._journal.oldest, self._owner)
+        if waiting is None:
             self._behind = self._kept != kept  # something may have come since the look
             return None
-        name, records = segment
-        entries = [entry for record in records if (entry := _read(record)) is not None]
+        entries = [entry for record in waiting.records if (entry := _read(record)) is not None]
         for writer, run in groupby(entries, key=lambda entry: entry.writer):
             await self._resend(writer, list(run))
-        await asyncio.to_thread(self._journal.drop, name)
+        await asyncio.to_thread(self._journal.drop, waiting, self._owner)
         if self._away:
             log.info("Audit events that waited on the disk are sent", events=len(entries))
         return entries

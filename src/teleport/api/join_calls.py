@@ -47,7 +47,7 @@ class Conversation:
         """Name the token. Raises what the server refuses it with."""
         init = pb.JoinInit(
             token_name=asked.token, join_method=asked.join_method, system_role=asked.system_role,
-            host_name=asked.host_name, client_version=VERSION,
+            host_name=asked.host_name, client_version=VERSION, services=asked.services,
         )  # fmt: skip
         await self._wire.send(pb.JoinRequest(init=init))
         reply = await self._wire.receive()

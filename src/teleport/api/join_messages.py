@@ -32,6 +32,8 @@ class Asked:
     """`Instance` or `Bot`."""
     host_name: str = ""
     """Node name."""
+    services: tuple[str, ...] = ()
+    """System roles that the host cannot do without."""
     join_method: str = ""
     """Empty: the one of the token."""
     additional_principals: tuple[str, ...] = ()
@@ -51,6 +53,8 @@ class Init:
     join_method: str = ""
     host_name: str = ""
     client_version: str = ""
+    services: tuple[str, ...] = ()
+    """System roles that the host cannot do without."""
     forwarded: str | None = None
     """Address of who asks, where a proxy passes it on; None: whoever is connected asks."""
 

@@ -23,7 +23,7 @@ class IdToken(Struct, frozen=True, kw_only=True):
 
 
 class Challenge(Struct, frozen=True, kw_only=True):
-    """iam: words that the proof must repeat."""
+    """iam, azure: words that the proof must repeat."""
 
     challenge: str
 
@@ -32,6 +32,45 @@ class StsRequest(Struct, frozen=True, kw_only=True):
     """iam: a signed request to AWS, as it would be sent: head and body."""
 
     request: str
+
+
+class Ec2Init(Struct, frozen=True, kw_only=True):
+    """ec2: the identity document of the instance, signed (PKCS #7, base64), as its metadata service gives it."""
+
+    identity_document: str
+
+
+class AzureSolution(Struct, frozen=True, kw_only=True):
+    """azure: what the metadata service says of the machine."""
+
+    attested_data: str
+    """The attested document (PKCS #7, base64) with the challenge as its nonce."""
+    access_token: str
+    """Of a managed identity, for `https://management.azure.com/`."""
+
+
+class TpmInit(Struct, frozen=True, kw_only=True):
+    """tpm: which chip it is."""
+
+    ek_key: bytes
+    """The endorsement key, SubjectPublicKeyInfo in DER."""
+    ek_cert: bytes = b""
+    """Its certificate in DER, where the chip has one."""
+    ak_public: bytes
+    """Public area (TPMT_PUBLIC) of the key whose name the credential is bound to."""
+
+
+class TpmAsk(Struct, frozen=True, kw_only=True):
+    """tpm: a credential that this chip alone can open."""
+
+    blob: bytes
+    secret: bytes
+
+
+class TpmSolution(Struct, frozen=True, kw_only=True):
+    """tpm: what was in it."""
+
+    secret: bytes
 
 
 class BoundInit(Struct, frozen=True, kw_only=True):

@@ -72,7 +72,14 @@ _REFUSAL_PATIENCE = 5.0
 _LAST_WORDS = 2.0
 _STREAMS_BEFORE_SETTINGS = 100
 """Calls at a time that a client makes before the server has said how many it takes (RFC 9113, 6.5.2)."""
-_WINDOW = Configuration(http2_connection_window_size=1 << 20, http2_stream_window_size=1 << 18)
+ASK_EVERY, ANSWER_WITHIN = 10.0, 10.0
+"""Seconds between a client's questions whether the server is there, asked while there are calls, and until it has
+answered one: without them whoever follows changes would follow a dead connection for ever."""
+_CLIENT = Configuration(
+    http2_connection_window_size=1 << 20, http2_stream_window_size=1 << 18, _keepalive_time=ASK_EVERY,
+    _keepalive_timeout=ANSWER_WITHIN, _http2_max_pings_without_data=0,
+    _http2_min_sent_ping_interval_without_data=ASK_EVERY / 2,
+)  # fmt: skip
 
 OnDefect = Callable[[str, str, BaseException], None]
 """Told of an unexpected failure: method, id that the client got, exception."""
@@ -390,7 +397,7 @@ async def _reply(stream: Any, method: Call[Q, R]) -> R | None:
 
 class _InnerChannel(GrpcChannel):
     def __init__(self, connect: Connect) -> None:
-        super().__init__(CLUSTER_NAME, 3025, config=_WINDOW)
+        super().__init__(CLUSTER_NAME, 3025, config=_CLIENT)
         self._connect = connect
         self.lost: TeleportError | None = None
         """Why the last connection was refused, where the peer said so."""

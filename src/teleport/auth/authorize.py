@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleport.access import explain
-from teleport.access.action import Action, Conditions, Target, Use, kind_of, name_of
+from teleport.access.action import Action, Assume, Conditions, Target, Use, kind_of, name_of
 from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial, Step
 from teleport.access.roleset import RoleSet
@@ -119,6 +119,14 @@ class Authorizer:
         if isinstance(decision, Grant):
             return decision
         raise explain.user_error(decision, await self.keep(decision), asked)
+
+    async def assume(self, rights: Rights, role: Role) -> Grant:
+        """Return permission for a certificate that carries a role, or raise AccessDenied (POL-*). For a role that does
+        not exist, ask about one of that name without content."""
+        decision = rights.decide(Assume(), role)
+        if isinstance(decision, Grant):
+            return decision
+        raise explain.user_error(decision, await self.keep(decision), role.name)
 
     async def keep(self, denial: Denial) -> str:
         """Keep a refusal made here; return its id."""

@@ -40,7 +40,8 @@ ROLES = frozenset({INSTANCE, *LOCAL_SERVICES})
 TLS_SERVERS = frozenset({AUTH, PROXY, "Kube", "WindowsDesktop"})
 """Those that get the DNS names which they ask for."""
 _MOST_NAMES = 100
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_HOST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{12}-i-[0-9a-f]{8,17}")
+"""A UUID, or account and instance of AWS (`auth.join.ec2`)."""
 _NAME = re.compile(r"[A-Za-z0-9_:]([A-Za-z0-9._:-]{0,251}[A-Za-z0-9])?")
 _SUBJECT = "host_cert"
 """Name in rules: `resources: [host_cert], verbs: [create]`."""
@@ -126,8 +127,8 @@ def _dns_names(request: HostRequest) -> tuple[str, ...]:
 
 def _check(request: HostRequest) -> None:
     """Raise BadParameter (AUTH-HOST-REQUEST) unless names and roles are ones that a host can have."""
-    if not _UUID.fullmatch(request.host_uuid):
-        raise _bad("the host's id is not a UUID in lower case")
+    if not _HOST_ID.fullmatch(request.host_uuid):
+        raise _bad("the host's id is neither a UUID in lower case nor that of an instance")
     if not request.roles or not set(request.roles) <= ROLES:
         raise _bad(f"system roles are some of {', '.join(sorted(ROLES))}")
     names = (*request.principals, *request.dns_names)
@@ -141,7 +142,7 @@ def check_names(host_uuid: str, names: Iterable[str], roles: Set[str]) -> None:
     for name in names:
         if name and not _NAME.fullmatch(name):
             raise _bad(f"{name[:60]!r} is neither a host name nor an IP address")
-        if _UUID.match(name.lower()) and not name.startswith(host_uuid):
+        if _HOST_ID.match(name.lower()) and not name.startswith(host_uuid):
             raise _bad(f"{name[:60]!r} is the name of another host")
         if name.lower().endswith(x509.CLUSTER_NAME) and not {AUTH, PROXY} & roles:
             raise _bad(f"{name[:60]!r} is a name of the Auth and Proxy Services")

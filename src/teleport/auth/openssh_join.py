@@ -80,12 +80,12 @@ class OpenSSHJoining:
         )  # fmt: skip
 
     async def _check_token(self, request: JoinServer) -> None:
-        """Raises AccessDenied (AUTH-JOIN-TOKEN), BadParameter (AUTH-JOIN-ROLE, AUTH-JOIN-ENDPOINT)."""
+        """Raises AccessDenied (AUTH-JOIN-TOKEN, AUTH-TOKEN-*), BadParameter (AUTH-JOIN-ROLE, AUTH-JOIN-ENDPOINT)."""
         host = ascii(request.hostname[:80])[1:-1]
         token = await self._tokens.find(request.token)
         if isinstance(token, Missing):
             log.info("A token is not there", token_name=mask(request.token[:200]), reason=token.reason)
-            raise AccessDenied("AUTH-JOIN-TOKEN", host=host, role="Node")
+            raise token.refusal(host, "Node")
         if not token.is_secret:  # the name of any other is no proof of anything
             raise BadParameter("AUTH-JOIN-ENDPOINT", method=token.spec.join_method)
         if "Node" not in token.spec.roles:

@@ -16,6 +16,7 @@ from teleport.api.messages import ClusterSettings
 from teleport.api.services import audit as audit_api
 from teleport.api.services import audit_proof as audit_proof_api
 from teleport.api.services import audit_query as audit_query_api
+from teleport.api.services import bots as bots_api
 from teleport.api.services import certificates as certificates_api
 from teleport.api.services import decisions as decisions_api
 from teleport.api.services import inventory as inventory_api
@@ -28,7 +29,7 @@ from teleport.api.services import resources as resources_api
 from teleport.api.services import status as status_api
 from teleport.api.services import users as users_api
 from teleport.api.services import web_sessions as web_sessions_api
-from teleport.auth import bootstrap, hooks
+from teleport.auth import bootstrap, hooks, networking_config
 from teleport.auth.attempts import Attempts
 from teleport.auth.audit import Audit
 from teleport.auth.audit_delivery import Delivery
@@ -36,6 +37,12 @@ from teleport.auth.audit_proof import AuditProof
 from teleport.auth.audit_query import AuditQueries
 from teleport.auth.authorities import Authorities
 from teleport.auth.authorize import Authorizer
+from teleport.auth.bots.admission import Admission
+from teleport.auth.bots.certificates import BotCertificates
+from teleport.auth.bots.hooks import BotHooks
+from teleport.auth.bots.instances import Instances
+from teleport.auth.bots.outputs import Outputs
+from teleport.auth.bots.renewal import Renewals
 from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
@@ -43,12 +50,14 @@ from teleport.auth.host_certs import HostCertificateIssuer
 from teleport.auth.inventory import Inventory
 from teleport.auth.invites import Invites
 from teleport.auth.join import methods as join_methods
+from teleport.auth.join.clouds import Clouds, of_environment
 from teleport.auth.join.join_state import StateKeeper
 from teleport.auth.join.service import Joining
-from teleport.auth.join.token_review import Reviewer
 from teleport.auth.join.tokens import TokenHooks, Tokens
 from teleport.auth.login import Login
 from teleport.auth.mfa_devices import Devices
+from teleport.auth.networking_config import KIND as NETWORKING
+from teleport.auth.networking_config import NetworkingHooks
 from teleport.auth.openssh import OpenSSHCertificates
 from teleport.auth.openssh_join import OpenSSHJoining
 from teleport.auth.passwords import Cost, Passwords
@@ -72,9 +81,12 @@ from teleport.auth.web_sessions import IDLE, WebSessions
 from teleport.base import tasks
 from teleport.base.append import Folder
 from teleport.base.clock import Clock
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.base.log import logger
+from teleport.model.kinds.bot import Bot
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfigSpec
 from teleport.model.kinds.semaphore import Semaphore
 from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.token import Token
@@ -118,16 +130,18 @@ class AuthService:
         password_cost: Cost | None = None,
         static_tokens: Sequence[Token] = (),
         settings: ClusterSettings | None = None,
+        networking: ClusterNetworkingConfigSpec | None = None,
         fetch: Fetch | None = None,
-        reviewer: Reviewer | None = None,
+        clouds: Clouds | None = None,
         allow_old: bool = False,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
-        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file. `settings` are told to
-        services elsewhere. `fetch` and `reviewer` are asked about proofs of join methods (`auth.join.methods`).
-        With `allow_old` processes of versions that are not supported any more may come too."""
+        ends. `password_cost` is for tests. `static_tokens`: those of the configuration file.
+        `networking`: what it says of silent connections, None: nothing. `settings` are told to services elsewhere.
+        `fetch` and `clouds` are asked about proofs of join methods (`auth.join.methods`). With `allow_old` processes of
+        versions that are not supported any more may come too."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -143,10 +157,11 @@ class AuthService:
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         states = StateKeeper(self.authorities, signer, clock, cluster)
         self._join_methods = join_methods.table(
-            self.store, states, fetch or SystemFetch(), reviewer, clock, entropy, cluster
+            backend, self.store, states, fetch or SystemFetch(), clouds or of_environment({}, MemoryDisk()), clock,
+            entropy, cluster,
         )  # fmt: skip
         self._recording_mode, self._checks_host_keys = recording_mode, checks_host_keys
-        self._settings = settings
+        self._settings, self._networking = settings, networking
         self.archive = Archive(
             RecordingFiles(records), Catalogue(backend), self.store, signer, self.audit_log, clock, entropy
         )  # fmt: skip
@@ -176,9 +191,9 @@ class AuthService:
         )  # fmt: skip
         kinds = hooks.table(store, clock, entropy, passwords, devices, attempts, invites, cluster)
         more: dict[str, hooks.Hooks] = {
-            RECORDING_CONFIG: ConfigHooks(), Semaphore.info.name: SemaphoreHooks(clock),
+            RECORDING_CONFIG: ConfigHooks(), NETWORKING: NetworkingHooks(), Semaphore.info.name: SemaphoreHooks(clock),
             SessionTermination.info.name: SessionTerminationHooks(store, authorizer, clock),
-            Token.info.name: TokenHooks(self._tokens, clock, entropy),
+            Token.info.name: TokenHooks(self._tokens, clock, entropy), Bot.info.name: BotHooks(store, clock),
         }  # fmt: skip
         resources = Resources(store, trail, authorizer, {**kinds, **more}, clock)
         browsers = WebSessions(
@@ -188,6 +203,9 @@ class AuthService:
         servers = OpenSSHCertificates(
             backend, store, trail, authorizer, self.authorities, signer, clock, entropy, cluster
         )  # fmt: skip
+        own, instances = BotCertificates(store, certificates, self.authorities, clock), Instances(store, clock, entropy)
+        admission = Admission(store, trail, own, instances)
+        renewals = Renewals(store, trail, authorizer, own, instances, clock, entropy)
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -195,7 +213,8 @@ class AuthService:
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
-            *join_api.methods(self._joining(hosts)),
+            *join_api.methods(self._joining(hosts, admission)),
+            *bots_api.methods(renewals, Outputs(store, trail, authorizer, certificates, own, clock)),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
                 servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
@@ -210,10 +229,10 @@ class AuthService:
             *status_api.methods(Status(authorizer, self.authorities, cluster, self._settings)),
         )
 
-    def _joining(self, hosts: HostCertificateIssuer) -> Joining:
+    def _joining(self, hosts: HostCertificateIssuer, bots: Admission) -> Joining:
         return Joining(
-            self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, self._join_methods, self._clock,
-            self._entropy, self.cluster, self._allow_old,
+            self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, bots, self._join_methods,
+            self._clock, self._entropy, self.cluster, self._allow_old,
         )  # fmt: skip
 
     @property
@@ -227,6 +246,7 @@ class AuthService:
             self._backend, self.store, self.audit_log, self._signer, self._clock, self._entropy, self.cluster
         )  # fmt: skip
         await self._recording_keys.ensure(self._recording_mode, self._checks_host_keys)
+        await networking_config.ensure(self.store, self._networking)
         await self._tokens.publish()
         await self._passwords.warm_up()
 

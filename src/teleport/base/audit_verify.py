@@ -76,14 +76,17 @@ class Walk:
         self._proven, self._damaged = base[0], False
 
     def _pass(self, at: int, digest: bytes) -> None:
+        here: list[tuple[int, bytes, int]] = []
         while self._next[0] <= at:
-            if at and self._next[0] == at and self._next[1] == digest:
-                self._proven, self._damaged = at, False
-            elif at and self._next[0] == at and not self._damaged:  # otherwise the damage that was told explains it
-                self._damaged, first = True, self._proven + 1
-                what = f"records {first} to {at} are not those that checkpoint {self._next[2]} saw"
-                self._report.add(self._log, first, "rewritten", what, until=at)
+            here += [self._next] if at and self._next[0] == at else []
             self._next = next(self._points, (NEVER, b"", 0))
+        others = [number for _, seen, number in here if seen != digest]
+        if here and not others:
+            self._proven, self._damaged = at, False
+        elif others and not self._damaged:  # otherwise the damage that was told explains it
+            self._damaged, first = True, self._proven + 1
+            what = f"records {first} to {at} are not those that checkpoint {others[0]} saw"
+            self._report.add(self._log, first, "rewritten", what, until=at)
 
     def feed(self, page: Sequence[Row]) -> None:
         """Check a page. The speed of everything hangs on this loop."""

@@ -8,10 +8,11 @@ cryptography only what this connection uses. The protocol is in `ssh_client`.
 from __future__ import annotations
 
 from teleport.base.clock import Clock, SystemClock
-from teleport.base.lean import TYPE_CHECKING, Mapping
+from teleport.base.lean import TYPE_CHECKING, Callable, Mapping
 from teleport.client.holder_call import OFF
 from teleport.client.profile import Home, Profile
-from teleport.client.reach import ask, enter, knock
+from teleport.client.reach import ask, enter, knock, reach
+from teleport.client.resumption import Means, ResumableCarrier, tell
 from teleport.client.ssh_client.connection import Connection, engine_of
 from teleport.client.ssh_client.session import FAILED as FAILED
 from teleport.client.ssh_client.session import Ends as Ends
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
 def connect(
     home: Home, profile: Profile, request: Request, *, host: str, proxy: str = "", clock: Clock | None = None,
-    way: BlockingTls | None = None,
+    way: BlockingTls | None = None, tell: Callable[[str], None] | None = tell,
 ) -> Connection:  # fmt: skip
     """Return a connection on which the profile's user is signed in; `host` is the name that the node's certificate
     must have. `proxy` is the address of another proxy of the cluster to go through. Who was in a hurry gives `way`, on
-    which the node has been asked for (`client.reach.ask`).
+    which the node has been asked for (`client.reach.ask`). `tell` hears when the way is lost and another one found;
+    None: with the way the connection is lost.
 
     Raises what `client.reach` raises, NotAuthenticated (CLIENT-HOST-KEY, CLIENT-NODE-REFUSED), Unavailable
     (CLIENT-SSH, NET-*), and BadParameter (PKI-KEY, DISK-*) for keys that cannot be used.
@@ -40,23 +42,32 @@ def connect(
         ask(way, request)
     try:
         trust = HostTrust(host, host_authorities(home, profile), (clock or SystemClock()).now)
-        engine = engine_of(request.login, user_key(home, profile), trust)
+        key = user_key(home, profile)
+        engine = engine_of(request.login, key, trust)
     except BaseException:
         way.sock.close()
         raise
-    return Connection.begun(enter(way, engine.take()), engine, host)
+    first = engine.take()
+    enter(way, first)
+    if tell is None:
+        return Connection.begun(way, engine, host)
+
+    def again(node: str) -> BlockingTls:
+        return reach(home, profile, request._replace(target=node), proxy=proxy)
+
+    return Connection.begun(ResumableCarrier(way, first, Means(again, lambda: key, host, tell)), engine, host)
 
 
 def run(
     home: Home, profile: Profile, request: Request, *, host: str, command: str | None, ends: Ends,
-    terminal: Terminal | None = None,
+    terminal: Terminal | None = None, tell: Callable[[str], None] | None = tell,
 ) -> int:  # fmt: skip
-    """Run a command on a node and return its exit status.
+    """Run a command on a node and return its exit status. `tell` as for `connect`.
 
     Without a command the node's shell is asked for, with `terminal` at one of its own. Raises what `connect` and
     `run_on` raise.
     """
-    connection = connect(home, profile, request, host=host)
+    connection = connect(home, profile, request, host=host, tell=tell)
     try:
         return run_on(connection, Wanted(command), ends, terminal)
     finally:
@@ -91,7 +102,7 @@ def _finish(connection: Connection, session: Session) -> int:
 def keep(connection: Connection, environment: Mapping[str, str], profile: Profile, key: bytes) -> None:
     """Let a process of its own hold the connection for the next call, or leave it: ours ends now. `key` is what it is
     for (`holder_call.key`); empty if it may not be held."""
-    if key and not environment.get(OFF):
+    if key and not environment.get(OFF) and not connection.suspended:
         from teleport.client import holder
 
         if holder.may_hold(environment, profile):

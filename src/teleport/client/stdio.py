@@ -11,7 +11,7 @@ import select
 import stat
 
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, contextmanager, ssl, suppress
+from teleport.base.lean import TYPE_CHECKING, Callable, Iterator, Mapping, Protocol, contextmanager, ssl, suppress
 from teleport.net.tls_errors import is_end, tls_error
 from teleport.wire.buffer import NeedMore
 
@@ -117,6 +117,14 @@ class BlockingTls:
         """Encrypted bytes that wait for `flush`."""
         return self._outgoing.pending
 
+    @property
+    def held(self) -> bool:
+        """Whether more waits than should be read from local sources."""
+        return self.pending > _HELD
+
+    suspended = False
+    """A connection that is lost is lost."""
+
     def drop(self) -> None:
         """Forget what waits for `flush`: the peer takes no more."""
         self._outgoing.read()
@@ -192,7 +200,40 @@ class BlockingTls:
         return Unavailable("NET-RESET", address=self.address, reason=error.strerror or type(error).__name__)
 
 
-def join(tls: BlockingTls, source: int, target: int) -> None:
+class Joined(Protocol):
+    """What `join` needs of a connection: BlockingTls, or `client.resumption.ResumableCarrier`."""
+
+    sock: socket.socket
+    ended: bool
+
+    @property
+    def pending(self) -> int:
+        """Bytes that wait for `flush`."""
+
+    @property
+    def held(self) -> bool:
+        """Whether more waits than should be read from local sources."""
+
+    def give(self, data: bytes) -> None:
+        """Add bytes to send."""
+
+    def flush(self) -> None:
+        """Send what the socket takes. Raises TeleportError."""
+
+    def fill(self) -> None:
+        """Receive what the socket has. Raises TeleportError."""
+
+    def take(self) -> bytes | memoryview:
+        """Return what has arrived; empty if nothing has."""
+
+    def drop(self) -> None:
+        """Forget what waits to be sent."""
+
+    def give_end(self) -> None:
+        """Say that no more follows; reading goes on."""
+
+
+def join(tls: Joined, source: int, target: int) -> None:
     """Copy from descriptor `source` to the peer and from the peer to `target`, until the peer has ended.
 
     The end of `source` is passed on while the other direction goes on. Raises Unavailable (NET-*).
@@ -209,10 +250,12 @@ def join(tls: BlockingTls, source: int, target: int) -> None:
 class _Join:
     """The loop of `join`."""
 
-    def __init__(self, tls: BlockingTls, source: int, target: int) -> None:
+    def __init__(self, tls: Joined, source: int, target: int) -> None:
         self._tls = tls
         self._source: int | None = source
         self._target = target
+        self._prompt = not os.get_blocking(target)
+        """Whether trying to write costs no waiting. A terminal that was stopped would hold up the other direction."""
         self._out = tls.take()
 
     def run(self) -> None:
@@ -221,11 +264,13 @@ class _Join:
                 self._ready(descriptor)
             if not self._out:
                 self._out = self._tls.take()
+                if self._out and self._prompt:
+                    self._write()
 
     def _poll(self) -> select.poll:
         """Ask only for what can be used: a full direction is not read."""
         poll, wanted = select.poll(), dict[int, int]()
-        if self._source is not None and self._tls.pending < _HELD:
+        if self._source is not None and not self._tls.held:
             wanted[self._source] = select.POLLIN
         if self._out:
             wanted[self._target] = wanted.get(self._target, 0) | select.POLLOUT
@@ -267,6 +312,7 @@ class _Join:
             data = b""
         if data:
             self._tls.give(data)
+            self._send()
         else:
             self._source = None
             self._tls.give_end()

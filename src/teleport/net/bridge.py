@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from teleport.base import tasks
 from teleport.base.errors import TeleportError
 from teleport.net.dial import parse_address
-from teleport.net.stream import Stream
+from teleport.net.stream import Stream, hand_on
 
 HIGH_WATER = 65536
 """Bytes of unsent data at which the protocol is asked to pause writing."""
@@ -170,6 +170,7 @@ class StreamTransport(asyncio.Transport):
     # -- the two pumps
 
     async def _read_all(self) -> None:
+        hand_on(self._stream, self._take)
         while True:
             data = await self._stream.read(_CHUNK)
             await self._reading.wait()
@@ -180,6 +181,13 @@ class StreamTransport(asyncio.Transport):
             self._deliver(data)
         if not cast(asyncio.Protocol, self._protocol).eof_received():
             self.close()
+
+    def _take(self, data: bytes | memoryview) -> int:
+        """Deliver what comes while `_read_all` waits for it (`net.stream.Sink`)."""
+        if not self.is_reading():
+            return 0
+        self._call(lambda: self._deliver(bytes(data)))
+        return len(data)
 
     def _deliver(self, data: bytes) -> None:
         protocol = self._protocol
@@ -246,6 +254,7 @@ class StreamTransport(asyncio.Transport):
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        hand_on(self._stream, None)
         self._buffer.clear()
         self._size = 0
         self.handed_over &= error is None

@@ -15,8 +15,8 @@ from teleport.net.stream import Stream
 from teleport.wire.http_connect import Verdict, verdict, write_request
 from teleport.wire.http_head import Head, read_head
 
-TIMEOUT = 30.0
-"""Seconds until the answer: the proxy looks up the target and connects to it meanwhile."""
+TIMEOUT = 10.0
+"""Seconds until the answer: the proxy looks up the target and connects to it meanwhile. As many as a dial takes."""
 
 
 async def connect(stream: Stream, proxy: ConnectProxy, target: str, *, timeout: float = TIMEOUT) -> Peekable:

@@ -15,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from teleport.base.errors import BadParameter, TimedOut
 from teleport.net.socket_stream import SocketStream, drop, reset_error
-from teleport.net.stream import Peer, Stream
+from teleport.net.stream import Peer, Sink, Stream, hand_on, write_now
 from teleport.wire.buffer import NeedMore
 
 LIMIT = 16384
@@ -63,6 +63,14 @@ class PeekStream:
     async def write(self, data: bytes) -> None:
         """See Stream.write."""
         await self._inner.write(data)
+
+    def hand_on(self, sink: Sink | None) -> None:
+        """See `net.stream.hand_on`. While a read of the inner stream waits, nothing that was seen is left."""
+        hand_on(self._inner, sink)
+
+    def write_now(self, data: bytes | memoryview) -> int:
+        """See `net.stream.write_now`."""
+        return write_now(self._inner)(data)
 
     async def write_eof(self) -> None:
         """See Stream.write_eof."""

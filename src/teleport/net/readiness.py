@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from teleport.base.errors import Unavailable
 
@@ -26,6 +27,7 @@ class Readiness:
         self._readers: set[asyncio.Future[None]] = set()
         self._writers: set[asyncio.Future[None]] = set()
         self._watching = False
+        self._instead: Callable[[], bool] | None = None
         self._stale = False
         self._burst = 0
         self._closed = False
@@ -40,13 +42,19 @@ class Readiness:
         if self._closed:
             raise Unavailable("NET-CLOSED", address=self._address)
 
-    async def readable(self) -> None:
-        """Wait until a read may succeed. Raises Unavailable (NET-CLOSED) if the socket is closed meanwhile."""
+    async def readable(self, instead: Callable[[], bool] | None = None) -> None:
+        """Wait until a read may succeed. Raises Unavailable (NET-CLOSED) if the socket is closed meanwhile.
+
+        `instead` is called first each time; while it returns True the wait goes on. It must not raise."""
         self.check()
         if not self._watching:
             self._loop.add_reader(self._fd, self._on_readable)
             self._watching = True
-        await self._wait(self._readers)
+        self._instead = instead
+        try:
+            await self._wait(self._readers)
+        finally:
+            self._instead = None
 
     async def writable(self) -> None:
         """Wait until a write may succeed. Raises Unavailable (NET-CLOSED) if the socket is closed meanwhile."""
@@ -99,6 +107,8 @@ class Readiness:
     def _on_readable(self) -> None:
         if self._stale:  # the loop asked again before the task that was woken had its turn to read
             self._stale = False
+        elif len(self._readers) == 1 and self._instead is not None and self._instead():
+            return
         elif self._readers:
             self._stale = True  # if it is not, the next report is only one turn late
             self._wake(self._readers)

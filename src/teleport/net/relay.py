@@ -12,8 +12,7 @@ from teleport.base import tasks
 from teleport.base.errors import AccessDenied, TimedOut, Unavailable
 from teleport.net.socket_stream import SocketStream, drop
 from teleport.net.splice import Count, PipePool, end, splice
-from teleport.net.stream import Stream
-from teleport.net.tunnel_stream import TunnelStream, pour
+from teleport.net.stream import Stream, hand_on, write_now
 
 _CHUNK = 262144
 
@@ -117,13 +116,21 @@ async def _pump(source: Stream, target: Stream, count: Count, pipes: PipePool) -
     if isinstance(source, SocketStream) and isinstance(target, SocketStream):
         await splice(source, target, count, pipes)
         return
-    if isinstance(source, TunnelStream) and isinstance(target, SocketStream):
-        await pour(source, target, count)
-        return
-    while data := await source.read(_CHUNK):
-        try:
-            await target.write(data)
-        except Unavailable:
-            return  # the target reads no more; it may still have something to say
-        count.bytes += len(data)
+    send = write_now(target)
+
+    def sink(data: bytes | memoryview) -> int:
+        sent = send(data)
+        count.bytes += sent
+        return sent
+
+    hand_on(source, sink)
+    try:
+        while data := await source.read(_CHUNK):
+            try:
+                await target.write(data)
+            except Unavailable:
+                return  # the target reads no more; it may still have something to say
+            count.bytes += len(data)
+    finally:
+        hand_on(source, None)
     await end(target)

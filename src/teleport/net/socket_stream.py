@@ -12,8 +12,9 @@ import struct
 from types import TracebackType
 
 from teleport.base.errors import Internal, Unavailable
+from teleport.net.intake import Intake
 from teleport.net.readiness import Readiness
-from teleport.net.stream import Peer, Stream
+from teleport.net.stream import Peer, Sink, Stream
 
 
 class Turnstile:
@@ -54,6 +55,7 @@ class SocketStream:
         self._socket = sock
         self._peer = peer or peer_of(sock)
         self._ready = Readiness(sock, self._peer.address)
+        self._intake = Intake(self._ready, sock.recv)
         self._reading = Turnstile("read", self._peer.address)
         self._writing = Turnstile("write", self._peer.address)
 
@@ -84,14 +86,14 @@ class SocketStream:
     async def read(self, limit: int = 65536) -> bytes:
         """See Stream.read."""
         with self._reading:
-            await self._ready.turn()
-            while True:
-                try:
-                    return self._socket.recv(limit)
-                except BlockingIOError:
-                    await self._ready.readable()
-                except OSError as error:
-                    raise self._lost(error) from error
+            try:
+                return await self._intake.read(limit)
+            except OSError as error:
+                raise self._lost(error) from error
+
+    def hand_on(self, sink: Sink | None) -> None:
+        """See `net.stream.hand_on`."""
+        self._intake.sink = sink
 
     async def write(self, data: bytes) -> None:
         """See Stream.write."""
@@ -110,6 +112,15 @@ class SocketStream:
                 if sent:
                     self.reset()
                 raise
+
+    def write_now(self, data: bytes | memoryview) -> int:
+        """See `net.stream.write_now`."""
+        if self._writing.busy or self._ready.closed:
+            return 0
+        try:
+            return self._socket.send(data)
+        except OSError:
+            return 0
 
     async def write_eof(self) -> None:
         """See Stream.write_eof."""

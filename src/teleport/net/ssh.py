@@ -8,6 +8,7 @@ reached. Private names used stand in `ssh_private`.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from collections.abc import Callable
@@ -15,16 +16,15 @@ from typing import Any
 
 from asyncssh.constants import DISC_SERVICE_NOT_AVAILABLE
 
-from teleport.net.bridge import StreamTransport, as_transport
+from teleport.net.resumption import Carrier, ResumableTransport, Resumptions, carry
 from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh_auth import ATTEMPTS, QUERIES
-from teleport.net.ssh_carrier import SocketTransport
 from teleport.net.ssh_channel import SessionChannel
 from teleport.net.ssh_doors import CHANNELS, TOO_MANY, Doors
 from teleport.net.ssh_handler import Forwards, Handler, Listens, Place, Proof, Refusal, Trust, one_line
 from teleport.net.ssh_packets import MALFORMED
 from teleport.net.ssh_settings import ServerOptions
-from teleport.net.stream import Stream
+from teleport.net.stream import Peer, Stream
 
 __all__ = [
     "ATTEMPTS", "CHANNELS", "QUERIES", "TOO_MANY", "Forwards", "Handler", "Listens", "Place", "Proof",
@@ -39,13 +39,15 @@ TCP_QUICKACK = 12  # linux/tcp.h; the socket module has no name for it
 
 
 async def serve(
-    stream: Stream, *, settings: ServerOptions, trust: Trust, handler: Callable[[ServerConnection], Handler]
-) -> None:
-    """Speak SSH on an accepted stream until either side ends it. The stream is closed at the end."""
+    stream: Stream, *, settings: ServerOptions, trust: Trust, handler: Callable[[ServerConnection], Handler],
+    resumptions: Resumptions | None = None,
+) -> None:  # fmt: skip
+    """Speak SSH on an accepted stream until either side ends it. The stream is closed at the end. With `resumptions`
+    the connection may outlive the stream, and another one may lead to a connection that did."""
     connection = ServerConnection(settings, stream=stream, trust=trust, handler=handler)
-    transport: SocketTransport | StreamTransport | None = None
+    transport: Carrier | ResumableTransport | None = None
     try:
-        transport = _carry(stream, connection)
+        transport = _carry(stream, connection, resumptions)
         await connection.wait_closed()
         await transport.wait_closed()
     finally:
@@ -55,10 +57,14 @@ async def serve(
         await stream.close()
 
 
-def _carry(stream: Stream, connection: ServerConnection) -> SocketTransport | StreamTransport:
-    if not isinstance(stream, SocketStream):
-        return as_transport(stream, lambda: connection)[0]
-    transport = SocketTransport(stream, connection)
+def _carry(
+    stream: Stream, connection: ServerConnection, resumptions: Resumptions | None
+) -> Carrier | ResumableTransport:  # fmt: skip
+    if resumptions is not None:
+        resumable = ResumableTransport(stream, connection, resumptions)
+        resumable.start()
+        return resumable
+    transport = carry(stream, connection)
     connection.connection_made(transport)
     transport.start()
     return transport
@@ -87,6 +93,14 @@ class ServerConnection(Doors):
             self.abort()
             return
         super().data_received(data, datatype)
+
+    def use(self, transport: asyncio.Transport) -> None:
+        """Write to another transport from now on."""
+        self._transport = transport
+
+    def resumed(self, peer: Peer) -> None:
+        """The client has come back, and is there now."""
+        self.client, self.client_ip = peer.address, peer.proven_ip
 
     def _acknowledge_at_once(self) -> None:
         """OpenSSH's client keeps Nagle's algorithm on until its session starts, so each of its second small

@@ -7,6 +7,8 @@ exists. Nothing about authorities, logins or locks is told to somebody who does 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import asyncssh
@@ -15,11 +17,12 @@ from asyncssh.packet import SSHPacket, String
 from asyncssh.public_key import decode_ssh_public_key
 
 from teleport.base import tasks
-from teleport.base.errors import BadParameter, TeleportError
+from teleport.base.errors import BadParameter, NotAuthenticated, TeleportError
 from teleport.model.identity import Identity
 from teleport.net.ssh_handler import Handler, Proof, Trust, one_line
 from teleport.net.ssh_packets import PacketConnection
 from teleport.net.ssh_settings import SIGNATURES, ServerOptions
+from teleport.net.stream import Peer
 from teleport.pki import ssh
 from teleport.pki.check import check_user
 
@@ -107,6 +110,23 @@ class Authentication(PacketConnection):
         self.identity, self.login = identity, username
         self.proof = Proof(self._session_id, msg, signature, key_data, username)
         return True
+
+    def may_resume(self, peer: Peer, signed: Callable[[bytes], bytes], signature: bytes) -> None:
+        """Raise unless the client at `peer` is the one that signed in: by a signature over what `signed` returns for
+        the digest of the certificate, which must be as good there, now, as it was then.
+
+        Raises NotAuthenticated (SSH-RESUME-EARLY, PKI-*), AccessDenied (PKI-*)."""
+        proof = self.proof
+        if proof is None or not self._auth_complete:
+            raise NotAuthenticated("SSH-RESUME-EARLY")
+        certificate = ssh.parse(proof.certificate)
+        if not _proves(certificate.key, signed(hashlib.sha256(proof.certificate).digest()), signature):
+            raise NotAuthenticated("PKI-BAD-SIGNATURE")
+        check_user(
+            proof.certificate, proven_key=certificate.key, login=self._principal(certificate, proof.login),
+            authorities=self._trust.authorities(), now=self._trust.clock.now(), source_ip=peer.proven_ip,
+            cluster=self._trust.cluster,
+        )  # fmt: skip
 
     def _principal(self, certificate: ssh.SSHCertificate, username: str) -> str:
         """Return the principal that must be in the certificate for this user name."""

@@ -8,6 +8,7 @@ the socket full. Ends go on as ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import socket
 from collections.abc import Awaitable, Callable
@@ -33,11 +34,19 @@ class OnwardSession(asyncssh.SSHClientSession[bytes]):
 
     def __init__(self) -> None:
         self._far: Any = None
+        self._abandoned = False
 
     def connection_made(self, chan: Any) -> None:
-        """The channel is open."""
+        """The channel is open. One that was abandoned meanwhile is closed."""
         self._far = chan
         chan.set_write_buffer_limits(high=HIGH, low=LOW)
+        if self._abandoned:
+            chan.abort()
+
+    @property
+    def far(self) -> Any:
+        """The channel; None while it is not open."""
+        return self._far
 
     def crowded(self, crowded: bool) -> None:
         """More, or no more, waits for the server than it takes."""
@@ -73,8 +82,14 @@ class OnwardSession(asyncssh.SSHClientSession[bytes]):
         if self._far is not None:
             (self._far.resume_reading if on else self._far.pause_reading)()
 
+    def finish(self) -> None:
+        """Close the channel behind what was sent on it."""
+        if self._far is not None:
+            self._far.close()
+
     def abandon(self) -> None:
-        """Close the channel: what runs there is hung up."""
+        """Close the channel: what runs there is hung up, and what was not sent is forgotten."""
+        self._abandoned = True
         if self._far is not None:
             self._far.abort()
 
@@ -103,6 +118,12 @@ class Carried(OnwardSession):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._near is not None:
             self._near.close()
+
+    def drop(self) -> None:
+        """End both halves: there will be no channel."""
+        self._abandoned = True
+        if self._near is not None:
+            self._near.abort()
 
     def crowded(self, crowded: bool) -> None:
         if self._near is not None and not self._near.is_closing():
@@ -139,7 +160,11 @@ class _Near(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LOOK, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._far.abandon()
+        """Nobody is at the other end. What was sent from there before is still for the server."""
+        with contextlib.suppress(OSError):
+            while data := self._socket.recv(65536):
+                self._far.send(data)
+        self._far.finish()
 
     def pause_writing(self) -> None:
         self._far.flow(False)
@@ -154,20 +179,27 @@ def _is_hung_up(ours: socket.socket) -> bool:
     return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
-async def carry(open_channel: Callable[[Carried], Awaitable[Any]]) -> socket.socket:
-    """Open a channel, and return a non-blocking socket that leads to it. Raises what `open_channel` raises."""
+async def bind(far: Carried) -> socket.socket:
+    """Give a channel a socket: return the end that is not ours, non-blocking."""
     theirs, ours = socket.socketpair()
     theirs.setblocking(False)
-    far = Carried()
     try:
         near, _ = await asyncio.get_running_loop().create_connection(lambda: _Near(far, ours), sock=ours)
-        try:
-            far.attach(near)
-            await open_channel(far)
-        except BaseException:
-            near.abort()
-            raise
     except BaseException:
+        theirs.close()
+        raise
+    far.attach(near)
+    return theirs
+
+
+async def carry(open_channel: Callable[[Carried], Awaitable[Any]]) -> socket.socket:
+    """Open a channel, and return a non-blocking socket that leads to it. Raises what `open_channel` raises."""
+    far = Carried()
+    theirs = await bind(far)
+    try:
+        await open_channel(far)
+    except BaseException:
+        far.drop()
         theirs.close()
         raise
     return theirs

@@ -89,6 +89,11 @@ class SocketTransport(asyncio.Transport):
         """Close at once; unsent data is lost."""
         self._finish(None)
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Hand further events to another protocol, an asyncio.Protocol."""
+        assert isinstance(protocol, asyncio.Protocol)  # noqa: S101 - there are no others here
+        self._protocol = protocol
+
     # -- asyncio.ReadTransport
 
     def is_reading(self) -> bool:

@@ -15,6 +15,7 @@ import asyncssh
 from asyncssh.connection import SSHServerConnectionOptions
 
 from teleport.base.errors import BadParameter
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfigSpec
 from teleport.pki import ssh
 
 SERVER_VERSION = "Teleport"
@@ -55,6 +56,11 @@ class KeepAlive:
     """Seconds of silence before each question; 0: never."""
     count: int = 3
     """Questions without an answer after which it is taken for gone."""
+
+    @classmethod
+    def of(cls, networking: ClusterNetworkingConfigSpec) -> KeepAlive:
+        """Return what the cluster's settings say."""
+        return cls(float(networking.keep_alive_interval), networking.keep_alive_count_max)
 
 
 def options(

@@ -3,8 +3,12 @@ five methods; `net.bridge` turns any of them into an `asyncio.Transport` for lib
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+Sink = Callable[[bytes | memoryview], int]
+"""Takes bytes at once, or the first of them, and returns how many; what it keeps it copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +57,24 @@ class Stream(Protocol):
     def peer(self) -> Peer:
         """Facts about the other end."""
         ...
+
+
+# A Stream may have two methods more, which save a turn of the loop for each few bytes. Nobody needs to know which do.
+
+
+def hand_on(stream: Stream, sink: Sink | None) -> None:
+    """Let `sink` have what comes while a read of `stream` waits; that read returns what it did not take. A stream that
+    cannot do that goes on as before."""
+    method: Callable[[Sink | None], None] | None = getattr(stream, "hand_on", None)
+    if method is not None:
+        method(sink)
+
+
+def write_now(stream: Stream) -> Sink:
+    """Return what sends as much of some bytes as goes without waiting; `write` must follow with the rest, if any. It
+    raises nothing: what is wrong shows there."""
+    return getattr(stream, "write_now", _nothing)
+
+
+def _nothing(data: bytes | memoryview) -> int:
+    return 0

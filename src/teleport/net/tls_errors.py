@@ -6,6 +6,9 @@ What is not: the handshakes themselves (`net.tls`).
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 from teleport.base.errors import NotAuthenticated, TeleportError, Unavailable
 from teleport.base.lean import ssl
 
@@ -66,6 +69,17 @@ def tls_error(address: str, error: ssl.SSLError) -> TeleportError:
 def is_end(error: ssl.SSLError) -> bool:
     """Say whether the carrier ended without TLS having said so."""
     return isinstance(error, ssl.SSLEOFError) or _reason(error) in _ENDED
+
+
+def close_notify(shutdown: Callable[[], object], read: Callable[[int], object]) -> None:
+    """Say that we have ended, with the two functions of one connection. Raises what `shutdown` raises.
+
+    OpenSSL reads on the way. Of an alert that it meets there `shutdown` says nothing; the error stays in the thread, and
+    the next connection of that thread that finds nothing to read is told that it was refused. Reading here takes it.
+    """
+    shutdown()
+    with contextlib.suppress(OSError):
+        read(1)
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -13,7 +13,7 @@ import ssl
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.net.socket_stream import Turnstile, drop
 from teleport.net.stream import Peer, Stream
-from teleport.net.tls_errors import is_end, tls_error
+from teleport.net.tls_errors import close_notify, is_end, tls_error
 
 _PIECE = 65536
 _FLUSH_ON_CLOSE = 1.0
@@ -121,7 +121,7 @@ class TlsMemoryStream:
             self._write_end = True
             try:
                 self._drain()
-                self._tls.unwrap()
+                close_notify(self._tls.unwrap, self._tls.read)
             except ssl.SSLWantReadError:
                 pass
             except ssl.SSLError as error:
@@ -136,7 +136,7 @@ class TlsMemoryStream:
         if not self._broken and not self._writing.busy:
             with contextlib.suppress(ssl.SSLError):
                 if not self._write_end:
-                    self._tls.unwrap()
+                    close_notify(self._tls.unwrap, self._tls.read)
             with contextlib.suppress(TeleportError, TimeoutError):
                 async with asyncio.timeout(_FLUSH_ON_CLOSE):
                     await self._flush()

@@ -21,10 +21,11 @@ import threading
 from typing import Any
 
 from teleport.base.errors import TeleportError, Unavailable
+from teleport.net.intake import Intake
 from teleport.net.readiness import Readiness
 from teleport.net.socket_stream import Turnstile, reset_error
-from teleport.net.stream import Peer
-from teleport.net.tls_errors import is_end, tls_error
+from teleport.net.stream import Peer, Sink
+from teleport.net.tls_errors import close_notify, is_end, tls_error
 
 SCRATCH = 262144
 """Most bytes that one read returns: many records per turn of the loop is what makes bulk cheap."""
@@ -52,7 +53,7 @@ class TlsSocketStream:
         self._ready = Readiness(sock, carrier.address)
         self._reading = Turnstile("read", carrier.address)
         self._writing = Turnstile("write", carrier.address)
-        self._early = b""  # plain bytes that were read while the half close was prepared
+        self._intake = Intake(self._ready, self._receive)
         self._read_end = False
         self._write_end = False
         self._unfinished = False  # OpenSSL holds part of a record that must be completed first
@@ -95,24 +96,19 @@ class TlsSocketStream:
         """See Stream.read. An end without TLS's own closing message raises Unavailable (NET-TLS-TRUNCATED), a
         refusal of our certificate NotAuthenticated (NET-TLS-REFUSED-*)."""
         with self._reading:
-            await self._ready.turn()
-            while True:
-                if self._early:
-                    data, self._early = self._early[:limit], self._early[limit:]
-                    return data
-                if self._read_end:
-                    return b""
-                try:
-                    return self._receive(limit)
-                except ssl.SSLWantReadError:
-                    await self._ready.readable()
-                except ssl.SSLWantWriteError:
-                    await self._ready.writable()
-                except OSError as error:
-                    raise self._lost(error) from error
+            try:
+                return await self._intake.read(limit)
+            except OSError as error:
+                raise self._lost(error) from error
+
+    def hand_on(self, sink: Sink | None) -> None:
+        """See `net.stream.hand_on`."""
+        self._intake.sink = sink
 
     def _receive(self, limit: int) -> bytes:
         """Read as many records as are there, up to `limit` bytes. Raises as SSLSocket does if there is none."""
+        if self._read_end:
+            return b""
         limit, size, tls, room = min(limit, SCRATCH), 0, self._tls, _scratch.view
         try:
             while size < limit:
@@ -125,9 +121,11 @@ class TlsSocketStream:
                     break
         except ssl.SSLZeroReturnError:
             self._read_end = True
-        except OSError:
+        except OSError as error:
             if not size:
                 raise  # otherwise the next read meets it again
+            self._intake.unreported = not isinstance(error, ssl.SSLWantReadError)
+        self._intake.unreported |= self._read_end
         return bytes(room[:size])
 
     async def write(self, data: bytes) -> None:
@@ -161,9 +159,8 @@ class TlsSocketStream:
         self._unfinished = False
         return count
 
-    def write_now(self, data: bytes) -> int:
-        """Send what the socket takes at once, without waiting, and return how much that was; `write` must follow with
-        the rest, if any. Raises nothing: what is wrong shows there."""
+    def write_now(self, data: bytes | memoryview) -> int:
+        """See `net.stream.write_now`."""
         if self._writing.busy or self._write_end or self._unfinished or self._ready.closed:
             return 0
         try:
@@ -224,10 +221,10 @@ class TlsSocketStream:
         """Keep what OpenSSL has already taken from the socket; with the descriptor aside that is little."""
         with contextlib.suppress(ssl.SSLWantReadError):
             while not self._read_end:
-                self._early += self._receive(SCRATCH)
+                self._intake.keep(self._receive(SCRATCH))
 
     def _shutdown(self) -> None:
-        self._tls.shutdown()
+        close_notify(self._tls.shutdown, self._tls.read)
 
     @property
     def _tls(self) -> Any:

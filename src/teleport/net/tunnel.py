@@ -19,7 +19,7 @@ from typing import Any
 
 from teleport.base import tasks
 from teleport.base.errors import TeleportError, TimedOut, Unavailable
-from teleport.net.stream import Peer, Stream
+from teleport.net.stream import Peer, Stream, hand_on, write_now
 from teleport.net.tunnel_stream import LOW, Call, TunnelStream
 from teleport.wire import mux_events as mux
 from teleport.wire.buffer import ProtocolError
@@ -31,6 +31,8 @@ INTERVAL = 15.0
 """Seconds between the pings of the keep-alive."""
 PATIENCE = 30.0
 """Seconds that an answer may take before the tunnel closes itself."""
+DOUBT = 3.0
+"""Seconds without an answer after which it is in doubt whether the other end is there."""
 TIMEOUT = 10.0
 """Seconds in which a stream should be answered."""
 
@@ -42,6 +44,8 @@ _QUICK = 0.005
 """Seconds within which the carrier should take what it is given: what comes later cannot overtake it."""
 _UNSENT = 262144
 """Most bytes that the kernel should hold beyond what is on its way (TCP_NOTSENT_LOWAT)."""
+_LEAST_WAIT = 0.001
+"""Seconds between two looks at the clock at least, whatever rounding makes of the time that is left."""
 _GRACE = 2.0
 """Seconds in which what is queued may still go when a tunnel is closed."""
 _FAREWELL = 1.0
@@ -56,11 +60,13 @@ bytearray(4 << 20)
 class Tunnel:
     """One end of a tunnel over `carrier`, which it owns from now on."""
 
-    def __init__(self, carrier: Stream, *, interval: float = INTERVAL, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, carrier: Stream, *, interval: float = INTERVAL, doubt: float = DOUBT, patience: float = PATIENCE
+    ) -> None:
         """Begin at once; must be called while the loop runs.
 
-        `interval`: seconds between pings of the keep-alive (0: none); a ping without an answer for `patience`
-        seconds ends the tunnel (NET-TUNNEL-SILENT).
+        `interval`: seconds between pings of the keep-alive (0: none); a ping without an answer for `doubt` seconds puts
+        the tunnel in doubt (`in_doubt`), for `patience` seconds ends it (NET-TUNNEL-SILENT).
         """
         self._carrier = carrier
         self._loop = asyncio.get_running_loop()
@@ -71,10 +77,11 @@ class Tunnel:
         self._pings: deque[tuple[float, asyncio.Future[float] | None]] = deque()
         self._waiting: set[asyncio.Future[None]] = set()  # accept, drain, closed
         self._idle: asyncio.Future[None] | None = None  # the writing task, when there is nothing to write
-        self._write_now: Callable[[bytes], int] | None = getattr(carrier, "write_now", None)
+        self._write_now = write_now(carrier)
         self._rest = b""  # what the carrier did not take at once
         self._burst = _LEAST_BURST
-        self._interval, self._patience = interval, patience
+        self._interval, self._doubt, self._patience = interval, doubt, patience
+        self._pinged = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._ending = False
         self._finisher: asyncio.Task[None] | None = None
@@ -82,6 +89,8 @@ class Tunnel:
         """Why the tunnel is closed; None while it is not."""
         self.round_trip = 0.0
         """Seconds that the last answered ping took; 0 before the first."""
+        self.in_doubt = False
+        """Whether a ping has not been answered for a while: nobody knows whether the other end is there."""
         _keep_kernel_queue_short(carrier)
         name = carrier.peer.address
         self._tasks = [
@@ -107,6 +116,11 @@ class Tunnel:
     def draining(self) -> bool:
         """Whether one of the ends takes no new streams."""
         return self._mux.draining or self._mux.peer_draining
+
+    @property
+    def parting(self) -> bool:
+        """Whether the other end takes no new streams."""
+        return self._mux.peer_draining
 
     async def dial(self, header: bytes, *, timeout: float = TIMEOUT) -> Stream:
         """Open a stream and wait for its answer, for at most `timeout` seconds. `header` says what it is for.
@@ -153,6 +167,12 @@ class Tunnel:
         except TimeoutError:
             raise self._late(timeout) from None
 
+    async def doubt(self, there: bool) -> None:
+        """Wait until the tunnel is in doubt or parting, or with `there` False, until it is neither any more; or until it
+        is closed."""
+        while self.reason is None and (self.in_doubt or self.parting) is not there:
+            await self._changed()
+
     async def drain(self) -> None:
         """Take no new streams from now on, tell the other end, and return when the open ones are over or the tunnel
         is closed. The tunnel stays, and this end may still dial; `close` ends it."""
@@ -162,11 +182,6 @@ class Tunnel:
         self._wake()
         self._notify()
         while self.reason is None and self._mux.streams:
-            await self._changed()
-
-    async def parting(self) -> None:
-        """Return when the other end takes no new streams, or the tunnel is closed."""
-        while self.reason is None and not self._mux.peer_draining:
             await self._changed()
 
     async def close(self, reason: str = "") -> None:
@@ -205,7 +220,9 @@ class Tunnel:
     # -- streams
 
     def _open(self, number: int) -> TunnelStream:
-        stream = TunnelStream(self._mux, number, self.peer, wake=self._wake, forget=self._streams.pop)
+        stream = TunnelStream(
+            self._mux, number, self.peer, wake=self._wake, send=self._send_now, forget=self._streams.pop
+        )
         self._streams[number] = stream
         return stream
 
@@ -226,12 +243,14 @@ class Tunnel:
     # -- the two tasks
 
     async def _read_all(self) -> None:
+        hand_on(self._carrier, self._handle)
         while data := await self._carrier.read(_READ):
-            if self.reason is None:  # later bytes only have to be out of the way of our last ones
-                self._handle(data)
+            self._handle(data)
         self._end(self._closed_by("the other end closed the connection"))
 
-    def _handle(self, data: bytes) -> None:
+    def _handle(self, data: bytes | memoryview) -> int:
+        if self.reason is not None:  # later bytes only have to be out of the way of our last ones
+            return len(data)
         try:
             for event in self._mux.receive(data):
                 _HANDLERS[type(event)](self, event)
@@ -241,6 +260,7 @@ class Tunnel:
             self._wake()
         if self._mux.draining:
             self._notify()
+        return len(data)
 
     async def _write_all(self) -> None:
         while True:
@@ -275,13 +295,23 @@ class Tunnel:
         """There is something to write. While the carrier takes it at once, the writing task need not be woken."""
         if self._idle is None or self._idle.done():
             return
-        if self._write_now is not None and self.reason is None:
-            data = self._take()
-            self._rest = data[self._write_now(data) :] if data else b""
+        if self.reason is None:
+            if data := self._take():
+                self._rest = data[self._write_now(data) :]
             if self._mux.draining:
                 self._notify()
         if self._rest or self._mux.has_output or self.reason is not None:
             self._idle.set_result(None)
+
+    def _send_now(self, number: int, data: bytes | memoryview) -> bool:
+        """Hand data of a stream to the carrier past all queues; False if something is in its way."""
+        if self._idle is None or self._idle.done() or not (frame := self._mux.send_now(number, data)):
+            return False
+        sent = self._write_now(frame)
+        if sent < len(frame):
+            self._rest = frame[sent:]
+            self._idle.set_result(None)
+        return True
 
     # -- events
 
@@ -322,6 +352,9 @@ class Tunnel:
     def _on_pong(self, event: mux.Pong) -> None:
         sent, answered = self._pings.popleft()
         self.round_trip = self._loop.time() - sent
+        if self.in_doubt and not self._pings:
+            self.in_doubt = False
+            self._notify()
         if answered is not None and not answered.done():
             answered.set_result(self.round_trip)
 
@@ -337,16 +370,23 @@ class Tunnel:
 
     def _beat(self) -> None:
         """Ask whether the other end is alive, or see that it has not answered for too long."""
+        now = self._loop.time()
+        if not self._pings and now - self._pinged >= self._interval:
+            self._pinged = now
+            self._ping(None)
         if self._pings:
-            left = self._pings[0][0] + self._patience - self._loop.time()
-            if left <= 0:
+            silent = now - self._pings[0][0]
+            if silent >= self._patience:
                 address, seconds = self.peer.address, f"{self._patience:g}"
                 self._end(TimedOut("NET-TUNNEL-SILENT", address=address, seconds=seconds), bye="no answer to pings")
                 return
+            if silent >= self._doubt and not self.in_doubt:
+                self.in_doubt = True
+                self._notify()
+            left = (self._patience if self.in_doubt else min(self._doubt, self._patience)) - silent
         else:
-            self._ping(None)
-            left = self._patience
-        self._timer = self._loop.call_later(min(self._interval, left), self._beat)
+            left = self._pinged + self._interval - now
+        self._timer = self._loop.call_later(max(left, _LEAST_WAIT), self._beat)
 
     # -- the end
 

@@ -11,15 +11,13 @@ from collections import deque
 from collections.abc import Callable
 
 from teleport.base.errors import TeleportError, Unavailable
-from teleport.net.socket_stream import SocketStream, Turnstile
-from teleport.net.splice import Count, end
-from teleport.net.stream import Peer
+from teleport.net.socket_stream import Turnstile
+from teleport.net.stream import Peer, Sink
 from teleport.wire.mux import Mux
 from teleport.wire.mux_stream import JOINED
 
 LOW = 65536
 """Bytes of a stream that may wait to be sent while its writer goes on."""
-_CHUNK = 262144
 LINGER = 30.0
 """Seconds that a closed stream may take to send what was written before."""
 _SMALL = 4096
@@ -35,16 +33,19 @@ class TunnelStream:
 
     __slots__ = (
         "_burst", "_chunks", "_closed", "_ended", "_eof", "_forget", "_mux", "_number", "_peer", "_read_error",
-        "_reader", "_reading", "_sink", "_size", "_wake", "_write_error", "_writer", "_writing",
+        "_reader", "_reading", "_send", "_sink", "_size", "_wake", "_write_error", "_writer", "_writing",
     )  # fmt: skip
 
     def __init__(
-        self, mux: Mux, number: int, peer: Peer, *, wake: Callable[[], None], forget: Callable[[int, None], object]
-    ) -> None:
+        self, mux: Mux, number: int, peer: Peer, *, wake: Callable[[], None],
+        send: Callable[[int, bytes | memoryview], bool], forget: Callable[[int, None], object],
+    ) -> None:  # fmt: skip
+        """`wake` says that there is something to send, `send` sends data at once or not at all."""
         self._mux = mux
         self._number = number
         self._peer = peer
         self._wake = wake
+        self._send = send
         self._forget = forget
         self._chunks: deque[bytes | memoryview] | None = None  # what came and was not read
         self._size = 0
@@ -54,7 +55,7 @@ class TunnelStream:
         self._closed = False
         self._read_error: TeleportError | None = None
         self._write_error: TeleportError | None = None
-        self._sink: Callable[[memoryview], int] | None = None
+        self._sink: Sink | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._reading = Turnstile("read", peer.address)
@@ -93,10 +94,22 @@ class TunnelStream:
             self._check_write()
             if not data:
                 return
-            self._mux.send(self._number, data if type(data) is bytes else bytes(data))
-            self._wake()
+            self._put(data)
             if self._mux.backlog(self._number) > LOW:  # what the carrier took at once is gone already
                 await self._until_eased()
+
+    def hand_on(self, sink: Sink | None) -> None:
+        """See `net.stream.hand_on`."""
+        self._sink = sink
+
+    def write_now(self, data: bytes | memoryview) -> int:
+        """See `net.stream.write_now`. All or nothing: nothing when more would wait than may."""
+        if self._writing.busy or self._closed or self._eof or self._write_error is not None:
+            return 0
+        if self._mux.backlog(self._number) + len(data) > LOW:
+            return 0
+        self._put(data)
+        return len(data)
 
     async def write_eof(self) -> None:
         """See Stream.write_eof."""
@@ -165,6 +178,12 @@ class TunnelStream:
         _set(self._writer)
 
     # -- inside
+
+    def _put(self, data: bytes | memoryview) -> None:
+        """Send data past all queues if that may be, else queue it."""
+        if not self._send(self._number, data):
+            self._mux.send(self._number, data if type(data) is bytes else bytes(data))
+            self._wake()
 
     def _take(self, limit: int) -> bytes:
         chunks = self._chunks or deque()
@@ -253,31 +272,6 @@ class Call:
     async def refuse(self, text: str) -> None:
         """Say no; the other end's `dial` raises Unavailable (NET-TUNNEL-REFUSED) with `text` (1 KiB of it)."""
         self._refuse(self.number, text)
-
-
-async def pour(source: TunnelStream, target: SocketStream, count: Count) -> None:
-    """Copy to a socket, then end it, as `net.relay` does. A few bytes go without waking anybody: that would be most of
-    their time. Returns early when the target takes no more; raises what reading raises."""
-
-    def sink(data: memoryview) -> int:
-        try:
-            sent = target.sock.send(data)
-        except OSError:  # full, or gone: the write that follows waits, or says so
-            return 0
-        count.bytes += sent
-        return sent
-
-    source._sink = sink  # used only while the read below waits
-    try:
-        while data := await source.read(_CHUNK):
-            try:
-                await target.write(data)
-            except Unavailable:
-                return  # the target reads no more; it may still have something to say
-            count.bytes += len(data)
-    finally:
-        source._sink = None
-    await end(target)
 
 
 def _set(future: asyncio.Future[None] | None) -> None:

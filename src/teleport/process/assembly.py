@@ -43,13 +43,13 @@ from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.drain import DrainableNetwork
 from teleport.process.duty import Duty
-from teleport.process.event_spool import event_spool
+from teleport.process.event_spool import event_spool, service_journal
 from teleport.process.health import Health
 from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
-from teleport.process.place import Place
+from teleport.process.place import Place, placed
 from teleport.process.recording import recording
 from teleport.process.reload import Parts
 from teleport.process.settings import Settings
@@ -58,6 +58,7 @@ from teleport.process.web_keys import WebKeys
 from teleport.proxy import ping
 from teleport.proxy.join_door import JoinDoor
 from teleport.proxy.service import ProxyService
+from teleport.store.turns import Turns
 from teleport.web import app
 from teleport.web.server import WebServer
 
@@ -206,14 +207,12 @@ class Node:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
-        world = self._world
-        async with event_spool(
-            self._client, self._access.settings.data_dir, "node", clock=world.clock, entropy=world.entropy,
-            place=world.place,
-        ) as outbox:  # fmt: skip
-            await self._serve(ready, outbox)
+        world, data_dir = self._world, self._access.settings.data_dir
+        turns = service_journal(data_dir, placed("node", world.place))
+        async with event_spool(self._client, turns, "node", clock=world.clock, entropy=world.entropy) as outbox:
+            await self._serve(ready, outbox, turns)
 
-    async def _serve(self, ready: Callable[[], None], outbox: EventOutbox) -> None:
+    async def _serve(self, ready: Callable[[], None], outbox: EventOutbox, turns: Turns) -> None:
         settings, world = self._access.settings, self._world
         commands = CommandLabels(
             {
@@ -239,7 +238,13 @@ class Node:
         stack = AsyncExitStack()
         recorder, uploader = await stack.enter_async_context(
             recording(
-                self._client, authority, settings.data_dir, clock=world.clock, entropy=world.entropy, place=world.place
+                self._client,
+                authority,
+                settings.data_dir,
+                turns,
+                clock=world.clock,
+                entropy=world.entropy,
+                place=world.place,
             )
         )
         service = SSHService(
@@ -251,12 +256,8 @@ class Node:
             host_keys=lambda: (identity.current.host_key,),
             cluster=settings.cluster_name,
             address="" if self._access.proxy else str(settings.ssh.listen),
-            keep_alive=KeepAlive(float(settings.auth.keep_alive_interval), settings.auth.keep_alive_count_max),
-            ends=Ends(
-                with_certificate=settings.auth.cuts_expired,
-                idle=float(settings.auth.client_idle_timeout),
-                idle_message=settings.auth.client_idle_timeout_message,
-            ),
+            keep_alive=lambda: KeepAlive.of(authority.networking()),
+            ends=lambda: Ends.of(authority.networking(), with_certificate=settings.auth.cuts_expired),
             recorder=recorder,
             switches=Switches.of(settings.ssh),
             counters=world.counters,

@@ -1,14 +1,17 @@
-"""The way from this process to an Auth Service elsewhere: several servers, tried in their order.
+"""The way from this process to an Auth Service elsewhere: several servers, tried one after the other.
 
 A server is an Auth Service or a proxy, which passes the connection on unopened: the same TLS with the same protocol
 name (`teleport-auth@<hex of the cluster>`) is right for both. What authenticates the two ends to each other stands in
 the caller's context.
+
+The server that answered last is tried first, the others in an order by chance: processes that lose one of them spread
+over the rest, and none dials a dead one again and again.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
@@ -43,6 +46,9 @@ class AuthWay:
         }  # fmt: skip
         self.target = next(iter(self._ways), "")
         """The first server, for logs."""
+        self._entropy = entropy
+        self._last = ""
+        """The server that answered last."""
         self._hosts = {str(server): server.host for server in servers}
 
     async def bare(self) -> Stream:
@@ -52,7 +58,7 @@ class AuthWay:
         async def dial(address: str) -> Stream:
             return await self._ways[address].carrier()
 
-        return await first_of(tuple(self._ways), dial)
+        return await self._first(dial)
 
     async def named(self, error: TeleportError) -> TeleportError:
         """Return an error that names what answers at a server that is not what the configuration takes it for; else
@@ -77,4 +83,13 @@ class AuthWay:
         async def dial(address: str) -> Stream:
             return await self._ways[address].open(alpn, context, server_name or self._hosts[address], vouched=vouched)
 
-        return await first_of(tuple(self._ways), dial)
+        return await self._first(dial)
+
+    async def _first(self, dial: Callable[[str], Awaitable[Stream]]) -> Stream:
+        async def noting(address: str) -> Stream:
+            stream = await dial(address)
+            self._last = address
+            return stream
+
+        order = sorted(self._ways, key=lambda address: (address != self._last, self._entropy.token(8)))
+        return await first_of(order, noting)

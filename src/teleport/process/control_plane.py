@@ -17,7 +17,7 @@ from teleport.api.caller import Caller
 from teleport.api.client import AuthClient, over_stream
 from teleport.api.messages import HostRequest
 from teleport.auth import admin_socket
-from teleport.auth.join import token_review
+from teleport.auth.join import clouds
 from teleport.auth.service import AuthService
 from teleport.base import tasks
 from teleport.base.append import SystemFolder
@@ -92,10 +92,11 @@ class ControlPlane:
                 checks_host_keys=settings.auth.checks_host_keys,
                 second_factor=settings.auth.authentication.required,
                 web_idle=float(settings.auth.web_idle_timeout),
-                reviewer=token_review.of_environment(settings.environment, SystemDisk()),
+                clouds=clouds.of_environment(settings.environment, SystemDisk()),
                 static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
                 settings=settings.for_cluster(),
                 allow_old=settings.allow_old_clients,
+                networking=settings.auth.networking,
             )
             await service.start()
             stack.push_async_callback(service.close)

@@ -23,7 +23,7 @@ HEARTBEAT = 60.0
 """Seconds between heartbeats, shortened by up to a tenth."""
 FAREWELL = 2.0
 """Seconds that a goodbye may take."""
-BACKOFF = Backoff(first=1.0, most=30.0)
+BACKOFF = Backoff(first=1.0, most=5.0)
 
 
 class InventoryStream:

@@ -46,15 +46,16 @@ class Joining:
         asked = Asked(
             token=self._text(self._settings.join.token), ssh_public_key=pair.ssh_public, tls_public_key=pair.tls_public,
             system_role=INSTANCE, host_name=wanted.node_name, additional_principals=wanted.principals,
+            services=wanted.also,
         )  # fmt: skip
         joined = await join(await self._dial(held), asked, self._method())
         return self._admission(wanted, pair, joined)
 
     def _method(self) -> Method:
         settings, folder = self._settings, str(self._settings.data_dir / FOLDER)
-        return methods.method(
-            settings.join.method, settings.environment, self._disk, folder, self._clock, self._entropy
-        )  # fmt: skip
+        named = settings.join.azure_client_id
+        environment = {**settings.environment, **({"AZURE_CLIENT_ID": named} if named else {})}
+        return methods.method(settings.join.method, environment, self._disk, folder, self._clock, self._entropy)
 
     async def _dial(self, held: Admission | None) -> Dial:
         """Return what opens a connection to a verified peer; whoever has an identity shows it, and keeps its id."""

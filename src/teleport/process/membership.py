@@ -46,6 +46,9 @@ OTHER_VERSION = "The cluster is of a version with which this process does not wo
 NO_SETTINGS = "The Auth Service does not say what holds in the cluster, it is asked again"
 NOT_CERTIFIED = "The Auth Service does not certify a service of this process, it is asked again"
 BACKOFF = Backoff(first=2.0, most=60.0)
+"""After a refusal: what is wrong with a token or a pin is not put right in seconds, and each attempt is recorded."""
+NOT_THERE = Backoff(first=1.0, most=5.0)
+"""While nobody answers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,15 +175,13 @@ class Membership:
         log.info("Joined the cluster", cluster=self._cluster, host_uuid=self.host_uuid)
 
     async def _admit(self, instance: RoleIdentity) -> None:
-        """Join, and keep what comes of it: whoever has to try again with another token stays the same host."""
+        """Join, and keep what comes of it; whoever joins once more, with another token, stays the same host."""
         former = Admission(instance.current, self._authorities) if instance.ready else None
         admitted = await self._join(instance.wanted, former)
         self._store.save_authorities(admitted.authorities)  # first: an identity without them is of no use
         self._authorities = admitted.authorities
         self._store.save(admitted.identity)
         self._use(admitted.identity)
-        for role in self._missing(admitted.identity):
-            raise BadParameter("PROC-JOIN-ROLE", node=self.settings.nodename, host=self.host_uuid, role=role)
 
     def _use(self, held: HostIdentity) -> None:
         """Act as an identity, with every role that it has: a token may be for more than this process runs."""
@@ -214,8 +215,11 @@ class Membership:
             except TeleportError as error:
                 raise await self._way.named(error) from error
 
+        async def reached() -> T:
+            return await retry(named, entropy=self._entropy, backoff=NOT_THERE, on_failure=failed)
+
         return await retry(
-            named, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed
+            reached, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed
         )  # fmt: skip
 
     async def _follow_authorities(self) -> None:

@@ -24,9 +24,9 @@ from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
 from teleport.pki import authority, contexts, x509
 from teleport.process.auth_access import AuthAccess
-from teleport.process.event_spool import event_spool
+from teleport.process.event_spool import event_spool, service_journal
 from teleport.process.identity import HostIdentity, RoleIdentity
-from teleport.process.place import Place
+from teleport.process.place import Place, placed
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
 from teleport.process.web_keys import ALPN as WEB_ALPN
@@ -36,6 +36,7 @@ from teleport.proxy.ssh import Doors
 from teleport.proxy.tunnels import ALPN as TUNNEL_ALPN
 from teleport.proxy.tunnels import Tunnels
 from teleport.proxy.vouch import Vouch
+from teleport.store.turns import Turns
 from teleport.wire.reach import ALPN
 
 log = logger("PROXY")
@@ -56,11 +57,11 @@ async def node_access(
 ) -> AsyncIterator[NodeAccess]:
     """Yield it while the copy of the cluster is kept live."""
     settings, client = access.settings, access.client("Proxy")
-    spool = event_spool(client, settings.data_dir, "proxy", clock=clock, entropy=entropy, place=place)
-    async with spool as outbox:
+    turns = service_journal(settings.data_dir, placed("proxy", place))
+    async with event_spool(client, turns, "proxy", clock=clock, entropy=entropy) as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
         async with (
-            _forwarding(settings, client, cluster, access.host_uuid, clock, entropy, place) as forwarding,
+            _forwarding(settings, client, cluster, turns, access.host_uuid, clock, entropy, place) as forwarding,
             _doors(access, cluster, network, clock, entropy, forwarding) as made,
         ):
             yield made
@@ -71,24 +72,23 @@ async def _forwarding(
     settings: Settings,
     client: AuthClient,
     cluster: LiveCluster,
+    turns: Turns,
     host_uuid: str,
     clock: Clock,
     entropy: Entropy,
     place: Place | None,
 ) -> AsyncIterator[Forwarding]:
     """Yield what ends connections at the proxy, and send its recordings."""
-    auth = settings.auth
-    recorded = recording(client, cluster, settings.data_dir, clock=clock, entropy=entropy, proxy=host_uuid, place=place)
+    recorded = recording(
+        client, cluster, settings.data_dir, turns, clock=clock, entropy=entropy, proxy=host_uuid, place=place
+    )  # fmt: skip
     async with recorded as (recorder, uploader):
         sending = tasks.spawn(uploader.run(lambda: None), name="proxy: recordings", on_error=_unsent)
         forwarding = Forwarding(
             view=cluster, trackers=client, certifier=OpenSSHCalls(client), recorder=recorder, clock=clock,
             entropy=entropy, cluster=settings.cluster_name, proxy=host_uuid,
-            ends=Ends(
-                with_certificate=auth.cuts_expired, idle=float(auth.client_idle_timeout),
-                idle_message=auth.client_idle_timeout_message,
-            ),
-            keep_alive=KeepAlive(float(auth.keep_alive_interval), auth.keep_alive_count_max),
+            ends=lambda: Ends.of(cluster.networking(), with_certificate=settings.auth.cuts_expired),
+            keep_alive=lambda: KeepAlive.of(cluster.networking()),
             web_address=settings.public_address,
         )  # fmt: skip
         try:

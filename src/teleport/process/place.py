@@ -89,6 +89,11 @@ class Place:
             await asyncio.sleep(LOOK_EVERY)
 
 
+def placed(usual: str, place: Place | None) -> str:
+    """Return the name that something has in a place, the usual one without."""
+    return usual if place is None else place.name(usual)
+
+
 def name(usual: str, number: int) -> str:
     """Return the name that something has in a place."""
     return usual if number == 1 else f"{usual}-{number}"

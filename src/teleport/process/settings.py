@@ -78,6 +78,7 @@ class JoinSettings:
     token: str = field(default="", repr=False)
     """The token, or the path of a file that holds it; empty: none."""
     method: str = "token"
+    azure_client_id: str = ""
     pins: tuple[str, ...] = ()
     """CA pins, and paths of files that hold them."""
 
@@ -270,7 +271,7 @@ def _join(config: TeleportYaml) -> JoinSettings:
         servers = (parse_addr("127.0.0.1", AUTH_PORT),)
     return JoinSettings(
         auth_servers=servers, proxy_server=section.proxy_address, token=section.token,
-        method=section.join_params.method, pins=section.pins,
+        method=section.join_params.method, pins=section.pins, azure_client_id=section.join_params.azure.client_id,
     )  # fmt: skip
 
 

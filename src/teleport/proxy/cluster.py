@@ -14,12 +14,21 @@ from teleport.base.entropy import Entropy
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfig, ClusterNetworkingConfigSpec
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node
 from teleport.model.kinds.session_recording_config import SessionRecordingConfig
 from teleport.model.kinds.session_termination import SessionTermination
 
-KINDS = ("cert_authority", "role", "lock", "node", "session_recording_config", "session_termination")
+KINDS = (
+    "cert_authority",
+    "role",
+    "lock",
+    "node",
+    "session_recording_config",
+    "cluster_networking_config",
+    "session_termination",
+)
 
 
 class Cluster(Protocol):
@@ -98,6 +107,11 @@ class LiveCluster:
     async def changed(self, seen: int) -> int:
         """See ClusterView.changed."""
         return await self._view.changed(seen)
+
+    def networking(self) -> ClusterNetworkingConfigSpec:
+        """Return how long connections may be silent."""
+        found = next(iter(self._view.all(ClusterNetworkingConfig)), None)
+        return ClusterNetworkingConfigSpec() if found is None else found.spec
 
     def recording_config(self) -> SessionRecordingConfig | None:
         """Return how sessions are recorded; None while it is not known."""

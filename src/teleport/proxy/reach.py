@@ -39,12 +39,14 @@ from teleport.proxy.cluster import Cluster
 from teleport.proxy.tunnels import Tunnels
 from teleport.wire.buffer import NeedMore
 from teleport.wire.reach import Request
+from teleport.wire.resumption_opening import GREETING
 
 log = logger("PROXY:SSH")
 
 KIND = "node"
-BANNER = b"SSH-"
-"""How every SSH server begins (RFC 4253 §4.2). What else listens on a registered address gets no byte of ours."""
+BANNERS = (b"SSH-", GREETING)
+"""How SSH servers begin (RFC 4253 §4.2), and nodes that offer resumption. What else listens on a registered address
+gets no byte of ours."""
 _SHOWN = 10
 
 
@@ -233,10 +235,11 @@ def node_of(grant: Grant) -> Node:
 
 def _expect_banner(data: bytes) -> None:
     """Raise NeedMore until the banner is there, BadParameter (NET-PROTOCOL) if something else is."""
-    if not BANNER.startswith(data[: len(BANNER)]):
+    possible = [banner for banner in BANNERS if banner.startswith(data[: len(banner)])]
+    if not possible:
         raise undetected(data, "an SSH server begins with SSH-")
-    if len(data) < len(BANNER):
-        raise NeedMore(len(BANNER) - len(data))
+    if missing := max(0, min(len(banner) for banner in possible) - len(data)):
+        raise NeedMore(missing)
 
 
 def _ambiguous(asked: str, nodes: list[Node]) -> BadParameter:

@@ -25,7 +25,7 @@ from teleport.net.router import RoutedStream
 from teleport.net.ssh_channel import REFUSED, Session, SessionChannel
 from teleport.net.ssh_settings import ServerOptions
 from teleport.net.ssh_stream import StreamSession
-from teleport.net.stream import Peer, Stream
+from teleport.net.stream import Peer, Sink, Stream, hand_on, write_now
 from teleport.pki.check import check_x509
 from teleport.pki.ssh import SSHCertificate
 from teleport.proxy.cluster import Cluster
@@ -244,6 +244,7 @@ class _SSHOnly:
     def __init__(self, inner: Stream) -> None:
         self._inner = inner
         self._expected = PREFIX
+        self.write_now = write_now(inner)
 
     @property
     def peer(self) -> Peer:
@@ -257,6 +258,9 @@ class _SSHOnly:
                 raise BadParameter("PROXY-NOT-SSH")
             self._expected = self._expected[len(seen) :]
         return data
+
+    def hand_on(self, sink: Sink | None) -> None:
+        hand_on(self._inner, sink and (lambda data: 0 if self._expected else sink(data)))
 
     async def write(self, data: bytes) -> None:
         await self._inner.write(data)

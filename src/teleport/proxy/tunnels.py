@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from teleport.access.system import host_id
 from teleport.base.clock import Clock
@@ -141,25 +141,26 @@ class Tunnels:
         opening = Opening(
             channel=TRANSPORT, server_id=f"{host_uuid}.{self._name}", conn_type=kind, client_src_addr=client
         )  # fmt: skip
-        key, header = (host_uuid, kind), write_opening(opening)
-        end = asyncio.get_running_loop().time() + ARRIVAL
+        key, end = (host_uuid, kind), asyncio.get_running_loop().time() + ARRIVAL
+        error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
+        tried: list[Tunnel] = []
         while True:
-            found = tuple(self._open.get(key, ()))
-            error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
-            for tunnel in found:
+            while tunnel := self._next(host_uuid, kind, tried):
+                tried.append(tunnel)
                 try:
-                    return await tunnel.dial(header)
+                    return await tunnel.dial(write_opening(opening))
                 except TeleportError as failure:
                     error = failure
-            if not (await self._comes(key, found, end)):
+            if not await self._comes(key, tried, end):
                 raise error
 
-    async def _comes(self, key: tuple[str, str], found: tuple[Tunnel, ...], end: float) -> bool:
-        """Wait for another tunnel of a service than those found, if one is expected; say whether there is one."""
+    async def _comes(self, key: tuple[str, str], tried: Sequence[Tunnel], end: float) -> bool:
+        """Wait for another tunnel of a service than those that were tried, if one is expected; say whether there is
+        one."""
         loop = asyncio.get_running_loop()
-        parting = any(tunnel.draining for tunnel in found)
-        while not {*self._open.get(key, ())} - {*found}:
-            if not parting and (found or loop.time() > self._young_until):
+        expected = any(tunnel.draining for tunnel in tried) or (not tried and loop.time() < self._young_until)
+        while not {*self._open.get(key, ())} - {*tried}:
+            if not expected:
                 return False
             waiting = loop.create_future()
             self._came.add(waiting)
@@ -171,6 +172,10 @@ class Tunnels:
             finally:
                 self._came.discard(waiting)
         return True
+
+    def _next(self, host_uuid: str, kind: str, tried: Sequence[Tunnel]) -> Tunnel | None:
+        """Return the newest tunnel that was not tried; one may have come while another did not answer."""
+        return next((tunnel for tunnel in self._open.get((host_uuid, kind), ()) if tunnel not in tried), None)
 
 
 def _kind(identity: Identity) -> str:

@@ -12,6 +12,7 @@ Methods block; several threads may use a folder at once.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from contextlib import suppress
 
@@ -19,7 +20,7 @@ import msgspec
 
 from teleport.base.append import AppendFile, Folder
 from teleport.base.errors import AlreadyExists, NotFound, TeleportError, Unavailable
-from teleport.store.journal import Journal
+from teleport.store.turns import Turns, write
 
 LARGEST = 64 * 1024
 """Bytes of a file that counts as short."""
@@ -27,6 +28,8 @@ GROWTHS = 3
 """How often a file grows in the journal at most, its beginning included."""
 SEGMENTS = 16
 """Segments of the journal at most: files that still need the oldest are then written to the folder."""
+OWNER = b"\x93"
+"""What every record begins with: an array of three, as MessagePack writes it."""
 _REMOVED = -1
 _ROOM = 1024
 """Bytes that a growth takes in the journal beside its own."""
@@ -52,6 +55,11 @@ class _Brief:
         self.real: AppendFile | None = None
         self.failure: TeleportError | None = None
 
+    @property
+    def short(self) -> bool:
+        """Whether it may grow in the journal."""
+        return self.real is None and self.growths < GROWTHS and len(self.content) <= LARGEST
+
     def append(self, data: bytes) -> None:
         with self._folder.lock:
             if self.real is None:
@@ -72,12 +80,42 @@ class _Brief:
             self.real.close()
 
 
-class BriefFolder:
-    """Implements `base.append.Folder` over another folder and a journal, which belong to it alone."""
+class _Growth:
+    """What some files have grown by: a part of a write to the journal. The folder is locked from `take` on."""
 
-    def __init__(self, folder: Folder, journal: Journal) -> None:
+    def __init__(self, folder: BriefFolder, files: list[_Brief]) -> None:
         self._folder = folder
-        self._journal = journal
+        self._files = files
+        self._short: list[_Brief] = []
+
+    @property
+    def size(self) -> int:
+        return sum(len(file.content) - file.durable + _ROOM for file in self._files)
+
+    def take(self) -> list[bytes]:
+        self._folder.lock.acquire()
+        self._short = [file for file in self._files if file.short]
+        records = (_Record(file.name, file.durable, bytes(file.content[file.durable :])) for file in self._short)
+        return [msgspec.msgpack.encode(record) for record in records]
+
+    def kept(self, segment: str) -> None:
+        self._folder.noted(self._files, self._short, segment)
+        self._folder.lock.release()
+
+    def failed(self, error: BaseException) -> None:
+        self._folder.noted(self._files, [], "")  # each for itself: where the disk is at fault, that says so
+        self._folder.lock.release()
+
+
+class BriefFolder:
+    """Implements `base.append.Folder` over another folder, which belongs to it alone, and a journal."""
+
+    def __init__(self, folder: Folder, turns: Turns, *, owner: bytes = b"") -> None:
+        """`owner`: what our records begin with, where the journal has others."""
+        self._folder = folder
+        self._turns = turns
+        self._journal = turns.journal
+        self._owner = owner
         self.lock = threading.RLock()
         self._files: dict[str, _Brief] = {}
         """Files that are not in the folder."""
@@ -118,31 +156,28 @@ class BriefFolder:
             with self._queue:
                 batch, self._waiting = self._waiting, []
             if batch:
-                self._keep(batch)
+                write(self._journal, [_Growth(self, batch)])
         if file.failure is not None:
             raise file.failure
 
-    def _keep(self, batch: list[_Brief]) -> None:
-        """Write what these files have grown by, or note why one could not be."""
-        short = [
-            each for each in batch if each.real is None and each.growths < GROWTHS and len(each.content) <= LARGEST
-        ]
-        try:
-            if short:
-                records = [_Record(each.name, each.durable, bytes(each.content[each.durable :])) for each in short]
-                segment = self._journal.append([msgspec.msgpack.encode(record) for record in records])
-                for each in short:
-                    self._note(segment, each)
-        except TeleportError:
-            short = []  # each for itself: where the disk is at fault, that says so
-        for each in batch:
-            if each not in short:
-                self._try_to_write_out(each)
-        self._bound_segments()
+    async def synced(self, file: AppendFile) -> None:
+        """As `sync` of the file, in the event loop: with what others write to the journal in the same turn."""
+        if not isinstance(file, _Brief) or file.real is not None or file.failure is not None:
+            await asyncio.to_thread(file.sync)
+            return
+        await self._turns.keep(_Growth(self, [file]))
+        if file.failure is not None:
+            raise file.failure
 
-    def _note(self, segment: str, file: _Brief) -> None:
-        file.durable, file.growths = len(file.content), file.growths + 1
-        self._needed.setdefault(segment, set()).add(file.name)
+    def noted(self, files: list[_Brief], short: list[_Brief], segment: str) -> None:
+        """Those of `files` that are `short` stand in a segment now; write out the others. The folder is locked."""
+        for file in short:
+            file.durable, file.growths = len(file.content), file.growths + 1
+            self._needed.setdefault(segment, set()).add(file.name)
+        for file in files:
+            if file not in short:
+                self._try_to_write_out(file)
+        self._bound_segments()
 
     def _try_to_write_out(self, file: _Brief) -> None:
         try:
@@ -172,7 +207,7 @@ class BriefFolder:
 
     def _drop(self, segment: str) -> None:
         self._needed.pop(segment, None)
-        self._journal.drop(segment)
+        self._journal.release(segment, self._owner)
 
     def _forget(self, name: str) -> None:
         """A file that is in the folder is about to leave it: nothing brings back the part that is in the journal."""
@@ -193,7 +228,7 @@ class BriefFolder:
 
     def _drop_all(self, segments: list[str]) -> None:
         for segment in segments:
-            self._journal.drop(segment)
+            self._journal.release(segment, self._owner)
         if segments:
             self._prepare()
 
@@ -208,11 +243,10 @@ class BriefFolder:
         """Once: bring what stands in the journal to the folder."""
         if self._looked:
             return
-        while (segment := self._journal.oldest()) is not None:
-            name, records = segment
-            for record in records:
+        while (waiting := self._journal.oldest(self._owner)) is not None:
+            for record in waiting.records:
                 self._replay(msgspec.msgpack.decode(record, type=_Record))
-            self._journal.drop(name)
+            self._journal.drop(waiting, self._owner)
         self._prepare()
         self._looked = True
 

@@ -109,7 +109,7 @@ class Mux:
 
     # -- what comes
 
-    def receive(self, data: bytes) -> Iterator[Event]:
+    def receive(self, data: bytes | memoryview) -> Iterator[Event]:
         """Yield what `data` says, in order; must be used to the end. Split anywhere, it says the same.
 
         Raises ProtocolError (WIRE-MUX) where the peer breaks the protocol, and from then on.
@@ -249,6 +249,14 @@ class Mux:
         stream = self._streams[number]
         stream.put(data)
         self._schedule(stream)
+
+    def send_now(self, number: int, data: bytes | memoryview) -> bytes:
+        """Return what `send` and `take` together would, in one step, if that is one frame and nothing else waits to be
+        sent; else b"", and nothing has happened."""
+        stream = self._streams[number]
+        if self._control or self._grants or self._ready or not stream.pass_by(len(data)):
+            return b""
+        return frames.write(frames.DATA, number, data)
 
     def end(self, number: int) -> None:
         """Say after what was queued that no more follows."""

@@ -77,7 +77,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._partial = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, int, memoryview]]:
+    def feed(self, data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]:
         """Yield kind, number and body of each frame that is complete now. The body is a view of `data` where that
         is possible: who keeps it keeps all of `data`. Raises ProtocolError (WIRE-MUX). Must be used to the end."""
         view, at = memoryview(data), 0
@@ -130,7 +130,7 @@ def _head(data: bytes | bytearray | memoryview, at: int) -> tuple[int, int, int]
 # -- writing
 
 
-def write(kind: int, number: int = 0, body: bytes = b"") -> bytes:
+def write(kind: int, number: int = 0, body: bytes | memoryview = b"") -> bytes:
     """Return a frame whose body is within its bounds."""
     return _HEAD.pack(kind, 0, len(body), number) + body
 

@@ -186,6 +186,14 @@ class MuxStream:
             data = b"".join((self.queue.pop(), data))
         self.queue.append(memoryview(data))
 
+    def pass_by(self, size: int) -> bool:
+        """Account for data that is sent now, past the queue; False when that may not be: some waits there, or one frame
+        of it is not allowed."""
+        if self.backlog or self.ending or not 0 < size <= min(FRAME, self.credit) or DATA not in SEND[self.state]:
+            return False
+        self.credit -= size
+        return True
+
     @property
     def next_size(self) -> int:
         """How many bytes the next frame of data may have."""

@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from teleport.access.checker import Connect, Denial, Grant, Join, Open, Use, decide, visible
+from teleport.access.checker import Assume, Connect, Denial, Grant, Join, Open, Use, decide, visible
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import Internal
 from teleport.base.struct import Struct
@@ -315,6 +315,35 @@ ANYBODY = tracker("alice", "dev", "other")
 )
 def test_joining_a_session(roles, mode, target, expected):
     assert code(*roles, action=Join(mode), target=target) == expected
+
+
+GIVEN = role("bot-x", {"impersonate": {"roles": ["dev"]}})
+
+
+@pytest.mark.parametrize(
+    ("roles", "target", "more", "expected"),
+    [
+        ([GIVEN], dev(), {}, "yes"),
+        ([GIVEN], role("ops"), {}, "POL-IMPERSONATION"),
+        ([dev()], dev(), {}, "POL-IMPERSONATION"),
+        ([GIVEN, role("no", deny={"impersonate": {"roles": ["*"]}})], dev(), {}, "POL-DENY-RULE"),
+        ([GIVEN], GIVEN, {}, "POL-IMPERSONATION"),
+        ([GIVEN], GIVEN, {"renewable": True}, "yes"),
+        ([GIVEN], dev(), {"expires": NOW}, "POL-EXPIRED"),
+        ([GIVEN], dev(), {"kind": "host", "system_roles": ("Node",)}, "POL-SYSTEM"),
+        ([GIVEN], node(), {}, "POL-IMPERSONATION"),
+        ([GIVEN], "role", {}, "POL-IMPERSONATION"),
+    ],
+)
+def test_certificates_with_other_roles(roles, target, more, expected):
+    who = caller(*(each.name for each in roles), **more)
+    assert code(*roles, action=Assume(), target=target, who=who) == expected
+    answer = ask(*roles, action=Assume(), target=target, who=who)
+    assert isinstance(answer, Grant) or (answer.visible or not isinstance(target, Resource), len(answer.steps) > 1)
+
+
+def test_being_refused_a_role_does_not_tell_whether_it_is_there():
+    assert ask(GIVEN, action=Assume(), target=role("ops")).visible
 
 
 def test_who_may_join_is_granted_with_the_role_that_says_so():

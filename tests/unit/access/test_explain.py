@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from teleport.access.checker import Connect, Denial, Grant, Join, Open, Use, decide
+from teleport.access.checker import Assume, Connect, Denial, Grant, Join, Open, Use, decide
 from teleport.access.denial import Reasons, Step
 from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
 from teleport.access.roleset import RoleSet
@@ -38,6 +38,15 @@ def test_a_login_that_no_role_has():
     assert (error.code, error.id, error.what) == ("POL-NO-LOGIN", "id-1", CONFIRM)
     assert error.why == 'role "access" allows logins [alice]; you asked for "bob". node-7 itself matches'
     assert error.fix == "tsh ssh alice@node-7"
+
+
+def test_a_role_that_was_not_given():
+    denial = deny(role("bot-x", {"impersonate": {"roles": ["ops"]}}), action=Assume(), target=DBA)
+    error = user_error(denial, "id-1")
+    assert error.what == 'access denied: you may not have certificates with role "dba"'
+    assert error.why == 'allow.impersonate.roles of role "bot-x" is [ops]'
+    assert from_record(to_record(denial)).request == "assume role/dba"
+    assert user_error(deny(DBA, action=Assume(), target=ACCESS), "x").why.startswith("no role of yours has")
 
 
 def test_many_roles_are_counted():

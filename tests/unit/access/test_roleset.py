@@ -121,7 +121,11 @@ def test_logins_of_a_side():
 
 @pytest.mark.parametrize(
     "allow",
-    [{"node_labels_expression": "nope("}, {"rules": [{"resources": ["role"], "verbs": ["read"], "where": "nope("}]}],
+    [
+        {"node_labels_expression": "nope("},
+        {"rules": [{"resources": ["role"], "verbs": ["read"], "where": "nope("}]},
+        {"impersonate": {"roles": ["a"], "where": "nope("}},
+    ],
 )
 def test_predicates_are_read_when_a_role_is_written(allow):
     with pytest.raises(BadParameter) as refused:
@@ -131,7 +135,7 @@ def test_predicates_are_read_when_a_role_is_written(allow):
 
 def test_a_good_role_passes():
     rules = [{"resources": ["role"], "verbs": ["read"]}, {"resources": ["a"], "verbs": ["read"], "where": "true"}]
-    check(role(allow={"node_labels_expression": "true", "rules": rules}))
+    check(role(allow={"node_labels_expression": "true", "rules": rules, "impersonate": {"roles": ["a"]}}))
 
 
 def test_a_held_role_says_what_it_alone_says():

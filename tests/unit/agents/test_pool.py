@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from teleport.agents import pool as module
 from teleport.agents.pool import AgentPool
 from teleport.base import log, tasks
 from teleport.base.errors import TeleportError, Unavailable
 from teleport.net.memory import memory_pair
 from teleport.net.stream import Peer, Stream
-from teleport.net.tunnel import Tunnel
+from teleport.net.tunnel import DOUBT, PATIENCE, Tunnel
 from teleport.pki import keys
 from teleport.wire.tunnel import DISCOVERY, TRANSPORT, Opening, write_discovery, write_opening
 from tests.support import virtual_loop
@@ -34,6 +35,22 @@ def certificate(name: str, role: str = "Proxy") -> bytes:
 PROXIES = {name: certificate(name) for name in ("one", "two")}
 
 
+class Valve:
+    """A stream from which nothing comes while it is shut; nothing is lost."""
+
+    def __init__(self, inner: Stream) -> None:
+        self._inner = inner
+        self.peer, self.write, self.write_eof = inner.peer, inner.write, inner.write_eof
+        self.close = inner.close
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def read(self, limit: int = 65536) -> bytes:
+        data = await self._inner.read(limit)
+        await self.open.wait()
+        return data
+
+
 class Proxies:
     """Proxies behind a balancer that leads to each in turn."""
 
@@ -42,6 +59,7 @@ class Proxies:
         self.tunnels: list[tuple[str, Tunnel]] = []
         self.dials: list[float] = []
         self.down = False
+        self.valves: list[Valve] = []
 
     async def dial(self) -> Stream:
         self.dials.append(asyncio.get_running_loop().time())
@@ -50,7 +68,8 @@ class Proxies:
         name = self.names[len(self.dials) % len(self.names)]
         near, far = memory_pair(peers=(Peer("agent"), Peer(TARGET, PROXIES[name])))
         self.tunnels.append((name, Tunnel(near)))
-        return far
+        self.valves.append(Valve(far))
+        return self.valves[-1]
 
     async def end(self) -> None:
         for _, tunnel in self.tunnels:
@@ -247,6 +266,106 @@ def test_draining_lets_connections_go_on_and_takes_no_more() -> None:
             await asyncio.sleep(1)
             assert (len(agents), failures) == (0, [])
             await control.close()
+
+    virtual_loop.run(main())
+
+
+IN_DOUBT = module.LOOK + DOUBT + 0.1
+
+
+def test_a_tunnel_that_does_not_answer_is_left_to_its_connections() -> None:
+    """Within ten seconds there is another one; what is slow, and not dead, goes on, and ends with its connections."""
+
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            former = proxies.tunnels[0][1]
+            await former.dial(opening(DISCOVERY))
+            stream = await former.dial(opening())
+            proxies.valves[0].open.clear()
+            await asyncio.sleep(IN_DOUBT)
+            assert (len(proxies.tunnels), agents.connected) == (2, True)
+            new = await proxies.tunnels[1][1].dial(opening())
+            await new.write(b"here")
+            assert await new.read() == b"203.0.113.9:5: here"
+            proxies.valves[0].open.set()
+            await stream.write(b"slow")
+            assert await stream.read() == b"203.0.113.9:5: slow"
+            with pytest.raises(Unavailable, match="takes no new connections"):
+                await former.dial(opening())
+            await stream.close()
+            await asyncio.sleep(1)
+            assert former.reason is not None, "its last connection has ended"
+            await asyncio.sleep(600)
+            assert (len(proxies.dials), agents.connected) == (2, True)
+
+    virtual_loop.run(main())
+
+
+def test_a_dead_tunnel_ends_although_another_has_its_place() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            await proxies.tunnels[0][1].dial(opening())
+            proxies.valves[0].open.clear()
+            await asyncio.sleep(module.LOOK + PATIENCE + 5)
+            assert proxies.tunnels[0][1].reason is not None
+            assert (len(agents), agents.connected, len(proxies.dials)) == (0, True, 2)
+
+    virtual_loop.run(main())
+
+
+def test_a_doubt_that_passes_changes_nothing() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            proxies.down = True
+            proxies.valves[0].open.clear()
+            await asyncio.sleep(IN_DOUBT + 2)
+            tried = len(proxies.dials)
+            assert tried > 1
+            proxies.valves[0].open.set()
+            await asyncio.sleep(60)
+            assert (len(proxies.dials), len(proxies.tunnels), agents.connected) == (tried, 1, True)
+            proxies.down = False
+            await proxies.tunnels[0][1].close("restarting")
+            await asyncio.sleep(5)
+            assert (len(proxies.tunnels), agents.connected) == (2, True)
+
+    virtual_loop.run(main())
+
+
+def test_tunnels_in_doubt_do_not_pile_up() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo):
+            for number in range(8):
+                with contextlib.suppress(IndexError, TeleportError):
+                    await proxies.tunnels[number][1].dial(opening())
+                    proxies.valves[number].open.clear()
+                await asyncio.sleep(IN_DOUBT / 2)
+                await asyncio.sleep(IN_DOUBT / 2)
+                assert sum(tunnel.reason is None for _, tunnel in proxies.tunnels) <= module.LEFT + 1
+
+    virtual_loop.run(main())
+
+
+def test_waiting_for_an_answer_counts_as_waiting() -> None:
+    """A dial that takes ten seconds to fail is followed by the next one at once."""
+
+    async def main() -> None:
+        proxies = Proxies("one")
+        proxies.down = True
+
+        async def dial() -> Stream:
+            await asyncio.sleep(10)
+            return await proxies.dial()
+
+        made = AgentPool(dial=dial, serve=echo, target=TARGET, kind="node", entropy=virtual_loop.current().entropy)
+        task = tasks.spawn(made.run(lambda: None), name="pool", on_error=lambda _: None)
+        await asyncio.sleep(200)
+        assert len(proxies.dials) in (19, 20)
+        await tasks.cancel(task)
 
     virtual_loop.run(main())
 

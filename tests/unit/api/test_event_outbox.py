@@ -26,6 +26,7 @@ from teleport.model.events.session import Exec
 from teleport.model.events.user import UserLogin
 from teleport.store.backend import Delete
 from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 from tests.support import auth_cluster, virtual_loop
 from tests.support.auth_cluster import Cluster
 
@@ -75,7 +76,7 @@ class World:
         self._seed += 1
         journal = Journal(SystemFolder(str(self.path / "spool")), **self.bounds)
         entropy = SeededEntropy(self._seed)
-        self.outbox = EventOutbox(self.line.deliver, journal, clock=self.cluster.clock, entropy=entropy)
+        self.outbox = EventOutbox(self.line.deliver, Turns(journal), clock=self.cluster.clock, entropy=entropy)
         self._sending = tasks.spawn(self.outbox.run(), name="sending", on_error=self.cluster.failures.append)
 
     async def kill(self) -> None:

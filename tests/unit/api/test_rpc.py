@@ -22,6 +22,7 @@ from teleport.base.entropy import SeededEntropy
 from teleport.model.identity import Identity
 from teleport.net.memory import memory_pair
 from teleport.net.stream import Stream
+from tests.support import virtual_loop
 
 NOW = dt.datetime(2030, 1, 1, tzinfo=dt.UTC)
 ECHO = rpc.call("Test", "Echo", status_pb2.PingReply, status_pb2.PingReply)
@@ -385,3 +386,26 @@ def test_a_memory_stream_carries_calls_and_serving_ends_with_it() -> None:
         assert not server._open
 
     asyncio.run(story())
+
+
+def test_whoever_follows_a_server_that_has_vanished_hears_of_it() -> None:
+    """The connection stays open and nothing comes: a question without an answer ends it, and what waits on it."""
+
+    async def story() -> None:
+        ours, theirs = memory_pair()
+
+        async def dial() -> Stream:
+            return theirs
+
+        channel = rpc.Channel(over_stream(dial))
+        series = channel.stream(SERIES, Empty())
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(errors.Unavailable):
+            await anext(series)
+        waited = asyncio.get_running_loop().time() - began
+        assert rpc.ASK_EVERY <= waited <= rpc.ASK_EVERY + rpc.ANSWER_WITHIN + 3
+        await ours.close()
+        channel.close()
+        await channel.wait_closed()
+
+    virtual_loop.run(story())

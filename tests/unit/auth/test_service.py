@@ -41,7 +41,7 @@ ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources",
 WHO_MAY = {
     "nobody": NOBODY_MAY,
     "user": PEOPLE_MAY,
-    "bot": PEOPLE_MAY,
+    "bot": PEOPLE_MAY | {"Bots/Renew", "Bots/IssueOutput", "Bots/Beat"},
     "admin": PEOPLE_MAY | {"Certificates/IssueHost"},
     "Node": ALL_SERVICES_MAY | {"Recordings/Store", "Recordings/StoreWhole", "Recordings/Complete"},
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},
@@ -136,6 +136,7 @@ def test_a_second_start_changes_nothing() -> None:
             f"/authorities/audit/{CLUSTER}", f"/authorities/jwt/{CLUSTER}", f"/authorities/openssh/{CLUSTER}",
             f"/authorities/bound_keypair/{CLUSTER}",
             "/roles/access", "/roles/auditor", "/roles/editor", "/session_recording_config/session-recording-config",
+            "/cluster_networking_config/cluster-networking-config",
         }  # fmt: skip
         again = cluster.build()
         await again.start()

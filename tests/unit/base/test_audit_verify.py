@@ -172,3 +172,22 @@ def test_the_chain_is_that_of_the_store() -> None:
     walk.feed([(1, b"x", one), (2, b"y", link(one, 2, b"y"))])
     walk.end((2, link(one, 2, b"y")), whole=True)
     assert report.document()["intact"]
+
+
+@pytest.mark.parametrize("store_first", [True, False])
+def test_checkpoints_that_contradict_each_other_are_told_with_the_records_between(store_first: bool) -> None:
+    """A forger's own checkpoint may stand at the very record at which one that was kept elsewhere does."""
+    rows, digest = [], audit_verify.START
+    for sequence in range(1, 6):
+        data = b"%d" % sequence
+        digest = link(digest, sequence, data)
+        rows.append((sequence, data, digest))
+    other = bytes(32) if not store_first else b"\xff" * 32
+    points = sorted([(2, rows[1][2], 1), (5, digest, 2), (5, other, 7)])
+    report = audit_verify.Report()
+    walk = audit_verify.Walk(report, "a", (0, audit_verify.START), points)
+    walk.feed(rows)
+    walk.end((5, digest), whole=False)
+    (found,) = report.findings
+    assert (found["sequence"], found["until"], found["problem"]) == (3, 5, "rewritten")
+    assert "checkpoint 7" in found["what"]

@@ -82,4 +82,4 @@ def test_other_shells_are_refused(words: tuple[str, ...]) -> None:
 
 
 def test_help_names_it() -> None:
-    assert "  completion   Print a script" in run("tbot", "help").out
+    assert "  completion     Print a script" in run("tbot", "help").out

@@ -40,7 +40,8 @@ class Stage:
         self.world, self.node, self.ours, self.person = world, node, ours, person
 
     async def run(
-        self, command: str | None, *, host: str = "node-1", login: str = LOGIN, stdin: bytes = b""
+        self, command: str | None, *, host: str = "node-1", login: str = LOGIN, stdin: bytes = b"",
+        tell: Callable[[str], None] | None = print,
     ) -> Done:  # fmt: skip
         """Run a command with pipes as its ends."""
         source, feed = os.pipe()
@@ -57,7 +58,8 @@ class Stage:
         request = Request(host, "", login)
         try:
             status = await asyncio.to_thread(
-                ssh.run, home, profile, request, host=host, command=command, ends=ends
+                ssh.run, home, profile, request, host=host, command=command, ends=ends,
+                tell=tell,
             )  # fmt: skip
         finally:
             for descriptor in (source, pairs[0][1], pairs[1][1]):
@@ -256,7 +258,7 @@ def test_a_connection_that_breaks_is_said(play: Play) -> None:
         with Forwarder(port) as between:
             made.world.registered = [record("node-1", f"127.0.0.1:{between.port}", env="prod")]
             marker = made.person.home.root + "/started"
-            running = asyncio.get_running_loop().create_task(made.run(f"touch {marker}; exec sleep 1000"))
+            running = asyncio.get_running_loop().create_task(made.run(f"touch {marker}; exec sleep 1000", tell=None))
             await asyncio.to_thread(wait_for, "the command", lambda: os.path.exists(marker))
             between.cut()
             with pytest.raises(Unavailable) as caught:

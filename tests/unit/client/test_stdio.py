@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,17 @@ def run(tls: BlockingTls, data: bytes) -> bytes:
             thread.join(20)
         os.close(out)
     return b"".join(received)
+
+
+def test_target_that_may_block_is_asked_first(connect: Connect, tmp_path: Path) -> None:
+    """A file, as a terminal, is shared with others and stays as it is."""
+    tls, data = connect(echo), os.urandom(LENGTH)
+    tls.handshake()
+    (tmp_path / "source").write_bytes(data)
+    with open(tmp_path / "source", "rb") as source, open(tmp_path / "target", "wb") as target:
+        join(tls, source.fileno(), target.fileno())
+        assert os.get_blocking(target.fileno())
+    assert (tmp_path / "target").read_bytes() == data + b"END"
 
 
 @pytest.mark.parametrize("size", [0, 1, 65536, LENGTH])

@@ -19,6 +19,30 @@ CERT = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-
 UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
 
 SAMPLES: dict[str, dict[str, Any]] = {
+    "bot": {
+        "kind": "bot", "version": "v1", "metadata": {"name": "example"},
+        "spec": {
+            "roles": ["access", "machine-id-db"], "traits": [{"name": "logins", "values": ["alice"]}],
+            "max_session_ttl": "24h0m0s", "lock_scope": "instance",
+        },
+        "status": {"user_name": "bot-example", "role_name": "bot-example"},
+    },
+    "bot_instance": {
+        "kind": "bot_instance", "version": "v1", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
+        "spec": {"bot_name": "example", "instance_id": UUID},
+        "status": {
+            "initial_authentication": {"authenticated_at": "2026-01-02T02:00:00Z", "generation": 1},
+            "latest_authentications": [{
+                "authenticated_at": "2026-01-02T02:20:00Z", "join_method": "token", "join_token": "****cdef",
+                "generation": 2, "public_key": "MFkwEw==", "addr_remote": "10.0.0.2:40000", "attributes": {"a": "b"},
+            }],
+            "initial_heartbeat": {"recorded_at": "2026-01-02T02:00:01Z", "is_startup": True},
+            "latest_heartbeats": [{
+                "recorded_at": "2026-01-02T02:30:00Z", "hostname": "build-7", "uptime": 1800, "one_shot": False,
+                "join_method": "token", "version": "16.2.0", "architecture": "x86_64", "os": "linux",
+            }],
+        },
+    },
     "cert_authority": {
         "kind": "cert_authority", "sub_kind": "host", "version": "v2", "metadata": {"name": "example.com"},
         "spec": {
@@ -65,6 +89,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "metadata": {"name": "session-recording-config", "labels": {"teleport.dev/origin": "dynamic"}},
         "spec": {"mode": "off"},
         "status": {"keys": [{"id": "0" * 32, "public_key": "MCowBQYDK2VuAyEA", "created": "2026-01-01T03:04:05Z"}]},
+    },
+    "cluster_networking_config": {
+        "kind": "cluster_networking_config", "version": "v2",
+        "metadata": {"name": "cluster-networking-config", "labels": {"teleport.dev/origin": "dynamic"}},
+        "spec": {
+            "client_idle_timeout": "30m0s", "client_idle_timeout_message": "bye", "keep_alive_interval": "1m0s",
+            "keep_alive_count_max": 2,
+        },
     },
     "semaphore": {
         "kind": "semaphore", "sub_kind": "connection", "version": "v3",
@@ -145,6 +177,19 @@ def _several(entries: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
 
 
 _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "bot": st.fixed_dictionaries(
+        {},
+        optional={
+            "roles": _several(names),
+            "traits": st.lists(
+                st.fixed_dictionaries({"name": names.filter(lambda name: name != "logins"), "values": _several(_text)}),
+                max_size=2,
+            ),
+            "max_session_ttl": st.integers(1, 168 * 3600).map(lambda seconds: str(Duration(seconds))),
+            "lock_scope": st.sampled_from(["user", "instance"]),
+        },
+    ),
+    "bot_instance": st.fixed_dictionaries({"bot_name": names, "instance_id": names}),
     "cert_authority": st.fixed_dictionaries(
         {"type": st.sampled_from(SERVED_TYPES), "cluster_name": _hosts},
         optional={
@@ -211,6 +256,15 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "proxy_checks_host_keys": st.booleans(),
         },
     ),
+    "cluster_networking_config": st.fixed_dictionaries(
+        {},
+        optional={
+            "client_idle_timeout": st.sampled_from(["0s", "30m", "never"]),
+            "client_idle_timeout_message": names,
+            "keep_alive_interval": st.sampled_from(["0s", "5m"]),
+            "keep_alive_count_max": st.integers(1, 100),
+        },
+    ),
     "instance": st.fixed_dictionaries(
         {},
         optional={
@@ -253,7 +307,7 @@ def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
         about["name"] = spec["cluster_name"]
     elif kind == "semaphore":
         document |= {"sub_kind": "connection"}
-    elif kind in ("cluster_name", "session_recording_config"):
+    elif kind in ("cluster_name", "session_recording_config", "cluster_networking_config"):
         about["name"] = kind.replace("_", "-")
     elif kind == "role":
         about["name"] = "role " + about["name"]

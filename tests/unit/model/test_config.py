@@ -34,7 +34,7 @@ def test_tests_claim_only_what_is_enforced():
 def test_page_names_tests_and_refusals():
     page = "\n".join(config_page.page())
     assert "| `pid_file` | - | enforced: `test_pid_is_written_where_the_file_says` (tests/integration/" in page
-    assert "| `join_params.azure.client_id` | - | refused with `teleport.join_params.azure` |" in page
+    assert "| `cache.enabled` | yes | refused with `teleport.cache` |" in page
     assert "refused: `syslog`" in page
     assert "enforced:  |" not in page
     for section in ("teleport", "auth_service", "proxy_service", "ssh_service", "app_service", "discovery_service"):

@@ -43,8 +43,8 @@ def test_all_unknown_keys_of_all_documents_are_told_with_their_places() -> None:
         ("kind: user\nmetadata: {name: a}\nspec:\n  oidc_identities: [x]\n", "KIND-FIELD-NOT-SUPPORTED", "f.yaml:4:3"),
         ("kind: role\nmetadata: {name: a}\nspec:\n  options:\n    cert_format: oldssh\n", "KIND-FIELD-NOT-SUPPORTED",
          "f.yaml:5:5"),
-        ("kind: token\nmetadata: {name: a}\nspec:\n  roles: [node]\n  join_method: tpm\n", "KIND-VALUE-NOT-SUPPORTED",
-         "f.yaml:5:3"),
+        ("kind: token\nmetadata: {name: a}\nspec:\n  roles: [node]\n  join_method: oracle\n",
+         "KIND-VALUE-NOT-SUPPORTED", "f.yaml:5:3"),
     ],
 )  # fmt: skip
 def test_a_single_fault_keeps_its_code_and_says_where(text: str, code: str, place: str) -> None:

@@ -71,11 +71,10 @@ class Recorder(asyncio.Protocol):
 
 
 def run(test: Callable[[Stream, StreamTransport, Recorder], Any], *, keep_open: bool = False) -> None:
-    """Run `test` with a memory stream and the transport over its other end."""
+    """Run `test` with a stream and the transport over its other end, in memory and over sockets."""
 
-    async def main() -> None:
-        far, near = memory_pair(limit=1 << 18)
-        async with asyncio.timeout(30):
+    async def main(under: Callable[[], Pair]) -> None:
+        async with asyncio.timeout(60), under() as (far, near):
             transport, recorder = as_transport(near, lambda: Recorder(keep_open))
             assert recorder.events == ["made"]
             try:
@@ -85,7 +84,26 @@ def run(test: Callable[[Stream, StreamTransport, Recorder], Any], *, keep_open: 
                 await transport.wait_closed()
                 await far.close()
 
-    asyncio.run(main())
+    asyncio.run(main(lambda: in_memory(limit=1 << 18)))
+    asyncio.run(main(tcp_pair))
+
+
+def test_protocol_may_pause_while_it_is_given_something() -> None:
+    async def test(far: Stream, transport: StreamTransport, recorder: Recorder) -> None:
+        class Reluctant(Recorder):
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                transport.pause_reading()
+
+        transport.set_protocol(reluctant := Reluctant())
+        for whole in (b"1234", b"12341234", b"123412341234"):
+            await far.write(b"1234")
+            await reluctant.until(lambda: len(reluctant.data) >= len(whole))  # noqa: B023 - waited for here
+            assert reluctant.data == whole
+            assert not transport.is_reading()
+            transport.resume_reading()
+
+    run(test)
 
 
 def test_close_sends_what_is_buffered_first() -> None:

@@ -17,7 +17,7 @@ from teleport.net.relay import Relay
 from teleport.net.splice import PipePool
 from teleport.net.stream import Stream
 from tests.support.check_stream import pattern, read_all, read_exactly
-from tests.support.pairs import Pair, in_memory, socket_pair, tcp_pair, tls
+from tests.support.pairs import Pair, in_memory, peeked, socket_pair, tcp_pair, tls, tunnelled
 from tests.support.virtual_loop import current
 from tests.support.virtual_loop import run as run_virtual
 
@@ -27,6 +27,9 @@ CARRIERS: dict[str, tuple[Callable[[], Pair], Callable[[], Pair]]] = {
     "tls to tcp": (tls(tcp_pair), tcp_pair),
     "memory to tcp": (in_memory, tcp_pair),
     "tls in memory to memory": (tls(in_memory), in_memory),
+    "tcp to tunnel": (tcp_pair, tunnelled(tls(tcp_pair))),
+    "tls to tunnel": (peeked(tls(tcp_pair)), peeked(tunnelled(tls(tcp_pair)))),
+    "tunnel to tcp": (tunnelled(tls(tcp_pair)), tcp_pair),
 }
 every_carrier = pytest.mark.parametrize("under", CARRIERS.values(), ids=CARRIERS)
 Under = tuple[Callable[[], Pair], Callable[[], Pair]]

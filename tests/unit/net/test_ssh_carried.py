@@ -19,7 +19,7 @@ class Channel:
 
     def __init__(self) -> None:
         self.sent = bytearray()
-        self.ended = self.aborted = False
+        self.ended = self.aborted = self.closed = False
         self.reading = True
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
@@ -43,6 +43,9 @@ class Channel:
     def abort(self) -> None:
         self.aborted = True
 
+    def close(self) -> None:
+        self.closed = True
+
 
 def run(story: Callable[[socket.socket, Carried, Channel], Awaitable[None]]) -> None:
     async def body() -> None:
@@ -56,7 +59,7 @@ def run(story: Callable[[socket.socket, Carried, Channel], Awaitable[None]]) -> 
             near = await carry(opened)
             with near:
                 await story(near, *made)
-            await until(lambda: made[1].aborted)
+            await until(lambda: made[1].closed)
 
     asyncio.run(body())
 
@@ -125,6 +128,29 @@ def test_a_closed_socket_is_told_from_one_that_sends_no_more(monkeypatch: pytest
     run(story)
 
 
+def test_what_was_sent_before_a_close_reaches_the_server() -> None:
+    """Also when the server sends on, and the socket with what was not read yet is found to be closed."""
+
+    async def story(near: socket.socket, far: Carried, channel: Channel) -> None:
+        far.crowded(True)
+        await asyncio.sleep(0)
+        await asyncio.get_running_loop().sock_sendall(near, b"the last words")
+        near.close()
+        far.data_received(b"more", None)
+        await until(lambda: channel.closed)
+        assert channel.sent == b"the last words"
+        assert not channel.aborted
+
+    run(story)
+
+
+def test_a_channel_that_opens_for_nobody_is_closed() -> None:
+    far, channel = Carried(), Channel()
+    far.abandon()
+    far.connection_made(channel)
+    assert channel.aborted
+
+
 def test_a_channel_that_is_not_opened_leaves_nothing() -> None:
     async def refused(far: Carried) -> None:
         raise Unavailable("NET-CLOSED", address="x")
@@ -143,7 +169,7 @@ def test_before_it_is_attached_nothing_happens() -> None:
     far.crowded(True)
     far.send(b"x")
     far.send_end()
-    far.abandon()
+    far.finish()
     far.flow(True)
     assert far.eof_received()
     far.connection_lost(None)

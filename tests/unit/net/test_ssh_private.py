@@ -18,6 +18,7 @@ from teleport.net import (
     ssh_channel,
     ssh_ciphers,
     ssh_doors,
+    ssh_far,
     ssh_forward,
     ssh_onward,
     ssh_packets,
@@ -28,9 +29,20 @@ from teleport.net.ssh_private import NAMES, VERSION, Name
 OURS = (
     ssh_auth.Authentication, ssh_doors.Doors, ssh.ServerConnection, ssh_channel.SessionChannel,
     ssh_stream.DirectChannel, ssh_forward.OutwardChannel, ssh_packets.PacketConnection, ssh_packets.PacketChannel,
-    ssh_onward._Connection,
+    ssh_onward._Connection, ssh_far.FarChannel,
 )  # fmt: skip
-MODULES = (ssh, ssh_auth, ssh_channel, ssh_ciphers, ssh_doors, ssh_forward, ssh_onward, ssh_packets, ssh_stream)
+MODULES = (
+    ssh,
+    ssh_auth,
+    ssh_channel,
+    ssh_ciphers,
+    ssh_doors,
+    ssh_far,
+    ssh_forward,
+    ssh_onward,
+    ssh_packets,
+    ssh_stream,
+)
 WIRING = {"connection_made", "connection_lost", "data_received", "eof_received", "pause_writing", "resume_writing"}
 """asyncio's and asyncssh's documented callbacks, which anybody may write."""
 

@@ -331,3 +331,28 @@ def test_threads_do_not_read_into_each_others_room() -> None:
     for thread in threads:
         thread.join(60)
     assert found == {65: 0, 66: 0, 67: 0}
+
+
+@every_carrier
+def test_a_refusal_that_nobody_has_read_is_not_told_to_another_connection(under: Callable[[], Pair]) -> None:
+    """OpenSSL left it in the thread when the refused connection was closed: the next one to read seemed refused."""
+
+    async def main() -> None:
+        async with asyncio.timeout(20), under() as (a, b), tcp_pair() as (c, d):
+            server, other = await tls_over(c, d, authority().server(), authority().client())
+            await server.write(b"first")
+            assert await read_exactly(other, 5) == b"first"
+            refusing = asyncio.get_running_loop().create_task(server_handshake(a, authority().server(clients=True)))
+            client = await client_handshake(b, authority().client(), server_name=NAME)
+            await client.write(b"hello")
+            await asyncio.sleep(0.1)
+            await client.close()
+            with pytest.raises(NotAuthenticated):
+                await refusing
+            reading = asyncio.get_running_loop().create_task(read_exactly(other, 5))
+            await asyncio.sleep(0.01)
+            await server.write(b"hello")
+            assert await reading == b"hello"
+            await asyncio.gather(server.close(), other.close())
+
+    asyncio.run(main())

@@ -154,6 +154,25 @@ def test_silent_tunnel_closes_itself() -> None:
     run(main())
 
 
+def test_a_silent_tunnel_is_in_doubt_until_it_answers() -> None:
+    async def main() -> None:
+        a, b = memory_pair()
+        peer, tunnel = await start(deaf(b)), Tunnel(a, interval=5, doubt=3, patience=20)
+        await tunnel.doubt(True)
+        assert tunnel.in_doubt
+        assert 8 <= current().time() <= 8.1
+        asking = await start(tunnel.doubt(False))
+        await b.write(frames.write(frames.PONG, 0, b""))
+        await asking
+        assert not tunnel.in_doubt
+        assert tunnel.reason is None
+        await tunnel.close()
+        await tunnel.doubt(True)  # of a closed one there is no doubt
+        await peer
+
+    run(main())
+
+
 def test_tunnel_whose_carrier_takes_nothing_closes_itself() -> None:
     async def main() -> None:
         a, b = memory_pair(limit=10)
@@ -268,7 +287,8 @@ def test_drain_takes_no_new_streams_and_waits_for_the_old() -> None:
             assert await code(waiting) == "NET-TUNNEL-REFUSED"
             assert near.draining
             assert far.draining
-            await near.parting()
+            await near.doubt(True)
+            assert near.parting
             assert await code(near.dial(b"")) == "NET-TUNNEL-DRAINING"
             back, there = await opened(far, near)
             await back.close()
@@ -280,16 +300,6 @@ def test_drain_takes_no_new_streams_and_waits_for_the_old() -> None:
             await ours.close()
             await drained
             assert near.reason is None
-
-    run(main())
-
-
-def test_parting_ends_with_the_tunnel_too() -> None:
-    async def main() -> None:
-        async with tunnels() as (near, far):
-            parting = await start(near.parting())
-            await far.close("enough")
-            await parting
 
     run(main())
 

@@ -11,6 +11,7 @@ from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import Unavailable
 from teleport.model.address import Address
 from teleport.net.network import SystemNetwork
+from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream
 from teleport.process.auth_way import AuthWay
 from tests.support.cluster import free_ports
@@ -41,6 +42,32 @@ def test_the_first_server_that_answers() -> None:
         stream = await way(dead, alive).bare()
         assert await stream.read() == b"hello"
         await stream.close()
+
+    play(story)
+
+
+def test_several_servers_are_tried_in_an_order_by_chance_and_the_last_one_first() -> None:
+    class Counting(SystemNetwork):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dialled: list[str] = []
+
+        async def dial(self, address: str) -> SocketStream:
+            self.dialled.append(address)
+            return await super().dial(address)
+
+    async def story(dead: Address, alive: Address) -> None:
+        firsts = set()
+        for seed in range(16):
+            network = Counting()
+            servers = AuthWay((dead, alive), network=network, entropy=SeededEntropy(seed), environment={})
+            for _ in range(3):
+                stream = await servers.bare()
+                assert await stream.read() == b"hello"
+                await stream.close()
+            firsts.add(network.dialled[0])
+            assert network.dialled[-2:] == [str(alive)] * 2, "the one that answered stays the first"
+        assert firsts == {str(dead), str(alive)}
 
     play(story)
 

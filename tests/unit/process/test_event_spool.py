@@ -18,11 +18,12 @@ from teleport.base.errors import Unavailable
 from teleport.model.events.base import document
 from teleport.model.events.session import Exec
 from teleport.process.control_plane import ControlPlane
-from teleport.process.event_spool import event_spool
+from teleport.process.event_spool import event_spool, service_journal
 from teleport.store.audit.log import AuditLog
 from teleport.store.audit.search import Query
 from teleport.store.journal import Journal
 from teleport.store.sqlite import SqliteBackend
+from teleport.store.turns import Turns
 from tests.support import one_process
 from tests.support.until import until
 
@@ -54,7 +55,7 @@ def test_events_outlive_auth_services_that_stop_in_the_middle(tmp_path: Path) ->
             await AuditQueryCalls(present[0]).deliver(writer, first, events, after_gap=after_gap)
 
         journal = Journal(SystemFolder(str(tmp_path / "spool")), segment=2000)
-        outbox = EventOutbox(deliver, journal, clock=world.clock, entropy=world.entropy)
+        outbox = EventOutbox(deliver, Turns(journal), clock=world.clock, entropy=world.entropy)
         sending = tasks.spawn(outbox.run(), name="sending", on_error=lambda _: None)
         done = 0
 
@@ -91,7 +92,9 @@ def test_the_spool_of_a_service_stands_in_the_data_directory(tmp_path: Path) -> 
         entropy = SeededEntropy(3)
         async with (
             AuthClient(never) as client,
-            event_spool(client, tmp_path, "node", clock=SystemClock(), entropy=entropy) as outbox,
+            event_spool(
+                client, service_journal(tmp_path, "node"), "node", clock=SystemClock(), entropy=entropy
+            ) as outbox,
         ):
             await outbox.emit(ran(1))
         (file,) = (tmp_path / "log" / "spool" / "events" / "node").iterdir()

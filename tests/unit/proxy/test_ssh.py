@@ -16,10 +16,13 @@ from teleport.base.errors import BadParameter, NotAuthenticated, NotFound, Telep
 from teleport.client import reach
 from teleport.client.stdio import BlockingTls
 from teleport.model.events.access import AuthAttempt
+from teleport.net.stream import Stream, hand_on
 from teleport.proxy.service import ProxyService
-from teleport.proxy.ssh import parse_subsystem
+from teleport.proxy.ssh import _SSHOnly, parse_subsystem
 from teleport.wire.reach import Request
 from tests.support import policy, proxy_world
+from tests.support.check_stream import start
+from tests.support.pairs import tcp_pair
 from tests.support.proxy_world import BANNER, HELLO, NODE_ID, CountingNode, Person, World
 from tests.support.until import until
 
@@ -128,6 +131,43 @@ def test_bytes_go_both_ways_and_ends_are_told_apart(world: World, alice: Person)
         assert made.node.connections == 1
 
     play(world, scene)
+
+
+@pytest.mark.parametrize(
+    "pieces", [(b"GET / HTTP/1.1\r\n",), (b"SS", b"L", b"more"), (b"S", b"SH-2", b".0-x\r\n", b"y")]
+)
+def test_only_what_begins_as_ssh_clients_do_goes_on(pieces: tuple[bytes, ...]) -> None:
+    """In pieces too, and on the short way past the reader; what comes after the beginning is not looked at."""
+    got, whole = bytearray(), b"".join(pieces)
+
+    def sink(data: bytes | memoryview) -> int:
+        got.extend(data)
+        return len(data)
+
+    async def main() -> None:
+        async with asyncio.timeout(60), tcp_pair() as (client, server):
+            guarded = _SSHOnly(server)
+            hand_on(guarded, sink)
+            sending = await start(send(client))
+            try:
+                while data := await guarded.read():
+                    got.extend(data)
+            finally:
+                await sending
+
+    async def send(client: Stream) -> None:
+        for piece in pieces:
+            await client.write(piece)
+            await asyncio.sleep(0)
+        await client.write_eof()
+
+    if whole.startswith(b"SSH-2.0"):
+        asyncio.run(main())
+        assert got == whole
+    else:
+        with pytest.raises(BadParameter, match="SSH"):
+            asyncio.run(main())
+        assert b"SSH-2.0".startswith(got)
 
 
 @pytest.mark.parametrize("login", ["postgres", "root"])

@@ -185,6 +185,20 @@ def test_an_agent_that_takes_no_more_is_waited_for() -> None:
     play(story)
 
 
+def test_a_tunnel_that_came_while_another_did_not_answer_is_tried() -> None:
+    async def story(site: Site) -> None:
+        dead = await site.dial()
+        await asyncio.sleep(0.1)
+        waiting = tasks.spawn(site.tunnels.dial(UUID, "node", ""), name="dial", on_error=site.failures.append)
+        await asyncio.sleep(1)
+        async with site.connected(b"second"):
+            assert await read(await waiting) == b"second"
+        await dead.close()
+        assert site.failures == []
+
+    play(story)
+
+
 @pytest.mark.parametrize("role", OTHERS)
 def test_who_is_no_agent_keeps_no_tunnel(role: str) -> None:
     async def story(site: Site) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 
 from teleport.base.append import AppendFile, MemoryFolder
 from teleport.base.errors import AlreadyExists, NotFound, TeleportError, Unavailable
-from teleport.store.brief_files import GROWTHS, LARGEST, SEGMENTS, BriefFolder
+from teleport.store.brief_files import GROWTHS, LARGEST, OWNER, SEGMENTS, BriefFolder
 from teleport.store.journal import Journal
+from teleport.store.turns import Turns
 
 FULL = Unavailable("DISK-FULL", path="/spool")
 
@@ -39,7 +42,7 @@ class World:
 
     def start(self) -> None:
         """Begin anew, as after a crash."""
-        self.folder = BriefFolder(self.disk, Journal(self.spool, segment=self._segment))
+        self.folder = BriefFolder(self.disk, Turns(Journal(self.spool, segment=self._segment)))
 
     def content(self) -> dict[str, bytes]:
         """Everything that can be read."""
@@ -203,6 +206,66 @@ def test_files_grow_from_several_threads_at_once() -> None:
     assert set(world.content().values()) == {b"onetwo"}
     world.start()
     assert wanted <= set(world.folder.names())
+
+
+def test_in_the_loop_files_grow_with_others_in_one_write() -> None:
+    world = World()
+    appended: list[int] = []
+
+    class Counted(Journal):
+        def append(self, records: Sequence[bytes]) -> str:
+            appended.append(len(records))
+            return super().append(records)
+
+    async def story() -> None:
+        turns = Turns(Counted(world.spool, owners=(b"[", OWNER)))
+        folder = world.folder = BriefFolder(world.disk, turns, owner=OWNER)
+        files = [folder.begin(name, b"one") for name in "ab"]
+        for file in files:
+            file.append(b"two")
+        await asyncio.gather(turns.append([b"[event]"]), *(folder.synced(file) for file in files))
+        assert appended == [1, 1, 3]
+        assert world.content() == {"a": b"onetwo", "b": b"onetwo"}
+        folder.remove("a")
+        folder.remove("b")
+
+    asyncio.run(story())
+    journal = Journal(world.spool, owners=(b"[", OWNER))
+    waiting = journal.oldest(b"[")
+    assert waiting is not None
+    assert waiting.records == [b"[event]"]
+
+
+def test_in_the_loop_a_full_disk_is_told_too() -> None:
+    world = World()
+
+    async def story() -> None:
+        file = world.folder.begin("a", b"one")
+        file.append(b"two")
+        world.spool.failure = world.disk.failure = FULL
+        file.append(b"x" * LARGEST)
+        with pytest.raises(Unavailable) as refused:
+            await world.folder.synced(file)
+        assert refused.value.code == "DISK-FULL"
+        with pytest.raises(Unavailable) as refused:
+            await world.folder.synced(file)
+        assert refused.value.code == "DISK-IO"
+
+    asyncio.run(story())
+    assert world.content() == {"a": b"one"}
+
+
+def test_in_the_loop_a_long_one_goes_on_in_the_folder() -> None:
+    world = World()
+
+    async def story() -> None:
+        file = world.folder.begin("a", b"begin")
+        for piece in (b"x" * LARGEST, b"y"):
+            file.append(piece)
+            await world.folder.synced(file)
+
+    asyncio.run(story())
+    assert world.disk.read("a", 0, 1 << 20) == b"begin" + b"x" * LARGEST + b"y"
 
 
 @settings(max_examples=200, deadline=None)

@@ -26,8 +26,8 @@ def taken(journal: Journal) -> list[bytes]:
     """Everything that waits, oldest first; nothing waits afterwards."""
     found: list[bytes] = []
     while (segment := journal.oldest()) is not None:
-        found += segment[1]
-        journal.drop(segment[0])
+        found += segment.records
+        journal.drop(segment)
     assert journal.empty()
     return found
 
@@ -55,8 +55,7 @@ def test_what_is_added_while_somebody_takes_comes_behind(tmp_path: Path) -> None
     segment = journal.oldest()
     assert segment is not None
     journal.append([b"2"])
-    assert journal.oldest() == segment
-    journal.drop(segment[0])
+    journal.drop(segment)
     journal.append([b"3"])
     assert taken(journal) == [b"2", b"3"]
     journal.append([b"4"])
@@ -216,3 +215,90 @@ def test_a_segment_that_is_made_too_late_is_left_out(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "spool") == ["0000000000000002.journal"]
     journal.append([b"later"])
     assert taken(journal) == [b"meanwhile", b"later"]
+
+
+def shared(path: Path, **bounds: int) -> Journal:
+    return Journal(SystemFolder(str(path / "spool")), owners=(b"a", b"b"), **bounds)
+
+
+def of(journal: Journal, owner: bytes) -> list[bytes]:
+    """Everything that waits of an owner; nothing of it waits afterwards."""
+    found: list[bytes] = []
+    while (waiting := journal.oldest(owner)) is not None:
+        found += waiting.records
+        journal.drop(waiting, owner)
+    assert journal.empty(owner)
+    return found
+
+
+def test_each_owner_takes_its_own_in_its_own_time(tmp_path: Path) -> None:
+    journal = shared(tmp_path)
+    journal.append([b"a1", b"b1", b"a2"])
+    assert of(journal, b"a") == [b"a1", b"a2"]
+    assert not journal.empty(b"b")
+    journal.append([b"a3"])
+    assert of(journal, b"a") == [b"a3"]
+    assert of(journal, b"b") == [b"b1"]
+    assert os.listdir(tmp_path / "spool") == []
+
+
+def test_what_was_taken_of_a_segment_that_stays_is_known_after_a_crash(tmp_path: Path) -> None:
+    journal = shared(tmp_path, segment=40)
+    journal.append([b"a1", b"b1"])
+    journal.append([b"a2" * 20])
+    journal.append([b"a3", b"b2"])
+    waiting = journal.oldest(b"a")
+    assert waiting is not None
+    journal.drop(waiting, b"a")
+    assert not shared(tmp_path).empty(b"a")
+    assert waiting.records == [b"a1", b"a2" * 20]
+    assert of(journal, b"a") == [b"a3"]
+    journal.append([b"a4"])
+    again = shared(tmp_path)
+    assert of(again, b"a") == [b"a4"]
+    assert of(again, b"b") == [b"b1", b"b2"]
+    assert os.listdir(tmp_path / "spool") == []
+
+
+def test_segments_go_in_their_order(tmp_path: Path) -> None:
+    """A later one says how far an earlier one was taken."""
+    journal = shared(tmp_path, segment=20)
+    journal.append([b"a1", b"b1"])
+    journal.append([b"a2"])
+    assert of(journal, b"a") == [b"a1", b"a2"]
+    assert len(os.listdir(tmp_path / "spool")) == 2
+    again = shared(tmp_path)
+    assert again.empty(b"a")
+    assert of(again, b"b") == [b"b1"]
+    assert of(again, b"a") == []
+    assert os.listdir(tmp_path / "spool") == []
+
+
+def test_what_an_owner_lets_go_is_not_written_to(tmp_path: Path) -> None:
+    journal = shared(tmp_path)
+    name = journal.append([b"a1", b"b1"])
+    journal.release(name, b"b")
+    journal.release("no such segment", b"b")
+    assert journal.empty(b"b")
+    assert journal.append([b"b2"]) != name
+    assert of(journal, b"a") == [b"a1"]
+    assert of(journal, b"b") == [b"b2"]
+
+
+def test_a_segment_that_cannot_be_removed_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = opened(tmp_path)
+    journal.append([b"1"])
+    waiting = journal.oldest()
+    assert waiting is not None
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", broken)
+        with pytest.raises(Unavailable):
+            journal.drop(waiting)
+    assert len(os.listdir(tmp_path / "spool")) == 1
+    journal.append([b"2"])
+    assert taken(journal) == [b"2"]
+    assert os.listdir(tmp_path / "spool") == []

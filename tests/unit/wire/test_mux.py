@@ -50,6 +50,29 @@ def violation(mux: Mux, *data: bytes) -> str:
     return caught.value.fields["problem"]
 
 
+def test_nothing_is_overtaken_by_what_is_sent_now():
+    a, b = ends(window=20)
+    (x, y), (p, q) = opened(a, b), opened(a, b)
+    assert [plain(event) for event in b.receive(a.send_now(x, b"first"))] == [Received(y, b"first")]
+    a.ping(b"p")
+    assert a.send_now(x, b"a control frame waits") == b""
+    pump(a, b), pump(b, a)
+    a.send(p, b"other")
+    assert a.send_now(x, b"another stream waits") == b""
+    assert pump(a, b) == [Received(q, b"other")]
+    assert a.send_now(x, bytes(16)) == b""  # more than there is credit for
+    a.send(x, bytes(16))
+    assert pump(a, b) == [Received(y, bytes(15))]
+    assert not a.has_output
+    assert a.send_now(x, b"what was sent before waits") == b""
+    b.read(y, 20)
+    pump(b, a), pump(a, b)
+    assert a.send_now(x, b"x")
+    list(a.receive(frames.write(frames.DATA, y, bytes(10))))
+    a.read(x, 10)
+    assert a.send_now(x, b"x") == b""
+
+
 def test_streams_carry_bytes_both_ways_and_end_by_halves():
     a, b = ends()
     (x, y), (p, q) = opened(a, b, b"one"), opened(b, a, b"two")

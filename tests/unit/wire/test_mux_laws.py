@@ -94,6 +94,11 @@ class Program:
             data = bytes((size + at) % 256 for at in range(size))
             self.sent[number] += data
             self.mux.send(number, data)
+        elif number and what == "send now":
+            data = bytes((size + at) % 256 for at in range(size))
+            if frame := self.mux.send_now(number, data):
+                self.sent[number] += data
+                self.wire += frame
         elif number:
             self.live.remove(number)
             {"end": self.mux.end, "close": self.mux.close, "reset": lambda each: self.mux.reset(each, "x")}[what](
@@ -127,7 +132,23 @@ class Program:
                 self.live.remove(event.number)
 
 
-ACTS = st.sampled_from(["open", "send", "send", "read", "take", "take", "end", "close", "reset", "deliver", "deliver"])
+ACTS = st.sampled_from(
+    [
+        "open",
+        "send",
+        "send",
+        "send now",
+        "send now",
+        "read",
+        "take",
+        "take",
+        "end",
+        "close",
+        "reset",
+        "deliver",
+        "deliver",
+    ]
+)
 
 
 @settings(max_examples=300)
@@ -149,6 +170,29 @@ def test_whatever_two_programs_do(steps):
     settle(a, b)
     assert (a.mux.streams, b.mux.streams) == (0, 0)
     assert (a.mux._pool, b.mux._pool) == (4 * WINDOW, 4 * WINDOW)
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_what_is_sent_now_is_what_would_be_taken(size, credit):
+    frames_of, accounts = [], []
+    for now in (True, False):
+        one, other = Mux(), Mux(window=credit)
+        for source, target in ((one, other), (other, one)):
+            list(target.receive(source.take(1000).data))
+        number = one.open(b"")
+        list(other.receive(one.take(1000).data))
+        other.answer(number | frames.THEIRS)
+        list(one.receive(other.take(1000).data))
+        if now:
+            frame = one.send_now(number, bytes(size))
+            assert bool(frame) is (size <= credit)
+        if not now or not frame:
+            one.send(number, bytes(size))
+            frame = one.take(1000).data
+        frames_of.append(frame)
+        accounts.append((one.backlog(number), one._streams[number].credit, one.has_output))
+    assert frames_of[0] == frames_of[1]
+    assert accounts[0] == accounts[1]
 
 
 def settle(a: Program, b: Program) -> None:

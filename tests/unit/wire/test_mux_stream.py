@@ -86,6 +86,22 @@ def test_silent_when_nobody_wants_to_hear():
     assert {state for state in State if stream(state).silent} == SILENT
 
 
+def test_only_what_may_go_as_one_frame_now_passes_the_queue():
+    one = stream(credit=50)
+    assert not one.pass_by(0)
+    assert not one.pass_by(51)
+    assert one.pass_by(20)
+    assert one.credit == 30
+    one.backlog = 1
+    assert not one.pass_by(1)
+    one.backlog, one.ending = 0, True
+    assert not one.pass_by(1)
+    assert not stream(credit=1 << 20).pass_by(frames.FRAME + 1)
+    assert {state for state in State if stream(state, credit=1).pass_by(1)} == {
+        state for state in State if frames.DATA in SEND[state]
+    }
+
+
 def test_more_than_the_credit_is_a_violation():
     one = stream()
     one.arrived(60)

@@ -12,10 +12,11 @@ import contextlib
 import datetime as dt
 import socket
 from collections import OrderedDict
+from collections.abc import Callable
 
 from teleport.agents.forwarding.authority import TargetAuthority, Trackers, View
 from teleport.agents.forwarding.session import RelaySession
-from teleport.agents.forwarding.side import CLOSED, OnwardSide
+from teleport.agents.forwarding.side import OnwardSide
 from teleport.agents.forwarding.way import Certifier, Way
 from teleport.agents.ssh.connection import ClientConnection, World
 from teleport.agents.ssh.cuts import Cuts
@@ -30,11 +31,11 @@ from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.counters import Counters
 from teleport.base.entropy import Entropy
-from teleport.base.errors import LimitExceeded
+from teleport.base.errors import LimitExceeded, TeleportError, Unavailable
 from teleport.base.log import logger
 from teleport.model.kinds.node import Node
 from teleport.model.resource import Metadata
-from teleport.net import ssh, ssh_settings
+from teleport.net import ssh, ssh_onward, ssh_settings
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Peer, Stream
 from teleport.pki import keys
@@ -48,6 +49,8 @@ RENEW = dt.timedelta(minutes=10)
 MOST = 4096
 """Connections that are ended here at a time."""
 STRANGERS = 60
+SERVER_LOST = "server_lost"
+"""Why a connection ends whose server has gone."""
 
 
 class Forwarding:
@@ -55,8 +58,9 @@ class Forwarding:
 
     def __init__(
         self, *, view: View, trackers: Trackers, certifier: Certifier, recorder: Recorder, clock: Clock,
-        entropy: Entropy, cluster: str, proxy: str, ends: Ends | None = None,
-        keep_alive: ssh_settings.KeepAlive | None = None, web_address: str = "", counters: Counters | None = None,
+        entropy: Entropy, cluster: str, proxy: str, ends: Callable[[], Ends] = Ends,
+        keep_alive: Callable[[], ssh_settings.KeepAlive] = ssh_settings.KeepAlive, web_address: str = "",
+        counters: Counters | None = None,
     ) -> None:  # fmt: skip
         """`proxy` is the id of this proxy's host."""
         self._view = view
@@ -67,7 +71,7 @@ class Forwarding:
         self._entropy = entropy
         self._cluster = cluster
         self._proxy = proxy
-        self._ends = ends or Ends()
+        self._ends = ends
         self._keep_alive = keep_alive
         self._web_address = web_address
         self._strangers = Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1))
@@ -104,12 +108,13 @@ class Forwarding:
 
     async def _options(self, node: Node) -> ssh_settings.ServerOptions:
         """Return settings with a certificate for the node, made anew when its names change or it soon ends."""
-        named = (node.name, node.spec.hostname, node.spec.addr, *node.spec.public_addrs)
+        keep_alive = self._keep_alive()
+        named = (node.name, node.spec.hostname, node.spec.addr, *node.spec.public_addrs, str(keep_alive))
         found = self._settings.get(named)
         if found is None or found[0] - RENEW <= self._clock.now():
             issued = await self._certifier.issue_target(node.name, keys.ssh_blob(self._key.public_key()))
             host_key = ssh_settings.HostKey(keys.private_pem(self._key), issued.certificate)
-            found = issued.expires, ssh_settings.options([host_key], keep_alive=self._keep_alive)
+            found = issued.expires, ssh_settings.options([host_key], keep_alive=keep_alive)
             self._settings[named] = found
         self._settings.move_to_end(named)
         if len(self._settings) > CACHED:
@@ -121,19 +126,23 @@ class Forwarding:
         cuts = Cuts(authority, self._clock, self._entropy, self._cluster)
         made: list[tuple[ClientConnection, Way]] = []
 
+        def lost(error: Exception | None) -> None:
+            problem = str(error or "the server closed the connection")
+            ended = Unavailable("NET-SSH-SERVER", host=node.spec.hostname, problem=problem)
+            for client, _ in made:
+                client.cut(SERVER_LOST, ssh.one_line(ended))
+
+        def refused(kind: str, error: TeleportError) -> None:
+            for client, _ in made:
+                client.background(client.not_let_through(kind, error))
+
         def handler(connection: ssh.ServerConnection) -> ClientConnection:
             further = Way(
                 connection, way, authority=authority, certifier=self._certifier, clock=self._clock,
                 entropy=self._entropy, cluster=self._cluster, checks_host_keys=self._checks_host_keys,
+                watch=ssh_onward.Watch(refused, lost),
             )  # fmt: skip
-            world = World(
-                clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
-                strangers=self._strangers, rooms=self._rooms,
-                ends=self._ends, cuts=cuts, recorder=self._recorder, leases=self._leases,
-                switches=Switches(closed=CLOSED), user_side=OnwardSide(further), web_address=self._web_address,
-                sessions=lambda host: RelaySession(host, lambda: further),
-            )  # fmt: skip
-            made.append((ClientConnection(world, connection), further))
+            made.append((ClientConnection(self._world(authority, cuts, further), connection), further))
             return made[0][0]
 
         trust = ssh.Trust(clock=self._clock, cluster=self._cluster, authorities=authority.authorities)
@@ -147,6 +156,14 @@ class Forwarding:
             await tasks.cancel(cutting)
             with contextlib.suppress(Exception):
                 await way.close()
+
+    def _world(self, authority: TargetAuthority, cuts: Cuts, further: Way) -> World:
+        return World(
+            clock=self._clock, entropy=self._entropy, authority=authority, spawner=None, cluster=self._cluster,
+            strangers=self._strangers, rooms=self._rooms, ends=self._ends, cuts=cuts, recorder=self._recorder,
+            leases=self._leases, switches=Switches(closed=()), user_side=OnwardSide(further, self._entropy),
+            web_address=self._web_address, sessions=lambda host: RelaySession(host, further),
+        )  # fmt: skip
 
     def _checks_host_keys(self) -> bool:
         config = self._view.recording_config()

@@ -8,7 +8,6 @@ the user gets is what is recorded.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
 from typing import Any, get_args
 
 from teleport.agents.forwarding.way import Way
@@ -19,7 +18,8 @@ from teleport.agents.ssh.spawner_messages import Exited, SignalName
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.net.ssh import one_line
 from teleport.net.ssh_carried import OnwardSession
-from teleport.net.ssh_onward import Onward, Request
+from teleport.net.ssh_far import Request
+from teleport.net.ssh_onward import Onward
 from teleport.wire.terminal import Size
 
 _SIGNALS = frozenset(get_args(SignalName))
@@ -60,19 +60,21 @@ class Far(OnwardSession):
 class RelaySession(ProcessSession):
     """A session whose command or shell runs at another server."""
 
-    def __init__(self, host: SessionHost, way: Callable[[], Way]) -> None:
+    def __init__(self, host: SessionHost, way: Way) -> None:
         super().__init__(host)
         self._keeper = host
         self._way = way
         self._far = Far(self)
+        self._way.sessions[host.id] = self._far
         self._onward: Onward | None = None
-        self._opened = False
+        self._launched = self._opened = False
         self._finished = False
         self._holds.add(_STARTING)
 
     # -- from the user's channel --------------------------------------------------------------------------
 
     async def _start(self) -> None:
+        self._launched = True
         for line in self._host.notices():
             self._tell(line)
         try:
@@ -93,10 +95,11 @@ class RelaySession(ProcessSession):
         launch = self._launch
         if launch.command == b"":
             raise BadParameter("SSH-COMMAND", limit=0)
-        way = self._way()
+        way = self._way
         variables = {**launch.variables, SESSION_ID: self._keeper.id} if way.names_sessions else launch.variables
-        self._onward = await way.onward()
-        await self._onward.open(
+        self._onward, _ = await way.session(self._keeper.id)
+        self._opened = True
+        await self._onward.start(
             self._far, Request(command=launch.command, terminal=launch.terminal, variables=variables)
         )
 
@@ -149,14 +152,18 @@ class RelaySession(ProcessSession):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        if self._sftp is None and self._begun:
+        if not self._launched:  # there may be a channel for what was offered to a session
+            self._forget()
+        if self._begun or not self._launched:
             self._far.abandon()
+
+    def _forget(self) -> None:
+        self._way.sessions.pop(self._keeper.id, None)
 
     # -- from the server ----------------------------------------------------------------------------------
 
     def far_opened(self) -> None:
         """The server has opened the channel."""
-        self._opened = True
         self._flow()
 
     def far_said(self, data: bytes, *, error: bool) -> None:
@@ -169,6 +176,8 @@ class RelaySession(ProcessSession):
 
     def far_closed(self, error: Exception | None) -> None:
         """The channel to the server is gone, and everything it sent was handed on."""
+        if self._sftp is not None:
+            return
         self._drained.set()
         if self._begun:
             self._host.background(self._finish(self._exit or self._lost(error)))
@@ -209,6 +218,7 @@ class RelaySession(ProcessSession):
         if self._finished:
             return
         self._finished = True
+        self._forget()
         if isinstance(outcome, TeleportError) and outcome is not self._failure and not self._cut:
             self._tell(one_line(outcome))
         if outcome is None:

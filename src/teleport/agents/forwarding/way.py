@@ -19,6 +19,7 @@ from teleport.model.address import parse_addr
 from teleport.model.kinds.node import JOINED, SSH_PORT, Node, public_address
 from teleport.net import ssh_onward
 from teleport.net.ssh import ServerConnection
+from teleport.net.ssh_carried import OnwardSession
 from teleport.net.ssh_onward import Credential, Onward
 from teleport.net.stream import Stream
 from teleport.pki import check, keys, ssh
@@ -38,7 +39,7 @@ class Way:
 
     def __init__(
         self, client: ServerConnection, stream: Stream, *, authority: Authority, certifier: Certifier, clock: Clock,
-        entropy: Entropy, cluster: str, checks_host_keys: Callable[[], bool],
+        entropy: Entropy, cluster: str, checks_host_keys: Callable[[], bool], watch: ssh_onward.Watch,
     ) -> None:  # fmt: skip
         self._client = client
         self._stream = stream
@@ -48,6 +49,9 @@ class Way:
         self._entropy = entropy
         self._cluster = cluster
         self._checks_host_keys = checks_host_keys
+        self._watch = watch
+        self.sessions: dict[str, OnwardSession] = {}
+        """Who hears the server in the user's sessions, by the id of the session."""
         self._turn = asyncio.Lock()
         self._onward: Onward | None = None
         self._failure: TeleportError | None = None
@@ -74,6 +78,17 @@ class Way:
                     raise
             return self._onward
 
+    async def session(self, id: str) -> tuple[Onward, OnwardSession]:
+        """Return the channel of a session, which is open from here on, and the connection that it is on. Raises what
+        `onward` and `Onward.open` raise, and Unavailable (SSH-ENDED) when the user has left."""
+        onward = await self.onward()
+        far = self.sessions.get(id)
+        if far is None:
+            raise Unavailable("SSH-ENDED", reason="it has ended")
+        if far.far is None:
+            await onward.open(far)
+        return onward, far
+
     async def _connect(self) -> Onward:
         node, client = self._authority.node(), self._client
         shown = client.proof
@@ -89,7 +104,8 @@ class Way:
         )  # fmt: skip
         credential = Credential(keys.private_openssh(key), issued.certificate)
         return await ssh_onward.connect(
-            self._stream, host=node.spec.hostname, login=client.login, credential=credential, check=self._check
+            self._stream, host=node.spec.hostname, login=client.login, credential=credential, check=self._check,
+            watch=self._watch,
         )  # fmt: skip
 
     def _check(self, blob: bytes) -> None:

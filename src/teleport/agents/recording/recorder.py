@@ -35,8 +35,6 @@ log = logger("NODE")
 
 PATIENCE = 10.0
 """Seconds that a session waits for the Auth Service to have what it recorded, where it has to."""
-_AT_LEISURE = 0.002
-"""Seconds after a session began: its command runs, and nobody waits for us."""
 _FIRST = 8 * 1024
 """Bytes of a first chunk at most, in general."""
 
@@ -84,7 +82,7 @@ class SpoolRecorder:
             if error.code == "REC-DISK-FULL":
                 raise
             return self._without(facts, error)
-        asyncio.get_running_loop().call_later(_AT_LEISURE, self._prepare)
+        asyncio.get_running_loop().call_soon(self._prepare)  # when its command is being started: we only wait for that
         tape = self._tape(facts, watcher, file, sealer, size, config)
         if config.synchronous:
             await self._first_sync(tape, facts, size)

@@ -8,7 +8,7 @@ never got its first chunk tells of no session: none starts before that chunk is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -36,11 +36,14 @@ class Spool:
     def __init__(
         self, folder: Folder, *, path: str, set_aside: str, low_water: int = LOW_WATER,
         lasting: Folder | None = None, ready: Callable[[int], bool] = lambda _: False,
+        synced: Callable[[AppendFile], Awaitable[None]] | None = None,
     ) -> None:  # fmt: skip
         """`path` is the folder's, for people; `set_aside` the folder for recordings that cannot be stored. Files of
         sessions that last are begun in `lasting`: the same folder without what serves short files. `ready`
-        says whether so many bytes of a short file are quickly written."""
+        says whether so many bytes of a short file are quickly written; `synced` makes durable what was appended to one,
+        with what others write at the same time."""
         self._ready = ready
+        self._synced = synced
         self._prompt = Prompt()
         self.folder = folder
         self._lasting = lasting or folder
@@ -58,6 +61,19 @@ class Spool:
     async def run_brief(self, size: int, work: Callable[[], T]) -> T:
         """Do blocking work that writes `size` bytes of a short file: at once where that is quick."""
         return await self._prompt.run(work, self.run, ready=size <= _AT_ONCE and self._ready(size))
+
+    async def grow_brief(self, file: AppendFile, size: int, chunks: Callable[[], Sequence[bytes]]) -> int:
+        """Add chunks of some `size` bytes to a short file, durably; return how many bytes they are."""
+
+        def append() -> int:
+            made = chunks()
+            for chunk in made:
+                file.append(chunk)
+            return sum(map(len, made))
+
+        grown = append() if size <= _AT_ONCE else await self.run(append)
+        await (self.run(file.sync) if self._synced is None else self._synced(file))
+        return grown
 
     def close(self) -> None:
         """End the threads; work that has begun is finished."""

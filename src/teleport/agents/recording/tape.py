@@ -114,10 +114,15 @@ class SpoolTape:
         if self._file_open:
             frames = [*self._gathered, Frame(self._now(), END, msgspec.json.encode(outcome))]
             self._gathered = []
-            self._work = self._begin(frames, final=True, compress=True)
-            await asyncio.wait([self._work])
+            await self._finish(frames)
         if self._file_open:
             self._close_file()
+
+    async def _finish(self, frames: list[Frame]) -> None:
+        try:
+            await self._put(frames, final=True, compress=True)
+        except Exception as error:
+            self._defect(error)
 
     # -- gathering
 
@@ -169,8 +174,14 @@ class SpoolTape:
 
     async def _put(self, frames: list[Frame], final: bool, compress: bool) -> None:
         try:
-            if compress:
-                size = await self._run(frames, lambda: self._keep(self._seal(frames, final, compress=True)))
+            if self._brief:
+                self._brief = False  # what grows further does not end soon, or is not short
+                about = sum(len(frame.data) for frame in frames) + 1024
+                size = await self._spool.grow_brief(
+                    self._file, about, lambda: self._seal(frames, final, compress=compress)
+                )  # fmt: skip
+            elif compress:
+                size = await self._spool.run(lambda: self._keep(self._seal(frames, final, compress=True)))
             else:
                 size = await self._spool.run(self._keep, self._seal(frames, final, compress=False))
             self._grown += size
@@ -190,12 +201,6 @@ class SpoolTape:
             self._timer = self._later(INTERVAL, self._tick)
         if self._waiting + self._writing <= MOST_WAITING // 2:
             self._hold(False)
-
-    async def _run(self, frames: Sequence[Frame], work: Callable[[], int]) -> int:
-        if not self._brief:
-            return await self._spool.run(work)
-        self._brief = False  # what grows further does not end soon, or is not short
-        return await self._spool.run_brief(sum(len(frame.data) for frame in frames) + 1024, work)
 
     def _seal(self, frames: Sequence[Frame], final: bool, *, compress: bool) -> list[bytes]:
         """Return the next chunks. A fast session's are made in the event loop: half a millisecond each, less than two

@@ -27,6 +27,7 @@ from teleport.base.struct import Switch
 from teleport.model.events.base import Event
 from teleport.model.identity import Identity
 from teleport.model.kinds.cert_authority import CertAuthority
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfig, ClusterNetworkingConfigSpec
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.node import Node, NodeSpec
 from teleport.model.kinds.semaphore import CONNECTION, Lease, Semaphore, SemaphoreSpec
@@ -38,13 +39,20 @@ from teleport.version import VERSION
 
 log = logger("NODE")
 
-KINDS = ("cert_authority", "role", "lock", "session_recording_config", "session_termination")
+KINDS = (
+    "cert_authority",
+    "role",
+    "lock",
+    "session_recording_config",
+    "cluster_networking_config",
+    "session_termination",
+)
 LIFE = dt.timedelta(minutes=10)
 """How long a node is listed after its last heartbeat."""
 LEAVING = dt.timedelta(seconds=1)
 """The same for the last heartbeat of a node that stops: nothing can be stored that has ended already."""
-AFTER_TUNNEL = 5.0
-"""Seconds until a node whose tunnel is back, or whose heartbeat failed, is announced, where it is reached by tunnel."""
+AGAIN = 5.0
+"""Seconds at most until a node whose tunnel is back, or whose heartbeat failed, is announced."""
 HEARTBEAT = 60.0
 """Seconds between heartbeats; changed labels are announced at once."""
 
@@ -82,6 +90,8 @@ class ClusterAuthority:
         self._node: Node | None = None
         self._in_tunnel = in_tunnel
         self._on_duty = on_duty
+        self._silent = False
+        """Whether the last heartbeat failed."""
         tunnelled = in_tunnel is not None
         self._life = 2 * dt.timedelta(seconds=HEARTBEAT) if tunnelled else LIFE
         self._spec = NodeSpec(
@@ -100,6 +110,11 @@ class ClusterAuthority:
     def locks(self) -> tuple[Lock, ...]:
         """Return every lock that is known."""
         return tuple(self._view.all(Lock))
+
+    def networking(self) -> ClusterNetworkingConfigSpec:
+        """Return how long connections may be silent."""
+        found = next(iter(self._view.all(ClusterNetworkingConfig)), None)
+        return ClusterNetworkingConfigSpec() if found is None else found.spec
 
     def recording_config(self) -> SessionRecordingConfig | None:
         """Return how sessions are recorded; None while it is not known."""
@@ -163,8 +178,7 @@ class ClusterAuthority:
 
     async def announce(self, ready: Callable[[], None]) -> None:
         """Write this node's record again and again until cancelled; then take it away."""
-        # Who waits for a tunnel is listed soon after it is there.
-        backoff = Backoff(first=1.0, most=HEARTBEAT if self._in_tunnel is None else AFTER_TUNNEL)
+        backoff = Backoff(first=1.0, most=AGAIN)
         waits = backoff.waits(self._entropy)
         try:
             while True:
@@ -185,9 +199,12 @@ class ClusterAuthority:
         try:
             expires = self._clock.now() + (life or self._life)
             await self._client.upsert(self.node().with_metadata(expires=expires))
+            self._silent = False
             return True
         except TeleportError as error:
-            log.warn("Heartbeat failed", error=error)
+            tell = log.debug if self._silent else log.warn  # it is tried again every few seconds
+            tell("Heartbeat failed", error=error)
+            self._silent = True
             return False
 
     async def _withdraw(self) -> None:

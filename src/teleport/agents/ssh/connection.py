@@ -87,7 +87,8 @@ class World:
     cluster: str
     strangers: Throttle
     """Bounds the records that callers whose certificate means nothing here can cause."""
-    ends: Ends
+    ends: Callable[[], Ends]
+    """What the cluster's settings say at the moment."""
     cuts: Cuts
     recorder: Recorder
     switches: Switches
@@ -124,7 +125,7 @@ class ClientConnection:
         self._forwards = Forwards(self)
         self._listeners = Listeners(self, self._forwards)
         self._decisions = Decisions(world.authority, world.clock, world.cluster, world.switches, self._looked_up)
-        self._watch = Watch(world.ends, world.clock, self.cut, self.warn, self.failed)
+        self._watch = Watch(world.ends(), world.clock, self.cut, self.warn, self.failed)
 
     # -- authentication -----------------------------------------------------------------------------------
 
@@ -148,7 +149,7 @@ class ClientConnection:
         held = frozenset(self._ssh.identity.roles) if self._ssh.identity else frozenset()
         if self._roles is None or held <= roles.names:  # with one missing, locks on it would meet nobody
             self._roles = roles
-        await self._watch.change(self._world.ends.with_roles(roles.options))
+        await self._watch.change(self._world.ends().with_roles(roles.options))
 
     def standing(self) -> Standing | None:
         """Return whose connection it is; None before somebody is let in, and once it is being ended."""
@@ -310,19 +311,26 @@ class ClientConnection:
         await self.record_refusal(audit.declined(self.context(), error, refusal.kind, refusal.detail))
         return error
 
-    async def record_refusal(self, event: Event) -> None:
-        """Record that something was not accepted. A client cannot fill the log by asking on and on."""
+    async def not_let_through(self, kind: str, error: TeleportError) -> None:
+        """Record that the server behind the connection opened a channel to the client, which was refused."""
+        await self.record_refusal(audit.not_forwarded(audit.Forwarding(self.context(), kind, ""), error))
+
+    async def record_refusal(self, event: Event, *, seen_here: bool = False) -> None:
+        """Record that something was not accepted. A client cannot fill the log by asking on and on. What was refused
+        where no proxy sees it (`seen_here`) is told in any case."""
         self._refusals += 1
         if self._refusals <= RECORDED_REFUSALS:
-            await self.emit(event)
+            await (self._write if seen_here else self.emit)(event)
         elif self._refusals == RECORDED_REFUSALS + 1:
             log.warn("further refusals on this connection are only counted", client=self._ssh.client)
 
     async def emit(self, event: Event) -> None:
         """Write an audit event; what it tells of has happened, so a failure is logged and not raised. Of a connection
         that a proxy records, the proxy tells all that it sees."""
-        if self._elsewhere and not isinstance(event, TOLD_HERE):
-            return
+        if not self._elsewhere or isinstance(event, TOLD_HERE):
+            await self._write(event)
+
+    async def _write(self, event: Event) -> None:
         try:
             await self._world.authority.emit(event)
         except TeleportError as error:

@@ -15,6 +15,7 @@ from teleport.access.roleset import Options
 from teleport.base import tasks
 from teleport.base.clock import Clock
 from teleport.base.struct import Duration
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfigSpec
 
 LOOK = 30.0
 """Seconds between two looks at the time until a certificate ends: a machine that slept has not counted them."""
@@ -36,6 +37,14 @@ class Ends:
     """Seconds without use after which it ends; 0: never."""
     idle_message: str = ""
     """What the client is told then; empty: a text that names the time."""
+
+    @classmethod
+    def of(cls, networking: ClusterNetworkingConfigSpec, *, with_certificate: bool) -> Ends:
+        """Return what the cluster's settings say."""
+        return cls(
+            with_certificate=with_certificate, idle=float(networking.client_idle_timeout),
+            idle_message=networking.client_idle_timeout_message,
+        )  # fmt: skip
 
     def with_roles(self, options: Options) -> Ends:
         """Return what holds for somebody whose roles say more: the shorter time, and either's word on certificates."""

@@ -7,12 +7,14 @@ and ranges of numbers, the types `soft`, `hard` and `-`, and every item that is 
 
 from __future__ import annotations
 
+import functools
 import glob
 import grp
 import os
 import re
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal, NamedTuple
 
 from teleport.agents.ssh.accounts import Account
@@ -57,14 +59,14 @@ class Limit(NamedTuple):
 def find(account: Account, files: Iterable[str]) -> list[Limit]:
     """Return the limits that the files give to an account. Lines that cannot be read, and files that cannot,
     give none, as with PAM. Root is met only by lines with its name."""
-    lines = [words for line in _lines(files) if (words := line.partition("#")[0].split())]
+    lines = _lines(tuple(_stamped(files)))
     groups = _groups(account) if lines else {}
     found: dict[tuple[int, Side], tuple[int, Limit]] = {}
     for words in lines:
         rank = _rank(words[0], account, groups)
         if not rank:
             continue
-        if words[1:] == ["-"] and rank == _USER:
+        if words[1:] == ("-",) and rank == _USER:
             return []  # limits.conf(5): a line of a user and a hyphen alone frees that user of all limits
         for limit in _read(words) if len(words) == 4 else ():
             key = (limit.resource, limit.side)
@@ -129,7 +131,7 @@ def _in_range(bounds: re.Match[str], account: Account, groups: Mapping[int, str]
     return _USER if low <= account.uid <= high else 0
 
 
-def _read(words: list[str]) -> list[Limit]:
+def _read(words: Sequence[str]) -> list[Limit]:
     """Return what a line of four words says."""
     _, kind, item, text = words
     if item not in _ITEMS or kind not in ("soft", "hard", "-"):
@@ -148,13 +150,23 @@ def _read(words: list[str]) -> list[Limit]:
     return [Limit(number, side, value) for side in sides]
 
 
-def _lines(files: Iterable[str]) -> list[str]:
-    found: list[str] = []
+def _stamped(files: Iterable[str]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Yield the files that there are, each with what changes when somebody writes to it."""
     for pattern in files:
         for path in sorted(glob.glob(pattern)):
-            try:
-                with open(path, errors="replace") as file:
-                    found += file.read(FILE_BYTES).splitlines()
-            except OSError:
-                continue
-    return found
+            with suppress(OSError):
+                found = os.stat(path)
+                yield path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _lines(files: tuple[tuple[str, tuple[int, ...]], ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the words of the lines that say something; read once for each state of the files."""
+    found: list[str] = []
+    for path, _ in files:
+        try:
+            with open(path, errors="replace") as file:
+                found += file.read(FILE_BYTES).splitlines()
+        except OSError:
+            continue
+    return tuple(tuple(words) for line in found if (words := line.partition("#")[0].split()))

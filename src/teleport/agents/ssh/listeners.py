@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,11 +18,11 @@ from teleport.access.action import Channel
 from teleport.agents.ssh import audit
 from teleport.agents.ssh.forwards import Forwards, Owner
 from teleport.agents.ssh.passage import Passage
-from teleport.agents.ssh.user_side import Listening
+from teleport.agents.ssh.user_side import Listening, Source
 from teleport.base import tasks
 from teleport.base.errors import LimitExceeded, TeleportError, Unavailable
 from teleport.base.log import logger
-from teleport.net.socket_stream import SocketStream, format_address
+from teleport.net.socket_stream import SocketStream
 from teleport.net.ssh import Place
 from teleport.net.ssh_stream import StreamSession
 from teleport.net.ssh_x11 import X11Request
@@ -105,8 +104,8 @@ class Listeners:
         """Listen for the client's agent. Raises TeleportError; the refusal is recorded."""
         told = audit.Forwarding(self._owner.context(session_id), AGENT, "agent")
         async with self._slot("agent", told):
-            found = await self._owner.user_side().listen_agent()
-            told = dataclasses.replace(told, address=found.path)
+            found = await self._owner.user_side().listen_agent(session_id)
+            told = dataclasses.replace(told, address=found.path or told.address)
             listener = self._start(Listener(told, "agent", lambda origin: (AGENT.encode(),), (found,)))
         await self._owner.emit(audit.forwarded(told))
         return listener
@@ -116,9 +115,7 @@ class Listeners:
         DISPLAY. Raises TeleportError; the refusal is recorded."""
         told = audit.Forwarding(self._owner.context(session_id), X11, "")
         async with self._slot("x11", told):
-            found = await self._owner.user_side().open_display(
-                offset=offset, most=most, protocol=wanted.protocol, cookie=wanted.cookie, screen=wanted.screen
-            )
+            found = await self._owner.user_side().open_display(session_id, wanted, offset=offset, most=most)
             told = dataclasses.replace(told, address=found.name)
             listener = self._start(
                 Listener(told, "x11", _to_display, found.listening, once=wanted.single_connection)
@@ -149,11 +146,11 @@ class Listeners:
     def _start(self, listener: Listener) -> Listener:
         if self._over:
             for each in listener.sockets:
-                each.socket.close()
+                each.source.close()
             raise Unavailable("SSH-ENDED", reason="it has ended")
         self._open.append(listener)
         for each in listener.sockets:
-            work = self._accept(listener, each.socket)
+            work = self._accept(listener, each.source)
             listener.accepting.append(tasks.spawn(work, name="ssh-accept", on_error=self._failed))
         return listener
 
@@ -168,7 +165,7 @@ class Listeners:
         for task in listener.accepting:
             await tasks.cancel(task)
         for each in listener.sockets:
-            each.socket.close()
+            each.source.close()
         for each in listener.sockets:
             await self._owner.user_side().forget(each)
         await self._owner.emit(
@@ -181,14 +178,16 @@ class Listeners:
         for listener in list(self._open):
             await self.close(listener)
 
-    async def _accept(self, listener: Listener, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+    async def _accept(self, listener: Listener, source: Source) -> None:
         while True:
             try:
-                found, address = await loop.sock_accept(listening)
+                found, origin = await source.accept()
             except OSError as error:
                 log.warn("A connection for a client was not accepted", problem=error.strerror)
                 await asyncio.sleep(RETRY)
+                continue
+            except TeleportError as error:
+                await self._owner.record_refusal(audit.not_forwarded(listener.told, error))
                 continue
             try:
                 await self._pending.acquire()
@@ -196,7 +195,7 @@ class Listeners:
                 found.close()
                 raise
             listener.connections += 1
-            self._owner.background(self._lead(listener, SocketStream(found), format_address(address)))
+            self._owner.background(self._lead(listener, SocketStream(found), origin))
             if listener.once:
                 self._owner.background(self.close(listener))
                 return
@@ -211,7 +210,8 @@ class Listeners:
             await self._owner.open_outward(session, *outward)
         except TeleportError as error:
             found.reset()
-            await self._owner.record_refusal(audit.not_forwarded(told, error))
+            seen_here = error.code != "SSH-CLIENT-REFUSED"  # that one was refused at the other end of the connection
+            await self._owner.record_refusal(audit.not_forwarded(told, error), seen_here=seen_here)
             return
         finally:
             self._pending.release()

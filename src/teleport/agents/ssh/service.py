@@ -34,6 +34,7 @@ from teleport.base.log import logger
 from teleport.net import ssh, ssh_settings
 from teleport.net.listen import Limits
 from teleport.net.network import Network
+from teleport.net.resumption import Resumptions
 from teleport.net.stream import Stream
 from teleport.pki import keys
 from teleport.pki.authority import trusted_ssh
@@ -60,15 +61,15 @@ class SSHService:
         self, *, clock: Clock, entropy: Entropy, network: Network, spawner: Spawner, authority: Authority,
         host_keys: Callable[[], Sequence[ssh_settings.HostKey]], cluster: str, address: str = f"0.0.0.0:{PORT}",
         limits: Limits | None = None, login_timeout: float = ssh_settings.LOGIN_TIMEOUT,
-        keep_alive: ssh_settings.KeepAlive | None = None, ends: Ends | None = None,
+        keep_alive: Callable[[], ssh_settings.KeepAlive] = ssh_settings.KeepAlive, ends: Callable[[], Ends] = Ends,
         recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
         counters: Counters | None = None, host_users: bool = False,
         enhanced: Settings | None = None, alone: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
-        """`host_keys` is asked for each connection, so that a renewed certificate is used at once. Without an `address`
-        nothing is listened on: whoever has connections calls `serve`. The spawner is launched before the event loop and
-        closed after it, by the caller. Accounts that were made for sessions are not looked through until this process
-        is `alone`: a former one may still have such sessions."""
+        """`host_keys`, `keep_alive` and `ends` are asked for each connection: what is new holds at once. Without an
+        `address` nothing is listened on: whoever has connections calls `serve`. The spawner is launched before the
+        event loop and closed after it, by the caller. Accounts that were made for sessions are not looked through until
+        this process is `alone`: a former one may still have such sessions."""
         self._network = network
         self._spawner = spawner
         self._alone = alone
@@ -76,15 +77,16 @@ class SSHService:
         self._address = address
         self._limits = limits
         self._login_timeout, self._keep_alive = login_timeout, keep_alive
-        self._settings: tuple[Sequence[ssh_settings.HostKey], ssh_settings.ServerOptions] | None = None
+        self._settings: tuple[object, ssh_settings.ServerOptions] | None = None
         self._trust = ssh.Trust(clock=clock, cluster=cluster, authorities=authority.authorities)
         counters = counters or Counters()
         self._leases = Leases(authority.hold_leases, entropy, counters.get(*LIMIT_HIT))
         self._observer = Observer(spawner, enhanced, counters.get(*BPF_LOST)) if enhanced is not None else None
         self._cuts = Cuts(authority, clock, entropy, cluster)
+        self._resumptions = Resumptions(lambda: authority.node().name, entropy)
         self._world = World(
             clock=clock, entropy=entropy, authority=authority, spawner=spawner, cluster=cluster,
-            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends or Ends(),
+            strangers=Throttle(clock, limit=STRANGERS, window=dt.timedelta(minutes=1)), ends=ends,
             cuts=self._cuts, recorder=recorder or NoRecorder(), switches=switches or Switches(), leases=self._leases,
             host_users=host_users, observer=self._observer, web_address=web_address,
         )  # fmt: skip
@@ -172,16 +174,19 @@ class SSHService:
             return made[0]
 
         try:
-            await ssh.serve(stream, settings=self._current_settings(), trust=self._trust, handler=handler)
+            await ssh.serve(
+                stream, settings=self._current_settings(), trust=self._trust, handler=handler,
+                resumptions=self._resumptions,
+            )  # fmt: skip
         finally:
             for client in made:
                 await _to_the_end(client.settle(), client.failed)
 
     def _current_settings(self) -> ssh_settings.ServerOptions:
-        keys = self._host_keys()
-        if self._settings is None or self._settings[0] != keys:
-            made = ssh_settings.options(keys, login_timeout=self._login_timeout, keep_alive=self._keep_alive)
-            self._settings = keys, made
+        keys, keep_alive = self._host_keys(), self._keep_alive()
+        if self._settings is None or self._settings[0] != (keys, keep_alive):
+            made = ssh_settings.options(keys, login_timeout=self._login_timeout, keep_alive=keep_alive)
+            self._settings = (keys, keep_alive), made
         return self._settings[1]
 
 

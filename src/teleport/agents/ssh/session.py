@@ -51,6 +51,8 @@ class ProcessSession(LiveSession):
         self._room: Room | None = None
         self._cut = False
         self._hung_up = False
+        self._over = False
+        """Whether the command has ended and all of its output was read: what it left running is on its own."""
         self._ready = False
         self._begun = False
         self._holds: set[str] = set()
@@ -341,23 +343,26 @@ class ProcessSession(LiveSession):
             self._tell(one_line(error))
             self._close_pipes()
         telling = self._host.background(self._host.ended(self._launch, outcome))
-        await self._drained.wait()  # and no status before: a client may close at the end of output, and miss it
+        if not self._drained.is_set():  # no status before: a client may close at the end of output, and miss it
+            await self._drained.wait()
         self._close_pipes()
+        self._over = True
+        await self._conclude(facts_of(outcome), telling)
         if not self._hung_up:  # otherwise what it left running is to end with it
             await self._safely(process.release())
-        await self._conclude(facts_of(outcome), telling)
 
     async def _conclude(self, outcome: dict[str, str | int | bool], *told: asyncio.Task[None]) -> None:
         """Everything was read: the recording is closed and the end recorded, then the client hears of it."""
         self._drained.set()
         tape, self._tape = self._tape, None
-        if tape is not None:
-            told += (self._host.background(tape.close({**outcome, "ended_by_server": self._cut})),)
+        if tape is not None:  # all of it together: the disk is waited for once
+            closing = self._host.closing(), tape.close({**outcome, "ended_by_server": self._cut})
+            told += tuple(self._host.background(each) for each in closing)
         if told:
             await asyncio.wait(told, timeout=SEALING)
         self._report()
         if tape is not None:
-            await self._host.over()
+            self._host.background(self._host.over())
 
     def _report(self) -> None:
         outcome = None if self._cut else self._exit
@@ -369,7 +374,7 @@ class ProcessSession(LiveSession):
     def _abandon(self) -> None:
         """The client is gone, or may not go on: so is the reason for the command to run."""
         self._close_pipes()
-        if self._process is not None:
+        if self._process is not None and not self._over:
             self._hung_up = True
             self._host.background(self._safely(self._process.hang_up()))
 

@@ -51,8 +51,12 @@ class Host(Protocol):
         """Record how the command ended, or why it did not start."""
         ...
 
+    async def closing(self) -> None:
+        """Record that the session has ended, whatever it left running: while its recording is closed."""
+        ...
+
     async def over(self) -> None:
-        """Record that the session has ended, whatever it left running."""
+        """The client knows of the end: let go of what belongs to the session."""
         ...
 
     async def resized(self, size: Size) -> None:

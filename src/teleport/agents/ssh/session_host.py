@@ -158,11 +158,16 @@ class SessionHost:
         )  # fmt: skip
         if keeping.elsewhere:
             return
-        self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(self._story))
-        self._room = Room(self._tracking, self._end, interactive=launch.terminal is not None)
+        self._announced = self.background(self._make_known(self._story, interactive=launch.terminal is not None))
+
+    async def _make_known(self, story: audit.Story, *, interactive: bool) -> None:
+        """Tell of the session. By now its command is being started."""
+        keeping = self._keeping
+        self._tracking = Tracking(keeping.authority, keeping.clock, self._tracker(story))
+        self._room = Room(self._tracking, self._end, interactive=interactive)
         keeping.rooms.add(self._room)
-        self._announced = self.background(self._owner.emit(audit.session_started(self._story)))
-        self.background(self._tracking.begin(after=0.0 if launch.terminal else BRIEF))
+        self.background(self._tracking.begin(after=0.0 if interactive else BRIEF))
+        await self._owner.emit(audit.session_started(story))
 
     def _end(self, reason: str, text: str) -> None:
         self._owner.end_session(self._id, reason, text)
@@ -200,6 +205,7 @@ class SessionHost:
         """Record the end of SFTP."""
         await self._told.flush()
         await self._owner.emit(audit.subsystem_ended(self._owner.context(self._id), SFTP.decode(), failure))
+        await self.closing()
         await self.over()
 
     def _tracker(self, story: audit.Story) -> SessionTracker:
@@ -303,22 +309,27 @@ class SessionHost:
             context = self._owner.context(self._id)
             await self._owner.emit(audit.scp_ended(context, self._scp, launch.text, outcome))
 
+    async def closing(self) -> None:
+        """Record the end of the session. One that is observed has more to tell first, for which no client waits."""
+        if self._enhanced is None:
+            await self._tell_end()
+
     async def over(self) -> None:
-        """Record the end of the session."""
+        """Let others forget the session."""
         if self._room is not None:
             self._room.close(None)
             self._keeping.rooms.remove(self._room)
         if self._enhanced is not None:
             await self._enhanced.end()
+            await self._tell_end()
+        if self._tracking is not None:
+            await self._tracking.end()
+
+    async def _tell_end(self) -> None:
         if self._story is not None and self._tracking is not None:
             guests = tuple(self._room.guests) if self._room else ()
             story = replace(self._story, enhanced=self._enhanced is not None, guests=guests)
-            ended = self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
-            if self._tracking.written:
-                await asyncio.gather(self._tracking.end(), ended)
-            else:
-                await self._tracking.end()
-                await ended
+            await self._owner.emit(audit.session_ended(story, self._keeping.clock.now()))
 
     async def resized(self, size: Size) -> None:
         """Record another size, unless there were many lately."""

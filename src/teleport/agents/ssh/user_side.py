@@ -13,17 +13,31 @@ import socket
 from dataclasses import dataclass
 from typing import Protocol
 
+from teleport.net.ssh_x11 import X11Request
+
+
+class Source(Protocol):
+    """Where connections for the user come from."""
+
+    async def accept(self) -> tuple[socket.socket, str]:
+        """Wait for a connection; return it, non-blocking, and the address it comes from, if it has one. Raises OSError
+        when the system has no room for it, and TeleportError for one that was refused; both may be asked again."""
+        ...
+
+    def close(self) -> None:
+        """Take no more."""
+        ...
+
 
 @dataclass(frozen=True)
 class Listening:
-    """A socket that listens as the user; whoever gets it accepts on it and closes it."""
+    """Something that listens as the user; whoever gets it accepts on it and closes it."""
 
-    socket: socket.socket
-    """Non-blocking."""
+    source: Source
     port: int = 0
     """Its TCP port, the one chosen by the system if 0 was asked for; 0 for a unix socket."""
     path: str = ""
-    """Path of a unix socket; empty for TCP."""
+    """Path of a unix socket; empty for TCP, and where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +46,7 @@ class Display:
 
     listening: tuple[Listening, ...]
     name: str
-    """Value of DISPLAY, for example `localhost:10.0`."""
+    """Value of DISPLAY, for example `localhost:10.0`; empty where it is not known."""
 
 
 class UserSide(Protocol):
@@ -59,11 +73,11 @@ class UserSide(Protocol):
         """Listen at an absolute path that does not exist yet, mode 0600."""
         ...
 
-    async def listen_agent(self) -> Listening:
-        """Listen at a fresh path for SSH_AUTH_SOCK, in a folder of mode 0700 that is the account's."""
+    async def listen_agent(self, session_id: str) -> Listening:
+        """Listen at a fresh path for SSH_AUTH_SOCK of a session, in a folder of mode 0700 that is the account's."""
         ...
 
-    async def open_display(self, *, offset: int, most: int, protocol: str, cookie: bytes, screen: int) -> Display:
+    async def open_display(self, session_id: str, wanted: X11Request, *, offset: int, most: int) -> Display:
         """Listen at the first free X11 display from `offset`, at most number `most`, and write the cookie for it
         into the account's X authority file with xauth(1). The cookie never stands in an argument."""
         ...

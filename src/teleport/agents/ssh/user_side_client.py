@@ -11,13 +11,32 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from teleport.agents.ssh import user_side_messages as messages
-from teleport.agents.ssh.user_side import Display, Listening
+from teleport.agents.ssh.user_side import Display, Listening, Source
 from teleport.base import errors
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
+from teleport.net.socket_stream import format_address
+from teleport.net.ssh_x11 import X11Request
 
 Launch = Callable[[], Awaitable[socket.socket]]
 """Starts a helper and returns our end of its socket, non-blocking. Raises what `Spawner.help` raises."""
 _Answer = tuple[messages.Given, list[socket.socket]]
+
+
+class ListeningSocket:
+    """A listening socket of this machine as a `user_side.Source`."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        """`listening` is non-blocking, and ours from here on."""
+        self._socket = listening
+
+    async def accept(self) -> tuple[socket.socket, str]:
+        """See Source.accept."""
+        found, address = await asyncio.get_running_loop().sock_accept(self._socket)
+        return found, format_address(address)
+
+    def close(self) -> None:
+        """See Source.close."""
+        self._socket.close()
 
 
 class HelperSide:
@@ -29,7 +48,7 @@ class HelperSide:
         self._starting = asyncio.Lock()
         self._room = asyncio.Semaphore(messages.REQUESTS)
         self._waiting: dict[int, asyncio.Future[_Answer]] = {}
-        self._left: dict[socket.socket, int] = {}
+        self._left: dict[Source, int] = {}
         """The request that each listener came from, while it has something on disk."""
         self._next_id = 1
         self._closed = False
@@ -49,31 +68,31 @@ class HelperSide:
     async def listen_tcp(self, host: str, port: int) -> Listening:
         """See UserSide.listen_tcp."""
         given, sockets = await self._ask(messages.ListenTcp(id=0, host=_host(host), port=port), 1)
-        return Listening(sockets[0], port=given.port)
+        return Listening(ListeningSocket(sockets[0]), port=given.port)
 
     async def listen_unix(self, path: str) -> Listening:
         """See UserSide.listen_unix."""
         return await self._at_path(messages.ListenUnix(id=0, path=_path(path)))
 
-    async def listen_agent(self) -> Listening:
+    async def listen_agent(self, session_id: str) -> Listening:
         """See UserSide.listen_agent."""
         return await self._at_path(messages.ListenAgent(id=0))
 
-    async def open_display(self, *, offset: int, most: int, protocol: str, cookie: bytes, screen: int) -> Display:
+    async def open_display(self, session_id: str, wanted: X11Request, *, offset: int, most: int) -> Display:
         """See UserSide.open_display."""
-        if len(cookie) > messages.COOKIE_BYTES or len(protocol) > messages.COOKIE_BYTES:
+        if len(wanted.cookie) > messages.COOKIE_BYTES or len(wanted.protocol) > messages.COOKIE_BYTES:
             raise BadParameter("SSH-USER-COOKIE", limit=messages.COOKIE_BYTES)
         request = messages.OpenDisplay(
-            id=0, offset=offset, most=most, screen=screen, protocol=protocol, cookie=cookie
+            id=0, offset=offset, most=most, screen=wanted.screen, protocol=wanted.protocol, cookie=wanted.cookie
         )  # fmt: skip
         given, sockets = await self._ask(request, 1, messages.DESCRIPTORS)
-        for each in sockets:
-            self._left[each] = given.id
-        return Display(tuple(Listening(each, port=given.port) for each in sockets), given.name)
+        listening = tuple(Listening(ListeningSocket(each), port=given.port) for each in sockets)
+        self._left.update((each.source, given.id) for each in listening)
+        return Display(listening, given.name)
 
     async def forget(self, listening: Listening) -> None:
         """See UserSide.forget."""
-        listener = self._left.pop(listening.socket, None)
+        listener = self._left.pop(listening.source, None)
         if listener is None or self._channel is None:
             return
         for other in [each for each, id in self._left.items() if id == listener]:
@@ -93,8 +112,9 @@ class HelperSide:
 
     async def _at_path(self, request: messages.Request) -> Listening:
         given, sockets = await self._ask(request, 1)
-        self._left[sockets[0]] = given.id
-        return Listening(sockets[0], path=given.path.decode(errors="surrogateescape"))
+        source = ListeningSocket(sockets[0])
+        self._left[source] = given.id
+        return Listening(source, path=given.path.decode(errors="surrogateescape"))
 
     async def _ask(self, request: messages.Request, fewest: int, most: int = 0) -> _Answer:
         """Send a request and return its answer with `fewest` to `most` sockets."""

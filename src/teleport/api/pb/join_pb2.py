@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from teleport.api.pb import login_pb2 as teleport_dot_v1_dot_login__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16teleport/v1/join.proto\x12\x0bteleport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17teleport/v1/login.proto\"\x19\n\x17GetClusterCACertRequest\">\n\x15GetClusterCACertReply\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x65rtificates\x18\x02 \x03(\t\"y\n\x0bJoinRequest\x12%\n\x04init\x18\x01 \x01(\x0b\x32\x15.teleport.v1.JoinInitH\x00\x12\'\n\x05start\x18\x02 \x01(\x0b\x32\x16.teleport.v1.JoinStartH\x00\x12\x12\n\x08solution\x18\x03 \x01(\x0cH\x00\x42\x06\n\x04step\"\xa2\x01\n\x08JoinInit\x12\x12\n\ntoken_name\x18\x01 \x01(\t\x12\x13\n\x0bjoin_method\x18\x02 \x01(\t\x12\x13\n\x0bsystem_role\x18\x03 \x01(\t\x12\x11\n\thost_name\x18\x04 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x05 \x01(\t\x12-\n\tforwarded\x18\x06 \x01(\x0b\x32\x1a.teleport.v1.JoinForwarded\"\'\n\rJoinForwarded\x12\x16\n\x0e\x63lient_address\x18\x01 \x01(\t\"W\n\x0cJoinAccepted\x12\x13\n\x0bjoin_method\x18\x01 \x01(\t\x12!\n\x19signature_algorithm_suite\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\"\xa9\x01\n\tJoinStart\x12\x16\n\x0essh_public_key\x18\x01 \x01(\t\x12\x16\n\x0etls_public_key\x18\x02 \x01(\t\x12\x1d\n\x15\x61\x64\x64itional_principals\x18\x03 \x03(\t\x12\x11\n\tdns_names\x18\x04 \x03(\t\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05proof\x18\x06 \x01(\x0c\"\x82\x01\n\tJoinReply\x12-\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x19.teleport.v1.JoinAcceptedH\x00\x12\x13\n\tchallenge\x18\x02 \x01(\x0cH\x00\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x17.teleport.v1.JoinResultH\x00\x42\x06\n\x04step\"\xe9\x01\n\nJoinResult\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x14\n\x0csystem_roles\x18\x03 \x03(\t\x12\x17\n\x0fssh_certificate\x18\x04 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x05 \x01(\t\x12+\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x07 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\x12\x10\n\x08keepsake\x18\x08 \x01(\x0c\x32\xa2\x01\n\x04Join\x12<\n\x04Join\x12\x18.teleport.v1.JoinRequest\x1a\x16.teleport.v1.JoinReply(\x01\x30\x01\x12\\\n\x10GetClusterCACert\x12$.teleport.v1.GetClusterCACertRequest\x1a\".teleport.v1.GetClusterCACertReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16teleport/v1/join.proto\x12\x0bteleport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17teleport/v1/login.proto\"\x19\n\x17GetClusterCACertRequest\">\n\x15GetClusterCACertReply\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x14\n\x0c\x63\x65rtificates\x18\x02 \x03(\t\"y\n\x0bJoinRequest\x12%\n\x04init\x18\x01 \x01(\x0b\x32\x15.teleport.v1.JoinInitH\x00\x12\'\n\x05start\x18\x02 \x01(\x0b\x32\x16.teleport.v1.JoinStartH\x00\x12\x12\n\x08solution\x18\x03 \x01(\x0cH\x00\x42\x06\n\x04step\"\xb4\x01\n\x08JoinInit\x12\x12\n\ntoken_name\x18\x01 \x01(\t\x12\x13\n\x0bjoin_method\x18\x02 \x01(\t\x12\x13\n\x0bsystem_role\x18\x03 \x01(\t\x12\x11\n\thost_name\x18\x04 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x05 \x01(\t\x12-\n\tforwarded\x18\x06 \x01(\x0b\x32\x1a.teleport.v1.JoinForwarded\x12\x10\n\x08services\x18\x07 \x03(\t\"\'\n\rJoinForwarded\x12\x16\n\x0e\x63lient_address\x18\x01 \x01(\t\"W\n\x0cJoinAccepted\x12\x13\n\x0bjoin_method\x18\x01 \x01(\t\x12!\n\x19signature_algorithm_suite\x18\x02 \x01(\t\x12\x0f\n\x07\x63luster\x18\x03 \x01(\t\"\xa9\x01\n\tJoinStart\x12\x16\n\x0essh_public_key\x18\x01 \x01(\t\x12\x16\n\x0etls_public_key\x18\x02 \x01(\t\x12\x1d\n\x15\x61\x64\x64itional_principals\x18\x03 \x03(\t\x12\x11\n\tdns_names\x18\x04 \x03(\t\x12+\n\x07\x65xpires\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05proof\x18\x06 \x01(\x0c\"\x82\x01\n\tJoinReply\x12-\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x0b\x32\x19.teleport.v1.JoinAcceptedH\x00\x12\x13\n\tchallenge\x18\x02 \x01(\x0cH\x00\x12)\n\x06result\x18\x03 \x01(\x0b\x32\x17.teleport.v1.JoinResultH\x00\x42\x06\n\x04step\"\xe9\x01\n\nJoinResult\x12\x0f\n\x07host_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x14\n\x0csystem_roles\x18\x03 \x03(\t\x12\x17\n\x0fssh_certificate\x18\x04 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x05 \x01(\t\x12+\n\x07\x65xpires\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x07 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\x12\x10\n\x08keepsake\x18\x08 \x01(\x0c\x32\xa2\x01\n\x04Join\x12<\n\x04Join\x12\x18.teleport.v1.JoinRequest\x1a\x16.teleport.v1.JoinReply(\x01\x30\x01\x12\\\n\x10GetClusterCACert\x12$.teleport.v1.GetClusterCACertRequest\x1a\".teleport.v1.GetClusterCACertReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,17 +40,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOINREQUEST']._serialized_start=188
   _globals['_JOINREQUEST']._serialized_end=309
   _globals['_JOININIT']._serialized_start=312
-  _globals['_JOININIT']._serialized_end=474
-  _globals['_JOINFORWARDED']._serialized_start=476
-  _globals['_JOINFORWARDED']._serialized_end=515
-  _globals['_JOINACCEPTED']._serialized_start=517
-  _globals['_JOINACCEPTED']._serialized_end=604
-  _globals['_JOINSTART']._serialized_start=607
-  _globals['_JOINSTART']._serialized_end=776
-  _globals['_JOINREPLY']._serialized_start=779
-  _globals['_JOINREPLY']._serialized_end=909
-  _globals['_JOINRESULT']._serialized_start=912
-  _globals['_JOINRESULT']._serialized_end=1145
-  _globals['_JOIN']._serialized_start=1148
-  _globals['_JOIN']._serialized_end=1310
+  _globals['_JOININIT']._serialized_end=492
+  _globals['_JOINFORWARDED']._serialized_start=494
+  _globals['_JOINFORWARDED']._serialized_end=533
+  _globals['_JOINACCEPTED']._serialized_start=535
+  _globals['_JOINACCEPTED']._serialized_end=622
+  _globals['_JOINSTART']._serialized_start=625
+  _globals['_JOINSTART']._serialized_end=794
+  _globals['_JOINREPLY']._serialized_start=797
+  _globals['_JOINREPLY']._serialized_end=927
+  _globals['_JOINRESULT']._serialized_start=930
+  _globals['_JOINRESULT']._serialized_end=1163
+  _globals['_JOIN']._serialized_start=1166
+  _globals['_JOIN']._serialized_end=1328
 # @@protoc_insertion_point(module_scope)

@@ -33,20 +33,22 @@ class JoinRequest(_message.Message):
     def __init__(self, init: _Optional[_Union[JoinInit, _Mapping]] = ..., start: _Optional[_Union[JoinStart, _Mapping]] = ..., solution: _Optional[bytes] = ...) -> None: ...
 
 class JoinInit(_message.Message):
-    __slots__ = ("token_name", "join_method", "system_role", "host_name", "client_version", "forwarded")
+    __slots__ = ("token_name", "join_method", "system_role", "host_name", "client_version", "forwarded", "services")
     TOKEN_NAME_FIELD_NUMBER: _ClassVar[int]
     JOIN_METHOD_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_ROLE_FIELD_NUMBER: _ClassVar[int]
     HOST_NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     FORWARDED_FIELD_NUMBER: _ClassVar[int]
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
     token_name: str
     join_method: str
     system_role: str
     host_name: str
     client_version: str
     forwarded: JoinForwarded
-    def __init__(self, token_name: _Optional[str] = ..., join_method: _Optional[str] = ..., system_role: _Optional[str] = ..., host_name: _Optional[str] = ..., client_version: _Optional[str] = ..., forwarded: _Optional[_Union[JoinForwarded, _Mapping]] = ...) -> None: ...
+    services: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, token_name: _Optional[str] = ..., join_method: _Optional[str] = ..., system_role: _Optional[str] = ..., host_name: _Optional[str] = ..., client_version: _Optional[str] = ..., forwarded: _Optional[_Union[JoinForwarded, _Mapping]] = ..., services: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class JoinForwarded(_message.Message):
     __slots__ = ("client_address",)

@@ -143,7 +143,7 @@ async def _next(requests: AsyncIterator[pb.JoinRequest]) -> pb.JoinRequest:
 def _init(said: pb.JoinInit) -> Init:
     return Init(
         token=said.token_name, join_method=said.join_method, system_role=said.system_role, host_name=said.host_name,
-        client_version=said.client_version,
+        client_version=said.client_version, services=tuple(said.services),
         forwarded=said.forwarded.client_address if said.HasField("forwarded") else None,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Joining: the one conversation in which hosts get their first certificates, whatever the join method.
+"""Joining: the one conversation in which hosts and bots get their first certificates, whatever the join method.
 
 The order: bounds, who asks, token, method, role; then keys and proof; then locks; then certificates and the record of
 the join, in one commit with what the join method changes. Who is turned away learns what the reference says; log and
@@ -8,7 +8,7 @@ audit log learn the rest. A proxy that passes on what another says lends nothing
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ from teleport.access import locks
 from teleport.access.system import host_id, system_roles
 from teleport.api.caller import INSTANCE, PROXY, Caller, check_validity
 from teleport.api.join_messages import BOT, SUITE, Accepted, ClusterCA, Init, Joined, Start
-from teleport.api.messages import HostRequest
+from teleport.api.messages import HostRequest, MadeCertificates
 from teleport.api.services.join import Talk
 from teleport.auth.authorities import Authorities, public
 from teleport.auth.authorize import Authorizer
+from teleport.auth.bots.admission import Admission, Arrival
 from teleport.auth.host_certs import LONGEST, HostCertificateIssuer
 from teleport.auth.join.bounds import Bounds
 from teleport.auth.join.method import Prove, Proven, Request
@@ -53,7 +54,9 @@ class _Attempt:
     init: Init
     address: str
     former: Identity | None = None
-    """Who asks, as an Instance certificate proves it."""
+    """Which host asks, as an Instance certificate proves it."""
+    bot: Identity | None = None
+    """Which bot asks, as its certificate proves it."""
     token: Token | None = None
     reason: str = ""
     """What who asks does not learn."""
@@ -73,6 +76,10 @@ class _Attempt:
         return self.token.safe_name() if self.token else mask(self.init.token[:200])
 
     @property
+    def bot_name(self) -> str:
+        return self.token.spec.bot_name if self.token else ""
+
+    @property
     def method(self) -> str:
         return self.token.spec.join_method if self.token else ascii(self.init.join_method[:_SHOWN])[1:-1]
 
@@ -82,8 +89,8 @@ class Joining:
 
     def __init__(
         self, tokens: Tokens, audit: AuditLog, authorizer: Authorizer, authorities: Authorities,
-        certificates: HostCertificateIssuer, methods: Mapping[str, Prove], clock: Clock, entropy: Entropy, cluster: str,
-        allow_old: bool = False,
+        certificates: HostCertificateIssuer, bots: Admission, methods: Mapping[str, Prove], clock: Clock,
+        entropy: Entropy, cluster: str, allow_old: bool = False,
     ) -> None:  # fmt: skip
         """With `allow_old`, versions that are not supported any more may join too."""
         self._allow_old = allow_old
@@ -92,6 +99,7 @@ class Joining:
         self._authorizer = authorizer
         self._authorities = authorities
         self._certificates = certificates
+        self._bots = bots
         self._methods = methods
         self._clock = clock
         self._entropy = entropy
@@ -112,6 +120,10 @@ class Joining:
         except TeleportError as error:
             await self._note_failure(attempt, error)
             raise
+        if init.system_role == BOT:
+            log.info("Bot has joined the cluster", bot_name=attempt.bot_name, remote_addr=attempt.address,
+                     join_method=attempt.method, token_name=attempt.safe_name)  # fmt: skip
+            return joined
         log.info("Instance has joined the cluster", host_id=joined.host_id, node_name=attempt.shown_name,
                  remote_addr=attempt.address, join_method=attempt.method, token_name=attempt.safe_name,
                  role=",".join(joined.system_roles))  # fmt: skip
@@ -128,6 +140,8 @@ class Joining:
             attempt.address = attempt.init.forwarded[:_SHOWN]
         elif identity is not None and INSTANCE in caller.words:
             attempt.former = identity
+        elif identity is not None and identity.kind == "bot":
+            attempt.bot = identity
 
     async def _admit(self, attempt: _Attempt, talk: Talk) -> Joined:
         if not self._allow_old:
@@ -146,24 +160,26 @@ class Joining:
             )
         )  # fmt: skip
         attempt.attributes = proven.attributes
+        if attempt.init.system_role == BOT:
+            return await self._admit_bot(attempt, token, start, proven)
         attempt.host_id = proven.host_id or former or new_uuid(self._entropy)
         return await self._certify(attempt, token, start, proven)
 
     async def _token(self, attempt: _Attempt) -> Token:
-        """Find the token. Raises AccessDenied (AUTH-JOIN-TOKEN, AUTH-JOIN-INVALID)."""
+        """Find the token. Raises AccessDenied (AUTH-JOIN-TOKEN, AUTH-TOKEN-*, AUTH-JOIN-INVALID)."""
         try:
             found = await self._tokens.find(attempt.init.token)
         except TeleportError as error:
             host, role = attempt.shown_name, attempt.shown_role
             raise AccessDenied("AUTH-JOIN-INVALID", host=host, role=role, problem=error.code) from None
         if isinstance(found, Missing):
-            attempt.reason = found.reason
-            raise self._no_token(attempt)
+            raise self._no_token(attempt, found)
         attempt.token = found
         return found
 
-    def _no_token(self, attempt: _Attempt) -> AccessDenied:
-        return AccessDenied("AUTH-JOIN-TOKEN", host=attempt.shown_name, role=attempt.shown_role)
+    def _no_token(self, attempt: _Attempt, missing: Missing) -> AccessDenied:
+        attempt.reason = missing.reason
+        return missing.refusal(attempt.shown_name, attempt.shown_role)
 
     def _check(self, attempt: _Attempt, token: Token) -> Prove:
         """Compare what is wanted with the token: the method before the role, as clients of all versions know it.
@@ -179,9 +195,14 @@ class Joining:
         if init.system_role == BOT:
             if BOT not in spec.roles:
                 raise BadParameter("AUTH-JOIN-ROLES", role=BOT, roles=roles)
-            raise NotSupported("AUTH-JOIN-BOTS")
-        if not _services(token):
+            if spec.join_method == "bound_keypair":
+                raise NotSupported("AUTH-JOIN-BOTS", method=spec.join_method)
+        elif not _services(token):
             raise BadParameter("AUTH-JOIN-SERVICES", roles=roles)
+        held = system_roles(attempt.former) if attempt.former else ()
+        for role in init.services:
+            if role not in (*spec.roles, *held):
+                raise BadParameter("AUTH-JOIN-ROLES", role=ascii(role[:_SHOWN])[1:-1], roles=roles)
         return self._methods[spec.join_method]
 
     async def _certify(self, attempt: _Attempt, token: Token, start: Start, proven: Proven) -> Joined:
@@ -196,23 +217,45 @@ class Joining:
             tls_public_key=start.tls_public_key,
         )  # fmt: skip
         joined = InstanceJoin(success=True, role=",".join(roles), **self._about(attempt))
-        try:
-            made = await self._certificates.certify(
-                wanted, self._audit.op(joined), *self._still_there(token, proven), *proven.ops,
-                join_token="" if token.is_secret else token.name, longest=min(proven.longest or LONGEST, LONGEST),
-                **caller_fields(identity),
-            )  # fmt: skip
-        except NotFound as error:
-            if error.fields.get("key") != key_of(info_of(Token), token.name):
-                raise
-            attempt.reason = "it was removed during the conversation"
-            raise self._no_token(attempt) from None
-        except CompareFailed:
-            raise CompareFailed("AUTH-JOIN-CHANGED", token=token.safe_name()) from None
+        made = await self._while_token_stands(attempt, token, self._certificates.certify(
+            wanted, self._audit.op(joined), *self._still_there(token, proven), *proven.ops,
+            join_token="" if token.is_secret else token.name, longest=min(proven.longest or LONGEST, LONGEST),
+            **caller_fields(identity),
+        ))  # fmt: skip
         return Joined(
             host_id=attempt.host_id, cluster=self._cluster, system_roles=roles, certificates=made,
             keepsake=proven.keepsake,
         )  # fmt: skip
+
+    async def _admit_bot(self, attempt: _Attempt, token: Token, start: Start, proven: Proven) -> Joined:
+        """Certify a bot. A secret token is used up by it, in the same commit."""
+        await self._check_locks(attempt, self._future("none", (BOT,), token))
+        once = token.is_secret and not token.is_static
+        ops = self._tokens.use_up_ops(token) if once else self._still_there(token, proven)
+        arrival = Arrival(
+            bot=token.spec.bot_name, method=token.spec.join_method, token=token.name, shown_token=token.safe_name(),
+            ssh_public_key=start.ssh_public_key, tls_public_key=start.tls_public_key, expires=start.expires,
+            address=attempt.address, attributes=dict(proven.attributes), former=attempt.bot,
+        )  # fmt: skip
+        event = BotJoin(success=True, bot_name=token.spec.bot_name, **self._about_bot(attempt))
+        made = await self._while_token_stands(attempt, token, self._bots.admit(arrival, event, *ops, *proven.ops))
+        return Joined(
+            host_id="", cluster=self._cluster, system_roles=(BOT,), certificates=made, keepsake=proven.keepsake
+        )
+
+    async def _while_token_stands(
+        self, attempt: _Attempt, token: Token, work: Awaitable[MadeCertificates]
+    ) -> MadeCertificates:
+        """Do what needs the token to be there at its end. Raises AccessDenied (AUTH-JOIN-TOKEN), CompareFailed
+        (AUTH-JOIN-CHANGED)."""
+        try:
+            return await work
+        except NotFound as error:
+            if error.fields.get("key") != key_of(info_of(Token), token.name):
+                raise
+            raise self._no_token(attempt, Missing("it was removed during the conversation", "removed")) from None
+        except CompareFailed:
+            raise CompareFailed("AUTH-JOIN-CHANGED", token=token.safe_name()) from None
 
     def _future(self, name: str, roles: tuple[str, ...], token: Token) -> Identity:
         """Return who joins, as far as locks are about them."""
@@ -240,18 +283,19 @@ class Joining:
             "addr_remote": attempt.address,
         }  # fmt: skip
 
+    def _about_bot(self, attempt: _Attempt) -> dict[str, Any]:
+        return {key: value for key, value in self._about(attempt).items() if key not in ("host_id", "node_name")}
+
     async def _note_failure(self, attempt: _Attempt, error: TeleportError) -> None:
         role, why = attempt.shown_role, f"{error.what}: {attempt.reason}" if attempt.reason else str(error)
         log.warn("Failure to join cluster occurred", role=role, host_id=attempt.host_id, node_name=attempt.shown_name,
                  remote_addr=attempt.address, join_method=attempt.method, token_name=attempt.safe_name, error=error,
                  reason=attempt.reason, attributes=dict(attempt.attributes or {}))  # fmt: skip
-        about = self._about(attempt) | {"success": False, "error": why[:1000]}
+        told: dict[str, Any] = {"success": False, "error": why[:1000]}
         if role == BOT:
-            about = {key: value for key, value in about.items() if key not in ("host_id", "node_name")}
-            bot = attempt.token.spec.bot_name if attempt.token else ""
-            await self._audit.record(BotJoin(bot_name=bot, **about))
+            await self._audit.record(BotJoin(bot_name=attempt.bot_name, **self._about_bot(attempt), **told))
         else:
-            await self._audit.record(InstanceJoin(role=role, **about))
+            await self._audit.record(InstanceJoin(role=role, **self._about(attempt), **told))
 
 
 def _without_secret(error: AccessDenied, attempt: _Attempt) -> AccessDenied:

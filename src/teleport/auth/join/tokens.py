@@ -1,8 +1,8 @@
 """Tokens: finding the one that is shown, and knowing why it is not there any more.
 
 Those of the configuration file are looked at first and compared in constant time, then those that were made at run
-time. Who asks learns only that a token is not there; log and record say whether it has ended, was removed, was used up
-or was never known. For that a mark stands under a digest of the name, for a month longer than the token.
+time. Of one that is not there it is known whether it has ended, was removed, was used up or never was: for that a mark
+stands under a digest of the name, for a month longer than the token.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import msgspec
 from teleport.auth.hooks import Hooks
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
-from teleport.base.errors import BadParameter, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, TeleportError
 from teleport.base.struct import Secret, Struct, decode, encode
 from teleport.model.identity import Identity
 from teleport.model.kinds.token import Token
@@ -40,14 +40,29 @@ class _Mark(Struct, frozen=True, kw_only=True):
 
     expires: Time | None = None
     gone: str = ""
-    """Words for what became of it before its end."""
+    """`used` or `removed`, where it was before its end."""
+    at: Time | None = None
+    """When that was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why no token was found. Not for who asked."""
+    """Why no token was found."""
 
     reason: str
+    fate: str = ""
+    """`expired`, `used`, `removed`; empty: there was none."""
+
+    def refusal(self, host: str, role: str) -> AccessDenied:
+        """Return the error for who showed the name. What became of a token is told to them: they know its name, which
+        mostly is a secret, and the marks end a month after the token."""
+        if self.fate == "expired":
+            return AccessDenied("AUTH-TOKEN-EXPIRED", host=host, role=role, reason=self.reason)
+        if self.fate == "used":
+            return AccessDenied("AUTH-TOKEN-USED", host=host, role=role, reason=self.reason)
+        if self.fate == "removed":
+            return AccessDenied("AUTH-TOKEN-REMOVED", host=host, role=role, reason=self.reason)
+        return AccessDenied("AUTH-JOIN-TOKEN", host=host, role=role)
 
 
 class Tokens:
@@ -72,30 +87,32 @@ class Tokens:
         except TeleportError as error:
             if error.code not in _NOT_THERE:
                 raise
-            return Missing(await self._reason(name))
+            return await self._missing(name)
         if token.is_static:
             return Missing("it stood in a configuration file")
         return token
 
-    async def _reason(self, name: str) -> str:
+    async def _missing(self, name: str) -> Missing:
         try:
             mark = decode((await self._backend.get(_mark_key(name))).value, _Mark)
         except TeleportError:
-            return "no token has this name"
-        if mark.gone:
-            return mark.gone
-        return f"it expired at {mark.expires.isoformat()}" if mark.expires else "no token has this name"
+            return Missing("no token has this name")
+        if mark.gone and mark.at:
+            return Missing(f"it was {mark.gone} at {mark.at.isoformat()}", mark.gone)
+        if mark.expires and mark.expires <= self._clock.now():
+            return Missing(f"it expired at {mark.expires.isoformat()}", "expired")
+        return Missing("no token has this name")
 
     def use_up_ops(self, token: Token) -> tuple[Op, ...]:
         """Return the operations that remove a token which is good for one join, if it is still there."""
         key = key_of(info_of(Token), token.name)
-        return (Delete(key, Present()), self.mark_op(token, f"it was used at {self._clock.now().isoformat()}"))
+        return (Delete(key, Present()), self.mark_op(token, "used"))
 
     def mark_op(self, token: Token, gone: str = "") -> Put:
-        """Return the operation that notes what is known of a token."""
-        end = token.metadata.expires
-        until = max(end or self._clock.now(), self._clock.now()) + REMEMBERED
-        return Put(_mark_key(token.name), encode(_Mark(expires=end, gone=gone)), expires=until)
+        """Return the operation that notes what is known of a token; `gone`: that it is used or removed now."""
+        end, now = token.metadata.expires, self._clock.now()
+        mark = _Mark(expires=end, gone=gone, at=now if gone else None)
+        return Put(_mark_key(token.name), encode(mark), expires=max(end or now, now) + REMEMBERED)
 
     async def publish(self) -> None:
         """Show the tokens of the configuration file in lists, and take away those that are not in it any more."""
@@ -135,7 +152,7 @@ class TokenHooks(Hooks):
     async def before_delete(self, old: Resource[Any]) -> Sequence[Op]:
         assert isinstance(old, Token)  # noqa: S101 - the table of hooks pairs kind and hooks
         _check_origin(old)
-        return (self._tokens.mark_op(old, f"it was removed at {self._clock.now().isoformat()}"),)
+        return (self._tokens.mark_op(old, "removed"),)
 
 
 def _check_origin(token: Resource[Any] | None) -> None:

@@ -1,6 +1,8 @@
 """tbot: certificates for machines, renewed before they end."""
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "tpm identify": "teleport.cli.tpm:identify",
+}
 """Command words and the `module:function` that serves them."""
 
 GLOBALS: dict[str, bool] = {"-c": True, "--config": True}

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "restore": f"{_HERE}.backup:restore",
     "start": f"{_HERE}.start:start",
     "status": f"{_HERE}.status:status",
+    "tpm identify": "teleport.cli.tpm:identify",
 }
 """Command words and the `module:function` that serves them."""
 

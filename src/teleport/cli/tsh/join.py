@@ -9,7 +9,7 @@ import click
 
 from teleport.base.clock import SystemClock
 from teleport.base.errors import BadParameter
-from teleport.cli.tsh.quick import chosen_cluster, credentials
+from teleport.cli.tsh.quick import chosen_cluster, credentials, resumes
 from teleport.cli.tsh.session import ask
 from teleport.cli.tsh.who import who_options
 from teleport.client.credentials import Wanted
@@ -52,7 +52,8 @@ def join(mode: str, cluster: str, who: Wanted, session_id: str) -> int:
     node = found.spec.server_id
     request = Request(node, cluster or chosen_cluster(os.environ), JOIN)
     with chosen.in_use():
-        connection = client.connect(chosen.home, chosen.profile, request, host=node)
+        tell = resumes(os.environ, off=False, quiet=False)
+        connection = client.connect(chosen.home, chosen.profile, request, host=node, tell=tell)
         try:
             wanted = Session(environment={JOIN_SESSION: id, JOIN_MODE: mode})
             return client.run_on(connection, wanted, Ends(), Terminal(0, os.environ))

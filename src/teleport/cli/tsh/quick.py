@@ -12,9 +12,15 @@ import sys
 from teleport.base.clock import SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.base.lean import Mapping, NamedTuple, Sequence
+from teleport.base.lean import TYPE_CHECKING, Callable, Mapping, NamedTuple, Sequence
 from teleport.client.credentials import Credentials, Wanted, choose
 from teleport.client.profile import Home
+
+if TYPE_CHECKING:
+    from teleport.client.resumption import ResumableCarrier
+    from teleport.client.ssh_client.trust import UserKey
+    from teleport.client.stdio import BlockingTls
+    from teleport.wire.reach import Request
 
 _OPTIONS = ("--cluster", "--proxy", "--user", "--identity", "-i")
 
@@ -44,8 +50,15 @@ def proxy_ssh(arguments: Sequence[str]) -> int | None:
     options, target = found
     identity = options.get("--identity") or options.get("-i", "")
     who = Wanted(options.get("--proxy", ""), identity, options.get("--user", ""))
-    connect(target, who, cluster=options.get("--cluster", ""))
+    connect(target, who, cluster=options.get("--cluster", ""), resume="--no-resume" not in options)
     return 0
+
+
+def resumes(environment: Mapping[str, str], *, off: bool, quiet: bool) -> Callable[[str], None] | None:
+    """Return what tells of a connection that is lost and resumed; None: connections are not to be resumed."""
+    from teleport.client.resumption import OFF, tell, tell_nobody  # while somebody else is at work
+
+    return None if off or environment.get(OFF) else tell_nobody if quiet else tell
 
 
 def credentials(who: Wanted) -> Credentials:
@@ -53,7 +66,7 @@ def credentials(who: Wanted) -> Credentials:
     return choose(os.environ, SystemDisk(), who, warn=lambda text: print(f"WARNING: {text}", file=sys.stderr))
 
 
-def connect(target: str, who: Wanted, *, cluster: str) -> None:
+def connect(target: str, who: Wanted, *, cluster: str, resume: bool) -> None:
     """Do what `tsh proxy ssh` is for. Raises what `client.reach.reach` and `client.stdio.join` raise."""
     from teleport.client.reach import reach
     from teleport.client.stdio import join
@@ -64,8 +77,27 @@ def connect(target: str, who: Wanted, *, cluster: str) -> None:
     chosen.check_valid(SystemClock())
     request = Request(host, cluster or chosen_cluster(os.environ), login)
     with chosen.in_use(login):
-        connection = reach(chosen.home, chosen.profile, request)
-    join(connection, sys.stdin.fileno(), sys.stdout.fileno())
+        way = reach(chosen.home, chosen.profile, request)
+    tell = resumes(os.environ, off=not resume, quiet=False)
+    join(resumable(way, chosen, request, tell) if tell else way, sys.stdin.fileno(), sys.stdout.fileno())
+
+
+def resumable(
+    way: BlockingTls, chosen: Credentials, request: Request, tell: Callable[[str], None]
+) -> ResumableCarrier:  # fmt: skip
+    """Return a way to a node that another takes the place of when it is lost."""
+    from teleport.client.reach import reach
+    from teleport.client.resumption import Means, ResumableCarrier
+
+    def again(node: str) -> BlockingTls:
+        return reach(chosen.home, chosen.profile, request._replace(target=node))
+
+    def key() -> UserKey:
+        from teleport.client.ssh_client.trust import user_key
+
+        return user_key(chosen.home, chosen.profile)
+
+    return ResumableCarrier(way, b"", Means(again, key, request.target, tell))
 
 
 def chosen_cluster(environment: Mapping[str, str]) -> str:
@@ -92,6 +124,8 @@ def _read(arguments: Sequence[str]) -> tuple[dict[str, str], str] | None:
         name, equals, value = word.partition("=")
         if not word.startswith("-"):
             targets.append(word)
+        elif word == "--no-resume":
+            options[word] = ""
         elif name in _OPTIONS and (equals or rest):
             options[name] = value if equals else rest.pop(0)
         else:

@@ -24,7 +24,7 @@ def ssh(arguments: Sequence[str]) -> int | None:
     found = _read(arguments)
     if found is None or os.environ.get("TELEPORT_IDENTITY_FILE"):
         return None
-    login, host, command, may_hold = found
+    login, host, command, may_hold, may_resume = found
     cluster = os.environ.get("TELEPORT_CLUSTER") or os.environ.get("TELEPORT_SITE", "")
     key = holder_call.key(os.environ, login, host, cluster) if may_hold else b""
     try:
@@ -38,12 +38,12 @@ def ssh(arguments: Sequence[str]) -> int | None:
 
         error, _ = read_answer(answer)
         raise error or ValueError("no error")
-    return answer if answer is not None else _anew(login, host, cluster, command, key)
+    return answer if answer is not None else _anew(login, host, cluster, command, key, may_resume)
 
 
-def _read(arguments: Sequence[str]) -> tuple[str, str, str, bool] | None:
-    """Return login, host, command and whether a held connection may be used."""
-    words, may_hold = list(arguments), True
+def _read(arguments: Sequence[str]) -> tuple[str, str, str, bool, bool] | None:
+    """Return login, host, command, whether a held connection may be used, and whether one that is lost is resumed."""
+    words, may_hold, may_resume = list(arguments), True, True
     login = os.environ.get("TELEPORT_LOGIN", "")
     while words and words[0].startswith("-"):
         word = words.pop(0)
@@ -51,6 +51,8 @@ def _read(arguments: Sequence[str]) -> tuple[str, str, str, bool] | None:
             login = words.pop(0)
         elif word == "--no-holder":
             may_hold = False
+        elif word == "--no-resume":
+            may_hold = may_resume = False
         elif word != "-T":
             return None
     if len(words) < 2 or words[1].startswith("-"):
@@ -60,15 +62,15 @@ def _read(arguments: Sequence[str]) -> tuple[str, str, str, bool] | None:
     plain = host.replace("-", "").replace(".", "").isalnum() and host.isascii() and host[0].isalnum()
     if not (plain and login.isprintable() and login) or (at and not named):
         return None
-    return login, host, " ".join(words[1:]), may_hold
+    return login, host, " ".join(words[1:]), may_hold, may_resume
 
 
-def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int | None:
+def _anew(login: str, host: str, cluster: str, command: str, key: bytes, may_resume: bool) -> int | None:
     """Make a connection; it may be held afterwards."""
     gc.disable()  # nothing of what is imported now becomes garbage, and looking for it takes a tenth of the time
     from teleport.base.clock import SystemClock
     from teleport.base.errors import BadParameter
-    from teleport.cli.tsh.quick import credentials
+    from teleport.cli.tsh.quick import credentials, resumes
     from teleport.client.credentials import Wanted
     from teleport.client.reach import ask, knock
     from teleport.wire.reach import Request
@@ -86,7 +88,8 @@ def _anew(login: str, host: str, cluster: str, command: str, key: bytes) -> int 
         from teleport.client.ssh_client.session import Wanted as Session
 
         try:
-            connection = client.connect(chosen.home, chosen.profile, request, host=host, way=way)
+            tell = resumes(os.environ, off=not may_resume, quiet=False)
+            connection = client.connect(chosen.home, chosen.profile, request, host=host, way=way, tell=tell)
         except BadParameter:
             gc.enable()
             return None  # a name of several nodes, perhaps: the full command says which

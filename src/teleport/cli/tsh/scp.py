@@ -6,7 +6,7 @@ import getpass
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from teleport.base.clock import SystemClock
 from teleport.base.entropy import SystemEntropy
 from teleport.base.errors import BadParameter, TeleportError, Unavailable
 from teleport.cli.common import report
-from teleport.cli.tsh.quick import chosen_cluster, credentials
+from teleport.cli.tsh.quick import chosen_cluster, credentials, resumes
 from teleport.cli.tsh.who import who_options
 from teleport.client import ssh_targets
 from teleport.client.credentials import Credentials, Wanted
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 @click.option("-P", "--port", type=click.IntRange(1, 65535), default=None, help="Port of the node's SSH Service.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.option("-c", "--cluster", default="", help="Cluster of the node.")
+@click.option("--no-resume", is_flag=True, help="Let the copy end with its connection.")
 @who_options
 @click.argument("places", nargs=-1, required=True, metavar="SOURCE... TARGET")
 def scp(
-    recursive: bool, preserve: bool, port: int | None, quiet: bool, cluster: str, who: Wanted, places: tuple[str, ...]
-) -> int:
+    recursive: bool, preserve: bool, port: int | None, quiet: bool, cluster: str, no_resume: bool, who: Wanted,
+    places: tuple[str, ...],
+) -> int:  # fmt: skip
     """Copy files to a node, or from one.
 
     \b
@@ -65,7 +67,8 @@ def scp(
 
     manner = Manner(preserve=preserve, mark=f"tsh-{SystemEntropy().token(6).hex()}")
     progress = Silent() if quiet or not sys.stderr.isatty() else Line(sys.stderr)
-    with _session(chosen, host, port, cluster or chosen_cluster(os.environ)) as session:
+    tell = resumes(os.environ, off=no_resume, quiet=quiet)
+    with _session(chosen, host, port, cluster or chosen_cluster(os.environ), tell) as session:
         copier = Copier(session, manner, progress, failed, recursive=recursive)
         paths = [source.path for source in sources]
         (copier.upload if target.host else copier.download)(paths, target.path)
@@ -83,7 +86,9 @@ def _only_host(sources: list[Place], target: Place) -> str:
 
 
 @contextmanager
-def _session(chosen: Credentials, where: str, port: int | None, cluster: str) -> Iterator[Session]:
+def _session(
+    chosen: Credentials, where: str, port: int | None, cluster: str, tell: Callable[[str], None] | None
+) -> Iterator[Session]:  # fmt: skip
     """Open the file service of a node."""
     from teleport.client import ssh as client
     from teleport.client.sftp.session import Session
@@ -95,7 +100,7 @@ def _session(chosen: Credentials, where: str, port: int | None, cluster: str) ->
     wanted = node_lookup.parse(named(chosen, target, cluster))
     request = Request(node_lookup.join(wanted.host, port or wanted.port), cluster, login)
     with chosen.in_use(login), explained(chosen, target, cluster):
-        connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host)
+        connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host, tell=tell)
     try:
         session = Session(connection.open_stream(subsystem="sftp"))
         with _stopped_by_signals(session):

@@ -16,6 +16,7 @@ from teleport.cli.tsh.scp import named
 from teleport.cli.tsh.who import who_options
 from teleport.client import ssh_targets
 from teleport.client.credentials import Wanted
+from teleport.client.resumption import OFF
 from teleport.client.ssh_config import options_for
 from teleport.model import node_lookup
 from teleport.model.kinds.node import SSH_PORT
@@ -27,9 +28,13 @@ from teleport.model.kinds.node import SSH_PORT
 @click.option("-r", "--recursive", is_flag=True, help="Copy folders with all that is in them.")
 @click.option("-p", "--preserve", is_flag=True, help="Keep times and permissions.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@click.option("--no-resume", is_flag=True, help="Let it end with its connection.")
 @who_options
 @click.argument("target", metavar="[LOGIN@]HOST[:PORT] | [LOGIN@]LABELS")
-def sftp(batch: str, port: int | None, recursive: bool, preserve: bool, quiet: bool, who: Wanted, target: str) -> None:
+def sftp(
+    batch: str, port: int | None, recursive: bool, preserve: bool, quiet: bool, no_resume: bool, who: Wanted,
+    target: str,
+) -> None:  # fmt: skip
     """Work with the files of a node, one command at a time.
 
     \b
@@ -51,4 +56,5 @@ def sftp(batch: str, port: int | None, recursive: bool, preserve: bool, quiet: b
     arguments += [flag for flag, given in flags if given]
     arguments += ["-b", batch] if batch else []
     arguments += ["--", f"{meant.login or getpass.getuser()}@{node_lookup.join(wanted.host, 0)}"]
-    os.execv(program, arguments)  # noqa: S606 - arguments, and no shell
+    environment = {**os.environ, OFF: "1"} if no_resume else os.environ  # for the `tsh proxy ssh` that it starts
+    os.execve(program, arguments, environment)  # noqa: S606 - arguments, and no shell

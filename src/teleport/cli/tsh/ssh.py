@@ -14,7 +14,7 @@ from teleport.base.clock import SystemClock
 from teleport.base.errors import BadParameter, Unavailable
 from teleport.base.escape import escape
 from teleport.cli.common import FORMATS
-from teleport.cli.tsh.quick import chosen_cluster, connect, credentials
+from teleport.cli.tsh.quick import chosen_cluster, connect, credentials, resumes
 from teleport.cli.tsh.ssh_line import Options, SshCommand
 from teleport.cli.tsh.ssh_line import options as read_options
 from teleport.cli.tsh.who import who_options
@@ -40,6 +40,7 @@ class Means(NamedTuple):
     jump: str = ""
     """Address of the proxy to go through; empty for the profile's."""
     quiet: bool = False
+    no_resume: bool = False
 
 
 class Plan(NamedTuple):
@@ -78,7 +79,13 @@ class Plan(NamedTuple):
     "-f", "--fork-after-authentication", "behind", is_flag=True, help="Go on in the background once signed in."
 )
 @click.option("-J", "--jumphost", "jump", default="", metavar="PROXY", help="Go through another proxy of the cluster.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing of connections that a forward could not open.")
+@click.option(
+    "-q",
+    "--quiet",
+    is_flag=True,
+    help="Say nothing of connections resumed, and of those a forward could not open.",
+)
+@click.option("--no-resume", is_flag=True, help="Let the session end with its connection.")
 @click.option("--no-holder", is_flag=True, expose_value=False, help="Use a connection of its own, and keep none.")
 @click.option("--search", default="", help="Nodes with these words, separated by commas, in name or labels.")
 @click.option("--query", default="", help='Nodes that a predicate is true of, for example \'labels["env"] == "prod"\'.')
@@ -108,6 +115,7 @@ def ssh(
     behind: bool,
     jump: str,
     quiet: bool,
+    no_resume: bool,
     search: str,
     query: str,
     parallel: int,
@@ -141,7 +149,7 @@ def ssh(
         cluster or chosen_cluster(os.environ),
         line,
         not nothing and not behind and _at_terminal(given, line, with_terminal, without_terminal),
-        Means(forwards, forward_agent or given.agent, nothing, behind, jump, quiet),
+        Means(forwards, forward_agent or given.agent, nothing, behind, jump, quiet, no_resume),
     )
     if behind and not nothing and line is None:
         raise BadParameter("CLIENT-BEHIND")
@@ -193,7 +201,8 @@ def _on_one(chosen: Credentials, plan: Plan, host: str, outputs: Outputs | None 
     request = Request(where, plan.cluster, plan.login)
     with chosen.in_use(plan.login):
         jump = locate(plan.means.jump) if plan.means.jump else ""
-        connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host, proxy=jump)
+        tell = resumes(os.environ, off=plan.means.no_resume, quiet=plan.means.quiet)
+        connection = client.connect(chosen.home, chosen.profile, request, host=wanted.host, proxy=jump, tell=tell)
         try:
             return _use(connection, plan, outputs)
         finally:
@@ -248,13 +257,14 @@ def _warning(plan: Plan) -> Callable[[str], None]:
 
 @click.command("proxy ssh")
 @click.option("--cluster", default="", help="Cluster of the node.")
+@click.option("--no-resume", is_flag=True, help="Let the session end with its connection.")
 @who_options
 @click.argument("target", metavar="[LOGIN@]HOST[:PORT]")
-def proxy_ssh(cluster: str, who: Wanted, target: str) -> None:
+def proxy_ssh(cluster: str, no_resume: bool, who: Wanted, target: str) -> None:
     """Connect standard input and output with a node's SSH Service, as ProxyCommand of stock OpenSSH.
 
     \b
     ssh -o ProxyCommand='tsh proxy ssh %r@%h:%p' alice@node-1.example.com
     `tsh config` prints a configuration that does this.
     """
-    connect(target, who, cluster=cluster)
+    connect(target, who, cluster=cluster, resume=not no_resume)

@@ -14,11 +14,11 @@ import msgspec
 from teleport.api.join_messages import Accepted
 from teleport.api.join_proofs import Challenge, StsRequest, read, write
 from teleport.base.clock import Clock
-from teleport.base.errors import TeleportError, Unavailable
+from teleport.base.errors import Unavailable
+from teleport.client.joining.imds import AWS, ask_aws
 from teleport.net.fetch import Fetch
 from teleport.wire import sigv4
 
-METADATA = "http://169.254.169.254"
 BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
 _ROLES = "/latest/meta-data/iam/security-credentials/"
 
@@ -63,7 +63,7 @@ class IamMethod:
         return sigv4.write(made, BODY)
 
 
-def credentials(environment: Mapping[str, str], fetch: Fetch, address: str = METADATA) -> Find:
+def credentials(environment: Mapping[str, str], fetch: Fetch, address: str = "") -> Find:
     """Return who finds the credentials of this machine; `fetch` must let plain HTTP pass."""
 
     async def find() -> sigv4.Credentials:
@@ -71,7 +71,8 @@ def credentials(environment: Mapping[str, str], fetch: Fetch, address: str = MET
         if key and secret:
             token = environment.get("AWS_SESSION_TOKEN", "")
             return sigv4.Credentials(access_key=key, secret_key=secret, session_token=token)
-        return await _of_the_instance(fetch, address)
+        place = address or environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "") or AWS
+        return await _of_the_instance(fetch, place.rstrip("/"))
 
     return find
 
@@ -83,29 +84,15 @@ class _RoleCredentials(msgspec.Struct):
 
 
 async def _of_the_instance(fetch: Fetch, address: str) -> sigv4.Credentials:
-    lasts = {"X-aws-ec2-metadata-token-ttl-seconds": "60"}
-    session = await _ask(fetch, f"{address}/latest/api/token", lasts, method="PUT")
-    headers = {"X-aws-ec2-metadata-token": session}
-    role = (await _ask(fetch, address + _ROLES, headers)).partition("\n")[0].strip()
-    found = await _ask(fetch, address + _ROLES + role, headers)
+    async def ask(path: str) -> str:
+        return (await ask_aws(fetch, "iam", address, path)).decode(errors="replace")
+
+    role = (await ask(_ROLES)).partition("\n")[0].strip()
     try:
-        keys = msgspec.json.decode(found, type=_RoleCredentials)
+        keys = msgspec.json.decode(await ask(_ROLES + role), type=_RoleCredentials)
     except msgspec.DecodeError:
-        raise _no_proof("the metadata service has no credentials: attach a role to the instance") from None
+        problem = "the metadata service has no credentials: attach a role to the instance"
+        raise Unavailable("CLIENT-JOIN-PROOF", method="iam", problem=problem) from None
     return sigv4.Credentials(
         access_key=keys.AccessKeyId, secret_key=keys.SecretAccessKey, session_token=keys.Token
     )  # fmt: skip
-
-
-async def _ask(fetch: Fetch, url: str, headers: Mapping[str, str], method: str = "GET") -> str:
-    try:
-        answer = await fetch(url, method=method, headers=headers)
-    except TeleportError as error:
-        raise _no_proof(error.what) from None
-    if answer.status != 200:
-        raise _no_proof(f"status {answer.status} of {url[:200]}")
-    return answer.body.decode(errors="replace")
-
-
-def _no_proof(problem: str) -> Unavailable:
-    return Unavailable("CLIENT-JOIN-PROOF", method="iam", problem=problem)

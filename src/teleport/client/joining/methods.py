@@ -9,10 +9,15 @@ from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import NotSupported
 from teleport.client.joining import iam, id_token
+from teleport.client.joining.azure import AzureMethod
 from teleport.client.joining.bound_keypair import BoundKeypairMethod
+from teleport.client.joining.ec2 import Ec2Method
 from teleport.client.joining.join import Method
 from teleport.client.joining.token import TokenMethod
+from teleport.client.joining.tpm import VARIABLE as TPM
+from teleport.client.joining.tpm import TpmMethod
 from teleport.net.fetch import SystemFetch
+from teleport.net.tpm_device import DEVICE, TpmDevice
 
 SECRET = "TBOT_REGISTRATION_SECRET"  # noqa: S105 - the name of a variable
 
@@ -26,12 +31,19 @@ def method(
     plain = SystemFetch(plain=True)
     makers: Mapping[str, Callable[[], Method]] = {
         "token": TokenMethod,
+        "azure": lambda: AzureMethod(
+            plain,
+            client_id=environment.get("AZURE_CLIENT_ID", ""),
+            address=environment.get("AZURE_POD_IDENTITY_AUTHORITY_HOST", ""),
+        ),
         "bound_keypair": lambda: BoundKeypairMethod(disk, folder, entropy, environment.get(SECRET, "")),
+        "ec2": lambda: Ec2Method(plain, environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "")),
         "gcp": lambda: id_token.gcp(plain),
         "github": lambda: id_token.github(environment, SystemFetch()),
         "gitlab": lambda: id_token.gitlab(environment),
         "iam": lambda: iam.IamMethod(iam.credentials(environment, plain), clock, environment.get("AWS_REGION", "")),
         "kubernetes": lambda: id_token.kubernetes(environment, disk),
+        "tpm": lambda: TpmMethod(lambda: TpmDevice(environment.get(TPM) or DEVICE), entropy),
     }
     if name not in makers:
         raise NotSupported("CLIENT-JOIN-METHOD", method=ascii(name[:40])[1:-1], known=", ".join(makers))

@@ -76,7 +76,7 @@ class Engine:
 
     # -- bytes --------------------------------------------------------------------------------------------
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Take what has arrived. Raises what has ended the connection: ProtocolError (WIRE-*), Unavailable
         (CLIENT-SSH-ENDED), NotAuthenticated and AccessDenied (PKI-*) for a host that is not believed."""
         self._transport.feed(data)

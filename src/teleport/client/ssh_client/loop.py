@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import socket
 
 READ, WRITE = select.POLLIN, select.POLLOUT
-_HELD = 262144
-"""Bytes that may wait to be sent before local sources are read again."""
 _SILENCE, _QUESTIONS = 60.0, 3
 """Seconds without a byte after which the server is asked whether it is there, and how often."""
 
@@ -32,6 +30,14 @@ class Carrier(Protocol):
     def pending(self) -> int:
         """Bytes that wait for `flush`."""
 
+    @property
+    def held(self) -> bool:
+        """Whether more waits than should be read from local sources."""
+
+    @property
+    def suspended(self) -> bool:
+        """Whether there is no connection at the moment."""
+
     def give(self, data: bytes) -> None:
         """Add bytes to send."""
 
@@ -41,7 +47,7 @@ class Carrier(Protocol):
     def fill(self) -> None:
         """Receive what the socket has. Raises TeleportError."""
 
-    def take(self) -> bytes:
+    def take(self) -> bytes | memoryview:
         """Return what has arrived; empty if nothing has."""
 
     def drop(self) -> None:
@@ -84,7 +90,12 @@ class Loop:
     @property
     def congested(self) -> bool:
         """Whether local sources should rest: the connection takes no more at the moment."""
-        return self.engine.held or self._carrier.pending > _HELD
+        return self.engine.held or self._carrier.held
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the carrier has lost its connection and looks for another one."""
+        return self._carrier.suspended
 
     def run(self, done: Callable[[], object], seconds: float | None = None) -> bool:
         """Run until `done`, or the connection has ended. False if `seconds` have passed before."""

@@ -101,7 +101,7 @@ class Transport:
 
     # -- bytes --------------------------------------------------------------------------------------------
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Add what has arrived."""
         if self._position:
             del self._buffer[: self._position]

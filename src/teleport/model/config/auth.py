@@ -11,6 +11,7 @@ from teleport.model.address import Address, parse_addr
 from teleport.model.config import static_token
 from teleport.model.config.section import OFF, ON, Fault, Section, ServiceSection, proxy_mode, trying, unknown
 from teleport.model.config.static_token import StaticToken
+from teleport.model.kinds.cluster_networking_config import ClusterNetworkingConfigSpec
 from teleport.model.kinds.session_recording_config import MODES
 from teleport.model.later import Later, Unacted, UnactedSwitch
 from teleport.model.naming import check_cluster_name
@@ -162,6 +163,15 @@ class AuthSection(ServiceSection, frozen=True, kw_only=True):
     def static_tokens(self) -> tuple[StaticToken, ...]:
         """The entries of `tokens`. Raises BadParameter (CONFIG-STATIC-TOKEN, KIND-TOKEN-*)."""
         return tuple(static_token.parse(entry.reveal()) for entry in self.tokens)
+
+    @property
+    def networking(self) -> ClusterNetworkingConfigSpec | None:
+        """What is written of silent connections; None where nothing but defaults is."""
+        said = ClusterNetworkingConfigSpec(
+            client_idle_timeout=self.client_idle_timeout, client_idle_timeout_message=self.client_idle_timeout_message,
+            keep_alive_interval=self.keep_alive_interval, keep_alive_count_max=self.keep_alive_count_max,
+        )  # fmt: skip
+        return None if said == ClusterNetworkingConfigSpec() else said
 
     @property
     def cuts_expired(self) -> bool:

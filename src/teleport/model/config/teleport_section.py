@@ -21,13 +21,20 @@ PROXY_PORTS = (443, PROXY_PORT)
 PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+class AzureJoin(Section, frozen=True, kw_only=True):
+    """For the join method azure."""
+
+    client_id: str = ""
+    """Which managed identity, where the machine has several."""
+
+
 class JoinParams(Section, frozen=True, kw_only=True):
     """How the process joins a cluster whose Auth Service runs elsewhere."""
 
     token_name: str = ""
     """Name of the token, for the method `token` its secret; or the absolute path of a file that holds it."""
     method: str = "token"
-    azure: Unacted = None
+    azure: AzureJoin = AzureJoin()
 
     def __repr__(self) -> str:
         return f"JoinParams(method={self.method!r})"  # the name may be a secret

@@ -119,6 +119,32 @@ class RoleUpdated(ResourceEvent, frozen=True, kw_only=True, tag="role.updated"):
     """A role was changed."""
 
 
+class BotChange(ResourceEvent, frozen=True, kw_only=True):
+    """A change of a bot. `user` is who made it, `name` which bot it is about."""
+
+    roles: Annotated[tuple[str, ...], Level.SENSITIVE] = ()
+
+    @classmethod
+    def describe(cls, resource: Resource[Any]) -> dict[str, Any]:
+        """Say which roles the bot may have."""
+        return {**super().describe(resource), "roles": resource.spec.roles}
+
+
+@event("TB001I")
+class BotCreate(BotChange, frozen=True, kw_only=True, tag="bot.create"):
+    """A bot was created."""
+
+
+@event("TB002I")
+class BotUpdate(BotChange, frozen=True, kw_only=True, tag="bot.update"):
+    """A bot was changed."""
+
+
+@event("TB003I")
+class BotDelete(BotChange, frozen=True, kw_only=True, tag="bot.delete"):
+    """A bot was deleted, with its user, role, instances and tokens."""
+
+
 class LockChange(ResourceEvent, frozen=True, kw_only=True):
     """A change of a lock."""
 

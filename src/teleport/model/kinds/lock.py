@@ -17,10 +17,13 @@ from teleport.model.later import Unacted, check_later
 from teleport.model.naming import check_name, check_text, check_time
 from teleport.model.resource import Column, Resource, Time, kind
 
-ENFORCED = ("user", "role", "login", "server_id", "join_token")
+ENFORCED = ("user", "role", "login", "server_id", "join_token", "bot_instance_id")
 """Fields of a target, in the order in which they are shown."""
 
-_SHOWN = {"user": "User", "role": "Role", "login": "Login", "server_id": "ServerID", "join_token": "JoinToken"}
+_SHOWN = {
+    "user": "User", "role": "Role", "login": "Login", "server_id": "ServerID", "join_token": "JoinToken",
+    "bot_instance_id": "BotInstanceID",
+}  # fmt: skip
 
 
 class LockTarget(Struct, frozen=True, kw_only=True):
@@ -31,13 +34,13 @@ class LockTarget(Struct, frozen=True, kw_only=True):
     login: str = ""
     server_id: str = ""
     join_token: str = ""
+    bot_instance_id: str = ""
     node: str = ""
     """Old name of `server_id`; a loaded lock never has it."""
     mfa_device: Unacted = None
     windows_desktop: Unacted = None
     access_request: Unacted = None
     device: Unacted = None
-    bot_instance_id: Unacted = None
 
     def named(self) -> dict[str, str]:
         """Return the fields that are set: name to value, never empty in a checked lock."""

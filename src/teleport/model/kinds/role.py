@@ -51,7 +51,7 @@ ENFORCED = frozenset({
     "options.ssh_file_copy", "options.enhanced_recording", "options.create_host_user", "options.create_host_user_mode",
     "options.create_host_user_default_shell", "host_groups", "host_sudoers",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
-    "join_sessions",
+    "join_sessions", "impersonate",
 })  # fmt: skip
 """Fields that code of this build acts on. Without a prefix: a field of both `allow` and `deny`."""
 
@@ -109,7 +109,7 @@ INERT: Mapping[str, str] = {
     "spiffe": "workload identity",
     "aws_role_arns": "cloud access", "azure_identities": "cloud access", "gcp_service_accounts": "cloud access",
     "account_assignments": "cloud access", "mcp": "model context servers", "github_permissions": "the Git proxy",
-    "impersonate": "impersonation", "request": "access requests", "review_requests": "access requests",
+    "request": "access requests", "review_requests": "access requests",
 }  # fmt: skip
 """Fields of services that this build does not have, and the service. They give nothing until it exists."""
 
@@ -227,6 +227,11 @@ def warnings(role: Role) -> list[str]:
     told = []
     if role.spec.allow.join_sessions and not role.joins_sessions:
         told = [f'role "{role.name}": allow.join_sessions has no effect in version {role.version}, only from v5 on']
+    told += [
+        f'role "{role.name}": {side}.impersonate.users has no effect; a rule on user with the verb use decides on that'
+        for side, conditions in role.sides()
+        if conditions.impersonate is not None and conditions.impersonate.users
+    ]
     return told + [
         f'role "{role.name}": {path} has no effect, because this build has no {INERT[_general(path)]}'
         for path, _ in _set_fields(role)

@@ -11,23 +11,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from teleport.base.errors import BadParameter, NotSupported
-from teleport.base.struct import Struct
+from teleport.base.struct import Duration, Struct
 from teleport.base.text import label_text
 from teleport.model.later import Unacted, check_later
 from teleport.model.resource import Column, Resource, kind
-from teleport.model.token_methods.aws import AwsRule, check_iam
+from teleport.model.token_methods.aws import IID_TTL, AwsRule, check_ec2, check_iam
+from teleport.model.token_methods.azure import Azure
 from teleport.model.token_methods.bound_keypair import BoundKeypair, TokenStatus
 from teleport.model.token_methods.gcp import Gcp
 from teleport.model.token_methods.github import Github
 from teleport.model.token_methods.gitlab import Gitlab
 from teleport.model.token_methods.kubernetes import Kubernetes
+from teleport.model.token_methods.tpm import Tpm
 
 METHODS = (
     "token", "azure", "azure_devops", "bitbucket", "bound_keypair", "circleci", "ec2", "env0", "gcp", "github",
     "gitlab", "iam", "kubernetes", "oracle", "spacelift", "terraform_cloud", "tpm",
 )  # fmt: skip
 """Every join method that exists."""
-SERVED_METHODS = ("token", "bound_keypair", "iam", "gcp", "github", "gitlab", "kubernetes")
+SERVED_METHODS = ("token", "azure", "bound_keypair", "ec2", "gcp", "github", "gitlab", "iam", "kubernetes", "tpm")
 """Those that this build has."""
 BOT_METHODS = tuple(method for method in METHODS if method != "ec2")
 """Those by which a bot can join."""
@@ -49,7 +51,7 @@ CONFIG_FILE = "config-file"
 
 _CANONICAL = {role.lower(): role for role in ROLES}
 _LONG_ENOUGH_TO_SHOW = 16
-_BLOCKS = ("bound_keypair", "gcp", "github", "gitlab", "kubernetes")
+_BLOCKS = ("azure", "bound_keypair", "gcp", "github", "gitlab", "kubernetes", "tpm")
 """Fields of the spec that one join method has for itself, under its name."""
 
 
@@ -60,11 +62,12 @@ class TokenSpec(Struct, frozen=True, kw_only=True):
     join_method: str = "token"
     bot_name: str = ""
     allow: tuple[AwsRule, ...] = ()
-    """For iam."""
-    aws_iid_ttl: Unacted = None
+    """For iam and ec2."""
+    aws_iid_ttl: Duration = Duration(IID_TTL)
+    """For ec2: how long after its start an instance may join."""
     suggested_labels: Unacted = None
     suggested_agent_matcher_labels: Unacted = None
-    azure: Unacted = None
+    azure: Azure | None = None
     azure_devops: Unacted = None
     bitbucket: Unacted = None
     bound_keypair: BoundKeypair | None = None
@@ -77,7 +80,7 @@ class TokenSpec(Struct, frozen=True, kw_only=True):
     oracle: Unacted = None
     spacelift: Unacted = None
     terraform_cloud: Unacted = None
-    tpm: Unacted = None
+    tpm: Tpm | None = None
 
 
 def mask(secret: str) -> str:
@@ -141,6 +144,8 @@ class Token(Resource[TokenSpec], frozen=True, kw_only=True, tag="token"):
         spec = self.spec
         if spec.join_method == "iam":
             check_iam(spec.allow)
+        elif spec.join_method == "ec2":
+            check_ec2(spec.allow)
         elif spec.allow:
             raise BadParameter("KIND-TOKEN-ALLOW", method=spec.join_method)
 

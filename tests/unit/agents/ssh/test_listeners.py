@@ -14,6 +14,7 @@ from teleport.agents.ssh import audit
 from teleport.agents.ssh.forwards import Forwards
 from teleport.agents.ssh.listeners import LISTENERS, PENDING, Listeners
 from teleport.agents.ssh.user_side import Display, Listening
+from teleport.agents.ssh.user_side_client import ListeningSocket
 from teleport.base import tasks
 from teleport.base.errors import AccessDenied, LimitExceeded, TeleportError, Unavailable
 from teleport.model.events.base import Event, document
@@ -45,7 +46,7 @@ class Side:
         if self.refuse:
             raise self.refuse
         made = listening()
-        return Listening(made, **{"port": made.getsockname()[1], **facts})
+        return Listening(ListeningSocket(made), **{"port": made.getsockname()[1], **facts})
 
     async def listen_tcp(self, host: str, port: int) -> Listening:
         return self._listening(f"tcp {host} {port}")
@@ -53,11 +54,12 @@ class Side:
     async def listen_unix(self, path: str) -> Listening:
         return self._listening(f"unix {path}", path=path)
 
-    async def listen_agent(self) -> Listening:
+    async def listen_agent(self, session_id: str) -> Listening:
+        assert session_id == "sid"
         return self._listening("agent", path="/tmp/agent/socket")
 
-    async def open_display(self, *, offset: int, most: int, protocol: str, cookie: bytes, screen: int) -> Display:
-        self.asked.append(f"display {offset} {most} {protocol} {cookie.hex()} {screen}")
+    async def open_display(self, session_id: str, wanted: X11Request, *, offset: int, most: int) -> Display:
+        self.asked.append(f"display {session_id} {offset} {most} {wanted.cookie.hex()}")
         return Display((self._listening("first"), self._listening("second")), "localhost:10.0")
 
     async def forget(self, listening: Listening) -> None:
@@ -92,7 +94,7 @@ class Owner:
     async def emit(self, event: Event) -> None:
         self.told.append(document(event))
 
-    async def record_refusal(self, event: Event) -> None:
+    async def record_refusal(self, event: Event, *, seen_here: bool = False) -> None:
         self.refused.append(document(event))
 
     def background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -258,7 +260,7 @@ def test_a_display_for_one_program_or_for_many(single: bool, play: Play) -> None
     async def scene(owner: Owner, listeners: Listeners) -> None:
         wanted = WANTED._replace(single_connection=single)
         listener = await listeners.display("sid", wanted, offset=10, most=20)
-        assert owner.side.asked[0] == f"display 10 20 MIT-MAGIC-COOKIE-1 {'01' * 16} 0"
+        assert owner.side.asked[0] == f"display sid 10 20 {'01' * 16}"
         assert listener.told.address == "localhost:10.0"
         ports = [each.port for each in listener.sockets]
         with socket.create_connection(("127.0.0.1", ports[0])):
@@ -290,6 +292,41 @@ def test_the_agent(play: Play) -> None:
 
     owner = play(scene)
     assert [event["code"] for event in owner.told] == ["T3003I", "T3003S"]
+
+
+def test_a_connection_that_its_source_refuses_is_recorded(play: Play) -> None:
+    """It is no connection of the listener, which goes on."""
+
+    class Refusing:
+        def __init__(self) -> None:
+            self.left: list[Exception] = [AccessDenied("SSH-X11-COOKIE"), OSError(24, "Too many open files")]
+            self.closed = False
+
+        async def accept(self) -> tuple[socket.socket, str]:
+            if self.left:
+                raise self.left.pop(0)
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        def close(self) -> None:
+            self.closed = True
+
+    source = Refusing()
+
+    async def scene(owner: Owner, listeners: Listeners) -> None:
+        async def opened(session_id: str, wanted: X11Request, *, offset: int, most: int) -> Display:
+            return Display((Listening(source),), "")
+
+        owner.side.open_display = opened  # type: ignore[method-assign]
+        await listeners.display("sid", WANTED, offset=10, most=20)
+        await until(lambda: not source.left)
+
+    owner = play(scene)
+    assert source.closed
+    (refused,) = owner.refused
+    assert (refused["code"], refused["sid"]) == ("T3008W", "sid")
+    (ended,) = [event for event in owner.told if event["code"] == "T3003S"]
+    assert ended.get("connections", 0) == 0
 
 
 def test_nothing_listens_after_the_end(play: Play) -> None:

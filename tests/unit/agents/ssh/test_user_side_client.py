@@ -16,6 +16,7 @@ from teleport.agents.ssh.user_side import UserSide
 from teleport.agents.ssh.user_side_client import HelperSide
 from teleport.agents.ssh.user_side_messages import Given
 from teleport.base.errors import AccessDenied, BadParameter, TeleportError, Unavailable
+from teleport.net.ssh_x11 import X11Request
 from tests.support.until import until
 
 
@@ -93,6 +94,9 @@ def begun(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
 
 
+WANTED = X11Request(False, "p", b"c", 3)
+
+
 async def meanwhile(
     work: Coroutine[Any, Any, Any], played: Played, reply: Callable[[int], messages.Reply], count: int = 0
 ) -> Any:
@@ -111,9 +115,9 @@ def test_every_question_is_asked_as_it_was_meant() -> None:
             (side.serve_sftp(read_only=True), messages.ServeSftp(0, True), Given(0), 1),
             (side.listen_tcp("", 0), messages.ListenTcp(0, "", 0), Given(0, port=99), 1),
             (side.listen_unix("/l"), messages.ListenUnix(0, b"/l"), Given(0, path=b"/l"), 1),
-            (side.listen_agent(), messages.ListenAgent(0), Given(0, path=b"/tmp/\xff"), 1),
+            (side.listen_agent("sid"), messages.ListenAgent(0), Given(0, path=b"/tmp/\xff"), 1),
             (
-                side.open_display(offset=1, most=2, protocol="p", cookie=b"c", screen=3),
+                side.open_display("sid", WANTED, offset=1, most=2),
                 messages.OpenDisplay(0, 1, 2, 3, "p", b"c"), Given(0, port=6001, name="localhost:1.3"), 2,
             ),
         ):  # fmt: skip
@@ -124,11 +128,11 @@ def test_every_question_is_asked_as_it_was_meant() -> None:
             found = await task
             if isinstance(found, socket.socket):
                 found_sockets = [found]
-            elif hasattr(found, "socket"):
-                found_sockets = [found.socket]
+            elif hasattr(found, "source"):
+                found_sockets = [found.source._socket]
                 assert (found.port, found.path) == (given.port, given.path.decode(errors="surrogateescape"))
             else:
-                found_sockets = [each.socket for each in found.listening]
+                found_sockets = [each.source._socket for each in found.listening]
                 assert (found.name, {each.port for each in found.listening}) == (given.name, {given.port})
             assert len(found_sockets) == count
             for each in found_sockets:
@@ -147,8 +151,8 @@ def test_answers_come_in_any_order() -> None:
         assert (await second).port == 2
         played.answer(Given(one.id, port=1), 1)
         assert (await first).port == 1
-        first.result().socket.close()
-        second.result().socket.close()
+        first.result().source.close()
+        second.result().source.close()
 
     play(scene)
 
@@ -162,7 +166,7 @@ def test_what_cannot_be_asked_is_refused_here() -> None:
             await refused(side.connect_unix(path), BadParameter, "SSH-USER-PATH")
             await refused(side.listen_unix(path), BadParameter, "SSH-USER-PATH")
         for protocol, cookie in (("p" * 65, b"c"), ("p", b"c" * 65)):
-            asked = side.open_display(offset=1, most=2, protocol=protocol, cookie=cookie, screen=0)
+            asked = side.open_display("sid", X11Request(False, protocol, cookie, 0), offset=1, most=2)
             await refused(asked, BadParameter, "SSH-USER-COOKIE")
         assert played.started == 0
 
@@ -192,7 +196,7 @@ def test_another_number_of_descriptors(count: int) -> None:
 
 def test_listeners_are_forgotten_once() -> None:
     async def scene(side: HelperSide, played: Played) -> None:
-        task = begun(side.open_display(offset=1, most=2, protocol="p", cookie=b"c", screen=3))
+        task = begun(side.open_display("sid", WANTED, offset=1, most=2))
         request = await played.asked()
         played.answer(Given(request.id, port=6001, name="n"), 2)
         display = await task
@@ -203,10 +207,10 @@ def test_listeners_are_forgotten_once() -> None:
         await forgetting
         await side.forget(display.listening[0])  # its other half: nothing is left
         for each in display.listening:
-            each.socket.close()
+            each.source.close()
         listening = await meanwhile(side.listen_tcp("h", 1), played, Given, 1)
         await side.forget(listening)
-        listening.socket.close()
+        listening.source.close()
         side.close()
         await side.forget(display.listening[0])
 
@@ -215,7 +219,7 @@ def test_listeners_are_forgotten_once() -> None:
 
 def test_a_caller_that_gives_up_leaves_nothing() -> None:
     async def scene(side: HelperSide, played: Played) -> None:
-        task = begun(side.listen_agent())
+        task = begun(side.listen_agent("sid"))
         request = await played.asked()
         task.cancel()
         await asyncio.wait([task])

@@ -236,7 +236,7 @@ def children(spawner: Spawner) -> list[int]:
 def test_a_process_that_has_nothing_of_the_spawner(spawner: Spawner) -> None:
     async def scene(side: HelperSide, admission: int) -> None:
         listening = await side.listen_tcp("127.0.0.1", 0)
-        listening.socket.close()
+        listening.source.close()
         (helper,) = children(spawner)
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{helper}/status").read_text().splitlines())
         assert status["Name"] == "teleport-user"
@@ -255,9 +255,9 @@ def test_one_process_serves_a_connection_and_leaves_nothing(spawner: Spawner) ->
 
     async def scene(side: HelperSide, admission: int) -> None:
         for _ in range(3):
-            listening = await side.listen_agent()
+            listening = await side.listen_agent("sid")
             assert stat.S_ISSOCK(os.lstat(listening.path).st_mode)
-            listening.socket.close()
+            listening.source.close()
             paths.append(listening.path)
         assert len(children(spawner)) == 1
         await side.forget(listening)
@@ -270,12 +270,12 @@ def test_one_process_serves_a_connection_and_leaves_nothing(spawner: Spawner) ->
 
 def test_a_helper_that_was_killed_is_replaced(spawner: Spawner) -> None:
     async def scene(side: HelperSide, admission: int) -> None:
-        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        (await side.listen_tcp("127.0.0.1", 0)).source.close()
         (first,) = children(spawner)
         os.kill(first, 9)
         await until(lambda: not children(spawner))
         await until(lambda: side._channel is None)
-        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        (await side.listen_tcp("127.0.0.1", 0)).source.close()
         assert children(spawner) not in ([], [first])
 
     play(spawner, scene)
@@ -283,7 +283,7 @@ def test_a_helper_that_was_killed_is_replaced(spawner: Spawner) -> None:
 
 def test_a_helper_ends_with_its_admission_though_its_socket_stays_open(spawner: Spawner) -> None:
     async def scene(side: HelperSide, admission: int) -> None:
-        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        (await side.listen_tcp("127.0.0.1", 0)).source.close()
         await spawner.dismiss(admission)
         await until(lambda: not children(spawner))
         await until(lambda: side._channel is None)
@@ -311,13 +311,13 @@ def test_files_are_served(spawner: Spawner, tmp_path: Path) -> None:
 
 def test_a_client_that_leaves_without_reading_ends_nothing_else(spawner: Spawner) -> None:
     async def scene(side: HelperSide, admission: int) -> None:
-        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        (await side.listen_tcp("127.0.0.1", 0)).source.close()
         before = children(spawner)
         for _ in range(20):
             with await side.serve_sftp() as connection:
                 connection.send(bytes([0, 0, 0, 5, 1, 0, 0, 0, 3]))
         await until(lambda: len(os.listdir(f"/proc/{before[0]}/fd")) == 4)
-        (await side.listen_tcp("127.0.0.1", 0)).socket.close()
+        (await side.listen_tcp("127.0.0.1", 0)).source.close()
         assert children(spawner) == before
 
     play(spawner, scene)
@@ -328,6 +328,6 @@ def test_many_at_a_time(spawner: Spawner) -> None:
         found: list[Any] = await asyncio.gather(*(side.listen_tcp("127.0.0.1", 0) for _ in range(100)))
         assert len({each.port for each in found}) == 100
         for each in found:
-            each.socket.close()
+            each.source.close()
 
     play(spawner, scene)

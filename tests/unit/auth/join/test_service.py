@@ -84,6 +84,8 @@ def test_what_is_recorded_of_a_join(said: io.StringIO) -> None:
         ({"join_method": "iam"}, "AUTH-JOIN-METHOD",
          "client requested join method iam, provision token only supports method token"),
         ({"system_role": "Node"}, "AUTH-JOIN-AS", "nobody joins as 'Node'"),
+        ({"services": ("Node", "Kube")}, "AUTH-JOIN-ROLES",
+         "can not join the cluster, the token does not allow role Kube"),
         ({"system_role": "Bot"}, "AUTH-JOIN-ROLES", "can not join the cluster, the token does not allow role Bot"),
         ({"expires": dt.datetime(2031, 1, 1, tzinfo=dt.UTC)}, "AUTH-JOIN-EXPIRES",
          "'expires' cannot be set on join for non-bot certificates"),
@@ -111,7 +113,7 @@ def test_a_token_for_bots_alone_makes_no_instance() -> None:
         await make(cluster, roles=["Bot", "Instance"], bot_name="b")
         error = await refused(cluster)
         assert error.what == "cannot requisition instance certs (token contains no local service roles)"
-        assert (await refused(cluster, system_role="Bot")).code == "AUTH-JOIN-BOTS"
+        assert (await refused(cluster, system_role="Bot")).code == "AUTH-BOT-GONE"
 
     run(story)
 
@@ -143,7 +145,7 @@ def test_an_instance_that_joins_again_keeps_its_id_and_unites_its_roles() -> Non
         await make(cluster, "second-token-of-the-host", roles=["App"])
         first = await join(cluster)
         mine = Caller(identity_of(first.certificates.tls_certificate), "192.0.2.7:40001")
-        second = await join(cluster, caller=mine, token="second-token-of-the-host")
+        second = await join(cluster, caller=mine, token="second-token-of-the-host", services=("Node", "App"))
         assert second.host_id == first.host_id
         assert set(second.system_roles) == {"Instance", "Node", "App"}
         assert (await join(cluster)).host_id != first.host_id
@@ -227,6 +229,6 @@ def test_a_token_that_goes_away_during_the_conversation_is_good_for_nothing() ->
                 await cluster.admin.delete("token", SECRET)
                 return b""
 
-        assert (await refused(cluster, Slow("token"))).code == "AUTH-JOIN-TOKEN"
+        assert (await refused(cluster, Slow("token"))).code == "AUTH-TOKEN-REMOVED"
 
     run(story)

@@ -81,6 +81,33 @@ def test_what_became_of_a_token() -> None:
     run(story)
 
 
+def test_each_fate_of_a_token_has_an_error_and_a_record_of_its_own() -> None:
+    async def story(cluster: Cluster) -> None:
+        soon = (cluster.clock.now() + dt.timedelta(minutes=30)).isoformat()
+        for name in ("expires-1", "used-up-1", "removed-1"):
+            await cluster.admin.create(document_of("token", name, {"roles": ["Node"]}, expires=soon))
+        token = await cluster.service.store.get(Token, "used-up-1")
+        await cluster.backend.commit(*cluster.service._tokens.use_up_ops(token))
+        await cluster.admin.delete("token", "removed-1")
+        await make(cluster, "for-kube-only-1", roles=["Kube"])
+        cluster.clock.advance(dt.timedelta(minutes=31))
+        told = {
+            "never-1": ("AUTH-JOIN-TOKEN", "no token has this name"),
+            "expires-1": ("AUTH-TOKEN-EXPIRED", "it expired at 2030-01-01T00:30:00+00:00"),
+            "used-up-1": ("AUTH-TOKEN-USED", "it was used at 2030-01-01T00:00:00+00:00"),
+            "removed-1": ("AUTH-TOKEN-REMOVED", "it was removed at 2030-01-01T00:00:00+00:00"),
+            "for-kube-only-1": ("AUTH-JOIN-ROLES", "the token does not allow role Node"),
+        }
+        for name, (code, words) in told.items():
+            error = await refused(cluster, token=name, services=("Node",))
+            assert error.code == code
+            event = (await cluster.events("instance.join"))[-1]
+            assert (event["success"], event["code"], words in event["error"]) == (False, "TJ002E", True)
+            assert name not in str(event)
+
+    run(story)
+
+
 def test_a_token_is_used_up_once() -> None:
     async def story(cluster: Cluster) -> None:
         await make(cluster)

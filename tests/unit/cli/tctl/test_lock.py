@@ -55,7 +55,8 @@ def test_what_is_no_lock(host, words):
 
 def test_targets_that_nothing_enforces_yet_are_refused(host):
     assert created(host, "--join-token=invite-1").spec.target.join_token == "invite-1"
-    for option in ("--mfa-device", "--windows-desktop", "--access-request", "--device", "--bot-instance-id"):
+    assert created(host, "--bot-instance-id=i-1").spec.target.bot_instance_id == "i-1"
+    for option in ("--mfa-device", "--windows-desktop", "--access-request", "--device"):
         done = host.tctl("lock", f"{option}=x", status=1)
         assert "NOT-SUPPORTED" in done.err
         assert done.out == ""

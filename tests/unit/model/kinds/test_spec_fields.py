@@ -30,6 +30,10 @@ ACTED_ON: list[tuple[str, str, Any]] = [
     *[("session_recording_config", "mode", mode) for mode in ("node", "off", "node-sync", "proxy", "proxy-sync")],
     ("session_recording_config", "encryption", {"enabled": True}),
     ("session_recording_config", "proxy_checks_host_keys", False),
+    ("cluster_networking_config", "client_idle_timeout", "1m"),
+    ("cluster_networking_config", "client_idle_timeout_message", "bye"),
+    ("cluster_networking_config", "keep_alive_interval", "1m"),
+    ("cluster_networking_config", "keep_alive_count_max", 1),
 ]  # fmt: skip
 
 REFUSED: list[tuple[str, str, Any]] = [
@@ -39,13 +43,22 @@ REFUSED: list[tuple[str, str, Any]] = [
     ("node", "rotation", {"state": "x"}), ("node", "proxy_ids", ["a"]),
     ("node", "cloud_metadata", {"aws": {}}),
     *[("token", name, {"allow": []}) for name in (
-        "aws_iid_ttl", "suggested_labels", "suggested_agent_matcher_labels", "azure", "azure_devops", "bitbucket",
-        "circleci", "env0", "oracle", "spacelift", "terraform_cloud", "tpm")],
+        "suggested_labels", "suggested_agent_matcher_labels", "azure_devops", "bitbucket", "circleci", "env0",
+        "oracle", "spacelift", "terraform_cloud")],
     *[("lock", "target", {name: "x"}) for name in (
-        "mfa_device", "windows_desktop", "access_request", "device", "bot_instance_id")],
+        "mfa_device", "windows_desktop", "access_request", "device")],
     ("lock", "target", {"user": "a", "device": "x"}),
     ("session_recording_config", "encryption", {"enabled": False}),
     ("session_recording_config", "encryption", {"enabled": True, "manual_key_management": {"enabled": True}}),
+    ("cluster_networking_config", "idle_timeout", "1m"), ("cluster_networking_config", "web_idle_timeout", "1m"),
+    ("cluster_networking_config", "session_control_timeout", "1m"),
+    ("cluster_networking_config", "proxy_listener_mode", 1),
+    ("cluster_networking_config", "routing_strategy", "most_recent"),
+    ("cluster_networking_config", "tunnel_strategy", {"type": "proxy_peering"}),
+    ("cluster_networking_config", "proxy_ping_interval", "1s"),
+    ("cluster_networking_config", "assist_command_execution_workers", 3),
+    ("cluster_networking_config", "case_insensitive_routing", True),
+    ("cluster_networking_config", "ssh_dial_timeout", "1s"),
     ("cert_authority", "role_map", [{"remote": "a"}]), ("cert_authority", "signing_alg", 3),
 ]  # fmt: skip
 
@@ -72,7 +85,18 @@ def test_the_tables_above_name_every_field(kind: str) -> None:
     shape = kinds.load(sample(kind)).spec.__struct_encode_fields__
     named = {field for name, field, _ in ACTED_ON + REFUSED if name == kind}
     elsewhere = {
-        "token": {"allow", "bot_name", "bound_keypair", "gcp", "github", "gitlab", "kubernetes"},
+        "token": {
+            "allow",
+            "aws_iid_ttl",
+            "azure",
+            "bot_name",
+            "bound_keypair",
+            "gcp",
+            "github",
+            "gitlab",
+            "kubernetes",
+            "tpm",
+        },
         "cert_authority": {"type", "cluster_name"},
     }
     assert {*shape} == named | elsewhere.get(kind, set())

@@ -15,8 +15,24 @@ PAGES = {
     ),
     "AUTH-JOIN-TOKEN": Page(
         what='"{host}" can not join the cluster with role "{role}", token expired or not found',
-        why="a token is good until its end, and only in the cluster in which it was made",
-        fix="make a new one: tctl tokens add --type=node",
+        why="no token has this name, or it stands in the configuration file no more; tokens are of one cluster alone",
+        fix="compare the name with what `tctl tokens add` printed, or make a new one: tctl tokens add --type=node",
+    ),
+    "AUTH-TOKEN-EXPIRED": Page(
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
+        why="{reason}",
+        fix="make a new one, for longer if need be: tctl tokens add --type=node --ttl=2h",
+    ),
+    "AUTH-TOKEN-USED": Page(
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
+        why="it is good for one join, and {reason}",
+        fix="make a new one; if that join was not yours, lock who joined: the audit log names them (instance.join, "
+        "bot.join)",
+    ),
+    "AUTH-TOKEN-REMOVED": Page(
+        what='"{host}" can not join the cluster with role "{role}", token expired or not found',
+        why="{reason}",
+        fix="ask who removed it (the audit log has join_token.delete), or make a new one: tctl tokens add --type=node",
     ),
     "AUTH-JOIN-INVALID": Page(
         what='"{host}" can not join the cluster with role "{role}", the token is not valid',
@@ -31,7 +47,7 @@ PAGES = {
     "AUTH-JOIN-ROLES": Page(
         what="can not join the cluster, the token does not allow role {role}",
         why="the token was made for {roles}",
-        fix="make one that allows it: tctl tokens add --type={role}",
+        fix="make one for all services of the host: tctl tokens add --type=node,proxy",
     ),
     "AUTH-JOIN-SERVICES": Page(
         what="cannot requisition instance certs (token contains no local service roles)",
@@ -63,6 +79,16 @@ PAGES = {
         what="only a proxy passes on what another wants",
         why="the message names an address that it is said to come from, and its sender has no certificate of a proxy",
         fix="join directly, or through the proxy",
+    ),
+    "AUTH-JOIN-EC2": Page(
+        what="AWS did not say whether the instance runs: {problem}",
+        why="a rule of the token has an aws_role, which the Auth Service takes on to ask ec2:DescribeInstances",
+        fix="give the Auth Service credentials of AWS that may take on the role, and the role that permission",
+    ),
+    "AUTH-JOIN-ROOTS": Page(
+        what="this Auth Service cannot tell who signs for {cloud}: {problem}",
+        why="{why}",
+        fix="{fix}",
     ),
     "AUTH-JOIN-OFTEN": Page(
         what="too many attempts to join come from {source}",
@@ -104,10 +130,53 @@ PAGES = {
         why="static tokens are not made, changed or removed at run time",
         fix="change auth_service.tokens in teleport.yaml and restart the Auth Service",
     ),
+    "AUTH-BOT-NAME": Page(
+        what='bot "{bot}" needs the {kind} "{name}", which is there and does not belong to it',
+        why="a bot stands on a user and a role of this name, which are written and removed with it",
+        fix="give the bot another name, or rename the {kind}",
+    ),
+    "AUTH-BOT-GONE": Page(
+        what='there is no bot "{bot}"',
+        why="it was removed, or its user was",
+        fix="ask an administrator to make it: tctl bots add {bot} --roles=...",
+    ),
+    "AUTH-BOT-IDENTITY": Page(
+        what="{problem}",
+        why="only the certificates that a bot itself has from its join can do this",
+        fix="use the bot's own storage, not the certificates of an output",
+    ),
+    "AUTH-BOT-NOT-RENEWABLE": Page(
+        what='the certificates of bot "{bot}" cannot be renewed with themselves',
+        why="the bot did not join with a secret token: it proves anew who it is instead",
+        fix="join again with the join method of its token",
+    ),
+    "AUTH-BOT-GENERATION": Page(
+        what="renewable cert generation mismatch: stored={stored}, presented={presented}",
+        why="the bot's storage was copied or put back from a backup, or is used by two programs: the certificates that "
+        "were shown are not the last ones that this instance was given",
+        fix='find out which other host used them (tctl get locks names bot "{bot}"; the event cert.generation_mismatch '
+        "has both addresses), then: tctl rm lock/{lock}; tctl bots instances add {bot}; restart tbot with the new "
+        "token",
+    ),
+    "AUTH-BOT-NO-INSTANCE": Page(
+        what='there is no instance "{instance}" of bot "{bot}"',
+        why="it was removed, or its certificates ended a while ago",
+        fix="make a token for a new instance: tctl bots instances add {bot}",
+    ),
+    "AUTH-BOT-OUTPUT": Page(
+        what="{name} cannot have certificates for outputs",
+        why="only a bot's own certificates can, not those of people and not those of another output",
+        fix="ask with the bot's own certificates",
+    ),
+    "AUTH-BOT-NO-ROLES": Page(
+        what='no roles were asked for that bot "{bot}" may have, or more than {most}',
+        why="certificates of an output carry some of the roles that the bot was given",
+        fix="give the bot roles: tctl bots update {bot} --add-roles=ROLE",
+    ),
     "AUTH-JOIN-BOTS": Page(
-        what="bots cannot join this cluster yet",
-        why="this build certifies hosts alone",
-        fix="make a token for services: tctl tokens add --type=node",
+        what="bots cannot join this cluster with the method {method} yet",
+        why="this build admits hosts with it, and bots with every other method that it has",
+        fix="make a token of another method: tctl bots add NAME --roles=...",
     ),
     "AUTH-JOIN-FORMER": Page(
         what="the server did not prove that it is the one it was",

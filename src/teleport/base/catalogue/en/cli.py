@@ -167,6 +167,26 @@ PAGES = {
         why="a token is its own name, and names are taken once",
         fix="leave --value out for a random token, or remove the other first: tctl tokens rm",
     ),
+    "CLI-BOT-OPTIONS": Page(
+        what="--set-{what} and --add-{what} contradict each other",
+        why="the one says what there shall be, the other what shall be added",
+        fix="use one of them",
+    ),
+    "CLI-BOT-TOKEN": Page(
+        what='token {token} is not one for bot "{bot}"',
+        why="a token for bots names the bot that joins with it",
+        fix="leave --token out for a new one, or name the token of this bot",
+    ),
+    "CLI-BOT-INSTANCE": Page(
+        what="invalid bot instance syntax, must be: [bot name]/[uuid]",
+        why="{instance!r} does not name a bot and one of its instances",
+        fix="see the column ID of: tctl bots instances list",
+    ),
+    "CLI-BOT-INSTANCE-OTHER": Page(
+        what='instance {instance} is one of bot "{bot}"',
+        why="another bot was named",
+        fix="tctl bots instances show {bot}/{instance}",
+    ),
     "CLI-TOKEN-TTL": Page(
         what="a token cannot be valid for {ttl}",
         why="it would be over before a host could use it",

@@ -129,6 +129,16 @@ PAGES = {
         why="the node or the proxy ended it, or the network did",
         fix="try again; if it stays, look at the log of the node for the same time",
     ),
+    "CLIENT-RESUME-TIME": Page(
+        what="the connection to {host} was lost, and not resumed within {seconds} seconds: {problem}",
+        why="the network or the proxy was away for longer than a node keeps a session without its client",
+        fix="connect again; what ran on the node has been told that its client is gone",
+    ),
+    "CLIENT-RESUME-REFUSED": Page(
+        what="the connection to {host} was lost, and the node does not go on with it: {problem}",
+        why="the node has started anew or ended the session, or the certificate is another one or no longer good there",
+        fix="connect again; `tsh status` shows until when the certificate is good",
+    ),
     "CLIENT-SSH-ENDED": Page(
         what="the other side ended the connection and said: {said}",
         why="an SSH server may end a connection at any time",

@@ -111,6 +111,11 @@ PAGES = {
         why="`node` is the old name of `server_id`, and they differ",
         fix="keep server_id alone",
     ),
+    "KIND-BOT": Page(
+        what="{problem}",
+        why="the value says how long a bot's certificates live, or whom a stolen one locks",
+        fix="correct the value",
+    ),
     "KIND-TOKEN-ROLES": Page(
         what="provisioning token is missing roles",
         why="a token says as what a host may join",

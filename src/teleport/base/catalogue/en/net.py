@@ -3,6 +3,21 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "NET-CONFIG-FILE": Page(
+        what="cluster_networking_config is managed by static configuration",
+        why="idle times or keep-alive stand under `auth_service` in the auth service's file",
+        fix="change them there and restart, or remove the keys there, restart, and use `tctl edit` from then on",
+    ),
+    "NET-TPM": Page(
+        what="the TPM at {path} cannot be used: {problem}",
+        why="the machine has none, it is switched off in the firmware, or this user may not open it",
+        fix="see `ls -l {path}`: root and the group tss may use it; TELEPORT_TPM names another device or Unix socket",
+    ),
+    "NET-TPM-REFUSED": Page(
+        what="the TPM refused a command: response code {response}",
+        why="the owner of the machine may have set a password for its endorsement hierarchy, or locked the chip",
+        fix="see what the code means (tpm2_rc_decode {response}); `tpm2_clear` and a restart reset the chip",
+    ),
     "NET-FETCH": Page(
         what="cannot fetch {url}: {problem}",
         why="a proof of a join method is made or checked with what this address says",
@@ -101,8 +116,8 @@ PAGES = {
     ),
     "NET-SSH-SERVER-DECLINED": Page(
         what="{host} did not do what was asked: {problem}",
-        why="its sshd is configured to refuse it, or could not start it",
-        fix="look into sshd_config and the log of sshd on {host}",
+        why="its sshd, or the SSH Service there, is configured to refuse it, or could not start it",
+        fix="look into sshd_config and the log of sshd on {host}; a node has `ssh_service` in teleport.yaml instead",
     ),
     "NET-PROTOCOL": Page(
         what="failed to detect connection protocol, first few bytes were: {start}",

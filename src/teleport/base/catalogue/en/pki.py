@@ -6,6 +6,17 @@ _RENEW = "sign in again with `tsh login` and use the new certificate"
 _AGENT_CLOCK = "compare the clocks of both machines (`date -u`), then sign in again with `tsh login`"
 
 PAGES = {
+    "PKI-CMS": Page(
+        what="the signed message is not accepted: {problem}",
+        why="it must be one message with one RSA signature and SHA-256 or longer, as clouds sign what a machine is",
+        fix="fetch it anew from the metadata service of the machine, and send it as it is",
+    ),
+    "PKI-TPM": Page(
+        what="the endorsement key of the TPM is not accepted: {problem}",
+        why="it must be an RSA key of 2048 bits or more, its certificate from one of spec.tpm.ekcert_allowed_cas where "
+        "there are some",
+        fix="see what `teleport tpm identify` prints on the machine, and compare it with the token",
+    ),
     "PKI-JWT": Page(
         what="the token is not accepted: {problem}",
         why="a token (JWT) counts when a key of its issuer signed it, for this audience, and while it is valid",

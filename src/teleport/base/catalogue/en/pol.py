@@ -101,6 +101,7 @@ PAGES = {
         why="a policy names roles of session owners (globs), kinds of sessions, and modes in which they may be joined",
         fix="write roles, kinds and modes, for example: roles [dev], kinds [ssh], modes [observer]",
     ),
+    "POL-IMPERSONATION": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-SYSTEM": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-IMPERSONATED": Page(what="{denied}", why="{reason}", fix="{hint}"),
     "POL-CHANNEL-SERVICE": Page(what="{denied}", why="{reason}", fix="{hint}"),

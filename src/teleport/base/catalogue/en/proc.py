@@ -63,11 +63,6 @@ PAGES = {
         why="the Auth Service is in this process; this is a defect",
         fix="start again with -d and report the last lines",
     ),
-    "PROC-JOIN-ROLE": Page(
-        what='node "{node}" [{host}] can not join the cluster, the token does not allow "{role}" role',
-        why="this process runs a service that the token is not for",
-        fix="make a token for all services of the process, for example `tctl tokens add --type=node,proxy`",
-    ),
     "PROC-RESTORE-UNFINISHED": Page(
         what="a restore into {path} was interrupted",
         why="the folder holds only a part of the backup; starting would make a new cluster beside it",

@@ -13,6 +13,11 @@ PAGES = {
         why="a node has commands, shells, SFTP, forwarding of ports, of the agent and of X11, and nothing else",
         fix="leave it out of the client's options",
     ),
+    "SSH-RESUME-EARLY": Page(
+        what="a connection on which nobody has signed in is not resumed",
+        why="whoever comes back has to prove that they are the one who signed in",
+        fix="connect again",
+    ),
     "SSH-PLACE": Page(
         what="{place} is no address to forward to or from",
         why="{problem}",
@@ -272,6 +277,16 @@ PAGES = {
         what="the X11 request cannot be used",
         why="its protocol and cookie have at most {limit} bytes; the protocol is letters, digits and hyphens",
         fix="use MIT-MAGIC-COOKIE-1, as `ssh -X` does",
+    ),
+    "SSH-NOT-LENT": Page(
+        what="{host} opened a channel of the kind {kind} that leads to nothing",
+        why="no session of this connection forwards its agent or its display at the moment",
+        fix="if no session has just ended there, find out which program of {host} looks for agents and displays",
+    ),
+    "SSH-X11-COOKIE": Page(
+        what="a program wanted the X11 display without the cookie of a session",
+        why="a display that is forwarded through the proxy is for programs of its session, for as long as that runs",
+        fix="let the program find the cookie of the session: DISPLAY and XAUTHORITY as the session has them",
     ),
     "SSH-USER-DISPLAY": Page(
         what="no X11 display is free between {offset} and {most}",

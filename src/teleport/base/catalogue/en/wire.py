@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "WIRE-TPM": Page(
+        what="the TPM says what cannot be: {problem}",
+        why="its answers, and the keys in them, must have the shapes of TPM 2.0",
+        fix="look whether the chip is one of version 2.0: cat /sys/class/tpm/tpm0/tpm_version_major",
+    ),
     "WIRE-SIGV4": Page(
         what="the signed request cannot be read: {problem}",
         why="it must be one whole request of HTTP/1.1, signed for AWS with Signature Version 4",
@@ -123,5 +128,15 @@ PAGES = {
         what="a connection upgrade is not as it must be: {problem}",
         why="something on the way changes the header fields, or answers in the place of the other side",
         fix="look at the load balancers on the way: they must pass on WebSocket upgrades as they are",
+    ),
+    "WIRE-RESUME": Page(
+        what="not a connection that can be resumed as it should be: {problem}",
+        why="the two sides of a connection that outlives its carrier have counted its bytes otherwise",
+        fix="connect again; compare the versions of tsh and of the node, or switch it off: tsh ssh --no-resume",
+    ),
+    "WIRE-X11": Page(
+        what="a program that wants the X11 display breaks the protocol: {problem}",
+        why="what it sent first is no connection setup of the X Window System protocol",
+        fix="connect to the port of a display with X11 programs alone",
     ),
 }

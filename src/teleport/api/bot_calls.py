@@ -1,0 +1,49 @@
+"""BotCalls: what a bot asks of the Auth Service."""
+
+from __future__ import annotations
+
+from teleport.api.bot_messages import Output, Renewal
+from teleport.api.client import AuthClient
+from teleport.api.messages import MadeCertificates
+from teleport.api.pb import bots_pb2 as pb
+from teleport.api.services import bots
+from teleport.api.services.login import authority_of
+from teleport.api.times import time_of
+from teleport.model.kinds.bot_instance import Heartbeat
+
+
+class BotCalls:
+    """Calls over the connection of a client."""
+
+    def __init__(self, client: AuthClient) -> None:
+        self._channel = client.channel
+
+    async def renew(self, renewal: Renewal) -> MadeCertificates:
+        """Return the bot's own next certificates. Raises AccessDenied (AUTH-BOT-GENERATION, AUTH-BOT-*, POL-*)."""
+        request = pb.RenewBotRequest(
+            ssh_public_key=renewal.ssh_public_key, tls_public_key=renewal.tls_public_key, expires=renewal.expires
+        )
+        return _made(await self._channel.unary(bots.RENEW, request))
+
+    async def issue(self, output: Output) -> MadeCertificates:
+        """Return certificates with roles of the bot. Raises AccessDenied (POL-IMPERSONATION, AUTH-BOT-*)."""
+        request = pb.IssueOutputRequest(
+            ssh_public_key=output.ssh_public_key, tls_public_key=output.tls_public_key, roles=output.roles,
+            expires=output.expires, allow_reissue=output.allow_reissue,
+        )  # fmt: skip
+        return _made(await self._channel.unary(bots.ISSUE_OUTPUT, request))
+
+    async def beat(self, said: Heartbeat) -> None:
+        """Say how the bot is. Raises NotFound (AUTH-BOT-NO-INSTANCE)."""
+        request = pb.BeatRequest(
+            hostname=said.hostname, is_startup=said.is_startup, uptime=said.uptime, one_shot=said.one_shot,
+            join_method=said.join_method, version=said.version, architecture=said.architecture, os=said.os,
+        )  # fmt: skip
+        await self._channel.unary(bots.BEAT, request)
+
+
+def _made(reply: pb.BotCertificates) -> MadeCertificates:
+    return MadeCertificates(
+        ssh_certificate=reply.ssh_certificate, tls_certificate=reply.tls_certificate, expires=time_of(reply.expires),
+        authorities=tuple(authority_of(entry) for entry in reply.authorities),
+    )  # fmt: skip

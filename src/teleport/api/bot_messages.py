@@ -1,0 +1,31 @@
+"""What bots ask of the Auth Service once they have joined, in plain terms."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """New keys for the bot's own certificates. Who asks again, because no answer came, names the same keys."""
+
+    ssh_public_key: str
+    """A line of authorized_keys."""
+    tls_public_key: str
+    """PEM."""
+    expires: dt.datetime | None = None
+    """When they shall end; None: after an hour."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Certificates for somebody to use, with roles that the bot was given."""
+
+    ssh_public_key: str
+    tls_public_key: str
+    roles: tuple[str, ...] = ()
+    """Empty: every role that the bot may have."""
+    expires: dt.datetime | None = None
+    allow_reissue: bool = False
+    """Whether who holds them may have them made out for a database, an application or a Kubernetes cluster."""

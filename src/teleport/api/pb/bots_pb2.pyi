@@ -1,0 +1,71 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from teleport.api.pb import login_pb2 as _login_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RenewBotRequest(_message.Message):
+    __slots__ = ("ssh_public_key", "tls_public_key", "expires")
+    SSH_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    TLS_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    ssh_public_key: str
+    tls_public_key: str
+    expires: _timestamp_pb2.Timestamp
+    def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class IssueOutputRequest(_message.Message):
+    __slots__ = ("ssh_public_key", "tls_public_key", "roles", "expires", "allow_reissue")
+    SSH_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    TLS_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_REISSUE_FIELD_NUMBER: _ClassVar[int]
+    ssh_public_key: str
+    tls_public_key: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    expires: _timestamp_pb2.Timestamp
+    allow_reissue: bool
+    def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_reissue: _Optional[bool] = ...) -> None: ...
+
+class BotCertificates(_message.Message):
+    __slots__ = ("ssh_certificate", "tls_certificate", "expires", "authorities")
+    SSH_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    TLS_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
+    ssh_certificate: str
+    tls_certificate: str
+    expires: _timestamp_pb2.Timestamp
+    authorities: _containers.RepeatedCompositeFieldContainer[_login_pb2.TrustedAuthority]
+    def __init__(self, ssh_certificate: _Optional[str] = ..., tls_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., authorities: _Optional[_Iterable[_Union[_login_pb2.TrustedAuthority, _Mapping]]] = ...) -> None: ...
+
+class BeatRequest(_message.Message):
+    __slots__ = ("hostname", "is_startup", "uptime", "one_shot", "join_method", "version", "architecture", "os")
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    IS_STARTUP_FIELD_NUMBER: _ClassVar[int]
+    UPTIME_FIELD_NUMBER: _ClassVar[int]
+    ONE_SHOT_FIELD_NUMBER: _ClassVar[int]
+    JOIN_METHOD_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    ARCHITECTURE_FIELD_NUMBER: _ClassVar[int]
+    OS_FIELD_NUMBER: _ClassVar[int]
+    hostname: str
+    is_startup: bool
+    uptime: float
+    one_shot: bool
+    join_method: str
+    version: str
+    architecture: str
+    os: str
+    def __init__(self, hostname: _Optional[str] = ..., is_startup: _Optional[bool] = ..., uptime: _Optional[float] = ..., one_shot: _Optional[bool] = ..., join_method: _Optional[str] = ..., version: _Optional[str] = ..., architecture: _Optional[str] = ..., os: _Optional[str] = ...) -> None: ...
+
+class BeatReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -1,0 +1,80 @@
+"""Admission of a bot that joins: a first certificate, or the next one of an instance that joins again."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+import msgspec
+
+from teleport.api.messages import MadeCertificates
+from teleport.auth.bots.certificates import BotCertificates
+from teleport.auth.bots.instances import Instances, Proof
+from teleport.auth.user_certs import read_keys
+from teleport.model.events.base import Event, caller_fields
+from teleport.model.identity import Identity
+from teleport.model.kinds.bot_instance import BotInstance
+from teleport.store.audit.log import AuditLog
+from teleport.store.backend import Absent, At, Op
+from teleport.store.resources import Resources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A bot whose proof of a join method holds."""
+
+    bot: str
+    method: str
+    token: str = field(repr=False)
+    shown_token: str
+    ssh_public_key: str
+    tls_public_key: str
+    expires: dt.datetime | None
+    address: str
+    attributes: dict[str, str]
+    former: Identity | None = None
+    """Who asks, as a certificate of this bot proves it."""
+
+
+class Admission:
+    """Gives bots their first certificates."""
+
+    def __init__(
+        self, resources: Resources, audit: AuditLog, certificates: BotCertificates, instances: Instances
+    ) -> None:  # fmt: skip
+        self._resources = resources
+        self._audit = audit
+        self._certificates = certificates
+        self._instances = instances
+
+    async def admit(self, arrival: Arrival, event: Event, *extra: Op) -> MadeCertificates:
+        """Certify, and record it in one commit with `event` and `extra`. Raises AccessDenied (AUTH-BOT-GONE,
+        POL-LOCKED), BadParameter (PKI-KEY), and what the conditions of `extra` raise."""
+        keys = read_keys(arrival.ssh_public_key, arrival.tls_public_key)
+        plain = await self._certificates.identity(arrival.bot, arrival.expires, arrival.address)
+        proof = Proof(
+            method=arrival.method, token=arrival.shown_token, key=keys.tls, address=arrival.address,
+            expires=plain.expires, attributes=arrival.attributes,
+        )  # fmt: skip
+        instance, when = await self._instance(arrival, proof)
+        secret = arrival.method == "token"
+        identity = msgspec.structs.replace(
+            plain, renewable=secret, generation=instance.latest.generation, bot_instance_id=instance.name,
+            join_token="" if secret else arrival.token,
+        )  # fmt: skip
+        await self._certificates.check_locks(identity)
+        issued = await self._certificates.issue(identity, keys)
+        made = msgspec.structs.replace(issued.event, **caller_fields(identity), addr_remote=arrival.address)
+        ops = (self._resources.put_op(instance, when), self._audit.op(made), *extra)
+        await self._audit.record(event, *ops)
+        return await self._certificates.made(issued)
+
+    async def _instance(self, arrival: Arrival, proof: Proof) -> tuple[BotInstance, Absent | At]:
+        """Return the instance that goes on, where its last certificate is shown, or else a new one."""
+        former = arrival.former
+        if former is not None and former.bot_name == arrival.bot and arrival.method != "token":
+            known = await self._instances.find(arrival.bot, former.bot_instance_id)
+            if known is not None:
+                return self._instances.follow(known, proof), At(int(known.metadata.revision))
+        previous = former.bot_instance_id if former is not None and former.bot_name == arrival.bot else ""
+        return self._instances.begin(arrival.bot, proof, previous), Absent()

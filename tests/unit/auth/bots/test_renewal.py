@@ -1,0 +1,198 @@
+"""Renewal: one generation after the other, lost answers, copies, and what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import io
+
+import msgspec
+import pytest
+
+from teleport.api.bot_calls import BotCalls
+from teleport.api.bot_messages import Renewal
+from teleport.api.caller import Caller
+from teleport.base.errors import TeleportError
+from teleport.model.kinds.bot_instance import Heartbeat
+from tests.support.auth_cluster import Cluster, run
+from tests.support.bots import ELSEWHERE, HOME, NAME, USER, Robot, identity_of, make_bot
+from tests.support.log_lines import said
+
+__all__ = ["said"]
+
+
+async def instance_of(cluster: Cluster):
+    (found,) = [each async for each in cluster.admin.list("bot_instance")]
+    return found
+
+
+async def locks(cluster: Cluster):
+    return [each async for each in cluster.admin.list("lock")]
+
+
+def test_each_renewal_is_the_next_generation() -> None:
+    """S1-06: the counter in the certificate and the stored one grow together."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        for generation in range(2, 15):
+            cluster.clock.advance(dt.timedelta(minutes=20))
+            await robot.renew()
+            assert (robot.identity.generation, robot.identity.renewable) == (generation, True)
+            assert robot.identity.expires - cluster.clock.now() == dt.timedelta(hours=1)
+            found = await instance_of(cluster)
+            assert (found.latest.generation, found.first.generation) == (generation, 1)
+        assert len(found.status.latest_authentications) == 10
+        assert found.name == robot.identity.bot_instance_id
+        assert await locks(cluster) == []
+
+    run(story)
+
+
+def test_a_lost_answer_is_given_again() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        before, keys = robot.copy(HOME), robot.keys()
+        await robot.renew(keys)
+        for _ in range(3):
+            again = identity_of(await before.copy(HOME).renew(keys))
+            assert (again.generation, again.bot_instance_id) == (2, robot.identity.bot_instance_id)
+        await asyncio.gather(*(before.copy(HOME).renew(keys) for _ in range(5)))
+        assert (await instance_of(cluster)).latest.generation == 2
+        await robot.renew()
+        assert await locks(cluster) == []
+
+    run(story)
+
+
+def test_many_requests_at_once_are_one() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        keys = robot.keys()
+        made = await asyncio.gather(*(robot.copy(HOME).renew(keys) for _ in range(5)))
+        assert {identity_of(each).generation for each in made} == {2}
+        assert await locks(cluster) == []
+
+    run(story)
+
+
+def test_a_copy_locks_the_bot_with_the_evidence(said: io.StringIO) -> None:
+    """S1-01, S1-07, S1-10: a renewal with an older generation is refused with these words, and the user is locked."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        await robot.renew()
+        thief = robot.copy()
+        await robot.calls.beat(Heartbeat(hostname="build-7", is_startup=True))
+        await robot.renew()
+        error = await thief.refused()
+        assert error.what == "renewable cert generation mismatch: stored=3, presented=2"
+        (lock,) = await locks(cluster)
+        assert (lock.spec.target.user, lock.metadata.expires) == (USER, None)
+        assert lock.spec.message == (
+            'The bot user "bot-example" has been locked due to a certificate generation mismatch, possibly indicating '
+            "a stolen certificate."
+        )
+        assert lock.name in error.fix
+        (event,) = await cluster.events("cert.generation_mismatch")
+        shown = {name: event[name] for name in ("code", "user", "bot_name", "stored", "presented", "reason", "lock")}
+        assert shown == {
+            "code": "TCB03W", "user": USER, "bot_name": NAME, "stored": 3, "presented": 2, "reason": "fork",
+            "lock": lock.name,
+        }  # fmt: skip
+        where = (event["addr.remote"], event["other_addr_remote"], event["other_hostname"])
+        assert where == (ELSEWHERE, HOME, "build-7")
+        assert "certificates that are not the last ones" in said.getvalue()
+        after = await robot.refused()
+        assert (after.code, lock.name in after.fix) == ("POL-LOCKED", True)
+
+    run(story)
+
+
+def test_what_was_confirmed_is_over() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access", lock_scope="instance")
+        robot = await Robot.joined(cluster)
+        thief, keys = robot.copy(), robot.keys()
+        await robot.renew(keys)
+        await robot.renew()
+        error = await thief.refused(keys)
+        assert error.what == "renewable cert generation mismatch: stored=3, presented=1"
+        (lock,) = await locks(cluster)
+        instance = robot.identity.bot_instance_id
+        assert lock.spec.target.named() == {"bot_instance_id": instance}
+        assert lock.spec.message.startswith(f"The bot instance example/{instance} has been locked due to a certificate")
+        (event,) = await cluster.events("cert.generation_mismatch")
+        assert event["reason"] == "mismatch"
+        assert (await robot.refused()).code == "POL-LOCKED"
+
+    run(story)
+
+
+def test_the_lock_of_one_instance_spares_the_others() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access", lock_scope="instance")
+        robot = await Robot.joined(cluster)
+        from tests.support.bots import invite
+
+        await invite(cluster, "second-token-0123")
+        other = await Robot.joined(cluster, "second-token-0123")
+        thief = robot.copy()
+        await robot.renew()
+        await thief.refused()
+        await other.renew()
+        assert (await robot.refused()).code == "POL-LOCKED"
+
+    run(story)
+
+
+def test_an_instance_that_was_removed_is_a_mismatch() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        await cluster.admin.delete("bot_instance", robot.identity.bot_instance_id)
+        assert (await robot.refused()).what == "renewable cert generation mismatch: stored=0, presented=1"
+        with pytest.raises(TeleportError) as caught:
+            await robot.calls.beat(Heartbeat())
+        assert caught.value.code == "AUTH-BOT-NO-INSTANCE"
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"bot_name": ""}, "identity did not contain bot name"),
+        ({"bot_instance_id": ""}, "identity did not contain bot instance ID"),
+        ({"generation": 0}, "a current identity generation must be provided"),
+    ],
+)
+def test_what_is_no_certificate_of_a_bots_own(changes: dict[str, object], text: str) -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        strange = msgspec.structs.replace(robot.identity, **changes)
+        with pytest.raises(TeleportError) as caught:
+            await BotCalls(cluster.client(Caller(strange, HOME))).renew(Renewal(**robot.keys()))
+        assert caught.value.what == text
+
+    run(story)
+
+
+def test_what_it_says_of_itself_is_kept() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        for number in range(12):
+            await robot.calls.beat(Heartbeat(hostname=f"h{number}" + "x" * 200, is_startup=number == 0, uptime=number))
+        found = await instance_of(cluster)
+        assert (found.status.initial_heartbeat.is_startup, len(found.status.latest_heartbeats)) == (True, 10)
+        assert (found.hostname[:3], len(found.hostname)) == ("h11", 80)
+        assert found.last_seen == cluster.clock.now()
+        await asyncio.gather(*(robot.calls.beat(Heartbeat(hostname="z")) for _ in range(4)))
+
+    run(story)
