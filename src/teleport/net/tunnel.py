@@ -168,8 +168,8 @@ class Tunnel:
             raise self._late(timeout) from None
 
     async def doubt(self, there: bool) -> None:
-        """Wait until the tunnel is in doubt or parting, or with `there` False, until it is neither any more; or until it
-        is closed."""
+        """Wait until the tunnel is in doubt or parting, or with `there` False, until it is neither any more; or until
+        it is closed."""
         while self.reason is None and (self.in_doubt or self.parting) is not there:
             await self._changed()
 
