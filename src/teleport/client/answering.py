@@ -23,14 +23,17 @@ from teleport.net import tls
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.pki import codec, contexts, x509
+from teleport.wire.resumption_opening import GREETING
 
 PATIENCE = 3.0
 """Seconds in which each question should be answered."""
-GREETING = 0.5
+FIRST_WORDS = 0.5
 """Seconds in which a server speaks that speaks first."""
 _LONGEST = 16384
 _SERVER = re.compile(rb"(?im)^server:[ \t]*([ -~]{1,60}?)[ \t]*\r?$")
 
+SSH_GREETINGS = (b"SSH-", GREETING)
+"""How SSH servers begin (RFC 4253 section 4.2); ours offers before it to resume connections."""
 PROXY, AUTH, TUNNELS, SSH = "proxy", "auth", "tunnels", "ssh"
 
 WORDS = {
@@ -78,7 +81,7 @@ async def named(
 async def identify(network: Network, address: str) -> Answer | None:
     """Return what answers at `host:port`; None if that cannot be told. Raises what dialling raises."""
     greeting = await _greeting(network, address)
-    if greeting.startswith(b"SSH-"):
+    if greeting.startswith(SSH_GREETINGS):
         return _of(SSH)
     if greeting[4:5] in (b"\x0a", b"\xff") and greeting[3:4] == b"\0":  # version 10 of a greeting, or an error
         return _of("mysql")
@@ -101,7 +104,7 @@ def _of(kind: str) -> Answer:
 async def _greeting(network: Network, address: str) -> bytes:
     stream = await network.dial(address)
     try:
-        return await _read(stream, GREETING)
+        return await _read(stream, FIRST_WORDS)
     finally:
         await stream.close()
 

@@ -42,6 +42,7 @@ async def told(serve, wanted=PROXY, environment=None):
     ("serve", "kind", "words"),
     [
         (server(first=b"SSH-2.0-other\r\n"), "ssh", "an SSH server"),
+        (server(first=b"teleport-resume-v1 0 0\r\nSSH-2.0-x\r\n"), "ssh", "an SSH server"),
         (server(answers=[(b"SSH-", b"SSH-2.0-waits\r\n")]), "ssh", "an SSH server"),
         (server(first=b"J\0\0\0\x0a8.0.36\0"), "mysql", "a MySQL server"),
         (server(first=b"J\0\0\0\xff\x10\x04"), "mysql", "a MySQL server"),
