@@ -128,7 +128,7 @@ def test_a_killed_process_loses_no_more_than_was_not_acknowledged(cluster: Clust
     try:
         assert session.stdout is not None
         assert session.stdout.readline() == b"before the crash\n"
-        brief = cluster.data / "log" / "upload" / "brief" / "node"
+        brief = cluster.data / "log" / "spool" / "events" / "node"
         wait_for("a durable chunk", lambda: sum(f.read_bytes().count(MAGIC) for f in brief.glob("*.journal")) > 1)
         cluster.kill()
     finally:
