@@ -56,7 +56,7 @@ def test_users_and_roles_join_by_their_names(aws: Moto) -> None:
     alice, agent = user(aws, "alice"), role(aws, "i-1")
 
     async def story(cluster: Cluster) -> None:
-        cluster.fetch = aws
+        cluster.fetch, before = aws, len(aws.asked)
         rules = [{"aws_arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/agents/*"}]
         await make(cluster, "roles", join_method="iam", allow=rules)
         await make(cluster, "all", join_method="iam", allow=[{"aws_account": ACCOUNT}])
@@ -71,7 +71,7 @@ def test_users_and_roles_join_by_their_names(aws: Moto) -> None:
             {"account": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/agents/i-1"},
             {"account": ACCOUNT, "arn": f"arn:aws:iam::{ACCOUNT}:user/alice"},
         ]
-        assert set(aws.asked) == {f"https://sts.{REGION}.amazonaws.com/", "https://sts.amazonaws.com/"}
+        assert set(aws.asked[before:]) == {f"https://sts.{REGION}.amazonaws.com/", "https://sts.amazonaws.com/"}
 
     run(story)
 

@@ -135,7 +135,7 @@ def test_tsh_goes_this_way_too(stage: Stage, tmp_path: Path) -> None:
 
 def test_a_local_port_is_led_to_the_node(stage: Stage) -> None:
     said = stage.ssh("-W", f"127.0.0.1:{stage.cluster.settings['ssh']}", "true", status=None)
-    assert said.stdout.startswith("SSH-2.0-"), said
+    assert "SSH-2.0-" in said.stdout, said
     told = stage.cluster.some(event="port", success=True, code="T3003I")
     assert len(told) == len({json.dumps(event["time"]) for event in told})
     assert {event["forwarded_by"] for event in told} == {stage.proxy}

@@ -80,7 +80,8 @@ class Echo:
     def finish(self) -> tuple[int, str]:
         """Read the rest; return status and standard error."""
         self.back += self.stdout.read()
-        self._writer.join(60)
+        if self._writer.is_alive():
+            self._writer.join(60)
         return self.client.wait(60), self.stderr.read().decode()
 
 
@@ -111,7 +112,14 @@ def test_transfers_both_ways_survive_the_proxy(stage: Stage, end: Callable[[Memb
         echoes = {way: stack.enter_context(stage.echoing(argv)) for way, argv in ways.items()}
         for echo in echoes.values():
             echo.begin()
+        words = stage.tsh("ssh", "--no-resume", f"{OWN}@{NODE}", ECHO)
+        without = stack.enter_context(stage.echoing(words))
+        variable = stack.enter_context(stage.echoing(stage.ssh(ECHO), TELEPORT_NO_RESUME="1"))
         stage.restart(end)
+        for echo in (without, variable):
+            status, said = echo.finish()
+            assert status != 0
+            assert "was lost" not in said
         for way, echo in echoes.items():
             status, said = echo.finish()
             assert echo.back == echo.data, f"{way}: {len(echo.back)} of {SIZE} bytes; {said}"

@@ -94,17 +94,17 @@ class ResumableCarrier:
     def give(self, data: bytes) -> None:
         """Add bytes to send. Raises TeleportError before the node has agreed."""
         if self._duplex is not None:
-            self._push(self._duplex.write(data))
+            self._push(*self._duplex.write(data))
         elif self._opening is None:
             self._push(data)
         else:
             self._push(self._opening.send(data))
             self._decide(self._opening)
 
-    def _push(self, data: bytes) -> None:
-        if data and self._way is not None:
+    def _push(self, *parts: bytes | memoryview) -> None:
+        if any(parts) and self._way is not None:
             try:
-                self._way.give(data)
+                self._way.give(b"".join(parts))
             except TeleportError as error:
                 self._lost(error)
 
@@ -112,7 +112,7 @@ class ResumableCarrier:
         """Change to frames as soon as the node's offer and our first packet are there, or to nothing at all."""
         if opening.ready:
             self._greeting, self._duplex = opening.greeting, Duplex()
-            self._push(opening.mark() + self._duplex.write(opening.held))
+            self._push(opening.mark(), *self._duplex.write(opening.held))
         elif opening.plain:
             self._opening = None
             self._push(bytes(opening.held))
@@ -120,7 +120,7 @@ class ResumableCarrier:
     def give_end(self) -> None:
         """Say that no more follows; reading goes on."""
         if self._duplex is not None:
-            self._push(self._duplex.end())
+            self._push(*self._duplex.end())
         elif self._way is not None:
             self._way.give_end()
 
@@ -180,7 +180,7 @@ class ResumableCarrier:
 
     def _unframe(self, duplex: Duplex, data: bytes) -> bytes | memoryview:
         pieces = duplex.receive(data)
-        self._push(duplex.more() or duplex.acknowledgement())
+        self._push(*(duplex.more() or duplex.acknowledgement()))
         self.ended = duplex.ended
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -219,7 +219,7 @@ class ResumableCarrier:
         way.sock.settimeout(0)
         self._way, self.sock = way, way.sock
         if self._duplex is not None:
-            self._push(self._duplex.resume(theirs))
+            self._push(*self._duplex.resume(theirs))
         self._means.tell(f"The connection to {self._means.host} was resumed.")
 
 

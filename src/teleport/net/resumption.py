@@ -225,14 +225,15 @@ class ResumableTransport(asyncio.Transport):
             self._take(self._duplex, opening.rest)
 
     def _take(self, duplex: Duplex, data: bytes | memoryview) -> None:
-        for piece in duplex.receive(data):
-            if not self._closing:  # who is being shown out is not listened to
-                self._connection.data_received(piece)
+        pieces = duplex.receive(data)
+        if pieces and not self._closing:  # who is being shown out is not listened to
+            # Packets in a row are taken together: with each piece alone, that would be undone.
+            self._connection.data_received(pieces[0] if len(pieces) == 1 else b"".join(pieces))
             if self._over.is_set():
                 return
         if self._line is not None:
             if more := duplex.more() or duplex.acknowledgement():
-                self._line.carrier.write(more)
+                self._line.carrier.writelines(more)
             self._tell_flow()
         if duplex.ended and not self._connection.eof_received():
             self.close()
@@ -301,7 +302,7 @@ class ResumableTransport(asyncio.Transport):
             log.warn("A connection was not resumed", error=error, client=line.peer.address)
             return False
         self._attach(line)
-        line.carrier.write(write_answer(received) + again)
+        line.carrier.writelines((write_answer(received), *again))
         log.info("A client has come back", client=line.peer.address)
         self._connection.resumed(line.peer)
         self._tell_flow()
@@ -341,7 +342,7 @@ class ResumableTransport(asyncio.Transport):
             return
         framed = duplex.write(data)
         if framed and line is not None:
-            line.carrier.write(framed)
+            line.carrier.writelines(framed)
         if duplex.waiting:
             self._tell_flow()
 
@@ -385,9 +386,9 @@ class ResumableTransport(asyncio.Transport):
         """Send what waits, then the end; without a carrier, to a client that comes back before `abort`."""
         if not self._closing:
             self._closing = True
-            end = self._duplex.end() if self._duplex is not None else b""
+            end = self._duplex.end() if self._duplex is not None else []
             if end and self._line is not None:
-                self._line.carrier.write(end)
+                self._line.carrier.writelines(end)
             self._close_when_sent()
 
     def _close_when_sent(self) -> None:

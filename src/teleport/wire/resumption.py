@@ -15,9 +15,12 @@ from teleport.wire.buffer import ProtocolError
 
 WINDOW = 2 * 1024 * 1024
 """Bytes that one side may send before they are acknowledged: what each side keeps at most."""
-_PARTS = 8
-"""What part of the window is received before that is said at once; less goes along with the next frame."""
+_MUCH = 5 / 8
+"""What part of the window is received before that is said at once; less goes along with the next frame. A little more
+than half: then SSH opens its own window, and takes it along."""
 _LAST = (1 << 64) - 1
+
+Piece = bytes | memoryview
 
 
 def number(value: int) -> bytes:
@@ -51,8 +54,10 @@ class Duplex:
         self.closed = False
         """Whether the other side has been told, on this carrier, that we send no more."""
         self._told = 0  # of `received`, what the other side has been told
-        self._kept: deque[tuple[bytes, int]] = deque()  # frames, and where in each what is kept begins
-        self._waiting = bytearray()
+        self._kept: deque[Piece] = deque()
+        self._waiting: deque[Piece] = deque()
+        self.waiting = 0
+        """Bytes that wait for room, or for a carrier."""
         self._closing = False
         self._values: list[int] = []  # of the head of a frame, what is complete
         self._value = self._shift = 0
@@ -61,55 +66,53 @@ class Duplex:
     # -- out ----------------------------------------------------------------------------------------------
 
     @property
-    def waiting(self) -> int:
-        """Bytes that wait for room, or for a carrier."""
-        return len(self._waiting)
-
-    @property
     def kept(self) -> int:
         """Bytes of ours that are held in memory."""
-        return self.sent - self.acknowledged + len(self._waiting)
+        return self.sent - self.acknowledged + self.waiting
 
-    def write(self, data: bytes | bytearray | memoryview) -> bytes:
-        """Return what goes to the carrier for `data` now; what has no room waits for `more` or `resume`."""
-        room = self._window - (self.sent - self.acknowledged)
-        if self.attached and not self._waiting and len(data) <= room:
-            return self._frame(data) if data else b""
-        self._waiting += data
+    def write(self, data: bytes | bytearray | memoryview) -> list[Piece]:
+        """Return what goes to the carrier for `data` now; what has no room waits for `more` or `resume`. Bytes are kept
+        as they are, anything else is copied, once."""
+        if data:
+            self._waiting.append(data if isinstance(data, bytes) else bytes(data))
+            self.waiting += len(data)
         return self.more()
 
-    def more(self) -> bytes:
+    def more(self) -> list[Piece]:
         """Return what goes to the carrier now of what waited; to be asked after `receive`."""
-        size = min(self._window - (self.sent - self.acknowledged), len(self._waiting)) if self.attached else 0
-        framed = b""
-        if size:
-            framed = self._frame(memoryview(self._waiting)[:size])
-            del self._waiting[:size]
+        parts: list[Piece] = []
+        while self._waiting and self.attached and (room := self._window - (self.sent - self.acknowledged)):
+            data = self._waiting.popleft()
+            if len(data) > room:
+                view = memoryview(data)
+                self._waiting.appendleft(view[room:])
+                data = view[:room]
+            self.waiting -= len(data)
+            parts += self._frame(data)
         if self._closing and self.attached and not self._waiting and not self.closed:
             self.closed = True
-            framed += _END
-        return framed
+            parts.append(_END)
+        return parts
 
-    def _frame(self, data: bytes | bytearray | memoryview) -> bytes:
+    def _frame(self, data: Piece) -> tuple[Piece, Piece]:
         head = number(self.received - self._told) + number(len(data))
         self._told = self.received
-        frame = b"".join((head, data))  # the one copy, which is both sent and kept
         self.sent += len(data)
-        self._kept.append((frame, len(head)))
-        return frame
+        self._kept.append(data)
+        return head, data
 
-    def end(self) -> bytes:
+    def end(self) -> list[Piece]:
         """Return what says that nothing more is written; where something waits, `more` says it behind that."""
         self._closing = True
         return self.more()
 
-    def acknowledgement(self) -> bytes:
+    def acknowledgement(self) -> list[Piece]:
         """Return a frame without data if much was received that has not been acknowledged; else nothing."""
         unsaid = self.received - self._told
-        if not unsaid or unsaid < self._window // _PARTS or not self.attached:
-            return b""
+        if not unsaid or unsaid < self._window * _MUCH or not self.attached:
+            return []
         self._told = self.received
-        return number(unsaid) + b"\0"
+        return [number(unsaid) + b"\0"]
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -170,12 +173,11 @@ class Duplex:
             raise bad("an acknowledgement of what was not sent")
         self.acknowledged += size
         while size:
-            frame, begin = self._kept[0]
-            if len(frame) - begin > size:
-                self._kept[0] = frame, begin + size
+            data = self._kept.popleft()
+            if len(data) > size:
+                self._kept.appendleft(memoryview(data)[size:])
                 return
-            size -= len(frame) - begin
-            self._kept.popleft()
+            size -= len(data)
 
     # -- carriers -----------------------------------------------------------------------------------------
 
@@ -185,7 +187,7 @@ class Duplex:
         self._values.clear()
         self._value = self._shift = self._left = 0
 
-    def resume(self, theirs: int) -> bytes:
+    def resume(self, theirs: int) -> list[Piece]:
         """Go on with a new carrier; return what goes there first. `theirs` is what the other side has received; it must
         have been told `received` as it is now. Raises ProtocolError (WIRE-RESUME)."""
         if not self.acknowledged <= theirs <= self.sent:
@@ -195,8 +197,10 @@ class Duplex:
         self.attached, self.ended, self.closed, self._told = True, False, False, self.received
         kept, self._kept = self._kept, deque()
         self.sent = theirs
-        parts = [self._frame(memoryview(frame)[begin:]) for frame, begin in kept]
-        return b"".join((*parts, self.more()))
+        parts: list[Piece] = []
+        for data in kept:
+            parts += self._frame(data)
+        return parts + self.more()
 
 
 def bad(problem: str) -> ProtocolError:

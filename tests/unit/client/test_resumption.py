@@ -99,11 +99,11 @@ class Node:
     def change(self, data: bytes = b"") -> None:
         """Say the first packet, and change to frames."""
         assert self.sock is not None
-        self.sock.sendall(PACKET + MARK + self.duplex.write(data))
+        self.sock.sendall(PACKET + MARK + b"".join(self.duplex.write(data)))
 
     def say(self, data: bytes) -> None:
         assert self.sock is not None
-        self.sock.sendall(self.duplex.write(data))
+        self.sock.sendall(b"".join(self.duplex.write(data)))
 
     def cut(self) -> None:
         assert self.sock is not None
@@ -134,7 +134,7 @@ class Stage:
         request = node.requests[-1]
         assert node.sock is not None
         node.sock.setblocking(True)
-        node.sock.sendall(node.duplex.resume(request.received))
+        node.sock.sendall(b"".join(node.duplex.resume(request.received)))
         node.opening.resumable = True
         self.carrier.flush()
         return found
@@ -272,7 +272,7 @@ def test_an_end_of_either_side_is_no_loss(play: Play) -> None:
     stage.node.hear()
     assert stage.node.duplex.ended
     assert stage.node.sock is not None
-    stage.node.sock.sendall(stage.node.duplex.write(b"bye") + stage.node.duplex.end())
+    stage.node.sock.sendall(b"".join(stage.node.duplex.write(b"bye")) + b"".join(stage.node.duplex.end()))
     stage.node.sock.close()
     assert stage.receive() == b"bye"
     assert stage.carrier.ended

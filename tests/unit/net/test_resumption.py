@@ -129,14 +129,14 @@ class Client:
         return self.node.served[-1]
 
     async def say(self, data: bytes) -> None:
-        await self.stream.write(self.duplex.write(data))
+        await self.stream.write(b"".join(self.duplex.write(data)))
         await settled()
 
     async def hear(self, size: int) -> bytes:
         """Read so much in all, and acknowledge."""
         while len(self.heard) < size:
             self.heard += b"".join(self.duplex.receive(await self.stream.read(1 << 20)))
-            await self.stream.write(self.duplex.more() or self.duplex.acknowledgement())
+            await self.stream.write(b"".join(self.duplex.more()) or b"".join(self.duplex.acknowledgement()))
         return self.heard
 
     async def cut(self) -> None:
@@ -164,7 +164,7 @@ class Client:
                 data += await self.stream.read()
         if theirs is None:
             return False
-        await self.stream.write(self.duplex.resume(theirs))
+        await self.stream.write(b"".join(self.duplex.resume(theirs)))
         self.heard += b"".join(self.duplex.receive(data[size:]))
         await settled()
         return True
@@ -407,7 +407,7 @@ def test_a_client_that_ends_is_not_waited_for() -> None:
         node = Node()
         client = Client(node)
         ssh = await client.begin()
-        await client.stream.write(client.duplex.write(b"bye") + client.duplex.end())
+        await client.stream.write(b"".join(client.duplex.write(b"bye")) + b"".join(client.duplex.end()))
         await client.stream.close()
         await ssh.lost.wait()
         assert ssh.ended
@@ -425,7 +425,7 @@ def test_a_broken_frame_or_a_defect_ends_the_connection_for_good(defect: bool) -
         ssh = await client.begin()
         loop = virtual_loop.current()
         ssh.defect = defect
-        await client.stream.write(client.duplex.write(b"x") if defect else b"\xff" * 10)
+        await client.stream.write(b"".join(client.duplex.write(b"x")) if defect else b"\xff" * 10)
         await ssh.lost.wait()
         await settled()
         assert [type(failure) for failure in loop.failures] == ([ZeroDivisionError] if defect else [])

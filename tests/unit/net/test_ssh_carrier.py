@@ -332,3 +332,29 @@ def test_connections_share_what_they_read_into() -> None:
         other_far.close()
 
     assert not play(scene)
+
+
+def test_pieces_in_a_row_arrive_in_order_however_much_the_socket_takes() -> None:
+    rounds = [[bytes([number]) * size for number, size in enumerate((3, 300_000, 5))] for _ in range(3)]
+    rounds += [[b"x"] * 100, [b"last"]]
+
+    async def scene(far: socket.socket, transport: SocketTransport, notes: Notes) -> None:
+        for parts in rounds:
+            transport.writelines(parts)
+        transport.close()
+        loop, found = asyncio.get_running_loop(), b""
+        while data := await loop.sock_recv(far, 65536):
+            found += data
+        assert found == b"".join(b"".join(parts) for parts in rounds)
+
+    assert play(scene) == []
+
+
+def test_pieces_for_a_peer_that_has_gone() -> None:
+    async def scene(far: socket.socket, transport: SocketTransport, notes: Notes) -> None:
+        far.close()
+        transport.writelines([b"one", b"two"])
+        await until(lambda: transport.is_closing())
+        transport.writelines([b"three"])
+
+    assert play(scene) == []

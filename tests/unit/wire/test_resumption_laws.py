@@ -25,14 +25,14 @@ class Side:
 
     def say(self, data: bytes) -> None:
         self.said += data
-        self.wire += self.duplex.write(data)
+        self.wire += b"".join(self.duplex.write(data))
 
     def hear(self, other: Side, size: int) -> None:
         """Take the next bytes from the carrier."""
         piece, other.wire = bytes(other.wire[:size]), other.wire[size:]
         for data in self.duplex.receive(piece):
             self.heard += data
-        self.wire += self.duplex.more() or self.duplex.acknowledgement()
+        self.wire += b"".join(self.duplex.more() or self.duplex.acknowledgement())
         assert self.duplex.sent - self.duplex.acknowledged <= WINDOW
 
 
@@ -42,8 +42,8 @@ def cut(ours: Side, theirs: Side) -> None:
         side.wire.clear()
         side.duplex.lose()
     received = ours.duplex.received, theirs.duplex.received
-    ours.wire += ours.duplex.resume(received[1])
-    theirs.wire += theirs.duplex.resume(received[0])
+    ours.wire += b"".join(ours.duplex.resume(received[1]))
+    theirs.wire += b"".join(theirs.duplex.resume(received[0]))
 
 
 def drained(ours: Side, theirs: Side) -> Iterator[None]:
@@ -73,7 +73,7 @@ def test_cut_anywhere_every_byte_arrives_once(steps: list[tuple[str, bool, objec
         else:
             cut(*sides)
     if ends:
-        sides[0].wire += sides[0].duplex.end()
+        sides[0].wire += b"".join(sides[0].duplex.end())
         cut(*sides)
     assert len(list(drained(*sides))) < 1000
     for one, other in (sides, sides[::-1]):

@@ -70,6 +70,9 @@ class Ec2Join:
             raise request.refuse(
                 f"the instance started at {document.pending_time.isoformat()}, and may join within {life} (aws_iid_ttl)"
             )
+        if request.host_id not in ("", document.host_id):
+            problem = "is not valid when using the EC2 join method, the id of this instance is"
+            raise request.refuse(f'Host ID "{request.host_id}" {problem} "{document.host_id}"')
         await self._find_rule(request, document)
         told = {"account": document.account_id, "region": document.region, "instance": document.instance_id}
         ops = await self._once(request, document, document.pending_time + life + LEEWAY)

@@ -39,6 +39,8 @@ class TpmJoin:
         wanted = request.token.spec.tpm
         assert wanted is not None  # noqa: S101 - `Token.check` demands it
         said, secret = join_proofs.read(request.start.proof, join_proofs.TpmInit), self._entropy.token(32)
+        if wanted.ekcert_allowed_cas and not said.ek_cert:
+            raise request.refuse("the chip has no certificate, which the token demands (ekcert_allowed_cas)")
         try:
             chip = self._chip(said, wanted, secret)
         except TeleportError as error:
@@ -54,7 +56,7 @@ class TpmJoin:
     def _chip(self, said: join_proofs.TpmInit, wanted: Tpm, secret: bytes) -> _Chip:
         """Return what is said of a chip, as far as its certificate proves it. Raises BadParameter (PKI-TPM, WIRE-*)."""
         key, serial = tpm.load_key(said.ek_key), ""
-        if said.ek_cert or wanted.ekcert_allowed_cas:
+        if said.ek_cert:
             certificate, certified = tpm.load_certificate(said.ek_cert)
             key, serial = certified, tpm.serial_text(certificate)
             if wanted.ekcert_allowed_cas:

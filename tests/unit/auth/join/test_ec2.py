@@ -139,6 +139,18 @@ def test_without_certificates_of_aws_nobody_joins() -> None:
     run(story)
 
 
+def test_another_host_does_not_become_the_instance() -> None:
+    async def story(cluster: Cluster) -> None:
+        await stage(cluster)
+        await make(cluster, roles=["Proxy"])
+        joined = await join(cluster)
+        other = Caller(codec.from_x509(x509.parse(joined.certificates.tls_certificate.encode())), "192.0.2.7:40001")
+        error = await refused(cluster, machine(cluster), token="vms", caller=other)
+        assert f'Host ID "{joined.host_id}" is not valid when using the EC2 join method' in error.what
+
+    run(story)
+
+
 @pytest.mark.parametrize("names", [{"additional_principals": ("123456789012-i-0123456789abcdef0.x",)}])
 def test_ids_of_instances_are_no_names_of_others(names: dict[str, Any]) -> None:
     async def story(cluster: Cluster) -> None:

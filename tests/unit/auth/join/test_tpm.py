@@ -92,7 +92,7 @@ def test_an_answer_of_another_conversation_is_good_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("certificate", "words"),
     [
-        (b"", "cannot be read"),
+        (b"", "the chip has no certificate"), (b"x", "cannot be read"),
         (STRANGER.certify(), "none of spec.tpm.ekcert_allowed_cas"),
         (MAKER.certify(until=FROM + dt.timedelta(days=1)), "not valid now"),
         (MAKER.certify(ec.generate_private_key(ec.SECP256R1())), "not RSA"),
