@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from teleport.base.clock import SystemClock
 from teleport.pki import keys, ssh
 from tests.support.apart import Apart, Member
 from tests.support.cluster import BIN, NAME, OWN, User
-from tests.support.processes import tree, wait_for
+from tests.support.processes import listening, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -93,20 +92,6 @@ def test_what_is_kept_is_kept_to_oneself(near: Member, proxy: Member) -> None:
     assert not (near.data / "keys").exists(), "who has no Auth Service has no keys of authorities"
 
 
-def ports(member: Member) -> set[str]:
-    """Return the TCP addresses on which the processes of a member listen, as the kernel writes them."""
-    held = {
-        os.readlink(link)
-        for process in tree(member.pid)
-        for link in Path(f"/proc/{process.pid}/fd").iterdir()
-        if link.is_symlink()
-    }
-    lines = [
-        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
-    ]
-    return {words[1] for words in lines if words[3] == "0A" and f"socket:[{words[9]}]" in held}
-
-
 @pytest.fixture(scope="module")
 def far(apart: Apart, proxy: Member) -> Iterator[Member]:
     """A node that knows the proxy alone."""
@@ -120,7 +105,7 @@ def far(apart: Apart, proxy: Member) -> Iterator[Member]:
 def test_a_node_that_knows_the_proxy_alone(apart: Apart, far: Member, alice: User) -> None:
     """S3-01, S3-03, S3-39: joining, every call and the session go through the proxy; the node listens nowhere."""
     assert echo(alice, "far") == "here"
-    assert ports(far) == set()
+    assert listening(far.pid) == set()
     assert "Tunnel" in next(line for line in alice.tsh("ls").out.splitlines() if line.startswith("far "))
     joined = apart.event(event="instance.join", host_id=far.host_uuid)
     assert joined["addr.remote"].startswith("127.0.0.1:"), "the proxy says who asked"
@@ -146,11 +131,19 @@ def test_s0_15_to_s0_20_what_the_log_says_of_a_tunnel(far: Member, proxy: Member
     } <= {*found[1].split()}  # fmt: skip
 
 
+def readiness(member: Member) -> tuple[int, str]:
+    return member.debug("GET", "/readyz")
+
+
 def test_a_tunnel_outlives_its_proxy(proxy: Member, far: Member, alice: User) -> None:
     """S0-19 at the end of a process, and the way back after the end of another."""
     proxy.kill()
+    wait_for("readiness to end", lambda: "no tunnel" in readiness(far)[1] and readiness(far)[0] == 503, seconds=60)
+    assert 'teleport_service_ready{service="node"} 0' in far.debug("GET", "/metrics")[1]
+    assert far.debug("GET", "/healthz")[0] == 200, "the process itself is well"
     proxy.start()
     assert echo(alice, "far") == "here"
+    wait_for("readiness to be back", lambda: readiness(far)[0] == 200, seconds=60)
     far.stop()
     assert re.search(r"Pool is closing agent\. leaseID:[0-9]+ target:", far.log)
     assert alice.tsh("ssh", f"{OWN}@far", "true", status=None).status != 0
@@ -172,7 +165,12 @@ def test_each_process_may_start_again(apart: Apart, proxy: Member, alice: User) 
         proxy.start()
         assert echo(alice, "steady") == "here"
         apart.kill()
+        for member in (node, proxy):
+            told = "the Auth Service cannot be reached since"
+            wait_for(f"{member.name} to say so", lambda m=member, t=told: t in readiness(m)[1], seconds=60)  # type: ignore[misc]
         apart.start()
+        for member in (node, proxy):
+            wait_for(f"{member.name} to be ready", lambda m=member: readiness(m)[0] == 200, seconds=60)  # type: ignore[misc]
         assert echo(alice, "steady") == "here"
         assert len(apart.some(event="instance.join", node_name="steady")) == 1, "nobody joins twice"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_edge import STRANGER, attempt
 from tests.support.cluster import BIN, NODE, OWN, PASSWORD, Cluster, Done, User, free_ports
 from tests.support.front import ADDRESS, PROXY_HOST, UPGRADES, Front, Web, haproxy, nginx, tinyproxy
 
@@ -114,6 +115,19 @@ def test_s0_35_s0_37_through_a_balancer_that_ends_tls(stage: Stage, front: str) 
     for event in (login, *starts):
         assert event["addr.remote"].startswith("127.0.0.1")
         assert ADDRESS not in json.dumps(event)
+
+
+@pytest.mark.config("proxy_service.trust_x_forwarded_for")
+def test_an_address_that_somebody_made_up_is_not_believed(stage: Stage) -> None:
+    """The balancer writes the field anew. One that adds to it says two addresses, of which one may be made up."""
+    made_up = ("-H", "X-Forwarded-For: 203.0.113.5")
+    attempt(stage.ports["nginx"], "made-up", STRANGER, *made_up)
+    failed = stage.cluster.event("made-up", event="user.login", success=False)
+    assert failed["addr.remote"] == STRANGER
+    direct = str(stage.cluster.settings["web"]).rpartition(":")[2]
+    refused = attempt(direct, "made-up-twice", STRANGER, *made_up, "-H", f"X-Forwarded-For: {STRANGER}")
+    assert "WEB-FORWARDED" in refused
+    assert stage.cluster.events("made-up-twice", event="user.login") == []
 
 
 @pytest.mark.parametrize("front", ["backend-http", "haproxy-http"])

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -285,8 +286,13 @@ def test_a_load_balancer_that_lets_websockets_pass_is_no_fault(stage: Stage, tmp
 
 
 def test_a_load_balancer_that_does_not(stage: Stage, tmp_path: Path) -> None:
+    """S0-47: the pages of the web are served, so people take the set-up for right, and the examination says what is
+    wrong. S0-38: this is what every such balancer did to versions before 13."""
     rule = "http-request deny if { path_beg /webapi/connectionupgrade }"
     with balancer(stage, tmp_path, rule) as address:
+        page = f"https://{address}/web/login"
+        argv = ["curl", "-s", "-m", "30", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", str(stage.trusted), page]
+        assert subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout == "200"
         assert stage.wrong(address) == ("balancer", "NET-ALPN-STRIPPED")
 
 

@@ -30,7 +30,7 @@ from tests.integration.test_bad_peers import Api
 from tests.support import front
 from tests.support.cluster import BIN, NAME, NODE, OWN, PASSWORD, Cluster, User, free_ports
 from tests.support.haproxy import ADDRESS, Balancer
-from tests.support.processes import tree, wait_for
+from tests.support.processes import listening, wait_for
 from tests.support.tls import authority
 from tests.unit.wire.test_tls_hello import openssl_hello
 
@@ -117,16 +117,21 @@ def test_s3_22_s3_36_curl_asks_through_the_balancer(stage: Stage, way: str) -> N
 @pytest.mark.config("proxy_service.proxy_protocol")
 def test_the_audit_log_names_the_client_and_not_the_balancer(stage: Stage, way: str) -> None:
     """A failed sign-in over HTTPS: `addr.remote` is what the header said."""
-    key = keys.make_p256(SeededEntropy(4)).public_key()
-    body = json.dumps({
-        "user": f"nobody-{way}", "password": "wrong", "totp_code": "000000",
-        "ssh_pub_key": keys.ssh_line(keys.ssh_blob(key)), "tls_pub_key": keys.public_pem(key),
-    })  # fmt: skip
-    url = f"https://localhost:{stage.balancer.ports[way]}/webapi/mfa/login/finish"
-    curl("--interface", PERSON, "-4", "-H", "Content-Type: application/json", "-d", body, url)
+    attempt(stage.balancer.ports[way], f"nobody-{way}", PERSON)
     found = stage.cluster.some(f"nobody-{way}", event="user.login")
     assert {event["addr.remote"] for event in found} == {PERSON}
     assert ADDRESS not in json.dumps(found)
+
+
+def attempt(port: object, user: str, source: str, *options: str) -> str:
+    """Sign in from an address with a wrong password; return what is answered."""
+    key = keys.make_p256(SeededEntropy(4)).public_key()
+    body = json.dumps({
+        "user": user, "password": "wrong", "totp_code": "000000",
+        "ssh_pub_key": keys.ssh_line(keys.ssh_blob(key)), "tls_pub_key": keys.public_pem(key),
+    })  # fmt: skip
+    url = f"https://localhost:{port}/webapi/mfa/login/finish"
+    return curl("--interface", source, "-4", "-H", "Content-Type: application/json", *options, "-d", body, url)
 
 
 def foreign(tmp_path: Path) -> ssl.SSLContext:
@@ -317,23 +322,14 @@ def test_without_the_setting_a_claimed_address_proves_nothing(unset: Stage) -> N
     assert json.loads(curl(f"https://localhost:{unset.balancer.ports['v2']}/webapi/ping"))["cluster_name"] == NAME
 
 
+def test_without_a_trusted_balancer_nobody_says_who_they_are(unset: Stage) -> None:
+    """X-Forwarded-For counts for nothing unless `trust_x_forwarded_for` says that a load balancer writes it."""
+    attempt(port_of(unset.direct), "made-up", STRANGER, "-H", "X-Forwarded-For: 203.0.113.5")
+    failed = unset.cluster.event("made-up", event="user.login", success=False)
+    assert failed["addr.remote"] == STRANGER
+
+
 # One port
-
-
-def listening(cluster: Cluster) -> set[int]:
-    """Return the TCP ports on which the server listens, as the kernel says."""
-    sockets = set()
-    for process in tree(cluster.pid):
-        for entry in Path(f"/proc/{process.pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                sockets.add(str(entry.readlink()))
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/{cluster.pid}/net/{table}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                found.add(int(fields[1].rpartition(":")[2], 16))
-    return found
 
 
 @pytest.mark.config("auth_service.proxy_listener_mode")
@@ -342,7 +338,7 @@ def test_s3_23_s3_35_with_one_port_only_the_web_port_is_open(tmp_path: Path) -> 
     cluster = Cluster(tmp_path, version="v1", auth_service="  proxy_listener_mode: multiplex\n")
     with cluster.running():
         web = port_of(str(cluster.settings["web"]))
-        assert listening(cluster) == {web, int(cluster.settings["auth"]), int(cluster.settings["ssh"])}
+        assert listening(cluster.pid) == {web, int(cluster.settings["auth"]), int(cluster.settings["ssh"])}
         found = json.loads(curl(f"https://localhost:{web}/webapi/ping"))
         assert found["proxy"]["tls_routing_enabled"] is True
 

@@ -99,7 +99,7 @@ def test_helpers_do_not_mind(cluster: Cluster, alice: User) -> None:
 def test_usr2_is_ignored(cluster: Cluster) -> None:
     start = len(cluster.log)
     os.kill(cluster.pid, signal.SIGUSR2)
-    wait_for_line(cluster, start, 'Got signal "user defined signal 2", which this build ignores.')
+    wait_for_line(cluster, start, 'Got signal "user defined signal 2", which a process with the Auth Service ignores.')
     assert cluster.teleport("debug", "readyz").status == 0
 
 

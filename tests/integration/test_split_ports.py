@@ -21,7 +21,7 @@ from teleport.base.errors import BadParameter, NotSupported
 from teleport.model.config import teleport_yaml
 from teleport.proxy.unserved import POSTGRES_TLS
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, free_ports
-from tests.support.processes import wait_for
+from tests.support.processes import listening, wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority
 
@@ -173,6 +173,37 @@ def test_tunnels_and_kubernetes_have_their_ports(split: Split) -> None:
             context.wrap_socket(raw, server_hostname="localhost") as sock,
         ):
             sock.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("service", "port"), [("kubernetes_service", 3026), ("windows_desktop_service", 3028), ("app_service", None)]
+)
+def test_s3_41_s3_42_s3_43_agents_of_other_kinds_are_refused_with_the_line(
+    split: Split, tmp_path: Path, service: str, port: int | None
+) -> None:
+    """S3-41, S3-42: an agent for Kubernetes or desktops listens where its key says (the proxy of this cluster serves
+    Kubernetes clients on a port of its own, and refuses them); as long as there is none, who asks for one is told the
+    file, the line and the key, and nothing listens. S3-43: applications and databases have no such key at all."""
+    own = f"\n  listen_addr: 127.0.0.1:{port}" if port else ""
+    config = tmp_path / "agent.yaml"
+    config.write_text(
+        f"version: v3\nteleport:\n  data_dir: {tmp_path}/data\n  auth_server: 127.0.0.1:1\n"
+        "auth_service: {enabled: no}\n"
+        f"proxy_service: {{enabled: no}}\nssh_service: {{enabled: no}}\n{service}:\n  enabled: yes{own}\n"
+    )
+    said = split.cluster.teleport("start", "-c", str(config), status=1).err
+    assert f"{config}:8:1: {service} is not supported yet" in said
+    assert ("cannot join with teleport.auth_server" in said) is (port is None)
+    assert not (tmp_path / "data").exists()
+    keys = (Path(__file__).parents[2] / "scripts" / "config_keys.txt").read_text().split(f"[{service}]\n")[1]
+    listens = [line for line in keys.partition("\n[")[0].splitlines() if line.startswith("listen_addr")]
+    assert listens == ([f"listen_addr\t0.0.0.0:{port}"] if port else [])
+
+
+def test_s3_43_applications_are_reached_through_the_proxy_alone(split: Split) -> None:
+    """S3-43: with every port that there is, the process listens on no other one."""
+    auth, node = (int(str(split.cluster.settings[name])) for name in ("auth", "ssh"))
+    assert listening(split.cluster.pid) == {split.web, auth, node, *split.ports.values()}
 
 
 def test_on_the_web_port_postgresql_is_recognised(split: Split) -> None:

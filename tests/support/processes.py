@@ -5,6 +5,7 @@ Only reads `/proc`; ends nothing.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +56,22 @@ def tree(root: int) -> list[Process]:
     for member in members:  # grows while it is walked
         members += [process for process in every if process.parent == member.pid]
     return members
+
+
+def listening(root: int) -> set[int]:
+    """Return the TCP ports on which a process and its descendants listen, as the kernel says."""
+    sockets = set()
+    for process in tree(root):
+        for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(str(entry.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{root}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                found.add(int(fields[1].rpartition(":")[2], 16))
+    return found
 
 
 def wait_for(what: str, condition: Callable[[], T], *, seconds: float = 15.0) -> T:

@@ -78,7 +78,7 @@ class AgentPool:
         self._ready: Callable[[], None] = lambda: None
         self.address = f"tunnel to {target}"
         """For whoever counts connections."""
-        self.waited_for = True
+        self.waited_for, self.spare = True, False
 
     # -- what the service asks
 
@@ -336,8 +336,11 @@ class Agent:
             await self._tunnel.doubt(there)
 
     async def leave(self, serving: asyncio.Task[None]) -> None:
-        """Let the tunnel end with the connections in it."""
+        """Let the tunnel end with the connections in it; one of a proxy that stops may have new ones until that
+        closes it."""
         try:
+            if self.retiring:
+                await asyncio.wait([serving])
             await self.drain()
             if self._tunnel is not None:
                 await self._tunnel.close("another tunnel has taken its place")

@@ -18,13 +18,15 @@ from teleport.api.inventory_messages import Clone, Connected, Hello, Ping, Word
 from teleport.auth.authorize import Authorizer
 from teleport.base import tasks
 from teleport.base.clock import Clock
-from teleport.base.errors import AccessDenied, NotFound, TeleportError, TimedOut
+from teleport.base.errors import AccessDenied, NotFound, NotSupported, TeleportError, TimedOut
 from teleport.base.log import logger
+from teleport.base.version_order import check_age
 from teleport.model.events.inventory import InstanceClone
 from teleport.model.kinds.instance import LIFE, Instance, InstanceSpec
 from teleport.model.resource import Metadata
 from teleport.store.audit.log import AuditLog
 from teleport.store.resources import Resources
+from teleport.version import VERSION
 
 log = logger("AUTH")
 
@@ -44,8 +46,11 @@ class Inventory:
     """Implements `api.services.inventory.Inventory`."""
 
     def __init__(
-        self, store: Resources, trail: AuditLog, authorizer: Authorizer, clock: Clock, *, settling: float = SETTLING
+        self, store: Resources, trail: AuditLog, authorizer: Authorizer, clock: Clock, *, settling: float = SETTLING,
+        allow_old: bool = False,
     ) -> None:  # fmt: skip
+        """With `allow_old`, versions that are not supported any more may attend too."""
+        self._allow_old = allow_old
         self._store = store
         self._trail = trail
         self._authorizer = authorizer
@@ -57,6 +62,8 @@ class Inventory:
 
     async def arrive(self, caller: Caller, hello: Hello, say: Callable[[Word], None]) -> Attending:
         identity = caller.known()
+        if not self._allow_old:
+            self._check_version(hello)
         server_id, allowed = host_id(identity), {*system_roles(identity)}
         if caller.address == MEMORY:
             allowed.add("Auth")
@@ -70,6 +77,15 @@ class Inventory:
             self._doubts.add(doubt)
             doubt.add_done_callback(self._doubts.discard)
         return attending
+
+    @staticmethod
+    def _check_version(hello: Hello) -> None:
+        """Raise NotSupported (VER-TOO-OLD), and tell the log."""
+        try:
+            check_age(hello.version[:80], VERSION, who=ascii(hello.hostname[:80])[1:-1])
+        except NotSupported as error:
+            log.warn("A process is of a version that is not supported", error=error)
+            raise
 
     async def connected(self, caller: Caller) -> list[Connected]:
         await self._authorizer.require(caller, "list", Instance.info.name)

@@ -133,13 +133,15 @@ class AuthService:
         networking: ClusterNetworkingConfigSpec | None = None,
         fetch: Fetch | None = None,
         clouds: Clouds | None = None,
+        allow_old: bool = False,
     ) -> None:
         """`host_id` names the audit log of this server. `records` is the folder of session recordings, `recording_mode`
         and `checks_host_keys` what the configuration file says of them, if anything, `indexes` where the indexes of
         their screens lie; without there are none. `web_idle`: seconds after which a browser's session that is not used
         ends. `password_cost` is for tests. `static_tokens`: those of the configuration file.
         `networking`: what it says of silent connections, None: nothing. `settings` are told to services elsewhere.
-        `fetch` and `clouds` are asked about proofs of join methods (`auth.join.methods`)."""
+        `fetch` and `clouds` are asked about proofs of join methods (`auth.join.methods`). With `allow_old` processes of
+        versions that are not supported any more may come too."""
         self.cluster = cluster
         self.store = Store(backend, clock)
         self.audit_log = AuditLog(backend, host_id, clock, entropy, cluster)
@@ -150,7 +152,8 @@ class AuthService:
         self._denials = Denials(backend, self.audit_log, clock, entropy)
         self._refusals = Refusals(self.audit_log, clock, host_id)
         self._authorizer = Authorizer(self.store, self._denials, clock, cluster)
-        self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock)
+        self.inventory = Inventory(self.store, self.audit_log, self._authorizer, clock, allow_old=allow_old)
+        self._allow_old = allow_old
         self._tokens = Tokens(backend, self.store, clock, static_tokens)
         states = StateKeeper(self.authorities, signer, clock, cluster)
         self._join_methods = join_methods.table(
@@ -229,7 +232,7 @@ class AuthService:
     def _joining(self, hosts: HostCertificateIssuer, bots: Admission) -> Joining:
         return Joining(
             self._tokens, self.audit_log, self._authorizer, self.authorities, hosts, bots, self._join_methods,
-            self._clock, self._entropy, self.cluster,
+            self._clock, self._entropy, self.cluster, self._allow_old,
         )  # fmt: skip
 
     @property

@@ -35,6 +35,14 @@ async def every(
         await asyncio.sleep(interval * (1.0 - jitter * fraction(entropy)))
 
 
+async def until(condition: Callable[[], bool], *, every: float) -> None:
+    """Return when `condition()` holds; it is looked at every so many seconds. For what tells nobody when it changes."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(every)
+
+
 async def lull(changes: Callable[[], int], *, pause: float, most: float) -> None:
     """Return when `changes()`, a number that grows with what is done, has kept its value for `pause` seconds, but after
     `most` seconds at the latest: work that can wait leaves those in a hurry the processor, and comes together."""

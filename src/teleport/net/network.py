@@ -13,7 +13,7 @@ import fcntl
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from typing import Any, Protocol
 
 from teleport.base import log
@@ -43,10 +43,22 @@ def _log_error(error: BaseException) -> None:
 class SystemNetwork:
     """The machine's network."""
 
-    def __init__(self, *, timeout: float = 10.0, on_error: ErrorSink = _log_error) -> None:
-        """`timeout`: seconds to connect. `on_error`: is told of failed handlers and of pauses in accepting."""
+    def __init__(
+        self, *, timeout: float = 10.0, on_error: ErrorSink = _log_error,
+        inherited: MutableMapping[str, socket.socket] | None = None,
+    ) -> None:  # fmt: skip
+        """`timeout`: seconds to connect. `on_error`: is told of failed handlers and of pauses in accepting.
+        `inherited`: sockets that listen already, by address; each is used, and taken out, by who listens there."""
         self._timeout = timeout
         self._on_error = on_error
+        self._inherited = inherited if inherited is not None else {}
+        self._listening: dict[str, socket.socket] = {}
+        self.given_away = False
+        """Whether another process has these sockets now: paths of unix sockets are its own to remove."""
+
+    def listening(self) -> dict[str, socket.socket]:
+        """Return the sockets on which this network listens, by the address that was asked for."""
+        return dict(self._listening)
 
     async def dial(self, address: str) -> SocketStream:
         """See Network.dial."""
@@ -59,23 +71,34 @@ class SystemNetwork:
         NET-LISTEN), Unavailable (NET-IN-USE, NET-DNS), AccessDenied (NET-DENIED).
         """
         where, bounds = parse_address(address), limits or Limits()
-        try:
-            sock = await _open_unix(where) if where.path else await _open_tcp(where)
-        except OSError as error:
-            raise _listen_error(where, error) from error
-        try:
-            sock.setblocking(False)
-            sock.listen(bounds.backlog)
-        except OSError as error:
-            sock.close()
-            raise _listen_error(where, error) from error
-        if not where.path:
-            name = format_address(sock.getsockname())
-            return SocketListener(sock, name, handler, bounds, on_error=self._on_error)
-        inode = _inode(where.path)
-        return SocketListener(
-            sock, str(where), handler, bounds, on_error=self._on_error, cleanup=lambda: _unlink_own(where.path, inode)
-        )
+        sock = self._inherited.pop(address, None)
+        if sock is None:
+            sock = await _opened(where, bounds)
+        sock.setblocking(False)
+        name = str(where) if where.path else format_address(sock.getsockname())
+        inode = _inode(where.path) if where.path else None
+        self._listening[address] = sock
+
+        def closed() -> None:
+            if self._listening.get(address) is sock:
+                del self._listening[address]
+            if inode is not None and not self.given_away:
+                _unlink_own(where.path, inode)
+
+        return SocketListener(sock, name, handler, bounds, on_error=self._on_error, cleanup=closed)
+
+
+async def _opened(where: Address, bounds: Limits) -> socket.socket:
+    try:
+        sock = await _open_unix(where) if where.path else await _open_tcp(where)
+    except OSError as error:
+        raise _listen_error(where, error) from error
+    try:
+        sock.listen(bounds.backlog)
+    except OSError as error:
+        sock.close()
+        raise _listen_error(where, error) from error
+    return sock
 
 
 async def _open_tcp(where: Address) -> socket.socket:

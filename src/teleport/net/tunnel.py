@@ -130,7 +130,7 @@ class Tunnel:
         (NET-TUNNEL-TIMEOUT), LimitExceeded (WIRE-MUX-FULL, WIRE-MUX-HEADER).
         """
         self._check()
-        if self.draining:
+        if self._mux.peer_draining:
             raise Unavailable("NET-TUNNEL-DRAINING", address=self.peer.address)
         number = self._mux.open(header)
         answered: asyncio.Future[TunnelStream] = self._loop.create_future()
@@ -176,7 +176,7 @@ class Tunnel:
 
     async def drain(self) -> None:
         """Take no new streams from now on, tell the other end, and return when the open ones are over or the tunnel
-        is closed. The tunnel stays; `close` ends it."""
+        is closed. The tunnel stays, and this end may still dial; `close` ends it."""
         self._mux.drain()
         while self._calls:
             self._refuse(self._calls.popleft().number, "this end takes no new streams")

@@ -7,6 +7,7 @@ whose caller is the service's own identity, so that the same tables decide what 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -41,11 +42,14 @@ from teleport.process.auth_access import AuthAccess
 from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.drain import DrainableNetwork
+from teleport.process.duty import Duty
 from teleport.process.event_spool import event_spool, service_journal
+from teleport.process.health import Health
 from teleport.process.inventory import InventoryStream
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership
 from teleport.process.node_access import node_access
+from teleport.process.place import Place, placed
 from teleport.process.presence import Presence
 from teleport.process.recording import recording
 from teleport.process.reload import Parts
@@ -78,6 +82,10 @@ class World:
     counters: Counters = field(default_factory=Counters)
     parts: Parts = field(default_factory=Parts)
     """What services can change while they run; each registers its own."""
+    health: Health = field(default_factory=Health)
+    duty: Duty = field(default_factory=Duty)
+    place: Place | None = None
+    """Where spools stand; None: at the usual place."""
 
 
 def services(settings: Settings, world: World) -> list[Entry]:
@@ -88,7 +96,7 @@ def services(settings: Settings, world: World) -> list[Entry]:
         entries.append(Entry(Proxy(world, first), patience=patience))
     if settings.ssh.enabled and world.spawner is not None:
         entries.append(Entry(Node(world, first, world.spawner), patience=patience))
-    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled))
+    stream = InventoryStream(first, entropy=world.entropy, runs_auth=bool(settings.auth.enabled), duty=world.duty)
     entries.append(Entry(stream, critical=False))
     return entries
 
@@ -140,7 +148,9 @@ class Proxy:
             inner=self._serve_inner,
             trust_forwarded=bool(settings.proxy.trust_x_forwarded_for),
         )
-        doors = node_access(self._access, network=world.network, clock=world.clock, entropy=world.entropy)
+        doors = node_access(
+            self._access, network=world.network, clock=world.clock, entropy=world.entropy, place=world.place
+        )  # fmt: skip
         joins = JoinDoor(self._access.client("Proxy"), clock=world.clock, entropy=world.entropy)
         async with WebServer(application) as web, doors as opened:
             self._service = service = ProxyService(
@@ -160,6 +170,7 @@ class Proxy:
                 peers=opened.door.serve if opened.door else None,
                 headers=opened.vouch.headers(proxy_mode(settings.proxy.proxy_protocol)),
             )
+            world.health.follow(self.name, lambda: _without_auth(opened.proof.as_of()))
             world.parts.add("proxy_service.https_keypairs", web_keys.renew)
             follow = tasks.spawn(web_keys.follow(), name="web certificates", on_error=_renewal_failed)
             present = self._presence()
@@ -217,7 +228,8 @@ class Node:
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until cancelled."""
-        world, turns = self._world, service_journal(self._access.settings.data_dir, "node")
+        world, data_dir = self._world, self._access.settings.data_dir
+        turns = service_journal(data_dir, placed("node", world.place))
         async with event_spool(self._client, turns, "node", clock=world.clock, entropy=world.entropy) as outbox:
             await self._serve(ready, outbox, turns)
 
@@ -242,11 +254,20 @@ class Node:
             emit=outbox.emit,
             clock=world.clock,
             entropy=world.entropy,
+            on_duty=lambda: world.duty.on,
         )
         identity = self._access.identity("Node")
         stack = AsyncExitStack()
         recorder, uploader = await stack.enter_async_context(
-            recording(self._client, authority, settings.data_dir, turns, clock=world.clock, entropy=world.entropy)
+            recording(
+                self._client,
+                authority,
+                settings.data_dir,
+                turns,
+                clock=world.clock,
+                entropy=world.entropy,
+                place=world.place,
+            )
         )
         service = SSHService(
             clock=world.clock,
@@ -264,9 +285,14 @@ class Node:
             counters=world.counters,
             enhanced=_enhanced(settings.ssh.enhanced_recording),
             host_users=not settings.ssh.disable_create_host_user,
+            alone=lambda: world.place is None or world.place.alone,
             web_address=settings.public_address if settings.proxy.enabled else "",
         )
         pool = self._pool(service, authority.moved)
+        checks = [lambda: _without_auth(authority.locks_as_of())]
+        if self._access.proxy:
+            checks.insert(0, lambda: "" if pool.connected else "there is no tunnel to a proxy")
+        world.health.follow(self.name, *checks)
         async with stack:
             await commands.start()
             stack.push_async_callback(commands.stop)
@@ -292,6 +318,11 @@ class Node:
         if access.proxy and isinstance(network, DrainableNetwork):
             network.add(pool)
         return pool
+
+
+def _without_auth(as_of: dt.datetime | None) -> str:
+    """Say since when the Auth Service is not heard; None: it is."""
+    return "" if as_of is None else f"the Auth Service cannot be reached since {as_of:%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _started(group: asyncio.TaskGroup, run: Callable[[Callable[[], None]], object]) -> None:

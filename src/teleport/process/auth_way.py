@@ -14,15 +14,18 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from teleport.base.entropy import Entropy
+from teleport.base.errors import TeleportError
+from teleport.client import answering
 from teleport.client.cluster import first_of
 from teleport.model.address import Address
+from teleport.model.config.teleport_section import PROXY_PORTS
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.net.way import Way
 from teleport.process.tunnel_way import TunnelWay
 
-PROXY_PORTS = (443, 3080)
-"""An address with one of these looks like a proxy's, where a configuration does not say which it is."""
+SUSPECT = ("NET-TLS-", "NET-UPGRADE-", "NET-ALPN-", "API-UNAVAILABLE", "NET-RESET", "CLIENT-NO-SERVER")
+"""How codes of errors begin that come when something else answers."""
 
 
 class AuthWay:
@@ -33,6 +36,7 @@ class AuthWay:
         proxies: bool = False,
     ) -> None:  # fmt: skip
         """`proxies`: the servers are proxies, before which a load balancer may stand. Raises BadParameter (NET-*)."""
+        self._network, self._environment = network, environment
         self.proxies = proxies or any(server.port in PROXY_PORTS for server in servers[:1])
         self._ways = {
             str(server): Way(
@@ -60,6 +64,18 @@ class AuthWay:
             return await self._ways[address].carrier()
 
         return await self._first(dial)
+
+    async def named(self, error: TeleportError) -> TeleportError:
+        """Return an error that names what answers at a server that is not what the configuration takes it for; else
+        `error`."""
+        if not error.code.startswith(SUSPECT):
+            return error
+        wanted = answering.PROXY if self.proxies else answering.AUTH
+        for server in self._ways:
+            told = await answering.named(error, self._network, server, self._environment, wanted=wanted)
+            if told is not error:
+                return told
+        return error
 
     async def open(
         self, context: ssl.SSLContext, alpn: Sequence[str], server_name: str = "", *,

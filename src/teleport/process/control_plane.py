@@ -96,6 +96,7 @@ class ControlPlane:
                 clouds=clouds.of_environment(settings.environment, SystemDisk()),
                 static_tokens=static_tokens.read(settings.auth.static_tokens, SystemDisk()),
                 settings=settings.for_cluster(),
+                allow_old=settings.allow_old_clients,
                 networking=settings.auth.networking,
             )
             await service.start()

@@ -25,10 +25,14 @@ from teleport.net.bridge import as_transport
 from teleport.net.stream import Stream
 from teleport.process import metrics, profile_names, profiles
 from teleport.process.drain import DrainableNetwork
+from teleport.process.health import Health
 from teleport.process.pulse import Pulse
 from teleport.process.supervisor import Supervisor
 
 log = logger("DEBUG")
+
+READY = "ready"
+"""State of a service that lacks nothing."""
 
 
 class DebugService:
@@ -38,8 +42,10 @@ class DebugService:
 
     def __init__(
         self, network: DrainableNetwork, path: Path, supervisor: Callable[[], Supervisor], *, pulse: Pulse,
-        clock: Clock | None = None, counters: Iterable[Counter] = (),
+        clock: Clock | None = None, counters: Iterable[Counter] = (), health: Health | None = None,
     ) -> None:  # fmt: skip
+        """`health` says what services lack that are running."""
+        self._health = health or Health()
         self._network = network
         self._path = path
         self._supervisor = supervisor
@@ -95,20 +101,26 @@ class DebugService:
         return web.json_response({"old": old, "new": new})
 
     async def _readyz(self, request: web.Request) -> web.Response:
-        supervisor = self._supervisor()
-        states = {
-            entry.service.name: "ready" if entry.ready else entry.failure or "starting" for entry in supervisor.entries
-        }
-        ready = supervisor.is_ready and not self._network.draining
+        states = self._states()
+        ready = all(state == READY for state in states.values()) and not self._network.draining
         status = "ok" if ready else "stopping" if self._network.draining else "not ready"
         answer = {"status": status, "pid": os.getpid(), "services": states}
         return web.json_response(answer, status=200 if ready else 503)
+
+    def _states(self) -> dict[str, str]:
+        """Return of each service that it is ready, or what it lacks."""
+        return {
+            entry.service.name: (self._health.problem(entry.service.name) or READY)
+            if entry.ready
+            else (entry.failure or "starting")
+            for entry in self._supervisor().entries
+        }
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        ready = {entry.service.name: entry.ready for entry in self._supervisor().entries}
+        ready = {name: state == READY for name, state in self._states().items()}
         found = metrics.metrics(self._pulse, ready, self._network.connections(), self._counters)
         return web.Response(body=metrics.render(found).encode(), headers={"Content-Type": metrics.CONTENT_TYPE})
 

@@ -32,6 +32,11 @@ class Drainable(Protocol):
         """Whether the end waits for its connections."""
         ...
 
+    @property
+    def spare(self) -> bool:
+        """Whether its connections, which came to a listener and are counted there too, are not waited for."""
+        ...
+
     def __len__(self) -> int: ...
 
     def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
@@ -76,15 +81,17 @@ class DrainableNetwork:
 
     def open(self) -> dict[str, int]:
         """Return what draining waits for: addresses with connections, and how many."""
-        return {
+        found = {
             listener.address: len(listener) for listener in self._listeners if listener.waited_for and len(listener)
         }
+        return found if sum(found.values()) > sum(len(each) for each in self._listeners if each.spare) else {}
 
-    def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
-        """Accept no more. Connections that are open after `bound` seconds are cut."""
+    def drain(self, bound: float, on_error: Callable[[BaseException], None], *, everywhere: bool = False) -> None:
+        """Accept no more. Connections that are open after `bound` seconds are cut. `everywhere`: also where listeners
+        would stay open otherwise, because another process has them."""
         self.draining = True
-        for listener in self._listeners:
-            if listener.waited_for:
+        for listener in tuple(self._listeners):
+            if listener.waited_for or listener.spare or everywhere:
                 listener.drain(bound, on_error)
 
     def _forget(self, listener: DrainableListener) -> None:
@@ -103,7 +110,7 @@ class DrainableListener:
         self._inner: Listener
         self._closed = asyncio.Event()
         self._draining: asyncio.Task[None] | None = None
-        self.waited_for = True
+        self.waited_for, self.spare = True, False
 
     async def open(self, network: Network, address: str, limits: Limits | None) -> None:
         """Begin to listen. Raises what `Network.listen` raises."""

@@ -24,10 +24,13 @@ from teleport.store.turns import Turns
 
 log = logger("AUDIT")
 
+JOURNALS = ("log", "spool", "events")
+"""Where the journals of services are, each a folder by the service's name."""
+
 
 def service_journal(data_dir: Path, service: str) -> Turns:
     """Return the way into the journal of `service`, which is `log/spool/events/<service>`."""
-    folder = SystemFolder(str(data_dir / "log" / "spool" / "events" / service))
+    folder = SystemFolder(str(data_dir.joinpath(*JOURNALS, service)))
     return Turns(Journal(folder, owners=(EVENTS, GROWTHS)))
 
 

@@ -14,6 +14,7 @@ from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
 from teleport.process.auth_access import AuthAccess
+from teleport.process.duty import Duty
 from teleport.version import VERSION
 
 log = logger("PROC:1")
@@ -30,22 +31,30 @@ class InventoryStream:
 
     name = "inventory"
 
-    def __init__(self, access: AuthAccess, *, entropy: Entropy, runs_auth: bool) -> None:
+    def __init__(
+        self, access: AuthAccess, *, entropy: Entropy, runs_auth: bool, duty: Duty | None = None
+    ) -> None:  # fmt: skip
+        """While another process has the `duty`, that one attends."""
         self._access = access
         self._entropy = entropy
         self._runs_auth = runs_auth
+        self._duty = duty or Duty()
         self._process_id = new_id(entropy)
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Attend until cancelled."""
         ready()
         calls = InventoryCalls(self._access.client("Instance"))
-        waits = BACKOFF.waits(self._entropy)
+        waits, loop = BACKOFF.waits(self._entropy), asyncio.get_running_loop()
         while True:
+            await self._duty.wait()
             try:
-                async with calls.attend(self._hello()) as stream:
+                async with asyncio.timeout(None) as limit, calls.attend(self._hello()) as stream:
                     waits = BACKOFF.waits(self._entropy)
-                    await self._attend(stream)
+                    with self._duty.telling(lambda limit=limit: limit.reschedule(loop.time())):  # type: ignore[misc]
+                        await self._attend(stream)
+            except TimeoutError:
+                continue
             except TeleportError as error:
                 log.debug("The control stream was lost, it is opened again", error=error)
             await asyncio.sleep(next(waits))

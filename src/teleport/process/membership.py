@@ -25,6 +25,7 @@ from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff, retry
+from teleport.base.version_order import check_fit
 from teleport.client.cluster import auth_protocol
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.net.stream import Stream
@@ -33,6 +34,7 @@ from teleport.process import auth_access
 from teleport.process.auth_way import AuthWay
 from teleport.process.identity import FOLDER, HostIdentity, IdentityStore, RoleIdentity, Wanted, keeping
 from teleport.process.settings import Settings
+from teleport.version import VERSION
 from teleport.wire.tunnel import ALPN as TUNNEL_ALPN
 
 log = logger("PROC:1")
@@ -41,6 +43,7 @@ T = TypeVar("T")
 
 INSTANCE = "Instance"
 NOT_JOINED = "Failed to join the cluster, it is tried again"
+OTHER_VERSION = "The cluster is of a version with which this process does not work, it is asked again"
 NO_SETTINGS = "The Auth Service does not say what holds in the cluster, it is asked again"
 NOT_CERTIFIED = "The Auth Service does not certify a service of this process, it is asked again"
 BACKOFF = Backoff(first=2.0, most=60.0)
@@ -149,6 +152,8 @@ class Membership:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._close)
             await self._enter()
+            if not self.settings.skip_version_check:
+                await self._until(OTHER_VERSION, self._check_version)
             self.settings = self.settings.of_cluster(await self._until(NO_SETTINGS, self._ask_settings))
             for identity in self._identities.values():
                 await self._until(NOT_CERTIFIED, functools.partial(self._ensure, identity))
@@ -197,6 +202,11 @@ class Membership:
     async def _ensure(self, identity: RoleIdentity) -> None:
         await identity.ensure(self.host_uuid, self._cluster)
 
+    async def _check_version(self) -> None:
+        """Raise NotSupported (VER-TOO-OLD, VER-TOO-NEW) for an Auth Service with which this program does not work."""
+        _, theirs = await self._registrar.ping()
+        check_fit(VERSION, theirs, who=self.settings.nodename)
+
     async def _ask_settings(self) -> ClusterSettings:
         return await self._registrar.cluster_settings()
 
@@ -206,8 +216,14 @@ class Membership:
         def failed(error: Exception, wait: float) -> None:
             log.error(message, error=error, seconds=f"{wait:.1f}")
 
+        async def named() -> T:
+            try:
+                return await attempt()
+            except TeleportError as error:
+                raise await self._way.named(error) from error
+
         async def reached() -> T:
-            return await retry(attempt, entropy=self._entropy, backoff=NOT_THERE, on_failure=failed)
+            return await retry(named, entropy=self._entropy, backoff=NOT_THERE, on_failure=failed)
 
         return await retry(
             reached, entropy=self._entropy, backoff=self._backoff, again=(TeleportError,), on_failure=failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,7 @@ from teleport.process.auth_access import AuthAccess
 from teleport.process.drain import DrainableNetwork
 from teleport.process.event_spool import event_spool, service_journal
 from teleport.process.identity import HostIdentity, RoleIdentity
+from teleport.process.place import Place, placed
 from teleport.process.recording import recording
 from teleport.process.settings import Settings
 from teleport.process.web_keys import ALPN as WEB_ALPN
@@ -57,15 +59,15 @@ class NodeAccess(NamedTuple):
 
 @asynccontextmanager
 async def node_access(
-    access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy
+    access: AuthAccess, *, network: Network, clock: Clock, entropy: Entropy, place: Place | None = None
 ) -> AsyncIterator[NodeAccess]:
     """Yield it while the copy of the cluster is kept live."""
     settings, client = access.settings, access.client("Proxy")
-    turns = service_journal(settings.data_dir, "proxy")
+    turns = service_journal(settings.data_dir, placed("proxy", place))
     async with event_spool(client, turns, "proxy", clock=clock, entropy=entropy) as outbox:
         cluster = LiveCluster(client, emit=outbox.emit, clock=clock, entropy=entropy)
         async with (
-            _forwarding(settings, client, cluster, turns, access.host_uuid, clock, entropy) as forwarding,
+            _forwarding(settings, client, cluster, turns, access.host_uuid, clock, entropy, place) as forwarding,
             _doors(access, cluster, network, clock, entropy, forwarding) as made,
         ):
             yield made
@@ -80,9 +82,12 @@ async def _forwarding(
     host_uuid: str,
     clock: Clock,
     entropy: Entropy,
+    place: Place | None,
 ) -> AsyncIterator[Forwarding]:
     """Yield what ends connections at the proxy, and send its recordings."""
-    recorded = recording(client, cluster, settings.data_dir, turns, clock=clock, entropy=entropy, proxy=host_uuid)
+    recorded = recording(
+        client, cluster, settings.data_dir, turns, clock=clock, entropy=entropy, proxy=host_uuid, place=place
+    )  # fmt: skip
     async with recorded as (recorder, uploader):
         sending = tasks.spawn(uploader.run(lambda: None), name="proxy: recordings", on_error=_unsent)
         forwarding = Forwarding(
@@ -145,6 +150,10 @@ class ProxyProof:
         self._made: dict[str, tuple[object, ssl.SSLContext]] = {}
         self._web: tuple[HostIdentity, ssl.SSLContext] | None = None
         self._ssh: tuple[HostIdentity, ssh_settings.ServerOptions] | None = None
+
+    def as_of(self) -> dt.datetime | None:
+        """Return when the copy of the cluster was last known to be true; None while it is live."""
+        return self._cluster.locks_as_of()
 
     def context(self) -> ssl.SSLContext:
         """Return the TLS settings for signed-in clients."""

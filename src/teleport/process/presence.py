@@ -54,7 +54,7 @@ class Presence:
         self._task: asyncio.Task[None] | None = None
         self.address = describe().info.name
         """For whoever counts connections: there are none."""
-        self.waited_for = True
+        self.waited_for, self.spare = True, False
 
     def __len__(self) -> int:
         return 0

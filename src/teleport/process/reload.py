@@ -1,7 +1,9 @@
 """SIGHUP: read the configuration again and apply what can change without dropping a session.
 
 A part that can change registers under its key in the file; the log is such a part always. Everything
-else that differs is named in the log as waiting for a restart. A file that cannot be read changes nothing.
+else that differs is named in the log as waiting for a restart. A file that cannot be read changes nothing. So it is
+where the Auth Service runs, whose store one process has at a time; elsewhere another process takes over
+(`process.handover`), and the file is only looked at here.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import msgspec
 
 from teleport.base.errors import TeleportError
 from teleport.base.log import get_level, logger
+from teleport.process import preflight
 from teleport.process.settings import LogSettings, Settings
 
 log = logger("PROC:1")
@@ -30,7 +33,8 @@ _KEYS = {
     "join": "teleport.join_params", "advertised": "teleport.advertise_ip",
 }  # fmt: skip
 """Where the fields of Settings stand in the file."""
-_NOT_COMPARED = frozenset({"source", "warnings", "environment"})
+NOT_RELOADED = "The configuration was not reloaded, the process goes on with the former one"
+_NOT_COMPARED = frozenset({"source", "warnings", "environment", "skip_version_check", "allow_old_clients"})
 
 
 class Parts:
@@ -60,6 +64,17 @@ class Reloader:
         self._debug = debug
         self._output: TextIO | None = None
 
+    def check(self) -> bool:
+        """Read the configuration as a new process will, say whether one could start with it, and open the log anew."""
+        try:
+            new = self._reread()
+            preflight.check(new)
+            self._reopen(new.log)
+        except TeleportError as error:
+            log.error(NOT_RELOADED, error=error)
+            return False
+        return True
+
     def reload(self) -> None:
         """Apply what can be applied and tell the log what was, what was not, and what needs a restart."""
         log.info('Got signal "hangup", reloading the configuration.')
@@ -68,7 +83,7 @@ class Reloader:
             new = self._reread()
             self._reopen(new.log)
         except TeleportError as error:
-            log.error("The configuration was not reloaded, the process goes on with the former one", error=error)
+            log.error(NOT_RELOADED, error=error)
             return
         # The level may also have been changed through the debug service since.
         applied = [LOG] if changes(self._log, new.log, LOG) or get_level() != level else []

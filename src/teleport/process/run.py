@@ -10,10 +10,11 @@ import asyncio
 import gc
 import os
 from collections.abc import Callable
-from pathlib import Path
+from typing import NamedTuple
 
 from teleport.agents.ssh.command import raise_descriptor_limit
 from teleport.agents.ssh.spawner import Spawner
+from teleport.base import tasks
 from teleport.base.clock import SystemClock
 from teleport.base.disk import Disk, SystemDisk
 from teleport.base.entropy import Entropy, SystemEntropy, new_uuid
@@ -26,8 +27,10 @@ from teleport.process.assembly import World, services
 from teleport.process.children import Child
 from teleport.process.debug import DebugService
 from teleport.process.drain import DrainableNetwork
+from teleport.process.handover import Command, Inherited, Successor
 from teleport.process.heap import Heap
 from teleport.process.life import Life
+from teleport.process.place import Place
 from teleport.process.pulse import Pulse
 from teleport.process.reload import Reloader
 from teleport.process.settings import Settings
@@ -43,10 +46,14 @@ short; and a short look after some twenty sessions stops the loop for millisecon
 second."""
 
 
-def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "", debug: bool = False) -> None:
-    """Run until SIGTERM, SIGINT or the end of the last session after SIGQUIT.
+def run(
+    settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "", debug: bool = False,
+    command: Command | None = None, inherited: Inherited | None = None,
+) -> None:  # fmt: skip
+    """Run until SIGTERM, SIGINT or the end of the last session after SIGQUIT or SIGHUP.
 
-    `reread` reads the configuration again for SIGHUP; `debug` is the flag that wins over its log level.
+    `reread` reads the configuration again for SIGHUP; `debug` is the flag that wins over its log level. `command`
+    starts a process like this one; None: there can be none. `inherited` is what a former process has left.
     Raises what a critical service raised.
     """
     preflight.check(settings)
@@ -60,36 +67,85 @@ def run(settings: Settings, reread: Callable[[], Settings], *, pid_file: str = "
         log.warn(warning)
     log.info("Starting Teleport", version=VERSION, config_file=settings.source, services=",".join(_enabled(settings)))
     spawner = _spawner(settings) if settings.ssh.enabled else None
+    pid, pulse = PidFile(disk, pid_file), Pulse()
+    left = inherited or Inherited()
     try:
-        if pid_file:
-            disk.write(pid_file, f"{os.getpid()}\n".encode(), mode=0o644)
-        pulse, reloader = Pulse(), Reloader(settings, reread, debug=debug)
+        if not left:
+            pid.write()
         with Signals(pulse) as signals:
-            asyncio.run(_main(settings, disk, entropy, spawner, reloader, signals, pulse, heap))
+            own = _Own(
+                settings, disk, entropy, spawner, Reloader(settings, reread, debug=debug), signals, pulse, heap,
+                command, left, pid,
+            )  # fmt: skip
+            asyncio.run(_main(own))
     finally:
         if spawner is not None:
             spawner.close()
-        if pid_file:
-            Path(pid_file).unlink(missing_ok=True)
+        pid.remove()
     log.info("The process has stopped")
+
+
+class PidFile:
+    """The file that has the id of the process; nothing happens without a path."""
+
+    def __init__(self, disk: Disk, path: str) -> None:
+        self._disk = disk
+        self._path = path
+
+    def write(self) -> None:
+        """Write this process's id."""
+        if self._path:
+            self._disk.write(self._path, _own_id() + b"\n", mode=0o644)
+
+    def remove(self) -> None:
+        """Remove the file, unless another process has taken over and written its own id."""
+        if self._path and self._disk.exists(self._path) and self._disk.read(self._path).strip() == _own_id():
+            self._disk.remove(self._path)
+
+
+def _own_id() -> bytes:
+    return str(os.getpid()).encode()
+
+
+class _Own(NamedTuple):
+    """What belongs to the process as a whole."""
+
+    settings: Settings
+    disk: Disk
+    entropy: Entropy
+    spawner: Spawner | None
+    reloader: Reloader
+    signals: Signals
+    pulse: Pulse
+    heap: Heap
+    command: Command | None
+    inherited: Inherited
+    pid: PidFile
+
+    def taken_over(self) -> None:
+        """All services are ready: a former process may go."""
+        if self.inherited:
+            self.pid.write()
+            self.inherited.ready()
+            log.info("This process has taken over from a former one")
+
+    @property
+    def successor(self) -> Command | None:
+        """What starts the next process, where there can be one: not where the Auth Service runs, whose store one
+        process has at a time, nor in a container, which ends with its first process."""
+        return None if self.settings.auth.enabled or os.getpid() == 1 else self.command
 
 
 def _spawner(settings: Settings) -> Spawner:
     return Spawner.launch(host_users=not settings.ssh.disable_create_host_user)
 
 
-async def _main(
-    settings: Settings,
-    disk: Disk,
-    entropy: Entropy,
-    spawner: Spawner | None,
-    reloader: Reloader,
-    signals: Signals,
-    pulse: Pulse,
-    heap: Heap,
-) -> None:
+async def _main(own: _Own) -> None:
+    settings, disk, entropy, spawner = own.settings, own.disk, own.entropy, own.spawner
     signer = SignerProcess(settings.data_dir) if settings.auth.enabled else None
-    network = DrainableNetwork(SystemNetwork(), kept=(str(settings.auth.listen),))
+    system = SystemNetwork(inherited=own.inherited.sockets)
+    network = DrainableNetwork(system, kept=(str(settings.auth.listen),))
+    place = Place(disk, settings.data_dir)
     world = World(
         clock=SystemClock(),
         entropy=entropy,
@@ -98,7 +154,8 @@ async def _main(
         signer=signer,
         spawner=spawner,
         host_uuid=_host_uuid(settings, disk, entropy) if settings.auth.enabled else "",
-        parts=reloader.parts,
+        parts=own.reloader.parts,
+        place=place,
     )
     entries = services(settings, world)
     supervisor = Supervisor(entries, entropy=entropy)
@@ -107,16 +164,33 @@ async def _main(
     supervisor.entries[:0] = [Entry(child, critical=False) for child in children]
     if settings.debug_enabled:
         debug = DebugService(
-            network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=pulse, counters=world.counters
+            network, settings.data_dir / "debug.sock", lambda: supervisor, pulse=own.pulse, counters=world.counters,
+            health=world.health,
         )  # fmt: skip
         supervisor.entries.insert(0, Entry(debug, critical=False))
-    life = Life(stop=supervisor.stop, network=network, reloader=reloader)
+    life = Life(
+        stop=supervisor.stop, network=network, reloader=own.reloader, duty=world.duty,
+        successor=Successor(own.successor, system) if own.successor is not None else None, back=own.pid.write,
+    )  # fmt: skip
+
+    def started() -> None:
+        _started(supervisor)
+        own.taken_over()
+
     try:
-        async with life.running(signals, pulse, heap.run(entropy)):
-            await supervisor.run(lambda: _started(supervisor))
+        async with life.running(own.signals, own.pulse, own.heap.run(entropy), _release(own.inherited, supervisor)):
+            await supervisor.run(started)
     finally:
         if signer is not None:
             await signer.close()
+        place.release()
+
+
+async def _release(inherited: Inherited, supervisor: Supervisor) -> None:
+    """Close what a former process has left and nobody has taken: connections would wait there for ever."""
+    await tasks.until(lambda: supervisor.is_ready, every=1.0)
+    while inherited.sockets:
+        inherited.sockets.popitem()[1].close()
 
 
 def _enabled(settings: Settings) -> list[str]:

@@ -38,6 +38,8 @@ SERVICES = {"auth": "auth_service", "proxy": "proxy_service", "node": "ssh_servi
 """Words of `--roles`, and the section of each."""
 UPGRADER = "TELEPORT_EXT_UPGRADER"
 """Environment variable in which an updater leaves its kind; with `_VERSION` behind, its version."""
+OLD_CLIENTS = "TELEPORT_UNSTABLE_ALLOW_OLD_CLIENTS"
+"""Environment of an Auth Service that lets processes come that are too old for it."""
 NO_SECOND_FACTOR = "TELEPORT_ALLOW_NO_SECOND_FACTOR"
 """Environment variable that permits `second_factor: off`."""
 
@@ -121,6 +123,10 @@ class Settings:
     lie (`model.token_methods`): they may be secret."""
     allow_no_second_factor: bool = False
     """Whether the environment permits `second_factor: off`."""
+    allow_old_clients: bool = False
+    """Whether the environment permits processes of versions that are not supported any more."""
+    skip_version_check: bool = False
+    """Whether the command line says that this process acts in a cluster of whatever version."""
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -187,6 +193,7 @@ class Flags:
     token: str = field(default="", repr=False)
     ca_pins: tuple[str, ...] = ()
     nodename: str = ""
+    skip_version_check: bool = False
 
     def over(self, config: TeleportYaml) -> TeleportYaml:
         """Return the configuration with what the flags say. Raises BadParameter (CONFIG-*, KIND-*)."""
@@ -214,11 +221,16 @@ def find_config(flag: str | None, environment: Mapping[str, str], disk: Disk, fl
 
     Raises NotFound (PROC-CONFIG-MISSING), BadParameter (PROC-CONFIG-BASE64) and what reading it raises.
     """
-    allowed = environment.get(NO_SECOND_FACTOR, "").lower() in ("yes", "true", "on", "1")
+    allowed, old = (
+        environment.get(name, "").lower() in ("yes", "true", "on", "1") for name in (NO_SECOND_FACTOR, OLD_CLIENTS)
+    )
     upgrader = Upgrader(environment.get(UPGRADER, ""), environment.get(f"{UPGRADER}_VERSION", ""))
     ways = {name: environment[name] for name in (*VARIABLES, *EXCEPTIONS, *UPGRADE, *PROOFS) if name in environment}
     found = _find(flag, environment, disk, flags)
-    return dataclasses.replace(found, allow_no_second_factor=allowed, upgrader=upgrader, environment=ways)
+    return dataclasses.replace(
+        found, allow_no_second_factor=allowed, upgrader=upgrader, environment=ways, allow_old_clients=old,
+        skip_version_check=flags.skip_version_check,
+    )  # fmt: skip
 
 
 def _find(flag: str | None, environment: Mapping[str, str], disk: Disk, flags: Flags) -> Settings:

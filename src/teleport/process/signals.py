@@ -113,8 +113,6 @@ class Signals:
     def _heard(self, number: signal.Signals) -> None:
         if number == signal.SIGUSR1:
             self._dump()
-        elif number == signal.SIGUSR2:
-            log.info(_line(number, "which this build ignores."))
         elif number in STOPPING and self._deadline != float("inf"):
             log.warn(_line(number, "again, exiting without waiting for anything."))
             self._end(128 + number)

@@ -1,7 +1,8 @@
 """OpenTunnels: tunnels that a proxy has taken, and how they end when it stops.
 
-Whoever is at the other end hears that the proxy takes no more streams, and goes to another proxy; what is open goes on;
-then the tunnels are closed. The process waits for that (`process.drain`).
+Whoever is at the other end hears that the proxy takes no more streams, and goes to another proxy, or to another process
+of this one; what is open goes on. Tunnels that this proxy itself uses stay for the connections that it still has, until
+the process ends. Others are closed, and the process waits for that (`process.drain`).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ log = logger("PROXY:SERVER")
 class OpenTunnels:
     """A set of tunnels. It drains with the process."""
 
-    def __init__(self, address: str, leaving: Callable[[], None] = lambda: None) -> None:
-        """`address` is for whoever counts connections; `leaving` is called when the process begins to drain."""
+    def __init__(self, address: str, leaving: Callable[[], None] = lambda: None, *, used: bool = False) -> None:
+        """`address` is for whoever counts connections; `leaving` is called when the process begins to drain; `used`:
+        this proxy opens streams in them."""
         self.address = address
-        self.waited_for = True
+        self.waited_for = not used
+        self.spare = used
         self.draining = False
         self._leaving = leaving
         self._tunnels: set[Tunnel] = set()
@@ -43,21 +46,21 @@ class OpenTunnels:
         self._tunnels.discard(tunnel)
 
     def drain(self, bound: float, on_error: Callable[[BaseException], None]) -> None:
-        """Let every tunnel end when nothing is open in it any more."""
+        """Tell everybody; close what is not used when nothing is open in it any more."""
         self.draining = True
         self._leaving()
         for tunnel in self._tunnels:
             self._end(tunnel, on_error)
 
     def _end(self, tunnel: Tunnel, on_error: Callable[[BaseException], None]) -> None:
-        task = tasks.spawn(_retire(tunnel), name="tunnel draining", on_error=on_error)
+        task = tasks.spawn(self._retire(tunnel), name="tunnel draining", on_error=on_error)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-
-async def _retire(tunnel: Tunnel) -> None:
-    await tunnel.drain()
-    await tunnel.close("this proxy stops")
+    async def _retire(self, tunnel: Tunnel) -> None:
+        await tunnel.drain()
+        if not self.spare:
+            await tunnel.close("this proxy stops")
 
 
 def _failed(error: BaseException) -> None:

@@ -24,7 +24,7 @@ class PassedOn:
     def __init__(self) -> None:
         self.address = "connections to the Auth Service"
         """For whoever counts connections."""
-        self.waited_for = True
+        self.waited_for, self.spare = True, False
         self._relays: set[Relay] = set()
         self._ending: asyncio.Task[None] | None = None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from teleport.base.version_order import oldest
 from teleport.version import VERSION
 
 DIAL_TIMEOUT = 30.0
@@ -44,7 +45,7 @@ def settings(
             "tls_routing_enabled": one_port,
         },
         "server_version": VERSION,
-        "min_client_version": VERSION,
+        "min_client_version": oldest(VERSION),
         "auto_update": {
             "tools_version": VERSION, "tools_auto_update": False, "agent_version": VERSION,
             "agent_auto_update": False, "agent_update_jitter_seconds": 0,

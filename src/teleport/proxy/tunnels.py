@@ -37,6 +37,10 @@ RESYNC = 60.0
 """Seconds between two messages that name the proxies."""
 MOST = 10_000
 """Tunnels at a time."""
+YOUNG = 30.0
+"""Seconds after the start in which agents of a former process are expected to come."""
+ARRIVAL = 10.0
+"""Seconds that a connection waits for an agent that is expected."""
 
 
 class Tunnels:
@@ -54,7 +58,10 @@ class Tunnels:
         self._context = context
         self._fellows = fellows
         self._open: dict[tuple[str, str], list[Tunnel]] = {}
-        self.held = OpenTunnels("tunnels of agents", fellows.leave)
+        self.held = OpenTunnels("tunnels of agents", fellows.leave, used=True)
+        self._young_until = asyncio.get_running_loop().time() + YOUNG
+        self._came: set[asyncio.Future[None]] = set()
+        """Those who wait for an agent."""
 
     async def serve(self, stream: RoutedStream, hello: ClientHello) -> None:
         """Keep one agent's tunnel until it ends, at the latest with the certificate that opened it. Raises what the
@@ -73,6 +80,9 @@ class Tunnels:
     async def _keep(self, tunnel: Tunnel, key: tuple[str, str], identity: Identity) -> None:
         self._open.setdefault(key, []).insert(0, tunnel)
         self.held.add(tunnel)
+        for waiting in self._came:
+            if not waiting.done():
+                waiting.set_result(None)
         telling = tasks.spawn(self._tell(tunnel), name="tunnel discovery", on_error=_not_told)
         log.info("An agent has connected", host_uuid=key[0], kind=key[1], address=tunnel.peer.address)
         try:
@@ -119,20 +129,43 @@ class Tunnels:
         return (host_uuid, kind) in self._open
 
     async def dial(self, host_uuid: str, kind: str, client: str) -> Stream:
-        """Return a connection to a service; `client` is the address for whom it is. Raises NotFound (PROXY-NO-TUNNEL),
-        and of the failures of all tunnels the last (NET-TUNNEL-*)."""
+        """Return a connection to a service; `client` is the address for whom it is. A service whose agent takes no more
+        connections, or has not come since this proxy has started, is waited for. Raises NotFound (PROXY-NO-TUNNEL), and
+        of the failures of all tunnels the last (NET-TUNNEL-*)."""
         opening = Opening(
             channel=TRANSPORT, server_id=f"{host_uuid}.{self._name}", conn_type=kind, client_src_addr=client
         )  # fmt: skip
+        key, end = (host_uuid, kind), asyncio.get_running_loop().time() + ARRIVAL
         error: TeleportError = NotFound("PROXY-NO-TUNNEL", kind=kind, host=host_uuid)
         tried: list[Tunnel] = []
-        while tunnel := self._next(host_uuid, kind, tried):
-            tried.append(tunnel)
+        while True:
+            while tunnel := self._next(host_uuid, kind, tried):
+                tried.append(tunnel)
+                try:
+                    return await tunnel.dial(write_opening(opening))
+                except TeleportError as failure:
+                    error = failure
+            if not await self._comes(key, tried, end):
+                raise error
+
+    async def _comes(self, key: tuple[str, str], tried: Sequence[Tunnel], end: float) -> bool:
+        """Wait for another tunnel of a service than those that were tried, if one is expected; say whether there is
+        one."""
+        loop = asyncio.get_running_loop()
+        expected = any(tunnel.draining for tunnel in tried) or (not tried and loop.time() < self._young_until)
+        while not {*self._open.get(key, ())} - {*tried}:
+            if not expected:
+                return False
+            waiting = loop.create_future()
+            self._came.add(waiting)
             try:
-                return await tunnel.dial(write_opening(opening))
-            except TeleportError as failure:
-                error = failure
-        raise error
+                async with asyncio.timeout_at(end):
+                    await waiting
+            except TimeoutError:
+                return False
+            finally:
+                self._came.discard(waiting)
+        return True
 
     def _next(self, host_uuid: str, kind: str, tried: Sequence[Tunnel]) -> Tunnel | None:
         """Return the newest tunnel that was not tried; one may have come while another did not answer."""

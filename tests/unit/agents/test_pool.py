@@ -435,3 +435,26 @@ def test_waiting_for_an_answer_counts_as_waiting() -> None:
         await tasks.cancel(task)
 
     virtual_loop.run(main())
+
+
+def test_a_proxy_that_leaves_keeps_what_is_open_while_there_is_another_tunnel_already() -> None:
+    async def main() -> None:
+        proxies = Proxies("one")
+        async with pool(proxies, echo) as agents:
+            former = proxies.tunnels[0][1]
+            stream = await former.dial(opening())
+            leaving = tasks.spawn(former.drain(), name="leaving", on_error=lambda _: None)
+            await asyncio.sleep(10)
+            assert agents.connected
+            later = await proxies.tunnels[1][1].dial(opening())
+            second = await former.dial(opening())  # the proxy may still have callers of its own
+            for each in (stream, later, second):
+                await each.write(b"x")
+                assert await each.read() == b"203.0.113.9:5: x"
+                await each.close()
+            await former.close()
+            await tasks.cancel(leaving)
+            await asyncio.sleep(1)
+            assert len(proxies.dials) == 2
+
+    virtual_loop.run(main())

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleport.base.errors import BadParameter
-from teleport.base.version_order import ordered
+from teleport.base.errors import BadParameter, NotSupported
+from teleport.base.version_order import check_age, check_fit, oldest, ordered
 
 RISING = (
     "0.0.0-0", "0.9.10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2",
@@ -35,3 +35,29 @@ def test_what_is_no_version(text):
     with pytest.raises(BadParameter) as caught:
         ordered(text)
     assert caught.value.code == "KIND-VERSION-ORDER"
+
+
+@pytest.mark.parametrize(("version", "least"), [("16.2.0", "15.0.0"), ("v1.0.0-rc.1", "0.0.0"), ("0.1.0", "0.0.0")])
+def test_one_major_version_before_is_old_enough(version, least):
+    assert oldest(version) == least
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "least", "code"),
+    [
+        ("16.2.0", "16.2.0", "", ""), ("15.0.0", "16.2.0", "", ""), ("16.9.0", "16.2.0", "", ""),
+        ("14.9.9", "16.2.0", "", "VER-TOO-OLD"), ("15.0.0-rc.1", "16.2.0", "", "VER-TOO-OLD"),
+        ("15.0.0", "16.2.0", "15.1.0", "VER-TOO-OLD"), ("14.0.0", "16.2.0", "13.0.0", ""),
+        ("17.0.0", "16.2.0", "", "VER-TOO-NEW"), ("x", "16.2.0", "", ""), ("15.0.0", "", "", ""),
+        ("15.0.0", "x", "1.0.0", ""),
+    ],
+)  # fmt: skip
+def test_what_works_together(ours, theirs, least, code):
+    for check in (check_fit, check_age):
+        if code == "VER-TOO-OLD" or (code and check is check_fit):
+            with pytest.raises(NotSupported) as caught:
+                check(ours, theirs, who="node-1", least=least)
+            assert caught.value.code == code
+            assert "{" not in caught.value.what + caught.value.why + caught.value.fix
+        else:
+            check(ours, theirs, who="node-1", least=least)

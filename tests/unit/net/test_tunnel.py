@@ -294,7 +294,12 @@ def test_drain_takes_no_new_streams_and_waits_for_the_old() -> None:
             assert await code(waiting) == "NET-TUNNEL-REFUSED"
             assert near.draining
             assert far.draining
-            assert await code(near.dial(b"")) == await code(far.dial(b"")) == "NET-TUNNEL-DRAINING"
+            await near.doubt(True)
+            assert near.parting
+            assert await code(near.dial(b"")) == "NET-TUNNEL-DRAINING"
+            back, there = await opened(far, near)
+            await back.close()
+            await there.close()
             assert [call async for call in far.accept()] == []
             await ours.write(b"still")
             assert await read_exactly(theirs, 5) == b"still"

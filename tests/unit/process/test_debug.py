@@ -13,6 +13,7 @@ from teleport.base.entropy import SeededEntropy
 from teleport.net.memory_network import MemoryNetwork
 from teleport.process.debug import DebugService
 from teleport.process.drain import DrainableNetwork
+from teleport.process.health import Health
 from teleport.process.pulse import Pulse
 from teleport.process.supervisor import Entry, Supervisor
 from tests.support.log_lines import said
@@ -36,7 +37,8 @@ class Named:
 class Door:
     """Asks the service."""
 
-    def __init__(self, network, supervisor):
+    def __init__(self, network, supervisor, health):
+        self.health = health
         self.network = network
         self.supervisor = supervisor
 
@@ -60,12 +62,14 @@ class Door:
 async def serving(uid=0):
     network = DrainableNetwork(MemoryNetwork(uid=uid), kept=(), cut=0.0)
     supervisor = Supervisor([Entry(Named("auth"), ready=True), Entry(Named("proxy"))], entropy=SeededEntropy(1))
-    service = DebugService(network, Path("/run/debug.sock"), lambda: supervisor, pulse=Pulse())
+    service = DebugService(
+        network, Path("/run/debug.sock"), lambda: supervisor, pulse=Pulse(), health=(health := Health())
+    )
     ready = asyncio.Event()
     task = asyncio.get_running_loop().create_task(service.run(ready.set))
     await ready.wait()
     try:
-        yield Door(network, supervisor)
+        yield Door(network, supervisor, health)
     finally:
         task.cancel()
         await asyncio.wait([task])
@@ -101,6 +105,22 @@ def test_readiness():
         status, told = await door.json("GET", "/readyz")
         assert (status, told["status"]) == (503, "stopping")
         assert await door.json("GET", "/healthz") == (200, {"status": "ok"})
+
+    with_door(work)
+
+
+def test_readiness_follows_what_services_lack():
+    async def work(door):
+        lacks = [""]
+        door.supervisor.entries[1].ready = True
+        door.health.follow("proxy", lambda: "", lambda: lacks[0])
+        assert (await door.json("GET", "/readyz"))[0] == 200
+        lacks[0] = "there is no tunnel"
+        status, told = await door.json("GET", "/readyz")
+        assert (status, told["status"], told["services"]["proxy"]) == (503, "not ready", "there is no tunnel")
+        assert b'teleport_service_ready{service="proxy"} 0\n' in (await door.ask("GET", "/metrics"))[1]
+        door.health.follow("proxy")
+        assert (await door.json("GET", "/readyz"))[0] == 200
 
     with_door(work)
 

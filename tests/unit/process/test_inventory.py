@@ -1,8 +1,11 @@
-"""The process's side of the inventory: what it says last."""
+"""The process's side of the inventory: what it says last, and that one of two processes attends."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,7 +15,9 @@ from teleport.base import tasks
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import Unavailable
 from teleport.process import inventory
+from teleport.process.duty import Duty
 from teleport.process.inventory import InventoryStream
+from tests.support.until import until
 
 
 class Stream:
@@ -57,5 +62,32 @@ def test_a_stop_is_a_stop_whatever_becomes_of_the_goodbye(farewell: str, monkeyp
         with pytest.raises(asyncio.CancelledError):
             await attending
         assert stream.said == ["pong 7", "goodbye"]
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def test_while_another_process_has_the_duty_that_one_attends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        streams: list[Stream] = []
+
+        class Calls:
+            def __init__(self, client: object) -> None: ...
+
+            @contextlib.asynccontextmanager
+            async def attend(self, hello: object) -> AsyncIterator[Stream]:
+                streams.append(Stream("heard"))
+                yield streams[-1]
+
+        monkeypatch.setattr(inventory, "InventoryCalls", Calls)
+        duty, access = Duty(), cast("Any", SimpleNamespace(client=lambda role: None))
+        service = InventoryStream(access, entropy=SeededEntropy(1), runs_auth=False, duty=duty)
+        monkeypatch.setattr(service, "_hello", lambda: None)
+        running = tasks.spawn(service.run(lambda: None), name="inventory", on_error=lambda error: None)
+        await until(lambda: len(streams) == 1 and streams[0].quiet.is_set())
+        duty.hand_over()
+        await until(lambda: "goodbye" in streams[0].said)
+        duty.take_back()
+        await until(lambda: len(streams) == 2)
+        await tasks.cancel(running)
 
     asyncio.run(asyncio.wait_for(main(), 20))

@@ -170,3 +170,13 @@ def test_ports_are_separate_where_the_version_or_the_mode_says_so(text, one_port
     found = make(load(text, "t"), "t")
     assert found.tls_routing is one_port
     assert (str(found.proxy_ports["ssh"]) if "ssh" in found.proxy_ports else None) == ssh
+
+
+def test_s0_43_without_one_port_the_ports_of_the_guide_apply():
+    """S0-43: the defaults, with their port for each protocol; PostgreSQL has one only where it is named."""
+    found = make(load("version: v1", "t"), "t")
+    assert {name: address.port for name, address in found.proxy_ports.items()} == {
+        "ssh": 3023, "tunnel": 3024, "kube": 3026, "mysql": 3036,
+    }  # fmt: skip
+    assert (found.proxy.web_listen.port, found.auth.listen.port, found.ssh.listen.port) == (3080, 3025, 3022)
+    assert make(load("version: v3", "t"), "t").proxy_ports == {}

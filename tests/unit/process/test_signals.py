@@ -23,7 +23,7 @@ PASSWORD = "hunter2-in-a-variable"
 def say(text):
     print(text, flush=True)
 
-async def wait_for_stop(signals, pulse, **more):
+async def wait_for_stop(signals, pulse, more={{}}):
     stop = asyncio.Event()
     beating = asyncio.get_running_loop().create_task(pulse.run())
     signals.attach({{signal.SIGTERM: stop.set, signal.SIGINT: stop.set, **more}})
@@ -130,10 +130,10 @@ def test_usr1_shows_a_stuck_loop_and_no_values():
         assert "hunter2" not in text
 
 
-def test_usr2_is_ignored_with_a_line():
-    with Program(PLAIN) as program:
+def test_usr2_is_for_the_loop():
+    with Program(PLAIN.replace("pulse))", "pulse, {signal.SIGUSR2: lambda: say('second')}))")) as program:
         program.send(signal.SIGUSR2)
-        program.lines('Got signal "user defined signal 2", which this build ignores.')
+        program.expect("second")
         program.send(signal.SIGINT)
         program.expect("stopped")
         assert program.end()[1] == 0

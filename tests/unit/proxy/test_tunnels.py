@@ -22,7 +22,7 @@ from teleport.net.stream import Peer, Stream
 from teleport.pki import authority, contexts, keys, x509
 from teleport.proxy import tunnels as module
 from teleport.proxy.fellows import Fellows
-from teleport.proxy.tunnels import Tunnels
+from teleport.proxy.tunnels import YOUNG, Tunnels
 from teleport.wire.tunnel import ALPN
 from tests.support import virtual_loop
 from tests.support.authorities import cluster
@@ -63,16 +63,20 @@ class Site:
     """A proxy, and agents that come to it."""
 
     def __init__(self) -> None:
+        self.failures: list[BaseException] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.tunnels = self.start()
+
+    def start(self) -> Tunnels:
+        """Return the tunnels of a process of the proxy."""
         context = contexts.server_context(
             certificate=PROXY[0], key=PROXY[1], client_authorities=HOSTS, client_required=True, alpn=(ALPN,)
         )
         view: Any = View()
         clock = virtual_loop.LoopClock(virtual_loop.current(), NOW)
-        self.tunnels = Tunnels(
+        return Tunnels(
             cluster=view, name=HOME.name, clock=clock, context=lambda: context, fellows=Fellows(view, "p1")
         )  # fmt: skip
-        self.failures: list[BaseException] = []
-        self.tasks: list[asyncio.Task[None]] = []
 
     async def dial(self, pair: tuple[str, str] = NODE) -> Stream:
         near, far = memory_pair(peers=(Peer("10.0.0.9:1"), Peer("proxy")))
@@ -148,6 +152,39 @@ def test_the_newest_tunnel_counts_and_the_former_stands_in() -> None:
                 await asyncio.sleep(1)
                 assert await read(await site.tunnels.dial(UUID, "node", "")) == b"first"
             assert await read(await site.tunnels.dial(UUID, "node", "")) == b"first"
+
+    play(story)
+
+
+def test_when_a_proxy_leaves_its_agents_come_to_the_next_one_which_waits_for_them() -> None:
+    async def story(site: Site) -> None:
+        async with site.connected(b"hello"):
+            former, site.tunnels = site.tunnels, site.start()
+            dialled = tasks.spawn(site.tunnels.dial(UUID, "node", ""), name="dial", on_error=site.failures.append)
+            await asyncio.sleep(1)
+            assert not dialled.done()
+            former.leave()
+            assert await read(await dialled) == b"hello"
+            assert (len(former), len(site.tunnels)) == (1, 1)
+            assert await read(await former.dial(UUID, "node", "")) == b"hello", "its own callers are served to the end"
+
+    play(story)
+
+
+def test_an_agent_that_takes_no_more_is_waited_for() -> None:
+    async def story(site: Site) -> None:
+        async with site.connected(b"first") as first:
+            await asyncio.sleep(YOUNG)
+            first.drain(60.0, site.failures.append)
+            await asyncio.sleep(1)
+            dialled = tasks.spawn(site.tunnels.dial(UUID, "node", ""), name="dial", on_error=site.failures.append)
+            await asyncio.sleep(1)
+            async with site.connected(b"second"):
+                assert await read(await dialled) == b"second"
+        began = virtual_loop.current().time()
+        with pytest.raises(NotFound):
+            await site.tunnels.dial(UUID, "node", "")
+        assert virtual_loop.current().time() == began, "nobody is expected any more"
 
     play(story)
 

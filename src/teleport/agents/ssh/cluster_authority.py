@@ -76,10 +76,12 @@ class ClusterAuthority:
         entropy: Entropy,
         in_tunnel: Callable[[], bool] | None = None,
         proxies: Callable[[], tuple[str, ...]] = tuple,
+        on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
         """`emit` takes audit events; it returns when they are durable. `in_tunnel` tells whether the node's tunnel to
         the proxy is there; None: the node is dialled and has none. `proxies` names those to which it has one, where
-        that is told; `moved` says that these are others."""
+        that is told; `moved` says that these are others. `on_duty` tells whether this process announces the node:
+        another one may have taken over."""
         self._client = client
         self._emit = emit
         self._clock = clock
@@ -92,6 +94,7 @@ class ClusterAuthority:
         self._in_tunnel = in_tunnel
         self._proxies = proxies
         self._moved = asyncio.Event()
+        self._on_duty = on_duty
         self._silent = False
         """Whether the last heartbeat failed."""
         tunnelled = in_tunnel is not None
@@ -211,8 +214,9 @@ class ClusterAuthority:
         self._moved.clear()
 
     async def _write_record(self, life: dt.timedelta | None = None) -> bool:
-        """Announce the node; one whose tunnel is down is silent, until its record ends or the tunnel is back."""
-        if life is None and self._in_tunnel is not None and not self._in_tunnel():
+        """Announce the node; one whose tunnel is down is silent, until its record ends or the tunnel is back, and so
+        is a process after which another has come."""
+        if not self._on_duty() or (life is None and self._in_tunnel is not None and not self._in_tunnel()):
             return False
         try:
             expires = self._clock.now() + (life or self._life)

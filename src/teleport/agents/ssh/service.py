@@ -48,6 +48,8 @@ LIMIT_HIT = (
 BPF_LOST = ("teleport_bpf_lost_events_total", "What the kernel had to drop of enhanced recording.")
 STRANGERS = 60
 """Records a minute of logins whose certificate means nothing here; more are logged, not audited."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks whether a former process has ended."""
 
 
 class SSHService:
@@ -62,13 +64,15 @@ class SSHService:
         keep_alive: Callable[[], ssh_settings.KeepAlive] = ssh_settings.KeepAlive, ends: Callable[[], Ends] = Ends,
         recorder: Recorder | None = None, web_address: str = "", switches: Switches | None = None,
         counters: Counters | None = None, host_users: bool = False,
-        enhanced: Settings | None = None,
+        enhanced: Settings | None = None, alone: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         """`host_keys`, `keep_alive` and `ends` are asked for each connection: what is new holds at once. Without an
-        `address` nothing is listened on: whoever has connections calls `serve`. The spawner is launched before
-        the event loop and closed after it, by the caller."""
+        `address` nothing is listened on: whoever has connections calls `serve`. The spawner is launched before the
+        event loop and closed after it, by the caller. Accounts that were made for sessions are not looked through
+        until this process is `alone`: a former one may still have such sessions."""
         self._network = network
         self._spawner = spawner
+        self._alone = alone
         self._host_keys = host_keys
         self._address = address
         self._limits = limits
@@ -96,11 +100,14 @@ class SSHService:
         self._spawner.connect()
         await self._pin()
         self._spawner.removed = self._user_removed
-        if self._world.host_users:
+        parts = []
+        if self._world.host_users and self._alone():
             await self._spawner.sweep()
+        elif self._world.host_users:
+            parts.append(tasks.spawn(self._sweep_later(), name="ssh-accounts", on_error=self._failed))
         cutting = tasks.spawn(self._cuts.run(), name="ssh-cuts", on_error=self._failed)
         renewing = tasks.spawn(self._leases.run(), name="ssh-leases", on_error=self._leases_failed)
-        observing = [tasks.spawn(self._observer.run(), name="ssh-bpf", on_error=self._failed)] if self._observer else []
+        parts += [tasks.spawn(self._observer.run(), name="ssh-bpf", on_error=self._failed)] if self._observer else []
         try:
             async with self._listening():
                 ready()
@@ -108,9 +115,13 @@ class SSHService:
         finally:
             await tasks.cancel(cutting)
             await tasks.cancel(renewing)
-            for task in observing:
+            for task in parts:
                 await tasks.cancel(task)
             self._spawner.disconnect()
+
+    async def _sweep_later(self) -> None:
+        await tasks.until(self._alone, every=LOOK_EVERY)
+        await self._spawner.sweep()
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:

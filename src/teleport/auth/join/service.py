@@ -30,6 +30,7 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound, NotSupported, TeleportError
 from teleport.base.log import logger
+from teleport.base.version_order import check_age
 from teleport.model.events.base import caller_fields
 from teleport.model.events.join import BotJoin, InstanceJoin
 from teleport.model.identity import Identity
@@ -37,6 +38,7 @@ from teleport.model.kinds.token import LOCAL_SERVICES, Token, mask
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Check, Op, Present, Put
 from teleport.store.resources import info_of, key_of
+from teleport.version import VERSION
 
 log = logger("AUTH")
 
@@ -88,8 +90,10 @@ class Joining:
     def __init__(
         self, tokens: Tokens, audit: AuditLog, authorizer: Authorizer, authorities: Authorities,
         certificates: HostCertificateIssuer, bots: Admission, methods: Mapping[str, Prove], clock: Clock,
-        entropy: Entropy, cluster: str,
+        entropy: Entropy, cluster: str, allow_old: bool = False,
     ) -> None:  # fmt: skip
+        """With `allow_old`, versions that are not supported any more may join too."""
+        self._allow_old = allow_old
         self._tokens = tokens
         self._audit = audit
         self._authorizer = authorizer
@@ -140,6 +144,8 @@ class Joining:
             attempt.bot = identity
 
     async def _admit(self, attempt: _Attempt, talk: Talk) -> Joined:
+        if not self._allow_old:
+            check_age(attempt.init.client_version[:_SHOWN], VERSION, who=attempt.shown_name)
         token = await self._token(attempt)
         prove = self._check(attempt, token)
         method = token.spec.join_method

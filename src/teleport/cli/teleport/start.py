@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import Any
 
 import click
@@ -23,6 +24,7 @@ from teleport.process.settings import DEFAULT_CONFIG, SERVICES, Flags, Settings,
 @click.option("--token", default="", help="Token to join the cluster with, or the path of its file.")
 @click.option("--ca-pin", "ca_pins", multiple=True, metavar="PIN", help="Hash of the Auth Service's authority.")
 @click.option("--nodename", default="", help="Name of this server.")
+@click.option("--skip-version-check", is_flag=True, help="Start whatever version the cluster has.")
 def start(config: str | None, debug: bool, pid_file: str | None, roles: str, **flags: Any) -> None:
     """Start the Auth, Proxy and SSH Service as the configuration says; flags win over it.
 
@@ -41,9 +43,20 @@ def start(config: str | None, debug: bool, pid_file: str | None, roles: str, **f
 
     settings, debug = read(), debug or log.get_level() == "DEBUG"
     settings.log.apply(debug=debug)
-    from teleport.process.run import run  # the servers' libraries, which no other command needs
+    # the servers' libraries, which no other command needs
+    from teleport.process.handover import VARIABLE, Command, Inherited
+    from teleport.process.run import run
 
-    run(settings, read, pid_file=pid_file or settings.pid_file, debug=debug)
+    inherited = Inherited.of(os.environ.pop(VARIABLE, ""))
+    command = Command(_again(), dict(os.environ))
+    pid_file = pid_file or settings.pid_file
+    run(settings, read, pid_file=pid_file, debug=debug, command=command, inherited=inherited)
+
+
+def _again() -> list[str]:
+    """Return what starts this program again: by its path, behind which another version of it may stand by then."""
+    program = sys.argv[0]
+    return [program, *sys.argv[1:]] if os.access(program, os.X_OK) and "/" in program else sys.orig_argv
 
 
 def _roles(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import click
 
 from teleport.base.clock import Clock, SystemClock
 from teleport.base.disk import SystemDisk
-from teleport.base.errors import BadParameter, NotFound
+from teleport.base.errors import BadParameter, NotFound, TeleportError
 from teleport.base.escape import escape
 from teleport.base.text import valid_for
 from teleport.cli.common import format_option, show
@@ -31,12 +31,13 @@ Keeper = Callable[[Profile, bytes, str], None]
 @click.option("--user", envvar="TELEPORT_USER", help="Your user name in the cluster.")
 @click.option("--ttl", type=click.IntRange(min=1), default=None, help="Wished validity in minutes.")
 @click.option("--insecure", is_flag=True, help="Do not check the proxy's web certificate (first contact, tests).")
+@click.option("--skip-version-check", "skip", is_flag=True, help="Go on where versions do not work together.")
 @click.option(
     "-k", "--add-keys-to-agent", "to_agent", type=click.Choice(["auto", "no", "yes", "only"]), default="auto",
     envvar="TELEPORT_ADD_KEYS_TO_AGENT", show_default=True,
     help="Put the key into the running SSH agent; yes: say so when that fails; only: write it to no file.",
 )  # fmt: skip
-def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, to_agent: str) -> None:
+def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, skip: bool, to_agent: str) -> None:
     """Sign in and store short-lived certificates.
 
     \b
@@ -54,7 +55,7 @@ def login(proxy: str | None, user: str | None, ttl: int | None, insecure: bool, 
         profile = known
     else:
         name = user or (known.user if known else getpass.getuser())
-        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure, _keeper(clock) if only else None)
+        profile = _sign_in(home, _address(proxy, known), name, ttl, insecure, _keeper(clock) if only else None, skip)
     print_profile(profile, clock, active=True)
     if to_agent in ("auto", "yes"):
         _load(home, profile, clock, aloud=to_agent == "yes")
@@ -84,17 +85,23 @@ def _load(home: Home, profile: Profile, clock: Clock, *, aloud: bool) -> None:
 
 
 def _sign_in(
-    home: Home, address: str, user: str, ttl: int | None, insecure: bool, keep: Keeper | None
+    home: Home, address: str, user: str, ttl: int | None, insecure: bool, keep: Keeper | None, skip: bool
 ) -> Profile:  # fmt: skip
     # Signing in makes keys and speaks TLS; `tsh status` must not pay for importing that.
     from teleport.base.entropy import SystemEntropy
+    from teleport.client import version_check
     from teleport.client.login import sign_in
     from teleport.client.way import must_upgrade
     from teleport.client.web_api import find_proxy
 
     if insecure:
         click.echo("WARNING: the proxy's web certificate is not checked; use this only for a first test.", err=True)
-    api, settings = find_proxy(address, insecure=insecure, between=home.between)
+    try:
+        api, settings = find_proxy(address, insecure=insecure, between=home.between)
+    except TeleportError as error:
+        raise _named(error, address, home) from None
+    if (warning := version_check.check(settings, skip=skip)) is not None:
+        click.echo(f"WARNING: {escape(warning.what)} ({warning.code})", err=True)
     return sign_in(
         home,
         api,
@@ -107,6 +114,19 @@ def _sign_in(
         upgraded=must_upgrade(api.address, home.between),
         entropy=SystemEntropy(),
     )
+
+
+def _named(error: TeleportError, address: str, home: Home) -> TeleportError:
+    """Return an error that names what answers at the address, where that is no proxy."""
+    if error.code not in ("CLIENT-WEB-CERT", "CLIENT-NOT-TLS"):
+        return error
+    import asyncio
+
+    from teleport.client import answering
+    from teleport.net.network import SystemNetwork
+
+    where = str(address_of(address))
+    return asyncio.run(answering.named(error, SystemNetwork(), where, home.between, wanted=answering.PROXY))
 
 
 def _known(home: Home, proxy: str | None) -> Profile | None:

@@ -16,6 +16,8 @@ from teleport.model.naming import check_name
 
 AUTH_PORT = 3025
 PROXY_PORT = 3080
+PROXY_PORTS = (443, PROXY_PORT)
+"""An address with one of these is taken for a proxy's, where a configuration does not say which it is."""
 PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 

@@ -19,12 +19,16 @@ from teleport.model.config.debug import DebugSection
 from teleport.model.config.proxy import ProxySection
 from teleport.model.config.section import Fault, Section, ServiceSection
 from teleport.model.config.ssh import SshSection
-from teleport.model.config.teleport_section import TeleportSection
+from teleport.model.config.teleport_section import PROXY_PORTS, TeleportSection
 from teleport.model.document import problems_but_nulls, without_nulls
-from teleport.model.later import Unacted, dotted, is_off, refusals
+from teleport.model.later import Later, Unacted, dotted, is_off, refusals
 
 VERSIONS = ("v1", "v2", "v3")
 DEFAULT_VERSION = "v3"
+
+TUNNEL_ONLY = ("app_service", "db_service", "discovery_service")
+"""Services that listen nowhere: they join through a proxy, which reaches them through the tunnel that they keep
+(networking guide)."""
 
 _MOST = 50
 
@@ -81,6 +85,19 @@ class TeleportYaml(Section, frozen=True, kw_only=True):
         if self.teleport.proxy_server and (self.auth_service.enabled or self.proxy_service.enabled):
             which = "auth_service" if self.auth_service.enabled else "proxy_service"
             yield Fault(("teleport", "proxy_server"), BadParameter("CONFIG-PROXY-SERVER", service=which))
+        yield from self._direct_faults()
+
+    def _direct_faults(self) -> Iterator[Fault]:
+        """Return services that would join the Auth Service directly, where no proxy could reach them. With a proxy in
+        the same process they keep their tunnel to that one."""
+        section = self.teleport
+        ports = [address.port for address in section.auth_addresses] if not [*section.faults()] else []
+        if not ports or ports[0] in PROXY_PORTS or section.proxy_server or self.proxy_service.enabled:
+            return
+        key = "auth_server" if section.auth_server else "auth_servers"
+        for service in TUNNEL_ONLY:
+            if not Later().allows(getattr(self, service)):
+                yield Fault((service,), BadParameter("CONFIG-TUNNEL-ONLY", service=service, key=key))
 
     @property
     def warnings(self) -> tuple[Warned, ...]:

@@ -162,6 +162,27 @@ def test_a_node_says_soon_to_which_other_proxies_it_has_tunnels():
     run(story)
 
 
+def test_a_process_after_which_another_has_come_says_nothing_even_at_its_end():
+    duty = [True]
+
+    async def story(made):
+        cluster = made.cluster
+        authority = ClusterAuthority(
+            made, host_uuid=HOST_UUID, hostname="node-1", address="10.0.0.5:3022", labels={}, commands=made.commands,
+            public_addresses=[], emit=made._emit, clock=cluster.clock, entropy=cluster.entropy,
+            on_duty=lambda: duty[0],
+        )  # fmt: skip
+        async with running(authority.announce):
+            (before,) = await made.stored()
+            written = len(made.writes)
+            duty[0] = False
+            await asyncio.sleep(200)
+        assert len(made.writes) == written
+        assert await made.stored() == [before], "the other process renews it"
+
+    run(story)
+
+
 def test_changed_label_is_announced_at_once_and_without_an_event(monkeypatch):
     values = iter(["1.1", *["1.2"] * 1000])
 

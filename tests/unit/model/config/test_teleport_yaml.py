@@ -104,6 +104,28 @@ def test_the_agent_example_of_the_documentation_but_for_the_service_that_is_not_
     assert section.proxy_address == Address("teleport.example.com", 443)
 
 
+@pytest.mark.parametrize("service", ["app_service", "db_service", "discovery_service"])
+@pytest.mark.parametrize(("version", "key"), [("v3", "auth_server: a"), ("v2", "auth_servers: [a]")])
+def test_services_that_only_a_tunnel_reaches_do_not_join_directly(service: str, version: str, key: str) -> None:
+    """S3-44: beside that the service is not there yet, which is as true."""
+    text = f"version: {version}\nteleport: {{{key}}}\n{service}: {{enabled: yes}}\n{OFF}"
+    said = str(failure(text))
+    assert f"t.yaml:3:1: {service} is not supported yet" in said
+    assert f"t.yaml:3:1: {service} cannot join with teleport.{key.partition(':')[0]}: " in said
+    assert "it needs proxy_server" in said
+    load(text.replace("yes", "no"), "t.yaml")
+    for other in (text.replace(key, "proxy_server: p").replace("v2", "v3"), text.replace(OFF, "")):
+        assert failure(other).code == "CONFIG-NOT-SUPPORTED", "through a proxy it is only not there yet"
+
+
+@pytest.mark.parametrize("service", ["kubernetes_service", "windows_desktop_service"])
+def test_services_that_may_join_directly_are_only_not_there_yet(service: str) -> None:
+    """S3-41, S3-42: the words say which line and which key."""
+    error = failure(f"version: v3\nteleport: {{auth_server: a}}\n{service}: {{listen_addr: '0.0.0.0:3026'}}\n")
+    assert error.code == "CONFIG-NOT-SUPPORTED"
+    assert str(error).startswith(f"t.yaml:3:1: {service} is not supported yet")
+
+
 PIN = f"sha256:{'0a' * 32}"
 OFF = "auth_service: {enabled: no}\nproxy_service: {enabled: no}\n"
 

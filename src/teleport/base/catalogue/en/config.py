@@ -93,6 +93,11 @@ PAGES = {
         why="the Auth and the Proxy Service reach the Auth Service themselves, not through another proxy",
         fix="use auth_server, or set `enabled: no` in {service}",
     ),
+    "CONFIG-TUNNEL-ONLY": Page(
+        what="{service} cannot join with teleport.{key}: it is reached through a proxy alone, so it needs proxy_server",
+        why="it has no port that a proxy could dial; a proxy reaches it through the tunnel that it keeps to the proxy",
+        fix="write `version: v3` and `proxy_server: <host:port of the proxy>` in the place of {key}",
+    ),
     "CONFIG-NO-FACTORS": Page(
         what="auth_service.authentication.second_factors is an empty list",
         why="nobody could sign in: every local user shows a second factor",

@@ -282,6 +282,11 @@ PAGES = {
         why="another program ({server}) listens there, or a load balancer leads elsewhere",
         fix="check address and port: `curl https://{address}/webapi/find` shows what a proxy says of itself",
     ),
+    "NET-WRONG-SERVICE": Page(
+        what="{address} is {found}, not {wanted}: {fix}",
+        why="that is what answered when it was asked; the attempt ended with: {problem}",
+        fix="correct the address; `doctor net` of the same program then looks at everything on the way",
+    ),
     "NET-VERSION-OLD": Page(
         what="this program has version {ours}, which the proxy ({theirs}) does not serve any more",
         why="its oldest version of clients is {least}",

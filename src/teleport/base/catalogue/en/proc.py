@@ -3,6 +3,16 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "PROC-INHERITED": Page(
+        what="what a former process has left cannot be taken: {variable} is not what it would write ({problem})",
+        why="a process that hands over names its listeners in that variable; nobody else should set it",
+        fix="unset {variable} and start again",
+    ),
+    "PROC-SUCCESSOR": Page(
+        what="the process that should take over has not started: {problem}",
+        why="after SIGHUP another process with the configuration as it is now takes over once it is ready",
+        fix="look at the log for what it said, correct the configuration, and send SIGHUP again",
+    ),
     "PROC-NO-SECOND-FACTOR": Page(
         what="{source}: second factors may not be switched off",
         why="with a password alone, whoever learns it is that user; the file says `second_factor: off`",
