@@ -39,7 +39,7 @@ class OpenTunnels:
         """Take one. One that comes while the process drains ends at once."""
         self._tunnels.add(tunnel)
         if self.draining:
-            self._end(tunnel, _failed)
+            self._end(tunnel, _failed, keep=False)
 
     def discard(self, tunnel: Tunnel) -> None:
         """Forget one that is closed."""
@@ -50,17 +50,18 @@ class OpenTunnels:
         self.draining = True
         self._leaving()
         for tunnel in self._tunnels:
-            self._end(tunnel, on_error)
+            self._end(tunnel, on_error, keep=self.spare)
 
-    def _end(self, tunnel: Tunnel, on_error: Callable[[BaseException], None]) -> None:
-        task = tasks.spawn(self._retire(tunnel), name="tunnel draining", on_error=on_error)
+    def _end(self, tunnel: Tunnel, on_error: Callable[[BaseException], None], *, keep: bool) -> None:
+        task = tasks.spawn(_retire(tunnel, keep), name="tunnel draining", on_error=on_error)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    async def _retire(self, tunnel: Tunnel) -> None:
-        await tunnel.drain()
-        if not self.spare:
-            await tunnel.close("this proxy stops")
+
+async def _retire(tunnel: Tunnel, keep: bool) -> None:
+    await tunnel.drain()
+    if not keep:
+        await tunnel.close("this proxy stops")
 
 
 def _failed(error: BaseException) -> None:

@@ -295,7 +295,7 @@ def test_drain_takes_no_new_streams_and_waits_for_the_old() -> None:
             assert near.draining
             assert far.draining
             await near.doubt(True)
-            assert near.parting
+            assert near.retiring
             assert await code(near.dial(b"")) == "NET-TUNNEL-DRAINING"
             back, there = await opened(far, near)
             await back.close()

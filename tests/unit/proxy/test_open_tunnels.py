@@ -38,10 +38,27 @@ def test_a_tunnel_ends_with_the_last_that_is_open_in_it() -> None:
     virtual_loop.run(main())
 
 
+def test_a_tunnel_that_the_proxy_itself_uses_stays() -> None:
+    async def main() -> None:
+        near, far = memory_pair()
+        mine, theirs = Tunnel(near), Tunnel(far)
+        held = OpenTunnels("tunnels", used=True)
+        held.add(mine)
+        assert (held.waited_for, held.spare) == (False, True)
+        held.drain(60.0, lambda _: None)
+        await theirs.doubt(True)
+        await asyncio.sleep(60)
+        assert (theirs.reason, theirs.retiring) == (None, True)
+        for tunnel in (mine, theirs):
+            await tunnel.close("over")
+
+    virtual_loop.run(main())
+
+
 def test_one_that_comes_too_late_ends_at_once() -> None:
     async def main() -> None:
         near, far = memory_pair()
-        held = OpenTunnels("tunnels")
+        held = OpenTunnels("tunnels", used=True)
         held.drain(60.0, lambda _: None)
         theirs = Tunnel(far)
         held.add(Tunnel(near))

@@ -14,7 +14,6 @@ from teleport.base.entropy import SeededEntropy
 from teleport.net.memory_network import MemoryNetwork
 from teleport.net.network import SystemNetwork
 from teleport.net.proxy_protocol import ProxyProtocol
-from teleport.proxy import service as service_module
 from teleport.proxy.service import AUTH_PREFIX, ProxyService
 from teleport.web import app
 from teleport.web.server import WebServer
@@ -152,39 +151,6 @@ def test_connections_for_the_auth_service_are_passed_on_unopened():
     run(story)
     assert seen[0][:1] == b"\x16"
     assert AUTH.encode() in seen[0]
-
-
-@pytest.mark.parametrize("talks", [True, False])
-def test_who_leaves_lets_those_go_who_speak_with_the_auth_service(monkeypatch, talks):
-    """When they say nothing for a moment, or after a while; they come again."""
-    monkeypatch.setattr(service_module, "QUIET", 0.05)
-    monkeypatch.setattr(service_module, "PARTING", 0.5 if talks else 1000.0)
-
-    async def auth(stream):
-        while await stream.read():
-            await stream.write(b"x")
-
-    async def story():
-        network = SystemNetwork()
-        listener = await network.listen("127.0.0.1:0", auth)
-        async with proxy(network, auth=listener.address) as service:
-            host, port = service.address.split(":")
-            reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(openssl_hello("x", [AUTH]))
-            assert await reader.read(1) == b"x"
-            service.leave()
-            service.leave()
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                while talks:
-                    writer.write(b"x")
-                    await reader.readexactly(1)
-                assert await reader.read() == b""
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
-        await listener.close(0.0)
-
-    run(story)
 
 
 def test_name_of_the_protocol_must_be_whole():

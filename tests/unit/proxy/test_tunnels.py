@@ -163,9 +163,9 @@ def test_when_a_proxy_leaves_its_agents_come_to_the_next_one_which_waits_for_the
             dialled = tasks.spawn(site.tunnels.dial(UUID, "node", ""), name="dial", on_error=site.failures.append)
             await asyncio.sleep(1)
             assert not dialled.done()
-            former.leave()
+            former.held.drain(60.0, site.failures.append)
             assert await read(await dialled) == b"hello"
-            assert (len(former), len(site.tunnels)) == (1, 1)
+            assert (len(former.held), len(site.tunnels.held)) == (1, 1)
             assert await read(await former.dial(UUID, "node", "")) == b"hello", "its own callers are served to the end"
 
     play(story)
@@ -256,7 +256,7 @@ def test_there_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     play(story)
 
 
-def test_a_proxy_that_stops_lets_its_agents_go_when_nothing_is_left_in_their_tunnels() -> None:
+def test_a_proxy_that_stops_lets_its_agents_go_and_uses_their_tunnels_for_what_it_still_has() -> None:
     async def story(site: Site) -> None:
         async def echo(stream: Stream) -> None:
             await stream.write(await stream.read())
@@ -271,8 +271,11 @@ def test_a_proxy_that_stops_lets_its_agents_go_when_nothing_is_left_in_their_tun
         assert len(site.tunnels.held) == 1
         await stream.write(b"still")
         assert await read(stream) == b"still"
-        await asyncio.sleep(1)
-        assert (pool.connected, len(site.tunnels.held)) == (False, 0), "who dials it again is let go again"
+        await asyncio.sleep(60)
+        assert (pool.connected, len(site.tunnels.held)) == (False, 1), "who dials it again is let go again"
+        late = await site.tunnels.dial(UUID, "node", "203.0.113.9:6")
+        await late.write(b"too")
+        assert await read(late) == b"too"
         await tasks.cancel(running)
         assert site.failures == []
 
