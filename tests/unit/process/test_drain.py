@@ -122,3 +122,35 @@ def test_closing_in_the_middle_of_a_drain_ends_it():
         assert len(listener) == 0
 
     asyncio.run(body())
+
+
+def test_connections_that_are_spare_are_told_and_not_waited_for():
+    """As tunnels of agents are: they came to a listener, and are of no use without the connections of others."""
+
+    class Tunnels:
+        address, waited_for, spare, drained = "tunnels", False, True, 0
+
+        def __len__(self):
+            return 1
+
+        def drain(self, bound, on_error):
+            self.drained += 1
+
+    async def body():
+        house, tunnels = House(), Tunnels()
+        listener = await house.listen("a:1")
+        house.network.add(tunnels)
+        agent = await house.connect("a:1")
+        assert house.network.open() == {}, "only the one that is spare"
+        user = await house.connect("a:1")
+        assert house.network.open() == {"a:1": 2}
+        house.network.drain(60.0, house.errors.append)
+        assert tunnels.drained == 1
+        house.network.add(late := Tunnels())
+        assert late.drained == 1
+        for stream in (user, agent):
+            await stream.close()
+        house.release.set()
+        await listener.close()
+
+    asyncio.run(body())
