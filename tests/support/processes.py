@@ -74,7 +74,7 @@ def listening(root: int) -> set[int]:
     return found
 
 
-def wait_for(what: str, condition: Callable[[], T], *, seconds: float = 15.0) -> T:
+def wait_for(what: str, condition: Callable[[], T], *, seconds: float = 60.0) -> T:
     """Look again and again until the condition holds, and return what it gave. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -56,7 +56,8 @@ class Folder(Protocol):
         ...
 
     def settle(self, name: str) -> None:
-        """Make a file and its name durable, as far as a process that has ended has left them."""
+        """Make a file and its name durable, as far as a process that has ended has left them. All of it is written
+        again: where a sync of that process failed, the system takes for written what is not (fsync(2), EIO)."""
         ...
 
     def read(self, name: str, offset: int, size: int) -> bytes:
@@ -86,6 +87,10 @@ class Folder(Protocol):
     def free(self) -> int:
         """Return how many bytes can still be written here."""
         ...
+
+
+_REWRITTEN = 1 << 20
+"""Bytes that are written again at a time."""
 
 
 class SystemFolder:
@@ -142,8 +147,11 @@ class SystemFolder:
     def settle(self, name: str) -> None:
         path = self._path(name)
         with map_errors(path):
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
+                offset = 0
+                while part := os.pread(handle, _REWRITTEN, offset):
+                    offset += os.pwrite(handle, part, offset)
                 os.fsync(handle)
             finally:
                 os.close(handle)

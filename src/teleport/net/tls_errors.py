@@ -6,11 +6,11 @@ What is not: the handshakes themselves (`net.tls`).
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-
 from teleport.base.errors import NotAuthenticated, TeleportError, Unavailable
-from teleport.base.lean import ssl
+from teleport.base.lean import TYPE_CHECKING, ssl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _VERIFY = {  # X509_V_ERR_* of OpenSSL: what this side found in the peer's certificate
     9: "NET-TLS-NOT-YET-VALID",
@@ -78,8 +78,10 @@ def close_notify(shutdown: Callable[[], object], read: Callable[[int], object]) 
     and the next connection of that thread that finds nothing to read is told that it was refused. Reading takes it.
     """
     shutdown()
-    with contextlib.suppress(OSError):
+    try:  # without `contextlib`, which every first command of tsh would have to load
         read(1)
+    except OSError:
+        pass
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -167,3 +167,20 @@ def _raising(number: int) -> Any:
         raise OSError(number, os.strerror(number))
 
     return call
+
+
+def test_what_an_ended_process_has_left_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last sync may have failed: then the system holds the data for written, and another sync would do nothing."""
+    folder = SystemFolder(str(tmp_path / "f"))
+    content = bytes(range(256)) * 5000
+    folder.begin("a", content).close()
+    written, pwrite = bytearray(len(content)), os.pwrite
+
+    def noting(handle: int, data: bytes, offset: int) -> int:
+        count = pwrite(handle, data[: len(data) // 2 + 1], offset)
+        written[offset : offset + count] = data[:count]
+        return count
+
+    monkeypatch.setattr(os, "pwrite", noting)
+    folder.settle("a")
+    assert bytes(written) == content == folder.read("a", 0, 1 << 30)

@@ -45,7 +45,7 @@ def test_a_secret_token_is_good_for_one_join() -> None:
         await make_bot(cluster, "access")
         await Robot.joined(cluster)
         error = await refused(cluster, system_role="Bot")
-        assert (error.code, "token expired or not found" in error.what) == ("AUTH-JOIN-TOKEN", True)
+        assert (error.code, "token expired or not found" in error.what) == ("AUTH-TOKEN-USED", True)
         good, bad = await cluster.events("bot.join")
         assert (good["code"], good["success"], good["bot_name"]) == ("TJ001I", True, NAME)
         assert (bad["code"], bad["success"], "it was used at" in bad["error"]) == ("TJ001E", False, True)
