@@ -112,8 +112,8 @@ _SHOWN = {
 """Whether what it takes without a tunnel is left out; the unit; digits."""
 
 
-def idle(count: int = IDLE) -> list[Row]:
-    """Return what idle tunnels hold in the process of each side."""
+def idle(count: int = IDLE, *, minutes: float = 1 / 3) -> list[Row]:
+    """Return what idle tunnels hold in the process of each side, and how many of them end in so many minutes."""
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         make_certificates(folder)
@@ -128,9 +128,9 @@ def idle(count: int = IDLE) -> list[Row]:
         time.sleep(5)
         grown, whole = _mine(outside) - before, _mine(inside)
         computed = Way(to(port), (outside, inside))
-        start, waited = computed.computing(), 20.0
+        start, there, waited = computed.computing(), _connections(inside), 60 * minutes
         time.sleep(waited)
-        share = (computed.computing() - start) / waited
+        share, lost = (computed.computing() - start) / waited, there - _connections(inside)
     return [
         (f"{count} idle tunnels: memory of each on the public side", f"{grown / count / 1e3:.0f} kB"),
         (
@@ -139,6 +139,7 @@ def idle(count: int = IDLE) -> list[Row]:
         ),
         (f"{count} idle tunnels: made in", f"{took:.0f} s ({count / took:.0f} /s)"),
         (f"{count} idle tunnels: computing of both processes, pings every 15 s", f"{100 * share:.0f} % of a core"),
+        (f"{count} idle tunnels: lost in {minutes:.1f} minutes", f"{lost}"),
     ]
 
 
@@ -172,6 +173,7 @@ def main() -> None:
     """Print the rows, or a profile."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS, "idle"])
+    parser.add_argument("--minutes", type=float, default=1 / 3, help="How long idle tunnels are watched.")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     if options.profile:
@@ -179,7 +181,10 @@ def main() -> None:
         return
     chosen = options.parts or [*PARTS, "idle"]
     measured = [part for part in PARTS if part in chosen]
-    for what, figure in [*(rows(measured) if measured else []), *(idle() if "idle" in chosen else [])]:
+    for what, figure in [
+        *(rows(measured) if measured else []),
+        *(idle(minutes=options.minutes) if "idle" in chosen else []),
+    ]:
         print(f"| {what} | {figure} |")
 
 

@@ -38,7 +38,7 @@ MaxStartups 100
 Subsystem sftp internal-sftp
 SetEnv LANG=C.UTF-8
 """
-"""The locale is what our node gives its shells, and what PAM does on ordinary machines: reading it is a shell's work."""
+"""The locale is what our node gives its shells, as PAM does on ordinary machines: reading it is work of the shell."""
 
 SSH = """\
 Host *
