@@ -214,7 +214,7 @@ class EventOutbox:
         try:
             if self._away:
                 raise error
-            await self._drain()
+            await self._send_what_waits()
             await self._send(self._writer, self._next, [entry.event for entry in batch])
         except (TeleportError, TimeoutError) as failure:
             if not _final(failure):
@@ -229,6 +229,16 @@ class EventOutbox:
             return
         self._next += len(batch)
         self._settle(batch)
+
+    async def _send_what_waits(self) -> None:
+        """Send what came before. What a failing disk does not let go of comes again later, so what is sent now gets
+        numbers of its own."""
+        try:
+            await self._drain()
+        except TeleportError as error:
+            if not _of_disk(error):
+                raise
+            self._begin()
 
     def _batch(self) -> list[_Waiting]:
         size, count = 0, 0
@@ -266,8 +276,8 @@ class EventOutbox:
                     if reached and not all and self._kept != kept:
                         break
                 self._away = False
-            except (TeleportError, TimeoutError):
-                self._away = True
+            except (TeleportError, TimeoutError) as error:
+                self._away = not _of_disk(error)
                 raise
 
     async def _send_oldest(self) -> list[_Entry] | None:
@@ -324,6 +334,11 @@ class EventOutbox:
                 await self._deliver(writer, first, [_document(event) for event in events], after_gap=after_gap)
         except TimeoutError:
             raise TimedOut("API-DEADLINE", method="AuditQuery.Deliver", seconds=f"{PATIENCE:g}") from None
+
+
+def _of_disk(error: BaseException) -> bool:
+    """Say whether a disk is at fault; if it is not ours but that of the Auth Service, sending tells that again."""
+    return isinstance(error, TeleportError) and error.code.startswith(("DISK-", "STORE-"))
 
 
 def _final(error: BaseException) -> bool:

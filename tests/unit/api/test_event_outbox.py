@@ -286,6 +286,30 @@ def test_what_the_disk_does_not_take_the_auth_service_has_to(tmp_path: Path, mon
     run(story, tmp_path)
 
 
+def test_a_disk_that_lets_nothing_go_keeps_no_event_from_the_auth_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sending was once taken for broken when only the removal of what was sent had failed: the next event was lost."""
+
+    async def story(world: World) -> None:
+        def full(*_: object) -> None:
+            raise Unavailable("DISK-FULL", path="/spool")
+
+        await world.emit("on the disk")
+        with monkeypatch.context() as patch:
+            without_disk(patch)
+            patch.setattr(Journal, "drop", full)
+            await asyncio.sleep(2 * LINGER)
+            for name in ("one", "two"):
+                await world.emit(name)
+            assert await world.stored() == ["on the disk", "one", "two"]
+        await world.emit("next")
+        await world.caught_up()
+        assert await world.stored() == ["on the disk", "one", "two", "next"]
+
+    run(story, tmp_path)
+
+
 def test_what_is_left_at_the_end_is_sent(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         await world.emit("last")
