@@ -221,10 +221,10 @@ async def _examine(root: Path, acknowledged: list[str]) -> list[str]:
         spool, uploader = world.node(None)
         sending = tasks.spawn(uploader.run(lambda: None), name="uploader", on_error=lambda _: None)
         try:
-            async with asyncio.timeout(_UPLOADED):
-                await asyncio.sleep(0)
-                await until(lambda: uploader.waiting or not spool.sessions())
-                await _sent(uploader)
+            with suppress(TimeoutError):  # what is there by then is judged
+                async with asyncio.timeout(_UPLOADED):
+                    # Not until nothing waits: between two sessions that is so, too.
+                    await until(lambda: not spool.sessions() and not uploader.waiting)
         finally:
             await tasks.cancel(sending)
             spool.close()
