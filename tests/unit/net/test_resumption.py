@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +170,22 @@ class Client:
         return True
 
 
+def play(story: Callable[[Node, Client, Ssh], Awaitable[None]]) -> None:
+    """Let a client begin, and see that everything has ended after the story."""
+
+    async def main() -> None:
+        node = Node()
+        client = Client(node)
+        ssh = await client.begin()
+        await story(node, client, ssh)
+        ssh.out.abort()
+        await asyncio.sleep(LINGER)
+        await ssh.lost.wait()
+        await asyncio.gather(*node.serving)
+
+    virtual_loop.run(main())
+
+
 async def settled() -> None:
     """Let everything that is ready run."""
     for _ in range(20):
@@ -199,27 +215,18 @@ def test_a_stock_client_has_the_carrier_to_itself() -> None:
 
 
 def test_bytes_go_both_ways_in_frames() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.say(b"hello")
         ssh.out.write(b"welcome")
         assert await client.hear(7) == b"welcome"
         assert ssh.heard == VERSION + PACKET + b"hello"
         assert ssh.out.get_extra_info("peername") == ("client", 1)
-        ssh.out.abort()
-        await ssh.lost.wait()
-        await node.serving[0]
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_a_client_comes_back_and_nothing_is_lost() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         ssh.out.write(b"1" * 70_000)
         await client.hear(1)
         await client.cut()
@@ -235,16 +242,12 @@ def test_a_client_comes_back_and_nothing_is_lost() -> None:
         await asyncio.sleep(2 * GRACE)
         assert not ssh.lost.is_set()
         node.transports[0].abort()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_who_does_not_come_back_in_time_is_gone() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.cut()
         await asyncio.sleep(GRACE - 1)
         assert not ssh.lost.is_set()
@@ -252,17 +255,12 @@ def test_who_does_not_come_back_in_time_is_gone() -> None:
         assert ssh.lost.is_set()
         await node.serving[0]
         assert not await client.back()
-        await asyncio.sleep(LINGER)
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_a_client_that_noticed_first_takes_its_new_carrier() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         old = client.stream
         client.duplex.lose()
         assert await client.back()
@@ -272,35 +270,24 @@ def test_a_client_that_noticed_first_takes_its_new_carrier() -> None:
             pass  # what was on its way
         with pytest.raises(TeleportError):
             await old.write(b"late")
-        ssh.out.abort()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 @pytest.mark.parametrize("received", [None, 5])
 def test_a_client_that_proves_nothing_or_counts_otherwise_is_refused(received: int | None) -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.cut()
         assert not await client.back(key=b"wrong" if received is None else KEY, received=received)
         assert not ssh.lost.is_set()
         client.duplex.lose()
         assert await client.back()
-        ssh.out.abort()
-        await asyncio.sleep(LINGER)
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_a_statement_is_good_once() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.cut()
         assert await client.back()
         await client.cut()
@@ -311,18 +298,12 @@ def test_a_statement_is_good_once() -> None:
         assert not await thief.answered(data[size:])
         client.duplex.lose()
         assert await client.back()
-        ssh.out.abort()
-        await asyncio.sleep(LINGER)
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_a_full_window_holds_the_writer_until_it_is_acknowledged() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         ssh.out.write(b"x" * (WINDOW + 2000))
         assert ssh.flow[-1] is False
         assert ssh.out.get_write_buffer_size() >= 2000
@@ -331,17 +312,12 @@ def test_a_full_window_holds_the_writer_until_it_is_acknowledged() -> None:
         await settled()
         assert ssh.flow[-1] is True
         assert (ssh.out.get_write_buffer_limits(), ssh.out.can_write_eof()) == ((250, 1000), False)
-        ssh.out.abort()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_who_pauses_reading_hears_nothing_on_the_next_carrier_either() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         ssh.out.pause_reading()
         assert not ssh.out.is_reading()
         await client.cut()
@@ -352,10 +328,8 @@ def test_who_pauses_reading_hears_nothing_on_the_next_carrier_either() -> None:
         ssh.out.resume_reading()
         await settled()
         assert ssh.heard.endswith(b"later")
-        ssh.out.abort()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -384,10 +358,7 @@ def test_an_end_comes_behind_what_was_written(plain: bool) -> None:
 
 
 def test_a_close_without_a_carrier_waits_for_the_client() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.cut()
         ssh.out.write(b"goodbye")
         ssh.out.close()
@@ -397,32 +368,24 @@ def test_a_close_without_a_carrier_waits_for_the_client() -> None:
         assert await client.hear(7) == b"goodbye"
         assert client.duplex.ended
         await client.stream.close()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_a_client_that_ends_is_not_waited_for() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.stream.write(b"".join(client.duplex.write(b"bye")) + b"".join(client.duplex.end()))
         await client.stream.close()
         await ssh.lost.wait()
         assert ssh.ended
         assert ssh.heard.endswith(b"bye")
-        await node.serving[0]
 
-    virtual_loop.run(main())
+    play(story)
 
 
 @pytest.mark.parametrize("defect", [False, True])
 def test_a_broken_frame_or_a_defect_ends_the_connection_for_good(defect: bool) -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         loop = virtual_loop.current()
         ssh.defect = defect
         await client.stream.write(b"".join(client.duplex.write(b"x")) if defect else b"\xff" * 10)
@@ -432,10 +395,8 @@ def test_a_broken_frame_or_a_defect_ends_the_connection_for_good(defect: bool) -
         loop.failures.clear()
         client.duplex.lose()
         assert not await client.back(received=0)
-        await asyncio.sleep(LINGER)
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_a_carrier_lost_before_anything_was_agreed_on() -> None:
@@ -489,10 +450,7 @@ STEP = st.tuples(st.sampled_from(["client", "node", "cut", "hear"]), st.integers
 @settings(max_examples=60)
 @given(st.lists(STEP, max_size=25))
 def test_cut_at_any_time_both_hear_everything_once(steps: list[tuple[str, int]]) -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         said: dict[str, bytes] = {"client": b"", "node": b""}
         for number, (what, size) in enumerate(steps):
             data = bytes([number]) * size
@@ -510,17 +468,12 @@ def test_cut_at_any_time_both_hear_everything_once(steps: list[tuple[str, int]])
         assert await client.hear(len(said["node"])) == said["node"]
         await settled()
         assert ssh.heard == VERSION + PACKET + said["client"]
-        ssh.out.abort()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
 
 
 def test_who_is_being_shown_out_is_not_listened_to() -> None:
-    async def main() -> None:
-        node = Node()
-        client = Client(node)
-        ssh = await client.begin()
+    async def story(node: Node, client: Client, ssh: Ssh) -> None:
         await client.cut()
         ssh.out.close()
         heard = ssh.heard
@@ -529,6 +482,5 @@ def test_who_is_being_shown_out_is_not_listened_to() -> None:
         assert ssh.heard == heard
         assert client.duplex.ended
         await client.stream.close()
-        await asyncio.gather(*node.serving)
 
-    virtual_loop.run(main())
+    play(story)
