@@ -29,6 +29,7 @@ from teleport.base.counters import Counters
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.base.log import logger
+from teleport.client.auth_way import AuthWay
 from teleport.model.address import Address
 from teleport.model.config.section import proxy_mode
 from teleport.model.config.ssh import EnhancedRecording
@@ -39,7 +40,6 @@ from teleport.net.stream import Stream
 from teleport.pki.signer import Signer
 from teleport.process import facts, presence
 from teleport.process.auth_access import AuthAccess
-from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.drain import DrainableNetwork
 from teleport.process.duty import Duty

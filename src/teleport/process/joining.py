@@ -15,11 +15,11 @@ from teleport.api.join_messages import Asked, Joined
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
+from teleport.client.auth_way import AuthWay
 from teleport.client.joining import methods, pins
 from teleport.client.joining.join import Dial, Method, join
 from teleport.net.stream import Stream
 from teleport.pki import contexts, tls_settings, x509
-from teleport.process.auth_way import AuthWay
 from teleport.process.identity import FOLDER, HostIdentity, KeyPair, Wanted
 from teleport.process.membership import INSTANCE, Admission
 from teleport.process.settings import Settings

@@ -26,12 +26,12 @@ from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.log import logger
 from teleport.base.retry import Backoff, retry
 from teleport.base.version_order import check_fit
+from teleport.client.auth_way import AuthWay
 from teleport.client.cluster import auth_protocol
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.net.stream import Stream
 from teleport.pki import authority, contexts, x509
 from teleport.process import auth_access
-from teleport.process.auth_way import AuthWay
 from teleport.process.identity import FOLDER, HostIdentity, IdentityStore, RoleIdentity, Wanted, keeping
 from teleport.process.settings import Settings
 from teleport.version import VERSION

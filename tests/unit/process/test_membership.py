@@ -15,11 +15,11 @@ from teleport.base import tasks
 from teleport.base.disk import MemoryDisk
 from teleport.base.errors import AccessDenied, BadParameter, TeleportError
 from teleport.base.retry import Backoff
+from teleport.client.auth_way import AuthWay
 from teleport.model.config import teleport_yaml
 from teleport.model.resource import load
 from teleport.process import settings as process_settings
 from teleport.process.assembly import World
-from teleport.process.auth_way import AuthWay
 from teleport.process.control_plane import ControlPlane
 from teleport.process.joining import Joining
 from teleport.process.membership import Membership

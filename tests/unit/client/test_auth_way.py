@@ -9,11 +9,11 @@ import pytest
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import Unavailable
+from teleport.client.auth_way import AuthWay
 from teleport.model.address import Address
 from teleport.net.network import SystemNetwork
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream
-from teleport.process.auth_way import AuthWay
 from tests.support.cluster import free_ports
 
 

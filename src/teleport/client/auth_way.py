@@ -17,12 +17,12 @@ from teleport.base.entropy import Entropy
 from teleport.base.errors import TeleportError
 from teleport.client import answering
 from teleport.client.cluster import first_of
+from teleport.client.tunnel_way import TunnelWay
 from teleport.model.address import Address
 from teleport.model.config.teleport_section import PROXY_PORTS
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 from teleport.net.way import Way
-from teleport.process.tunnel_way import TunnelWay
 
 SUSPECT = ("NET-TLS-", "NET-UPGRADE-", "NET-ALPN-", "API-UNAVAILABLE", "NET-RESET", "CLIENT-NO-SERVER")
 """How codes of errors begin that come when something else answers."""

@@ -11,13 +11,13 @@ import pytest
 
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import TeleportError
+from teleport.client import tunnel_way
+from teleport.client.tunnel_way import TunnelWay, tunnel_address
 from teleport.model.address import Address
 from teleport.net.memory_network import MemoryNetwork
 from teleport.net.stream import Stream
 from teleport.net.tls import server_handshake
 from teleport.net.way import Way
-from teleport.process import tunnel_way
-from teleport.process.tunnel_way import TunnelWay, tunnel_address
 from tests.support import virtual_loop
 from tests.support.tls import Authority
 
