@@ -5,8 +5,7 @@ _HERE = "teleport.cli.tbot"
 COMMANDS: dict[str, str] = {
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
-=======
-    "start": "teleport.cli.tbot.start:start",
+    "start": f"{_HERE}.start:start",
     "tpm identify": "teleport.cli.tpm:identify",
 }
 """Command words and the `module:function` that serves them."""
