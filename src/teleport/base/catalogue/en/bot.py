@@ -21,19 +21,19 @@ PAGES = {
     "BOT-STORAGE-CORRUPT": Page(
         what="{file} in {storage} cannot be read as a part of the bot's identity",
         why="it was changed by hand, cut short by a broken disk, or written by another program",
-        fix="make a new token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
-        "file again; do not put back a copy of the storage, which would lock the bot",
+        fix="make a new token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes "
+        "every file again; do not put back a copy of the storage, which would lock the bot",
     ),
     "BOT-STORAGE-INCOMPLETE": Page(
         what="{file} is missing from {storage}, and other parts of the bot's identity are there",
         why="files were removed or copied by hand; the bot itself never leaves some of them",
-        fix="make a new token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
-        "file again",
+        fix="make a new token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes "
+        "every file again",
     ),
     "BOT-STORAGE-MIXED": Page(
         what="{file} in {storage} does not belong to the key that is there",
         why="files of two identities were mixed, by hand or by a backup that was put back in part",
-        fix="make a new token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
-        "file again",
+        fix="make a new token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes "
+        "every file again",
     ),
 }
