@@ -18,6 +18,10 @@ class Renewal:
     """When they shall end; None: after an hour."""
     hostname: str = ""
     """Where the bot says that it runs."""
+    host_id: str = ""
+    """Which machine it says that is."""
+    told: int = 0
+    """The last generation that the bot was told of, by whom it asks now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,7 +48,7 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
     async def renew(caller: Caller, request: pb.RenewBotRequest) -> pb.BotCertificates:
         wanted = Renewal(
             ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key, expires=_expires(request),
-            hostname=request.hostname,
+            hostname=request.hostname, host_id=request.host_id, told=request.told,
         )  # fmt: skip
         return _message(await renewals.renew(caller, wanted))
 
