@@ -130,7 +130,7 @@ def _call(serve: Serve, flags: dict[str, Any], service: ServiceEntry | None, *, 
     loaded = read(path) if path else tbot_yaml.Loaded(TbotYaml(), (), "v2")
     given = merged(loaded, said, service, replace=replace)
     if not (given.config.auth_server or given.config.proxy_server):
-        raise BadParameter("BOT-CONFIG-NO-SERVER")
+        raise BadParameter("BOT-NO-SERVER")
     return serve(given=given._replace(log_format=log_format), **flags)
 
 

@@ -154,7 +154,7 @@ def test_a_service_of_the_command_line_is_added_to_the_file(capsys: Captured, fi
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ((), 1, "an auth or proxy server must be set"),
+        ((), 1, "BOT-NO-SERVER"),
         ((PROXY, "-a", "a:3025"), 1, "BOT-CONFIG-TWO-SERVERS"),
         ((PROXY, "nonsense"), 1, "unrecognized service type (nonsense)"),
         ((PROXY, "--join-method=x"), 1, 'unrecognized join method: "x"'),
