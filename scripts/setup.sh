@@ -40,6 +40,7 @@ bpftrace bpftrace
 xauth xauth
 visudo sudo
 useradd passwd
+getfacl acl
 cc gcc libc6-dev
 PROGRAMS
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
