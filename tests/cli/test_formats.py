@@ -31,7 +31,8 @@ OWN_FORM = {
 """Commands that print a file in a format of other programs."""
 TALKING = {
     "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "puttyconfig",
-    "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh", "start", "terminate", "update",
+    "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh", "start", "terminate",
+    "update",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
 
