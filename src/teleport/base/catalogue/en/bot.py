@@ -268,6 +268,11 @@ PAGES = {
         why="the destination kubernetes_secret is not served",
         fix="use a destination of the type directory",
     ),
+    "BOT-LOCKED": Page(
+        what='bot "{bot}" is locked for another reason, and stays so',
+        why="{who} has locked it; that its certificates were in two places is not the reason",
+        fix="see the lock, and ask who made it: tctl get lock/{lock}; then: tctl rm lock/{lock}",
+    ),
     "BOT-NO-SERVER": Page(
         what="the bot does not know where the cluster is",
         why="neither proxy_server nor auth_server is configured",
@@ -277,6 +282,11 @@ PAGES = {
         what="no existing identity found on disk or join token configured",
         why="a bot that has no certificates yet needs a token to join the cluster with",
         fix="make a token with `tctl bots instances add NAME`, and give it with --token or in onboarding.token",
+    ),
+    "BOT-NOT-LOCKED": Page(
+        what='nothing is to be recovered of bot "{bot}"',
+        why="no lock is on it because of its certificates, and no instance of it waits to be replaced",
+        fix="if its certificates have ended, make a token: tctl bots instances add {bot}",
     ),
     "BOT-NOT-ONCE": Page(
         what="the service {service} cannot be used with oneshot",
@@ -297,6 +307,12 @@ PAGES = {
         what="the proxy at {address} does not say what it is: {problem}",
         why="addresses for SSH come from the proxy, which cannot be asked",
         fix='let this machine reach the proxy; an identity output needs none with ssh_config: "off"',
+    ),
+    "BOT-STOLEN": Page(
+        what='bot "{bot}" is not unlocked, because its certificates may be stolen: {evidence}',
+        why="the certificates that only one machine should have were used in two places, or nobody can say where",
+        fix="find out who is at the other address; change what the bot could reach; if it was your own doing (a "
+        "copy, a move to another machine): tctl bots recover {bot} --force",
     ),
     "BOT-STORAGE-CORRUPT": Page(
         what="{file} in {storage} cannot be read as a part of the bot's identity",
