@@ -347,4 +347,29 @@ PAGES = {
         why="it says that the configured address of the proxy is used, and none is configured",
         fix="set proxy_server, or take the variable away",
     ),
+    "BOT-MUX-TARGET": Page(
+        what="a client of the multiplexer does not say where it wants to go: {problem}",
+        why="a connection to v1.sock begins with host:port and a NUL byte, within ten seconds",
+        fix="use the ssh_config beside the socket, or tbot ssh-multiplexer-proxy-command SOCKET HOST:PORT",
+    ),
+    "BOT-NOT-READY": Page(
+        what="the bot has no certificates for this yet",
+        why="its first renewal has not ended, or failed",
+        fix="try again in a moment; `tbot wait` tells when it is ready, and its log why it is not",
+    ),
+    "BOT-PROXY-TEMPLATES": Page(
+        what="proxy_templates_path {path} is not acted on",
+        why="this build knows no templates; names of nodes reach the proxy as they were typed",
+        fix="leave proxy_templates_path out",
+    ),
+    "BOT-SOCKET": Page(
+        what="no socket can be made at {path}: {problem}",
+        why="the multiplexer serves its clients on sockets in its destination",
+        fix="see that the folder is on a local file system, and that the bot may write there",
+    ),
+    "BOT-SOCKET-TAKEN": Page(
+        what="somebody serves {path} already",
+        why="two bots must not share a destination",
+        fix="stop the other one, or give each its own destination",
+    ),
 }
