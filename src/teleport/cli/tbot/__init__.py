@@ -1,6 +1,7 @@
 """tbot: certificates for machines, renewed before they end."""
 
 COMMANDS: dict[str, str] = {
+    "start": "teleport.cli.tbot.start:start",
     "tpm identify": "teleport.cli.tpm:identify",
 }
 """Command words and the `module:function` that serves them."""
