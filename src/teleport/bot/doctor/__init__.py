@@ -1,5 +1,5 @@
-"""tbot doctor: what is wrong with a bot, in the order in which it works: configuration, storage, identity, network, what
-the cluster says of it, outputs.
+"""tbot doctor: what is wrong with a bot, in the order in which it works: configuration, storage, identity, network,
+what the cluster says of it, outputs.
 
 Nothing is changed, and nothing is renewed: asking for the bot's next certificates is what locks a bot whose storage
 was copied. Certificates that outputs would get are asked for, for keys that are thrown away.

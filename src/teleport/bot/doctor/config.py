@@ -14,10 +14,10 @@ SHARED = "BOT-CONFIG-IDENTICAL"
 async def run(case: Case) -> str | Finding:
     """Looks for what will fail, then for what is probably not meant."""
     for section, name in case.sections:
-        if isinstance(section, (KubernetesOutput, KubernetesV2Output)) and not section.disable_exec_plugin:
-            if not isinstance(section.destination, DirectoryDestination):
-                evidence = f"{name}: Destination {section.destination} must be a directory in exec plugin mode"
-                return Finding.told("config", "K8S-SECRET-EXEC", evidence)
+        plugin = isinstance(section, (KubernetesOutput, KubernetesV2Output)) and not section.disable_exec_plugin
+        if plugin and not isinstance(section.destination, DirectoryDestination):
+            evidence = f"{name}: Destination {section.destination} must be a directory in exec plugin mode"
+            return Finding.told("config", "K8S-SECRET-EXEC", evidence)
     if case.loaded.warnings:
         first = case.loaded.warnings[0]
         return Finding.told("config", first.code, first.text, "warn")

@@ -64,7 +64,9 @@ class Look:
         """Raises what making it raises."""
         section = self._section
         if not isinstance(section, (OutputSection, KubernetesV2Output)):
-            return Finding(self._name, "skip", f"{section.default_name(0)} listens, and writes no certificates of its own")
+            return Finding(
+                self._name, "skip", f"{section.default_name(0)} listens, and writes no certificates of its own"
+            )
         place = case.destination(section.destination)
         wanted: dict[str, bytes] | None = None
         if case.in_standing:

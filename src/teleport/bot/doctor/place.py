@@ -34,7 +34,9 @@ def _open(case: Case, folder: str) -> Finding | None:
             continue
         if mode & 0o077:
             case.repairs["storage"] = Repair(f"chmod {wanted:04o} {path}", partial(os.chmod, path, wanted))
-            return Finding.told("storage", "BOT-STORAGE-OPEN", f"{path} has mode {mode:04o}", path=path, mode=f"{wanted:04o}")
+            return Finding.told(
+                "storage", "BOT-STORAGE-OPEN", f"{path} has mode {mode:04o}", path=path, mode=f"{wanted:04o}"
+            )
     return None
 
 

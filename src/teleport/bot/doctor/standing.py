@@ -6,13 +6,16 @@ explains a mismatch; without such an explanation somebody else has the certifica
 
 from __future__ import annotations
 
+import base64
+
 from teleport.api.bot_calls import BotCalls
 from teleport.api.bot_messages import Standing
 from teleport.base.errors import TeleportError
 from teleport.bot.doctor.case import Case
-from teleport.bot.held import public_keys, stamp
+from teleport.bot.held import stamp
 from teleport.bot.parts import Held
 from teleport.client.doctor.report import Finding
+from teleport.pki import keys
 
 _MISMATCH = "certificate generation mismatch"
 
@@ -46,11 +49,17 @@ def _locked(case: Case, held: Held, error: TeleportError) -> Finding:
 
 def _place(case: Case, held: Held, said: Standing) -> str | Finding:
     shown, given = held.identity.generation, said.generation
-    last = f"the last was given at {stamp(said.authenticated_at)} from {said.address or 'an unknown address'}"
+    when = stamp(said.authenticated_at) if said.authenticated_at else "an unknown time"
+    last = f"the last was given at {when} to {said.address or 'an unknown address'} {said.hostname}".rstrip()
     if shown == given or not held.identity.renewable:
         return f"generation {shown} is the last one; {last}"
     underway = case.found.next if case.found else None
-    if shown == given - 1 and underway is not None and public_keys(underway.key)[1].strip() == said.public_key.strip():
+    if shown == given - 1 and underway is not None and _text(underway.key) == said.public_key:
         return f"generation {given} was given and is fetched again by the next renewal"
     evidence = f"renewable cert generation mismatch: stored={given}, presented={shown}; {last}"
     return Finding.told("standing", "BOT-UNLOCK-INCOMPLETE", evidence, bot=held.identity.bot_name)
+
+
+def _text(key: str) -> str:
+    """Return the public half of a key (PEM) as the Auth Service names it."""
+    return base64.b64encode(keys.spki(keys.load_private(key.encode()).public_key())).decode()

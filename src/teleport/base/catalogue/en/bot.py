@@ -76,4 +76,84 @@ PAGES = {
         why="it says that the configured address of the proxy is used, and none is configured",
         fix="set proxy_server, or take the variable away",
     ),
+    "BOT-GEN-MISMATCH": Page(
+        what="the bot is locked: its certificates were used in two places",
+        why="two programs with one storage renew the same certificates in turn, which looks like a theft",
+        fix="first let only one program use the storage, then: tctl bots recover {bot} (it removes lock/{lock} and "
+        "makes a new token), and start tbot with the new token",
+    ),
+    "BOT-IDENT-EXPIRED": Page(
+        what="the bot's identity has ended, and its token was used up",
+        why="tbot did not run, or did not reach the cluster, for longer than certificates last; a secret token is good "
+        "for one join",
+        fix="make a new token: tctl bots instances add {bot}; start tbot with it: it sees that it is a new one. A join "
+        "method without a secret (machine-id reference, onboarding) joins again by itself",
+    ),
+    "BOT-IDENT-REJOIN": Page(
+        what="the bot's identity has ended",
+        why="tbot did not run, or did not reach the cluster, for longer than certificates last",
+        fix="start tbot: with its join method it joins again by itself",
+    ),
+    "BOT-LOCKED": Page(
+        what="the bot is locked",
+        why="an administrator has locked it: nothing that it asks for is answered",
+        fix="the reason stands in the lock; who may lift it does so with: tctl rm lock/{lock}",
+    ),
+    "BOT-ONBOARD-IGNORED": Page(
+        what="tbot runs with an identity that does not come from the configured token",
+        why="the token is looked at when tbot starts: process {pid} started before the token was changed",
+        fix="restart tbot: it sees the new token, puts the former identity away and joins",
+    ),
+    "BOT-ROLE-NOT-GRANTED": Page(
+        what="an output asks for roles that the bot does not have",
+        why="the bot was never given one of: {roles}",
+        fix="tctl bots update {bot} --add-roles={roles}; or take the role out of `roles` of this output",
+    ),
+    "BOT-ROLE-SUBSET": Page(
+        what="an output leaves out the role that it needs",
+        why="`roles` of this output names only {roles}; the bot has a role more that allows this",
+        fix="add that role to `roles` of the output, or take `roles` away: then it gets every role of the bot",
+    ),
+    "BOT-SAVE-CRASH": Page(
+        what="the bot cannot save, or was stopped while it saved",
+        why="the disk is full or broken, or {folder} cannot be written to; the next key of the bot is stored before "
+        "it is asked for, so nothing is lost and nothing gets locked",
+        fix="make room or mend the permissions of {folder}, then start tbot: it goes on where it was stopped",
+    ),
+    "BOT-STALE-CERT": Page(
+        what="an output does not have yet what the roles say now",
+        why="roles were changed after its certificates were made; they are renewed every 20 minutes unless told "
+        "otherwise",
+        fix="have everything renewed now: `pkill -sigusr1 tbot`",
+    ),
+    "BOT-STOLEN": Page(
+        what="the bot is locked: somebody else renewed its certificates",
+        why="no other program of this machine uses the storage: it was copied, put back from a backup or a snapshot, "
+        "or stolen",
+        fix="do not remove the lock before it is known who that was: tctl bots recover {bot} shows both addresses, "
+        "hosts and times; after a theft change what the bot's roles could read",
+    ),
+    "BOT-STORAGE-MEMORY": Page(
+        what="the bot keeps its identity in memory",
+        why="it joins anew at each start, and a secret token is good for one join",
+        fix="use a folder as storage, or a join method without a secret",
+    ),
+    "BOT-STORAGE-OPEN": Page(
+        what="others may use the bot's own identity",
+        why="{path} lets more people in than the bot: whoever copies what is in it can take the bot's place",
+        fix="chmod {mode} {path}; who has to use certificates of the bot gets an output of their own",
+    ),
+    "BOT-STORAGE-READ-ONLY": Page(
+        what="the bot's storage cannot be written to",
+        why="it belongs to another user, or the file system is read only: without storing the next key the bot does "
+        "not renew",
+        fix="run tbot as the owner of {folder}, or chown it; mount the file system writable",
+    ),
+    "BOT-UNLOCK-INCOMPLETE": Page(
+        what="the bot's certificates are not the last ones of their instance",
+        why="a lock was removed and the bot goes on with what it had, or somebody else renews with a copy: the next "
+        "renewal from here locks the bot (again)",
+        fix="stop tbot, make a new token: tctl bots instances add {bot}, and start with it: the bot gets an instance "
+        "of its own",
+    ),
 }
