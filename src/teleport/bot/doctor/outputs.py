@@ -64,9 +64,7 @@ class Look:
         """Raises what making it raises."""
         section = self._section
         if not isinstance(section, (OutputSection, KubernetesV2Output)):
-            return Finding(
-                self._name, "skip", f"{section.default_name(0)} listens, and writes no certificates of its own"
-            )
+            return Finding(self._name, "skip", "it listens, and keeps its certificates to itself")
         place = case.destination(section.destination)
         wanted: dict[str, bytes] | None = None
         if case.in_standing:
@@ -123,9 +121,9 @@ class Look:
         self, case: Case, place: Destination, written: bytes, wanted: dict[str, bytes] | None
     ) -> str | Finding:  # fmt: skip
         certificate = x509.parse(written)
-        if (key := await place.read(KEY)) is not None:
-            if keys.load_private(key).public_key() != certificate.public_key():
-                return Finding.told(self._name, "OUT-MIXED", f"{place}: {CERTIFICATE} is not for {KEY}", place=place)
+        key = await place.read(KEY)
+        if key is not None and keys.load_private(key).public_key() != certificate.public_key():
+            return Finding.told(self._name, "OUT-MIXED", f"{place}: {CERTIFICATE} is not for {KEY}", place=place)
         identity, until = codec.from_x509(certificate), certificate.not_valid_after_utc
         if until <= case.now():
             return Finding.told(self._name, "OUT-EXPIRED", f"{place}: ended at {stamp(until)}", place=place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 
 from teleport.bot.destinations import mounts
 from teleport.bot.doctor.case import Case
@@ -29,6 +30,6 @@ async def run(case: Case) -> str | Finding:
 
 def _same(source: str, command: tuple[str, ...]) -> bool:
     """Whether a command line may be that of the configuration under examination."""
-    named = [word for before, word in zip(command, command[1:], strict=False) if before in ("-c", "--config")]
+    named = [word for before, word in pairwise(command) if before in ("-c", "--config")]
     named += [word.partition("=")[2] for word in command if word.startswith("--config=")]
     return not named or any(os.path.basename(word) == os.path.basename(source) for word in named)

@@ -1,4 +1,4 @@
-"""tbot doctor: what is wrong with a bot of this machine, why, and what to do; and with --fix, the doing of what is safe."""
+"""tbot doctor: what is wrong with a bot of this machine, why, and what to do; with --fix it does what is safe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEFAULT = "/etc/tbot.yaml"
 @click.option("--fix", is_flag=True, help="Do the repairs that lose nothing, and look again.")
 @format_option
 def doctor(path: str, login: str, only: str, fix: bool, output_format: str) -> None:
-    """Look at a bot: its configuration, its storage, its identity, the network, what the cluster says of it, its outputs.
+    """Look at a bot: configuration, storage, identity, network, what the cluster says of it, outputs.
 
     The exit status is 1 if something is wrong. Nothing is renewed, and without --fix nothing is changed. Run it as the
     user whose bot it is.
