@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from teleport.api.bot_messages import Output, Renewal
+from teleport.api.bot_messages import Output, Renewal, Standing
 from teleport.api.client import AuthClient
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
@@ -53,6 +53,15 @@ class BotCalls:
             kind=said.kind, service_health=[_health(each) for each in health],
         )  # fmt: skip
         await self._channel.unary(bots.BEAT, request)
+
+    async def standing(self) -> Standing:
+        """Return what the caller's own instance was last given. Raises AccessDenied (POL-LOCKED), NotFound
+        (AUTH-BOT-NO-INSTANCE)."""
+        reply = await self._channel.unary(bots.STANDING, pb.StandingRequest())
+        return Standing(
+            generation=reply.generation, public_key=reply.public_key, address=reply.address, hostname=reply.hostname,
+            authenticated_at=time_of(reply.authenticated_at) if reply.HasField("authenticated_at") else None,
+        )  # fmt: skip
 
 
 def _health(said: ServiceHealth) -> pb.ServiceHealth:

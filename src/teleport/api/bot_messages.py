@@ -35,3 +35,16 @@ class Output:
     expires: dt.datetime | None = None
     allow_reissue: bool = False
     """Whether who holds them may have them made out for a database, an application or a Kubernetes cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an instance was last given."""
+
+    generation: int
+    public_key: str
+    """SubjectPublicKeyInfo, DER in base64."""
+    authenticated_at: dt.datetime | None
+    address: str
+    """Where it went."""
+    hostname: str

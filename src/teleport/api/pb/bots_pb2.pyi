@@ -91,3 +91,21 @@ class ServiceHealth(_message.Message):
 class BeatReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StandingRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StandingReply(_message.Message):
+    __slots__ = ("generation", "public_key", "authenticated_at", "address", "hostname")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATED_AT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    public_key: str
+    authenticated_at: _timestamp_pb2.Timestamp
+    address: str
+    hostname: str
+    def __init__(self, generation: _Optional[int] = ..., public_key: _Optional[str] = ..., authenticated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., address: _Optional[str] = ..., hostname: _Optional[str] = ...) -> None: ...

@@ -11,6 +11,7 @@ COMMANDS: dict[str, str] = {
     "configure kubernetes/v2": f"{_HERE}.configure:kubernetes_v2",
     "configure ssh-host": f"{_HERE}.configure:ssh_host",
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
+    "doctor": f"{_HERE}.doctor:doctor",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",
