@@ -17,6 +17,13 @@ COMMANDS: dict[str, str] = {
     "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
     "start": f"{_HERE}.start:start",
+    "start application": f"{_HERE}.start:application",
+    "start database": f"{_HERE}.start:database",
+    "start identity": f"{_HERE}.start:identity",
+    "start kubernetes": f"{_HERE}.start:kubernetes",
+    "start kubernetes/v2": f"{_HERE}.start:kubernetes_v2",
+    "start ssh-host": f"{_HERE}.start:ssh_host",
+    "start ssh-multiplexer": f"{_HERE}.start:ssh_multiplexer",
     "tpm identify": "teleport.cli.tpm:identify",
 }
 """Command words and the `module:function` that serves them."""
