@@ -11,11 +11,13 @@ COMMANDS: dict[str, str] = {
     "configure kubernetes/v2": f"{_HERE}.configure:kubernetes_v2",
     "configure ssh-host": f"{_HERE}.configure:ssh_host",
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
+    "install systemd": f"{_HERE}.install:systemd",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
     "start": f"{_HERE}.start:start",
     "tpm identify": "teleport.cli.tpm:identify",
+    "wait": f"{_HERE}.wait:wait",
 }
 """Command words and the `module:function` that serves them."""
 

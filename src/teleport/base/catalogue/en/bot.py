@@ -243,9 +243,34 @@ PAGES = {
         why="this is a defect of tbot",
         fix="look at the log, and report it",
     ),
+    "BOT-UNIT-EXISTS": Page(
+        what="{path} exists and says something else",
+        why="it may have been changed by hand, and is not replaced unless you say so",
+        fix="compare it with `tbot install systemd`, then add --force",
+    ),
+    "BOT-UNIT-NAME": Page(
+        what="{option}: {word} cannot stand in a unit of systemd",
+        why="names of units, users and groups have letters, digits, and a few signs that mean nothing to systemd",
+        fix="use another name",
+    ),
     "BOT-USE-PROXY-ADDR": Page(
         what="TBOT_USE_PROXY_ADDR requires that a proxy address is set using --proxy-server or proxy_server",
         why="it says that the configured address of the proxy is used, and none is configured",
         fix="set proxy_server, or take the variable away",
+    ),
+    "BOT-WAIT": Page(
+        what="the bot at {address} is not ready after {limit}: {problem}",
+        why="it has to run, with this diag_addr, and its services have to succeed",
+        fix="look at its log; with `tbot start --diag-addr={address}` it answers there",
+    ),
+    "BOT-WAIT-ANSWER": Page(
+        what="what answers at {address} is not a tbot",
+        why="its answer to /readyz has no state of services",
+        fix="use the bot's diag_addr: it stands in tbot.yaml, or behind `tbot start --diag-addr`",
+    ),
+    "BOT-WAIT-SERVICE": Page(
+        what="the bot has no service {service}",
+        why="its services are: {known}",
+        fix="use one of these names; in tbot.yaml an entry of services has the key `name`",
     ),
 }
