@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "configure ssh-host": f"{_HERE}.configure:ssh_host",
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
     "doctor": f"{_HERE}.doctor:doctor",
+    "install systemd": f"{_HERE}.install:systemd",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",
@@ -25,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "start ssh-host": f"{_HERE}.start:ssh_host",
     "start ssh-multiplexer": f"{_HERE}.start:ssh_multiplexer",
     "tpm identify": "teleport.cli.tpm:identify",
+    "wait": f"{_HERE}.wait:wait",
 }
 """Command words and the `module:function` that serves them."""
 
