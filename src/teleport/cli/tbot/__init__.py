@@ -1,6 +1,7 @@
 """tbot: certificates for machines, renewed before they end."""
 
 COMMANDS: dict[str, str] = {
+    "kube credentials": "teleport.cli.tbot.kube:credentials",
     "tpm identify": "teleport.cli.tpm:identify",
 }
 """Command words and the `module:function` that serves them."""
