@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from teleport.api.bot_messages import Output, Renewal
 from teleport.api.client import AuthClient
 from teleport.api.messages import MadeCertificates
@@ -9,7 +11,7 @@ from teleport.api.pb import bots_pb2 as pb
 from teleport.api.services import bots
 from teleport.api.services.login import authority_of
 from teleport.api.times import time_of
-from teleport.model.kinds.bot_instance import Heartbeat
+from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
 
 
 class BotCalls:
@@ -21,8 +23,9 @@ class BotCalls:
     async def renew(self, renewal: Renewal) -> MadeCertificates:
         """Return the bot's own next certificates. Raises AccessDenied (AUTH-BOT-GENERATION, AUTH-BOT-*, POL-*)."""
         request = pb.RenewBotRequest(
-            ssh_public_key=renewal.ssh_public_key, tls_public_key=renewal.tls_public_key, expires=renewal.expires
-        )
+            ssh_public_key=renewal.ssh_public_key, tls_public_key=renewal.tls_public_key, expires=renewal.expires,
+            hostname=renewal.hostname,
+        )  # fmt: skip
         return _made(await self._channel.unary(bots.RENEW, request))
 
     async def issue(self, output: Output) -> MadeCertificates:
@@ -33,13 +36,19 @@ class BotCalls:
         )  # fmt: skip
         return _made(await self._channel.unary(bots.ISSUE_OUTPUT, request))
 
-    async def beat(self, said: Heartbeat) -> None:
-        """Say how the bot is. Raises NotFound (AUTH-BOT-NO-INSTANCE)."""
+    async def beat(self, said: Heartbeat, health: Sequence[ServiceHealth] = ()) -> None:
+        """Say how the bot and its services are. Raises NotFound (AUTH-BOT-NO-INSTANCE), BadParameter
+        (AUTH-BOT-HEALTH)."""
         request = pb.BeatRequest(
             hostname=said.hostname, is_startup=said.is_startup, uptime=said.uptime, one_shot=said.one_shot,
             join_method=said.join_method, version=said.version, architecture=said.architecture, os=said.os,
+            kind=said.kind, service_health=[_health(each) for each in health],
         )  # fmt: skip
         await self._channel.unary(bots.BEAT, request)
+
+
+def _health(said: ServiceHealth) -> pb.ServiceHealth:
+    return pb.ServiceHealth(name=said.name, status=said.status, reason=said.reason, updated_at=said.updated_at)
 
 
 def _made(reply: pb.BotCertificates) -> MadeCertificates:

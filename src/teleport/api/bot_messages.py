@@ -16,6 +16,8 @@ class Renewal:
     """PEM."""
     expires: dt.datetime | None = None
     """When they shall end; None: after an hour."""
+    hostname: str = ""
+    """Where the bot says that it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

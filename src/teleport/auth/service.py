@@ -41,6 +41,7 @@ from teleport.auth.bots.admission import Admission
 from teleport.auth.bots.certificates import BotCertificates
 from teleport.auth.bots.hooks import BotHooks
 from teleport.auth.bots.instances import Instances
+from teleport.auth.bots.lockout import Lockout
 from teleport.auth.bots.outputs import Outputs
 from teleport.auth.bots.renewal import Renewals
 from teleport.auth.decisions import Decisions
@@ -174,7 +175,7 @@ class AuthService:
             )  # fmt: skip
         features = self._features()
         features = (*features, *reflection.methods(features))
-        self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect)
+        self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect, on_refusal=_refusal)
 
     def _features(self) -> Sequence[rpc.Method]:
         backend, clock, entropy, cluster = self._backend, self._clock, self._entropy, self.cluster
@@ -204,8 +205,9 @@ class AuthService:
             backend, store, trail, authorizer, self.authorities, signer, clock, entropy, cluster
         )  # fmt: skip
         own, instances = BotCertificates(store, certificates, self.authorities, clock), Instances(store, clock, entropy)
-        admission = Admission(store, trail, own, instances)
-        renewals = Renewals(store, trail, authorizer, own, instances, clock, entropy)
+        lockout = Lockout(store, trail, clock, entropy)
+        admission = Admission(store, trail, own, instances, lockout)
+        renewals = Renewals(store, trail, authorizer, own, instances, lockout, clock)
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -300,3 +302,9 @@ class AuthService:
 
 def _defect(method: str, id: str, error: BaseException) -> None:
     log.error("A call failed unexpectedly", method=method, id=id, error=error)
+
+
+def _refusal(error: TeleportError) -> None:
+    """Say in the log of every call that a lock has refused."""
+    if error.code == "POL-LOCKED":
+        log.warn(error.what)

@@ -40,7 +40,7 @@ class Connection:
     @asynccontextmanager
     async def client(self, held: Held | None = None) -> AsyncIterator[AuthClient]:
         """See Bot.client."""
-        async with self._reach.client(held or self._own()) as client:
+        async with self._reach.client(self._own if held is None else lambda: held) as client:
             yield client
 
     async def proxy(self) -> ProxyFacts:

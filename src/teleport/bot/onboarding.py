@@ -18,7 +18,7 @@ from teleport.api.join_messages import BOT, Asked
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
-from teleport.base.errors import BadParameter, NotFound
+from teleport.base.errors import NotFound
 from teleport.base.log import logger
 from teleport.bot.held import held_of, public_keys
 from teleport.bot.parts import Held
@@ -68,14 +68,11 @@ class Door:
 
     async def join(self, key: str, former: Held | None) -> Held:
         """Join with the token; who has certificates already shows them. Raises what the server refuses it with
-        (AUTH-JOIN-*, AUTH-BOT-*), AccessDenied (CLIENT-CA-*), BadParameter (BOT-NO-TOKEN), and what dialling raises."""
-        token = self.token()
-        if not token:
-            raise BadParameter("BOT-NO-TOKEN")
+        (AUTH-JOIN-*, AUTH-BOT-*), AccessDenied (CLIENT-CA-*), and what dialling raises."""
         ssh_line, tls_pem = public_keys(key)
         asked = Asked(
-            token=token, ssh_public_key=ssh_line, tls_public_key=tls_pem, system_role=BOT, host_name=self._host_name,
-            expires=self._expires(),
+            token=self.token(), ssh_public_key=ssh_line, tls_public_key=tls_pem, system_role=BOT,
+            host_name=self._host_name, expires=self._expires(),
         )  # fmt: skip
         joined = await join(await self._dial(former), asked, self._method())
         return held_of(key, joined.certificates)
@@ -85,7 +82,7 @@ class Door:
         raises."""
         ssh_line, tls_pem = public_keys(key)
         wanted = Renewal(ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires())
-        async with self._reach.client(held) as client:
+        async with self._reach.client(lambda: held) as client:
             return held_of(key, await BotCalls(client).renew(wanted))
 
     def _expires(self) -> dt.datetime:

@@ -8,7 +8,7 @@ cause stays the error.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from teleport.api.client import AuthClient, over_stream
@@ -40,11 +40,13 @@ class Reach:
         self._find = find
 
     @asynccontextmanager
-    async def client(self, held: Held) -> AsyncIterator[AuthClient]:
-        """Yield a client that acts as `held`. Raises in the block what the server raises, and with what is noted for
-        the report what dialling raises: NotAuthenticated and Unavailable (NET-TLS-*), Unavailable (NET-*)."""
+    async def client(self, who: Callable[[], Held]) -> AsyncIterator[AuthClient]:
+        """Yield a client that acts as `who()`, which is asked for each connection.
+
+        Raises in the block what the server raises, and what dialling raises with what is noted for the report:
+        NotAuthenticated and Unavailable (NET-TLS-*), Unavailable (NET-*)."""
         try:
-            async with AuthClient(over_stream(lambda: self.dial(held))) as client:
+            async with AuthClient(over_stream(lambda: self.dial(who()))) as client:
                 yield client
         except TeleportError as error:
             raise await self._told(error) from error.__cause__

@@ -1,8 +1,8 @@
 """How the end of a bot is told: the first cause with its page, and what followed from it folded below.
 
 The reference shows three lines when the Auth Service cannot be reached: the cause; the cause and what trying the same
-address as a proxy came to; and that alone. The first is the headline, the others are for `--debug`: who reads them takes
-the last for the reason.
+address as a proxy came to; and that alone. The first is the headline, the others are for `--debug`: who reads them
+takes the last for the reason.
 """
 
 from __future__ import annotations

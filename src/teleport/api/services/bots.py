@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Protocol
 
 from teleport.api.bot_messages import Output, Renewal
@@ -12,7 +13,7 @@ from teleport.api.pb import bots_pb2 as pb
 from teleport.api.rpc import Method, call
 from teleport.api.services.login import authority_message
 from teleport.api.times import time_of
-from teleport.model.kinds.bot_instance import Heartbeat
+from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
 
 RENEW = call("Bots", "Renew", pb.RenewBotRequest, pb.BotCertificates)
 ISSUE_OUTPUT = call("Bots", "IssueOutput", pb.IssueOutputRequest, pb.BotCertificates)
@@ -28,8 +29,8 @@ class Renewals(Protocol):
         """Give the next generation of certificates, or the last one again."""
         ...
 
-    async def beat(self, caller: Caller, said: Heartbeat) -> None:
-        """Note what an instance says of itself."""
+    async def beat(self, caller: Caller, said: Heartbeat, health: Sequence[ServiceHealth]) -> None:
+        """Note what an instance says of itself and of its services."""
         ...
 
 
@@ -46,8 +47,9 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
 
     async def renew(caller: Caller, request: pb.RenewBotRequest) -> pb.BotCertificates:
         wanted = Renewal(
-            ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key, expires=_expires(request)
-        )
+            ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key, expires=_expires(request),
+            hostname=request.hostname,
+        )  # fmt: skip
         return _message(await renewals.renew(caller, wanted))
 
     async def issue_output(caller: Caller, request: pb.IssueOutputRequest) -> pb.BotCertificates:
@@ -61,8 +63,9 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
         said = Heartbeat(
             hostname=request.hostname, is_startup=request.is_startup, uptime=request.uptime, one_shot=request.one_shot,
             join_method=request.join_method, version=request.version, architecture=request.architecture, os=request.os,
+            kind=request.kind,
         )  # fmt: skip
-        await renewals.beat(caller, said)
+        await renewals.beat(caller, said, [_health(each) for each in request.service_health])
         return pb.BeatReply()
 
     return (Method(RENEW, _BOTS, renew), Method(ISSUE_OUTPUT, _BOTS, issue_output), Method(BEAT, _BOTS, beat))
@@ -70,6 +73,11 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
 
 def _expires(request: pb.RenewBotRequest | pb.IssueOutputRequest) -> dt.datetime | None:
     return time_of(request.expires) if request.HasField("expires") else None
+
+
+def _health(said: pb.ServiceHealth) -> ServiceHealth:
+    updated = time_of(said.updated_at) if said.HasField("updated_at") else None
+    return ServiceHealth(name=said.name, status=said.status, reason=said.reason, updated_at=updated)
 
 
 def _message(made: MadeCertificates) -> pb.BotCertificates:

@@ -20,6 +20,7 @@ from teleport.model.kinds.bot_instance import (
     BotInstanceSpec,
     BotInstanceStatus,
     Heartbeat,
+    ServiceHealth,
 )
 from teleport.model.resource import Metadata
 from teleport.store.resources import Resources
@@ -40,6 +41,8 @@ class Proof:
     expires: dt.datetime
     """When the certificates end."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    hostname: str = ""
+    """Where it says that it runs."""
 
 
 class Instances:
@@ -60,9 +63,9 @@ class Instances:
             return None
         return found if found.spec.bot_name == bot else None
 
-    def begin(self, bot: str, proof: Proof, previous: str = "") -> BotInstance:
-        """Return a new instance, in its first generation."""
-        first, id = self._authentication(proof, 1), new_uuid(self._entropy)
+    def begin(self, bot: str, proof: Proof, previous: str = "", id: str = "") -> BotInstance:
+        """Return a new instance, in its first generation; with an `id` of its own, if none is given."""
+        first, id = self._authentication(proof, 1), id or new_uuid(self._entropy)
         return BotInstance(
             version="v1", metadata=Metadata(name=id, expires=_end(proof)),
             spec=BotInstanceSpec(bot_name=bot, instance_id=id, previous_instance_id=previous),
@@ -76,14 +79,15 @@ class Instances:
         status = msgspec.structs.replace(instance.status, latest_authentications=kept)
         return msgspec.structs.replace(instance.with_metadata(expires=_end(proof)), status=status)
 
-    def beat(self, instance: BotInstance, said: Heartbeat) -> BotInstance:
-        """Return the instance with what the bot says of itself."""
+    def beat(self, instance: BotInstance, said: Heartbeat, health: tuple[ServiceHealth, ...]) -> BotInstance:
+        """Return the instance with what the bot says of itself and of its services."""
         made = msgspec.structs.replace(said, recorded_at=self._clock.now())
         old = instance.status
         status = msgspec.structs.replace(
             old,
             initial_heartbeat=old.initial_heartbeat or made,
             latest_heartbeats=(*old.latest_heartbeats, made)[-MOST:],
+            service_health=health,
         )
         return msgspec.structs.replace(instance, status=status)
 
@@ -91,7 +95,7 @@ class Instances:
         return Authentication(
             authenticated_at=self._clock.now(), join_method=proof.method, join_token=proof.token,
             generation=generation, public_key=key_text(proof.key), addr_remote=proof.address,
-            attributes=dict(proof.attributes),
+            attributes=dict(proof.attributes), hostname=proof.hostname,
         )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from teleport.auth.join.tokens import Missing, Tokens
 from teleport.auth.user_certs import address_of, locked
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
-from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound, NotSupported, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.base.version_order import check_age
 from teleport.model.events.base import caller_fields
@@ -78,6 +78,15 @@ class _Attempt:
     @property
     def bot_name(self) -> str:
         return self.token.spec.bot_name if self.token else ""
+
+    @property
+    def is_bot(self) -> bool:
+        return self.init.system_role == BOT
+
+    @property
+    def instance_id(self) -> str:
+        """The instance of the token's bot that asks."""
+        return self.bot.bot_instance_id if self.bot and self.bot.bot_name == self.bot_name else ""
 
     @property
     def method(self) -> str:
@@ -152,11 +161,12 @@ class Joining:
         start = await talk.accept(Accepted(join_method=method, suite=SUITE, cluster=self._cluster))
         if start.expires is not None and attempt.init.system_role != BOT:
             raise BadParameter("AUTH-JOIN-EXPIRES")
-        former = host_id(attempt.former) if attempt.former else ""
+        former, role = host_id(attempt.former) if attempt.former else "", BOT if attempt.is_bot else INSTANCE
         proven = await prove(
             Request(
                 token=token, init=attempt.init, start=start, ask=talk.ask, host_id=former,
-                unlocked=lambda name: self._check_locks(attempt, self._future(name or "none", (INSTANCE,), token)),
+                bot_name=attempt.bot_name if attempt.is_bot else "", instance_id=attempt.instance_id,
+                unlocked=lambda name: self._check_locks(attempt, self._future(name or "none", (role,), token)),
             )
         )  # fmt: skip
         attempt.attributes = proven.attributes
@@ -195,8 +205,6 @@ class Joining:
         if init.system_role == BOT:
             if BOT not in spec.roles:
                 raise BadParameter("AUTH-JOIN-ROLES", role=BOT, roles=roles)
-            if spec.join_method == "bound_keypair":
-                raise NotSupported("AUTH-JOIN-BOTS", method=spec.join_method)
         elif not _services(token):
             raise BadParameter("AUTH-JOIN-SERVICES", roles=roles)
         held = system_roles(attempt.former) if attempt.former else ()
@@ -236,6 +244,7 @@ class Joining:
             bot=token.spec.bot_name, method=token.spec.join_method, token=token.name, shown_token=token.safe_name(),
             ssh_public_key=start.ssh_public_key, tls_public_key=start.tls_public_key, expires=start.expires,
             address=attempt.address, attributes=dict(proven.attributes), former=attempt.bot,
+            instance=proven.instance_id, previous=proven.previous_id, hostname=attempt.shown_name,
         )  # fmt: skip
         event = BotJoin(success=True, bot_name=token.spec.bot_name, **self._about_bot(attempt))
         made = await self._while_token_stands(attempt, token, self._bots.admit(arrival, event, *ops, *proven.ops))

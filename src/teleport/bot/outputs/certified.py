@@ -16,7 +16,7 @@ from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.bot.held import described, make_key
 from teleport.bot.parts import Bot, Destination, Held
-from teleport.client import identity_file, known_hosts
+from teleport.client import identity_file
 from teleport.client.identity_file import IdentityFile
 from teleport.pki import keys
 
@@ -61,10 +61,10 @@ class Certified:
         log.info(line)
 
     def _key(self, now: dt.datetime) -> tuple[dt.datetime, str]:
-        if self._held is not None and self._made is not None:
-            if now - self._made < KEY_LIFE and now < self._held.expires:
-                return self._made, self._held.key
-        return now, make_key(self._entropy)
+        held, made = self._held, self._made
+        if held is None or made is None or now - made >= KEY_LIFE or now >= held.expires:
+            return now, make_key(self._entropy)
+        return made, held.key
 
 
 def identity_set(held: Held) -> dict[str, bytes]:
@@ -88,10 +88,3 @@ def identity_set(held: Held) -> dict[str, bytes]:
     }  # fmt: skip
     written = {name: text.encode() for name, text in texts.items()}
     return {**written, "identity": identity_file.write(parts, held.identity.cluster)}
-
-
-def host_lines(held: Held, proxy_host: str) -> bytes:
-    """Return `known_hosts`: the authorities of hosts, one line for each key."""
-    hosts = [each for each in held.authorities if each.type == "host"]
-    lines = [line for each in hosts for line in known_hosts.lines(proxy_host, each.cluster, each.ssh_keys)]
-    return "".join(f"{line}\n" for line in lines).encode()

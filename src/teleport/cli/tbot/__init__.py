@@ -2,6 +2,7 @@
 
 COMMANDS: dict[str, str] = {
     "kube credentials": "teleport.cli.tbot.kube:credentials",
+    "start": "teleport.cli.tbot.start:start",
     "tpm identify": "teleport.cli.tpm:identify",
 }
 """Command words and the `module:function` that serves them."""

@@ -16,6 +16,8 @@ class GenerationMismatch(CallerEvent, frozen=True, kw_only=True, tag="cert.gener
     presented: Annotated[int, Level.PUBLIC] = 0
     reason: Public = ""
     """`fork`: the same certificates were renewed with two keys; `mismatch`: certificates of before were shown."""
+    hostname: Sensitive = ""
+    """Where who showed them said that it runs."""
     other_addr_remote: Sensitive = ""
     """From where the last renewal came."""
     other_hostname: Sensitive = ""

@@ -30,6 +30,8 @@ class Authentication(Struct, frozen=True, kw_only=True):
     """Key of the TLS certificate: SubjectPublicKeyInfo, DER in base64."""
     addr_remote: str = ""
     """From where."""
+    hostname: str = ""
+    """Where it said that it runs, which nobody has checked."""
     attributes: dict[str, str] = {}
     """What the proof of the join method said."""
 
@@ -47,6 +49,18 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     version: str = ""
     architecture: str = ""
     os: str = ""
+    kind: str = ""
+    """What runs the bot: `tbot`, or a program that has one inside."""
+
+
+class ServiceHealth(Struct, frozen=True, kw_only=True):
+    """How one service of a bot is."""
+
+    name: str = ""
+    status: str = ""
+    """`initializing`, `healthy` or `unhealthy`."""
+    reason: str = ""
+    updated_at: Time | None = None
 
 
 class BotInstanceSpec(Struct, frozen=True, kw_only=True):
@@ -66,6 +80,8 @@ class BotInstanceStatus(Struct, frozen=True, kw_only=True):
     initial_heartbeat: Heartbeat | None = None
     latest_heartbeats: tuple[Heartbeat, ...] = ()
     """Oldest first."""
+    service_health: tuple[ServiceHealth, ...] = ()
+    """As the last heartbeat said."""
 
 
 @kind(
@@ -112,7 +128,7 @@ class BotInstance(Resource[BotInstanceSpec], frozen=True, kw_only=True, tag="bot
     def hostname(self) -> str:
         """Where it said last that it runs; empty if it never did."""
         beats = self.status.latest_heartbeats
-        return beats[-1].hostname if beats else ""
+        return (beats[-1].hostname if beats else "") or self.latest.hostname
 
     @property
     def last_seen(self) -> dt.datetime | None:

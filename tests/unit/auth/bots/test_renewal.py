@@ -12,10 +12,12 @@ import pytest
 from teleport.api.bot_calls import BotCalls
 from teleport.api.bot_messages import Renewal
 from teleport.api.caller import Caller
+from teleport.auth.join.method import Proven
 from teleport.base.errors import TeleportError
-from teleport.model.kinds.bot_instance import Heartbeat
+from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
 from tests.support.auth_cluster import Cluster, run
-from tests.support.bots import ELSEWHERE, HOME, NAME, USER, Robot, identity_of, make_bot
+from tests.support.bots import ELSEWHERE, HOME, NAME, USER, Robot, identity_of, invite, make_bot
+from tests.support.joiner import Shows, join, refused
 from tests.support.log_lines import said
 
 __all__ = ["said"]
@@ -107,8 +109,38 @@ def test_a_copy_locks_the_bot_with_the_evidence(said: io.StringIO) -> None:
         where = (event["addr.remote"], event["other_addr_remote"], event["other_hostname"])
         assert where == (ELSEWHERE, HOME, "build-7")
         assert "certificates that are not the last ones" in said.getvalue()
+        assert lock.metadata.id == 1893456000000000000, "nanoseconds, as servers of long ago numbered their resources"
         after = await robot.refused()
         assert (after.code, lock.name in after.fix) == ("POL-LOCKED", True)
+
+    run(story)
+
+
+def test_every_call_of_a_locked_bot_is_logged(said: io.StringIO) -> None:
+    """S1-04: the Auth Service says at each refused call which lock is in force, and why; S1-18: until it is lifted."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        thief = robot.copy()
+        await robot.renew()
+        await thief.refused()
+        for _ in range(3):
+            assert (await robot.refused()).code == "POL-LOCKED"
+        line = (
+            '[AUTH]      lock targeting User:"bot-example" is in force: The bot user "bot-example" has been locked due '
+            "to a certificate generation mismatch, possibly indicating a stolen certificate."
+        )
+        assert said.getvalue().count(line) == 3
+        (lock,) = await locks(cluster)
+        await invite(cluster, "second-token-0123")
+        error = await refused(cluster, token="second-token-0123", system_role="Bot")
+        assert (error.code, lock.name in error.fix) == ("POL-LOCKED", True)
+        await cluster.admin.delete("lock", lock.name)
+        fresh = await Robot.joined(cluster, "second-token-0123")
+        assert fresh.identity.generation == 1
+        assert fresh.identity.bot_instance_id != robot.identity.bot_instance_id
+        await fresh.renew()
 
     run(story)
 
@@ -137,8 +169,6 @@ def test_the_lock_of_one_instance_spares_the_others() -> None:
     async def story(cluster: Cluster) -> None:
         await make_bot(cluster, "access", lock_scope="instance")
         robot = await Robot.joined(cluster)
-        from tests.support.bots import invite
-
         await invite(cluster, "second-token-0123")
         other = await Robot.joined(cluster, "second-token-0123")
         thief = robot.copy()
@@ -194,5 +224,137 @@ def test_what_it_says_of_itself_is_kept() -> None:
         assert (found.hostname[:3], len(found.hostname)) == ("h11", 80)
         assert found.last_seen == cluster.clock.now()
         await asyncio.gather(*(robot.calls.beat(Heartbeat(hostname="z")) for _ in range(4)))
+
+    run(story)
+
+
+def test_what_it_says_of_its_services_is_kept_within_bounds() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        at = cluster.clock.now() - dt.timedelta(minutes=1)
+        said = [
+            ServiceHealth(name="n" * 64, status="unhealthy", reason="r" * 256, updated_at=at),
+            ServiceHealth(name="identity", status="healthy"),
+        ]
+        await robot.calls.beat(Heartbeat(kind="tbot"), said)
+        found = await instance_of(cluster)
+        assert found.status.latest_heartbeats[-1].kind == "tbot"
+        assert [each.name for each in found.status.service_health] == ["n" * 64, "identity"]
+        assert [each.updated_at for each in found.status.service_health] == [at, cluster.clock.now()]
+        for wrong in (
+            {"name": "n" * 65, "status": "healthy"}, {"name": "", "status": "healthy"},
+            {"name": "ä" * 33, "status": "healthy"}, {"name": "a", "status": "well"},
+            {"name": "a", "status": "healthy", "reason": "r" * 257},
+        ):  # fmt: skip
+            with pytest.raises(TeleportError) as caught:
+                await robot.calls.beat(Heartbeat(), [ServiceHealth(**wrong)])
+            assert caught.value.code == "AUTH-BOT-HEALTH", wrong
+        with pytest.raises(TeleportError) as caught:
+            await robot.calls.beat(Heartbeat(), [ServiceHealth(name="a", status="healthy")] * 201)
+        assert caught.value.code == "AUTH-BOT-HEALTH"
+        assert len((await instance_of(cluster)).status.service_health) == 2
+
+    run(story)
+
+
+def test_where_both_say_that_they_run_is_evidence() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster, host_name="build-1")
+        assert (await instance_of(cluster)).latest.hostname == "build-1"
+        thief = robot.copy()
+        await robot.renew(hostname="build-2")
+        with pytest.raises(TeleportError):
+            await thief.renew(hostname="elsewhere")
+        (event,) = await cluster.events("cert.generation_mismatch")
+        assert (event["hostname"], event["other_hostname"]) == ("elsewhere", "build-2")
+
+    run(story)
+
+
+def test_an_instance_ends_a_little_after_its_certificates() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        cluster.clock.advance(dt.timedelta(minutes=30))
+        await robot.renew()
+        cluster.clock.advance(dt.timedelta(minutes=64))
+        assert (await instance_of(cluster)).name == robot.identity.bot_instance_id
+        cluster.clock.advance(dt.timedelta(minutes=2))
+        assert [each async for each in cluster.admin.list("bot_instance")] == []
+
+    run(story)
+
+
+async def with_another_method(cluster: Cluster) -> Robot:
+    """Let an instance of the bot join with a proof of somebody else's."""
+    spec = {"join_method": "github", "github": {"allow": [{"repository": "a/b"}]}}
+    await invite(cluster, "actions", **spec)
+
+    async def proven(request: object) -> Proven:
+        return Proven()
+
+    cluster.service._join_methods["github"] = proven  # type: ignore[index]
+    return Robot(cluster, (await join(cluster, Shows("github"), token="actions", system_role="Bot")).certificates)
+
+
+async def again(robot: Robot) -> None:
+    caller = Caller(robot.identity, robot.address)
+    joined = await join(robot.cluster, Shows("github"), caller, token="actions", system_role="Bot")
+    robot.made = joined.certificates
+
+
+def test_who_proves_itself_otherwise_is_not_locked(said: io.StringIO) -> None:
+    """S1-05: a mismatch of an instance of another join method is told, and locks nobody."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await with_another_method(cluster)
+        copy = robot.copy()
+        await again(robot)
+        await again(robot)
+        assert "not the last ones" not in said.getvalue()
+        await again(copy)
+        assert "proven anew who it is, and is not locked" in said.getvalue()
+        assert await locks(cluster) == []
+        await again(robot)
+        await robot.output("access")
+
+    run(story)
+
+
+@pytest.mark.parametrize("scope", ["user", "instance"])
+def test_the_lock_of_a_token_instance_meets_instances_of_other_methods(scope: str) -> None:
+    """S1-62: after a mismatch of the token instance the user's lock refuses every instance of the bot; with
+    `lock_scope: instance` that one alone."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access", lock_scope=scope)
+        robot, other = await Robot.joined(cluster), await with_another_method(cluster)
+        thief = robot.copy()
+        await robot.renew()
+        await thief.refused()
+        if scope == "instance":
+            await again(other)
+            await other.output("access")
+            return
+        for work in (again(other), other.output("access")):
+            with pytest.raises(TeleportError) as caught:
+                await work
+            assert caught.value.code == "POL-LOCKED"
+
+    run(story)
+
+
+@pytest.mark.parametrize(("longest", "asked", "expected"), [("", 24, 12), ("24h", 48, 24), ("168h", 200, 168)])
+def test_how_long_its_own_certificates_live(longest: str, asked: int, expected: int) -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access", **({"max_session_ttl": longest} if longest else {}))
+        robot = await Robot.joined(cluster)
+        await robot.renew(expires=cluster.clock.now() + dt.timedelta(hours=asked))
+        assert robot.identity.expires - cluster.clock.now() == dt.timedelta(hours=expected)
+        made = identity_of(await robot.output("access", expires=cluster.clock.now() + dt.timedelta(hours=100)))
+        assert made.expires - cluster.clock.now() == dt.timedelta(hours=24)
 
     run(story)

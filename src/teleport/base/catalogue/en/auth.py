@@ -163,6 +163,11 @@ PAGES = {
         why="it was removed, or its certificates ended a while ago",
         fix="make a token for a new instance: tctl bots instances add {bot}",
     ),
+    "AUTH-BOT-HEALTH": Page(
+        what="the heartbeat of a bot is not accepted: {problem}",
+        why="what instances say of their services is kept, so it is bounded",
+        fix="give the service a shorter name in tbot.yaml",
+    ),
     "AUTH-BOT-OUTPUT": Page(
         what="{name} cannot have certificates for outputs",
         why="only a bot's own certificates can, not those of people and not those of another output",
@@ -172,11 +177,6 @@ PAGES = {
         what='no roles were asked for that bot "{bot}" may have, or more than {most}',
         why="certificates of an output carry some of the roles that the bot was given",
         fix="give the bot roles: tctl bots update {bot} --add-roles=ROLE",
-    ),
-    "AUTH-JOIN-BOTS": Page(
-        what="bots cannot join this cluster with the method {method} yet",
-        why="this build admits hosts with it, and bots with every other method that it has",
-        fix="make a token of another method: tctl bots add NAME --roles=...",
     ),
     "AUTH-JOIN-FORMER": Page(
         what="the server did not prove that it is the one it was",
