@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
     "doctor": f"{_HERE}.doctor:doctor",
     "install systemd": f"{_HERE}.install:systemd",
+    "kube credentials": f"{_HERE}.kube:credentials",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",

@@ -281,6 +281,11 @@ PAGES = {
         why="the Auth Service, or what stands between, answered another request; nothing was stored",
         fix="the bot asks again by itself; if this stays, look at the log of the Auth Service",
     ),
+    "BOT-KUBE-EXPIRED": Page(
+        what="the certificates in {folder} ended at {until}",
+        why="tbot has not renewed them: it is not running, or cannot reach the cluster",
+        fix="look at tbot's log; `pkill -sigusr1 tbot` makes a running one renew at once",
+    ),
     "BOT-KUBERNETES-LATER": Page(
         what="{destination}: this build does not write Secrets of Kubernetes yet",
         why="the destination kubernetes_secret is not served",
