@@ -13,7 +13,14 @@ from typing import Any
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
-from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry
+from teleport.model.config.tbot_services import (
+    ApplicationOutput,
+    DatabaseOutput,
+    IdentityOutput,
+    KubernetesOutput,
+    KubernetesV2Output,
+    ServiceEntry,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +40,11 @@ class Means:
 
 
 MAKERS: Mapping[type, str] = {
+    ApplicationOutput: "teleport.bot.outputs.making:application",
+    DatabaseOutput: "teleport.bot.outputs.making:database",
     IdentityOutput: "teleport.bot.outputs.making:identity",
+    KubernetesOutput: "teleport.bot.outputs.making:kubernetes",
+    KubernetesV2Output: "teleport.bot.outputs.making:kubernetes_v2",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""
 
