@@ -30,8 +30,9 @@ OWN_FORM = {
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
-    "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "puttyconfig",
-    "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh", "start", "terminate", "update",
+    "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
+    "puttyconfig", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
+    "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
 

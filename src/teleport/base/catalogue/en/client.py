@@ -279,7 +279,12 @@ PAGES = {
         "methods remain",
         why="{login} is not among the logins of your certificate ({logins}): {said}",
         fix="use one of these logins; or let an administrator add {login} to one of your roles, or give you a role "
-        "that has it, and sign in again: tsh login",
+        "that has it, and renew the certificate: tsh login, or for a bot pkill -sigusr1 tbot",
+    ),
+    "CLIENT-DESTINATION": Page(
+        what="{folder} is not the destination of an output of tbot: {problem}",
+        why="the connection is made with the identity that tbot has written there",
+        fix="name the folder of an output of the type identity, and see that tbot runs and has written it",
     ),
     "CLIENT-FORWARD": Page(
         what="-{option} {value!r} cannot be understood: {problem}",
