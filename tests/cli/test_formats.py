@@ -26,7 +26,7 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 """Ends of what is decided now differ from one command to the next."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure", "teleport install systemd", "tctl audit export", "tbot kube credentials",
+    "teleport configure", "teleport install systemd", "tctl audit export", "tbot kube credentials", "tbot db",
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {

@@ -3,6 +3,7 @@
 _HERE = "teleport.cli.tbot"
 
 COMMANDS: dict[str, str] = {
+    "db": f"{_HERE}.db:db",
     "kube credentials": f"{_HERE}.kube:credentials",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
