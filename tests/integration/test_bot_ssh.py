@@ -14,7 +14,7 @@ import pytest
 from tests.support import ssh_agent
 from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done
 from tests.support.processes import wait_for
-from tests.support.tbot import Tbot, service
+from tests.support.serving_bot import Tbot, service
 
 HOST = f"{NODE}.{NAME}"
 NO_LOGIN = (

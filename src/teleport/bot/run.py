@@ -20,6 +20,7 @@ from teleport.base.disk import Disk, Lock, MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, TeleportError, TimedOut, Unavailable
 from teleport.base.log import logger
+from teleport.base.pid_file import PidFile
 from teleport.base.retry import Backoff
 from teleport.bot import rotation
 from teleport.bot.connection import Connection
@@ -106,7 +107,7 @@ class BotProcess:
             if config.oneshot and not service.runs_once:
                 raise BadParameter("BOT-NOT-ONCE", service=service.name)
         self._beats = Heartbeats(
-            self.bot, host_name=world.host_name, method=self._door.method, one_shot=bool(config.oneshot),
+            self.bot, self.health, host_name=world.host_name, method=self._door.method, one_shot=bool(config.oneshot),
             clock=world.clock, started=world.clock.now(),
         )  # fmt: skip
 
@@ -125,6 +126,9 @@ class BotProcess:
         log.info("Starting tbot", version=VERSION, storage=self._storage, services=len(self.services))
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._locked())
+            pid = PidFile(self.world.disk, self.config.pid_file and os.path.abspath(self.config.pid_file))
+            stack.callback(pid.remove)
+            pid.write()
             await stack.enter_async_context(self._diagnostics())
             if self.config.oneshot:
                 await self._once()
