@@ -27,8 +27,9 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 """Ends of what is decided now differ from one command to the next."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure", "teleport install systemd", "tctl audit export", "tbot kube credentials", "tbot migrate",
-    "tbot install systemd", *(f"tbot {name}" for name in tbot.COMMANDS if name.partition(" ")[0] == "configure"),
+    "tbot db", "tbot install systemd", "tbot kube credentials", "tbot migrate", "tctl audit export",
+    "teleport configure", "teleport install systemd",
+    *(f"tbot {name}" for name in tbot.COMMANDS if name.partition(" ")[0] == "configure"),
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
