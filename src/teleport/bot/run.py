@@ -7,7 +7,6 @@ One failing service stops no other; without an identity none of them starts. Wha
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,13 +14,14 @@ from dataclasses import dataclass
 
 from teleport.base import tasks
 from teleport.base.clock import Clock
-from teleport.base.disk import Disk, Lock, MemoryDisk
+from teleport.base.disk import Disk, MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, TeleportError, TimedOut, Unavailable
 from teleport.base.log import logger
 from teleport.base.retry import Backoff
 from teleport.bot import rotation
 from teleport.bot.connection import Connection
+from teleport.bot.destinations import hold, shared_storage
 from teleport.bot.health import Health, Tallies, Tally
 from teleport.bot.heartbeat import INTERVAL as BEAT_INTERVAL
 from teleport.bot.heartbeat import NAME as HEARTBEAT
@@ -36,6 +36,7 @@ from teleport.bot.services import Means, make
 from teleport.bot.web_find import WebFind
 from teleport.client.auth_way import AuthWay
 from teleport.model.address import Address, parse_addr
+from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_yaml import TbotYaml
 from teleport.model.config.teleport_section import AUTH_PORT
 from teleport.model.kinds.proxy import Proxy, web_address
@@ -62,7 +63,7 @@ class World:
     disk: Disk
     network: Network
     environment: Mapping[str, str]
-    destination: Callable[[object], Destination]
+    destination: Callable[[DestinationSection], Destination]
     """Makes the destination of a section."""
     host_name: str
     tbot: str
@@ -115,7 +116,7 @@ class BotProcess:
         self._stopped.set()
 
     async def run(self) -> None:
-        """Run until stopped, or once. Raises what ends the process: Unavailable (BOT-STORAGE-LOCKED), BadParameter
+        """Run until stopped, or once. Raises what ends the process: Unavailable (BOT-DIR-SHARED), BadParameter
         (BOT-STORAGE-*, BOT-ONESHOT), NotFound (BOT-NO-TOKEN), and what joining and renewing raise."""
         log.info("Starting tbot", version=VERSION, storage=self._storage, services=len(self.services))
         async with AsyncExitStack() as stack:
@@ -285,15 +286,14 @@ class BotProcess:
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
         """Hold the lock of the storage: two processes on one storage lock the bot out."""
-        folder, lock = self._storage.folder, None
-        if folder:
-            await self._storage.prepare(())
-            lock = _lock(self.world.disk, folder)
+        await self._storage.prepare(())
+        lock = hold(self._storage, host=self.world.host_name)
+        if (warning := shared_storage(self._storage)) is not None:
+            log.warn("The storage can be used by other machines", error=warning, fix=warning.fix)
         try:
             yield
         finally:
-            if lock is not None:
-                lock.release()
+            lock.release()
 
     @asynccontextmanager
     async def _diagnostics(self) -> AsyncIterator[None]:
@@ -324,15 +324,6 @@ class _Prepared:
             await self._service.prepare()
             self._prepared = True
         await self._service.generate(self._bot)
-
-
-def _lock(disk: Disk, folder: str) -> Lock:
-    try:
-        return disk.lock(os.path.join(folder, "lock"))
-    except Unavailable as error:
-        if error.code != "DISK-LOCKED":
-            raise
-        raise Unavailable("BOT-STORAGE-LOCKED", folder=folder, holder=error.fields["holder"]) from None
 
 
 def _way(config: TbotYaml, world: World) -> AuthWay:

@@ -17,7 +17,7 @@ from teleport.base.entropy import SystemEntropy
 from teleport.base.errors import TeleportError
 from teleport.base.process_name import set_name
 from teleport.base.struct import Switch, convert
-from teleport.model.config.tbot_destinations import DirectoryDestination
+from teleport.model.config.tbot_destinations import DestinationSection, DirectoryDestination
 from teleport.model.config.tbot_services import IdentityOutput
 from teleport.model.config.tbot_yaml import Onboarding, TbotYaml
 
@@ -61,21 +61,21 @@ def serve(config: TbotYaml, *, renewal: str, log_format: str) -> int:
     """Run a bot; return the exit status."""
     debug = bool(config.debug) or log.get_level() == "DEBUG"
     log.setup(level="DEBUG" if debug else "INFO", output_format="json" if log_format == "json" else "text")
-    from teleport.bot import report
-    from teleport.bot.plain_folder import PlainFolder
+    from teleport.bot import destinations, report
+    from teleport.bot.parts import Destination
     from teleport.bot.run import BotProcess, World, until_signalled
     from teleport.net.network import SystemNetwork
 
     set_name("tbot")
     disk = SystemDisk()
+    environment = dict(os.environ)
 
-    def destination(section: object) -> PlainFolder:
-        assert isinstance(section, DirectoryDestination)  # noqa: S101
-        return PlainFolder(section.path, disk)
+    def destination(section: DestinationSection) -> Destination:
+        return destinations.make(section, environment=environment)
 
     world = World(
         clock=SystemClock(), entropy=SystemEntropy(), disk=disk, network=SystemNetwork(),
-        environment=dict(os.environ), destination=destination,
+        environment=environment, destination=destination,
         host_name=socket.gethostname(), tbot=os.path.abspath(sys.argv[0]), legacy=renewal == "legacy",
     )  # fmt: skip
 

@@ -138,11 +138,6 @@ PAGES = {
         fix="make a token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
         "file again",
     ),
-    "BOT-STORAGE-LOCKED": Page(
-        what="another tbot, process {holder}, uses the storage {folder}",
-        why="the certificates of a bot renew themselves: two programs with the same ones lock the bot out",
-        fix="end that process (kill {holder}), or give this bot a storage of its own: --storage=/var/lib/teleport/NAME",
-    ),
     "BOT-STORAGE-MIXED": Page(
         what="{file} in {storage} does not belong to the key that is there",
         why="files of two identities were mixed, by hand or by a backup that was put back in part",
