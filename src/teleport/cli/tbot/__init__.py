@@ -3,6 +3,7 @@
 _HERE = "teleport.cli.tbot"
 
 COMMANDS: dict[str, str] = {
+    "keypair create": f"{_HERE}.keypair:create",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
     "start": f"{_HERE}.start:start",

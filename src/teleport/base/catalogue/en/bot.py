@@ -13,6 +13,11 @@ PAGES = {
         why="the Auth Service, or what stands between, answered another request; nothing was stored",
         fix="the bot asks again by itself; if this stays, look at the log of the Auth Service",
     ),
+    "BOT-KEYPAIR-STORAGE": Page(
+        what='a key cannot be kept in "{storage}"',
+        why="a bound key must survive the bot: it needs a folder of this machine",
+        fix="give the folder that tbot will have as its storage, or make a static key: --static",
+    ),
     "BOT-LOCKED": Page(
         what='bot "{bot}" is locked for another reason, and stays so',
         why="{who} has locked it; that its certificates were in two places is not the reason",
