@@ -13,7 +13,7 @@ from typing import Any
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
-from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry
+from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshMultiplexer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Means:
 
 MAKERS: Mapping[type, str] = {
     IdentityOutput: "teleport.bot.outputs.making:identity",
+    SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""
 
@@ -42,7 +43,9 @@ def make(entries: Sequence[ServiceEntry], means: Means) -> list[Service]:
     """Return the services in the order of the configuration. Raises what their parts raise."""
     services = []
     for number, entry in enumerate(entries, 1):
-        name = entry.name or getattr(entry, "default_name", lambda n: f"output-{n}")(number)
+        name = entry.name or getattr(entry, "default_name", lambda n: f"{entry.__struct_config__.tag}-output-{n}")(
+            number
+        )
         ttl, interval = float(entry.credential_ttl or means.ttl), float(entry.renewal_interval or means.interval)
         module, _, function = MAKERS[type(entry)].partition(":")
         maker = getattr(import_module(module), function)
