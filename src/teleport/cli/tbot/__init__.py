@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "db": f"{_HERE}.db:db",
     "doctor": f"{_HERE}.doctor:doctor",
     "install systemd": f"{_HERE}.install:systemd",
+    "keypair create": f"{_HERE}.keypair:create",
     "kube credentials": f"{_HERE}.kube:credentials",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",

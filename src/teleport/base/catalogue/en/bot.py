@@ -281,6 +281,11 @@ PAGES = {
         why="the Auth Service, or what stands between, answered another request; nothing was stored",
         fix="the bot asks again by itself; if this stays, look at the log of the Auth Service",
     ),
+    "BOT-KEYPAIR-STORAGE": Page(
+        what='a key cannot be kept in "{storage}"',
+        why="a bound key must survive the bot: it needs a folder of this machine",
+        fix="give the folder that tbot will have as its storage, or make a static key: --static",
+    ),
     "BOT-KUBE-CONTEXT": Page(
         what="two Kubernetes clusters would have the context {name!r}: {first} and {second}",
         why="`context_name_template` gives both the same name, and kubectl knows clusters by the name of their context",
