@@ -13,7 +13,7 @@ from typing import Any
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
-from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshMultiplexer
+from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshHostOutput, SshMultiplexer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Means:
 
 MAKERS: Mapping[type, str] = {
     IdentityOutput: "teleport.bot.outputs.making:identity",
+    SshHostOutput: "teleport.bot.outputs.ssh_host:make",
     SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""
