@@ -11,6 +11,7 @@ import click
 import pytest
 import yaml
 
+from teleport.cli import tbot
 from teleport.cli.common import FORMATS
 from teleport.model.kinds.instance import Instance, InstanceSpec
 from teleport.model.resource import Metadata
@@ -26,12 +27,13 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 """Ends of what is decided now differ from one command to the next."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure", "teleport install systemd", "tctl audit export",
+    "teleport configure", "teleport install systemd", "tctl audit export", "tbot migrate",
+    *(f"tbot {name}" for name in tbot.COMMANDS if name.partition(" ")[0] == "configure"),
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
     "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
-    "puttyconfig", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
+    "puttyconfig", "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
     "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""

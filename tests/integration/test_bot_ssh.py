@@ -15,7 +15,7 @@ from tests.support import ssh_agent
 from tests.support.cluster import NAME, NODE, OWN, Cluster, Done
 from tests.support.processes import wait_for
 from tests.support.server_process import BIN
-from tests.support.tbot import Tbot, service
+from tests.support.serving_bot import Tbot, service
 
 HOST = f"{NODE}.{NAME}"
 NO_LOGIN = (

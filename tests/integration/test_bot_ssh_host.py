@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.cluster import NAME, OWN, Cluster, Done, free_ports
+from tests.support.serving_bot import Tbot, service
 from tests.support.sshd import Sshd
-from tests.support.tbot import Tbot, service
 
 HOST = f"build-1.{NAME}"
 

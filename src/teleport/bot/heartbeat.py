@@ -12,7 +12,7 @@ from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.bot.health import Health
 from teleport.bot.parts import Bot
-from teleport.model.kinds.bot_instance import Heartbeat
+from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
 from teleport.version import VERSION
 
 log = logger("TBOT")
@@ -29,9 +29,11 @@ class Heartbeats:
     """Tells the Auth Service."""
 
     def __init__(
-        self, bot: Bot, *, host_name: str, method: str, one_shot: bool, clock: Clock, started: dt.datetime
+        self, bot: Bot, health: Health, *, host_name: str, method: str, one_shot: bool, clock: Clock,
+        started: dt.datetime,
     ) -> None:  # fmt: skip
         self._bot = bot
+        self._health = health
         self._host_name = host_name
         self._method = method
         self._one_shot = one_shot
@@ -45,9 +47,14 @@ class Heartbeats:
             hostname=self._host_name, is_startup=not self._said,
             uptime=(self._clock.now() - self._started).total_seconds(), one_shot=self._one_shot,
             join_method=self._method, version=VERSION, architecture=platform.machine(), os=platform.system().lower(),
+            kind="tbot",
         )  # fmt: skip
+        services = [
+            ServiceHealth(name=name, status=each.state, reason=each.reason, updated_at=self._clock.now())
+            for name, each in self._health.conditions.items()
+        ]
         async with self._bot.client() as client:
-            await BotCalls(client).beat(said)
+            await BotCalls(client).beat(said, services)
         self._said = True
 
     async def once(self) -> None:

@@ -81,7 +81,9 @@ class Door:
         """Return the next certificates, for a new key. Raises AccessDenied (AUTH-BOT-*, POL-*) and what dialling
         raises."""
         ssh_line, tls_pem = public_keys(key)
-        wanted = Renewal(ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires())
+        wanted = Renewal(
+            ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires(), hostname=self._host_name
+        )
         async with self._reach.client(lambda: held) as client:
             return held_of(key, await BotCalls(client).renew(wanted))
 

@@ -71,13 +71,13 @@ def facts(asked: str, found: Mapping[str, Any], *, own_address: bool) -> ProxyFa
     """Return what an answer means. `asked` is the address (`host:port`) that gave it."""
     proxy = _part(found, "proxy")
     ssh, routing = _part(proxy, "ssh"), proxy.get("tls_routing_enabled") is True
-    advertised = _text(ssh, "public_addr") or asked
-    if own_address:
-        return ProxyFacts(address=asked, ssh_address=asked, tls_routing=True, upgrade=False, found=found)
-    separate = _text(ssh, "ssh_public_addr") or _with_port(advertised, _text(ssh, "listen_addr"))
+    address = asked if own_address else _text(ssh, "public_addr") or asked
+    # A port of its own has an address of its own too, which only the proxy knows.
+    separate = _text(ssh, "ssh_public_addr") or _with_port(
+        _text(ssh, "public_addr") or asked, _text(ssh, "listen_addr")
+    )
     return ProxyFacts(
-        address=advertised, ssh_address=advertised if routing else separate, tls_routing=routing, upgrade=False,
-        found=found,
+        address=address, ssh_address=address if routing else separate, tls_routing=routing, upgrade=False, found=found
     )  # fmt: skip
 
 

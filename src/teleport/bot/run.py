@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -19,6 +20,7 @@ from teleport.base.disk import Disk, Lock, MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, TeleportError, TimedOut, Unavailable
 from teleport.base.log import logger
+from teleport.base.pid_file import PidFile
 from teleport.base.retry import Backoff
 from teleport.bot import rotation
 from teleport.bot.connection import Connection
@@ -29,7 +31,7 @@ from teleport.bot.heartbeat import Heartbeats, settled
 from teleport.bot.identity import OwnIdentity
 from teleport.bot.loop import IDENTITY_ATTEMPTS, OUTPUT_ATTEMPTS, Bell, Loop, wait
 from teleport.bot.onboarding import Door
-from teleport.bot.parts import Destination, Service
+from teleport.bot.parts import Bot, Destination, Service
 from teleport.bot.proxy_facts import ProxyPing, own_address
 from teleport.bot.reach import Reach
 from teleport.bot.services import Means, make
@@ -62,7 +64,7 @@ class World:
     disk: Disk
     network: Network
     environment: Mapping[str, str]
-    destination: Callable[[object], Destination]
+    destination: Callable[[Any], Destination]
     """Makes the destination of a section."""
     host_name: str
     tbot: str
@@ -88,20 +90,24 @@ class BotProcess:
         find = WebFind(
             network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
         )  # fmt: skip
-        reach = Reach(_way(config, world), find)
+        reach = Reach(way_to(config, world), find)
         self._door = self._make_door(reach)
         self.identity = OwnIdentity(
             self._storage, self._door, token=self._door.token, method=self._door.method, clock=world.clock,
             entropy=world.entropy, legacy=world.legacy,
         )  # fmt: skip
         fixed = own_address(world.environment, config.proxy_server)
-        self.bot = Connection(lambda: self.identity.current, reach, ProxyPing(find, self._proxy, own_address=fixed))
-        self.services = make(config.services, self._means())
+        self.bot = Connection(
+            lambda: self.identity.current,
+            reach,
+            ProxyPing(find, lambda: proxy_address(config, self.bot), own_address=fixed),
+        )
+        self.services = make(config.services, means_of(config, world))
         for service in self.services:
             if config.oneshot and not service.runs_once:
                 raise BadParameter("BOT-NOT-ONCE", service=service.name)
         self._beats = Heartbeats(
-            self.bot, host_name=world.host_name, method=self._door.method, one_shot=bool(config.oneshot),
+            self.bot, self.health, host_name=world.host_name, method=self._door.method, one_shot=bool(config.oneshot),
             clock=world.clock, started=world.clock.now(),
         )  # fmt: skip
 
@@ -120,6 +126,9 @@ class BotProcess:
         log.info("Starting tbot", version=VERSION, storage=self._storage, services=len(self.services))
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._locked())
+            pid = PidFile(self.world.disk, self.config.pid_file and os.path.abspath(self.config.pid_file))
+            stack.callback(pid.remove)
+            pid.write()
             await stack.enter_async_context(self._diagnostics())
             if self.config.oneshot:
                 await self._once()
@@ -265,23 +274,6 @@ class BotProcess:
             clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure),
         )  # fmt: skip
 
-    def _means(self) -> Means:
-        world, config = self.world, self.config
-        return Means(
-            clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
-            tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
-        )  # fmt: skip
-
-    async def _proxy(self) -> str:
-        """Return the address of the proxy, which is asked what it is."""
-        if self.config.proxy_server:
-            return self.config.proxy_server
-        async with self.bot.client() as client:
-            async for proxy in client.list("proxy"):
-                assert isinstance(proxy, Proxy)  # noqa: S101 - what was asked for
-                return web_address(proxy)
-        return str(Address(parse_addr(self.config.auth_server, AUTH_PORT).host, WEB_PORT))
-
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
         """Hold the lock of the storage: two processes on one storage lock the bot out."""
@@ -335,7 +327,27 @@ def _lock(disk: Disk, folder: str) -> Lock:
         raise Unavailable("BOT-STORAGE-LOCKED", folder=folder, holder=error.fields["holder"]) from None
 
 
-def _way(config: TbotYaml, world: World) -> AuthWay:
+def means_of(config: TbotYaml, world: World) -> Means:
+    """Return what services are made with."""
+    return Means(
+        clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
+        tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
+    )  # fmt: skip
+
+
+async def proxy_address(config: TbotYaml, bot: Bot) -> str:
+    """Return the address of the proxy: the configured one, or one that the Auth Service knows."""
+    if config.proxy_server:
+        return config.proxy_server
+    async with bot.client() as client:
+        async for proxy in client.list("proxy"):
+            assert isinstance(proxy, Proxy)  # noqa: S101 - what was asked for
+            return web_address(proxy)
+    return str(Address(parse_addr(config.auth_server, AUTH_PORT).host, WEB_PORT))
+
+
+def way_to(config: TbotYaml, world: World) -> AuthWay:
+    """Return the way to the cluster. Raises BadParameter (BOT-NO-SERVER, KIND-ADDRESS, NET-*)."""
     if not (config.auth_server or config.proxy_server):
         raise BadParameter("BOT-NO-SERVER")
     proxies = bool(config.proxy_server)

@@ -3,6 +3,16 @@
 _HERE = "teleport.cli.tbot"
 
 COMMANDS: dict[str, str] = {
+    "configure": f"{_HERE}.configure:configure",
+    "configure application": f"{_HERE}.configure:application",
+    "configure database": f"{_HERE}.configure:database",
+    "configure identity": f"{_HERE}.configure:identity",
+    "configure kubernetes": f"{_HERE}.configure:kubernetes",
+    "configure kubernetes/v2": f"{_HERE}.configure:kubernetes_v2",
+    "configure ssh-host": f"{_HERE}.configure:ssh_host",
+    "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
+    "doctor": f"{_HERE}.doctor:doctor",
+    "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
     "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
@@ -18,7 +28,11 @@ QUICK: dict[str, str] = {
 """Commands that also start without click: functions from arguments to an exit status, or to None for a call that
 the full command has to read."""
 
-GLOBALS: dict[str, bool] = {"-c": True, "--config": True}
+GLOBALS: dict[str, bool] = {"-c": True, "--config": True, "--log-format": True}
 """Options that may stand before the command word, and whether a value follows."""
 
-EXAMPLES = ("tbot version",)
+EXAMPLES = (
+    "tbot configure identity --proxy-server=teleport.example.com:443 --destination=/opt/machine-id -o tbot.yaml",
+    "tbot migrate -c old.yaml -o tbot.yaml",
+    "tbot version",
+)
