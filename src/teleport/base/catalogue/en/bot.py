@@ -243,6 +243,13 @@ PAGES = {
         why="{problem}: {cause}",
         fix="{fix}",
     ),
+    "BOT-DIR-COPIED": Page(
+        what="the storage {path} was last used on another machine",
+        why="it was copied or moved here from {host}: two machines that renew one identity are taken for a theft and "
+        "get locked",
+        fix="if tbot still runs on {host}, give this machine an instance of its own: tctl bots instances add NAME, an "
+        "empty storage, and the new token; after a move for good nothing is to be done",
+    ),
     "BOT-DIR-NFS": Page(
         what="the storage {path} is on a network file system ({kind})",
         why="other machines can use the same folder; two bots with one identity are taken for a theft and get locked",
