@@ -286,6 +286,11 @@ PAGES = {
         why="a bound key must survive the bot: it needs a folder of this machine",
         fix="give the folder that tbot will have as its storage, or make a static key: --static",
     ),
+    "BOT-KUBE-EXPIRED": Page(
+        what="the certificates in {folder} ended at {until}",
+        why="tbot has not renewed them: it is not running, or cannot reach the cluster",
+        fix="look at tbot's log; `pkill -sigusr1 tbot` makes a running one renew at once",
+    ),
     "BOT-KUBERNETES-LATER": Page(
         what="{destination}: this build does not write Secrets of Kubernetes yet",
         why="the destination kubernetes_secret is not served",
@@ -401,11 +406,6 @@ PAGES = {
         fix="make a token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
         "file again",
     ),
-    "BOT-STORAGE-LOCKED": Page(
-        what="another tbot, process {holder}, uses the storage {folder}",
-        why="the certificates of a bot renew themselves: two programs with the same ones lock the bot out",
-        fix="end that process (kill {holder}), or give this bot a storage of its own: --storage=/var/lib/teleport/NAME",
-    ),
     "BOT-STORAGE-MEMORY": Page(
         what="the bot keeps its identity in memory",
         why="it joins anew at each start, and a secret token is good for one join",
@@ -433,6 +433,16 @@ PAGES = {
         why="this is a defect of tbot",
         fix="look at the log, and report it",
     ),
+    "BOT-UNIT-EXISTS": Page(
+        what="{path} exists and says something else",
+        why="it may have been changed by hand, and is not replaced unless you say so",
+        fix="compare it with `tbot install systemd`, then add --force",
+    ),
+    "BOT-UNIT-NAME": Page(
+        what="{option}: {word} cannot stand in a unit of systemd",
+        why="names of units, users and groups have letters, digits, and a few signs that mean nothing to systemd",
+        fix="use another name",
+    ),
     "BOT-UNLOCK-INCOMPLETE": Page(
         what="the bot's certificates are not the last ones of their instance",
         why="a lock was removed and the bot goes on with what it had, or somebody else renews with a copy: the next "
@@ -444,5 +454,20 @@ PAGES = {
         what="TBOT_USE_PROXY_ADDR requires that a proxy address is set using --proxy-server or proxy_server",
         why="it says that the configured address of the proxy is used, and none is configured",
         fix="set proxy_server, or take the variable away",
+    ),
+    "BOT-WAIT": Page(
+        what="the bot at {address} is not ready after {limit}: {problem}",
+        why="it has to run, with this diag_addr, and its services have to succeed",
+        fix="look at its log; with `tbot start --diag-addr={address}` it answers there",
+    ),
+    "BOT-WAIT-ANSWER": Page(
+        what="what answers at {address} is not a tbot",
+        why="its answer to /readyz has no state of services",
+        fix="use the bot's diag_addr: it stands in tbot.yaml, or behind `tbot start --diag-addr`",
+    ),
+    "BOT-WAIT-SERVICE": Page(
+        what="the bot has no service {service}",
+        why="its services are: {known}",
+        fix="use one of these names; in tbot.yaml an entry of services has the key `name`",
     ),
 }
