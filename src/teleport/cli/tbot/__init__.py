@@ -11,6 +11,7 @@ COMMANDS: dict[str, str] = {
     "configure kubernetes/v2": f"{_HERE}.configure:kubernetes_v2",
     "configure ssh-host": f"{_HERE}.configure:ssh_host",
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
+    "db": f"{_HERE}.db:db",
     "doctor": f"{_HERE}.doctor:doctor",
     "install systemd": f"{_HERE}.install:systemd",
     "keypair create": f"{_HERE}.keypair:create",
