@@ -43,9 +43,7 @@ def make(entries: Sequence[ServiceEntry], means: Means) -> list[Service]:
     """Return the services in the order of the configuration. Raises what their parts raise."""
     services = []
     for number, entry in enumerate(entries, 1):
-        name = entry.name or getattr(entry, "default_name", lambda n: f"{entry.__struct_config__.tag}-output-{n}")(
-            number
-        )
+        name = entry.name or entry.default_name(number)
         ttl, interval = float(entry.credential_ttl or means.ttl), float(entry.renewal_interval or means.interval)
         module, _, function = MAKERS[type(entry)].partition(":")
         maker = getattr(import_module(module), function)

@@ -181,6 +181,7 @@ class SshMultiplexer(ServiceSection, frozen=True, kw_only=True, tag="ssh-multipl
 
     destination: DirectoryDestination
     roles: tuple[str, ...] = ()
+    """Empty: every role that the bot may have."""
     enable_resumption: Switch = ON
     """Whether sessions outlive their connection."""
     proxy_command: tuple[str, ...] = ()
