@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
+from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshMultiplexer
 
 
@@ -23,7 +23,7 @@ class Means:
     clock: Clock
     entropy: Entropy
     environment: Mapping[str, str]
-    destination: Callable[[Any], Destination]
+    destination: Callable[[DestinationSection], Destination]
     """Makes the destination of a section."""
     tbot: str
     """Path of this program."""

@@ -281,6 +281,11 @@ PAGES = {
         why="the Auth Service, or what stands between, answered another request; nothing was stored",
         fix="the bot asks again by itself; if this stays, look at the log of the Auth Service",
     ),
+    "BOT-KUBE-EXPIRED": Page(
+        what="the certificates in {folder} ended at {until}",
+        why="tbot has not renewed them: it is not running, or cannot reach the cluster",
+        fix="look at tbot's log; `pkill -sigusr1 tbot` makes a running one renew at once",
+    ),
     "BOT-KUBERNETES-LATER": Page(
         what="{destination}: this build does not write Secrets of Kubernetes yet",
         why="the destination kubernetes_secret is not served",
@@ -395,11 +400,6 @@ PAGES = {
         why="files were removed or copied by hand; the bot itself never leaves some of them",
         fix="make a token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
         "file again",
-    ),
-    "BOT-STORAGE-LOCKED": Page(
-        what="another tbot, process {holder}, uses the storage {folder}",
-        why="the certificates of a bot renew themselves: two programs with the same ones lock the bot out",
-        fix="end that process (kill {holder}), or give this bot a storage of its own: --storage=/var/lib/teleport/NAME",
     ),
     "BOT-STORAGE-MEMORY": Page(
         what="the bot keeps its identity in memory",

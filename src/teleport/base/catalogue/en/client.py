@@ -328,6 +328,11 @@ PAGES = {
         why="a pin is `sha256:` and 64 hexadecimal digits",
         fix="copy it from the line `CA pin` of `tctl status`",
     ),
+    "CLIENT-KUBE-EXEC-INFO": Page(
+        what="what kubectl says in KUBERNETES_EXEC_INFO is not understood: {problem}",
+        why="kubectl, or whoever else runs this command, writes there in which form it takes certificates",
+        fix="let kubectl run the command by itself, from the kubeconfig.yaml of the output, or unset the variable",
+    ),
     "CLIENT-JOIN-PROOF": Page(
         what="this machine has no proof for the join method {method}: {problem}",
         why="the method lets somebody else say who this machine is, and that did not work",
