@@ -143,7 +143,17 @@ class TbotYaml(Section, frozen=True, kw_only=True):
         return tuple(entry.name or entry.default_name(number) for number, entry in enumerate(self.services, 1))
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong with the values, as soon as all of them are known: of the file, or of file and flags."""
+        """Return what is wrong with the values: of the file, or of file and flags together."""
+        yield from self.own_faults()
+        parts: list[tuple[Path, Section]] = [(("storage",), self.storage)]
+        parts += [(("services", index), entry) for index, entry in enumerate(self.services)]
+        for path, part in parts:
+            for inner, error in part.faults():
+                yield Fault((*path, *inner), error)
+        yield from self.shared_faults()
+
+    def own_faults(self) -> Iterator[Fault]:
+        """Return what is wrong with the values outside storage and services."""
         if self.auth_server and self.proxy_server:
             yield Fault(("proxy_server",), BadParameter("BOT-CONFIG-TWO-SERVERS"))
         for key, port in (("auth_server", AUTH_PORT), ("proxy_server", PROXY_PORT), ("diag_addr", 0)):
@@ -151,20 +161,16 @@ class TbotYaml(Section, frozen=True, kw_only=True):
                 yield from trying((key,), parse_addr, value, port)
         for key in ("credential_ttl", "renewal_interval"):
             if not getattr(self, key) > 0:
-                yield Fault((key,), BadParameter("BOT-CONFIG-EMPTY", key=key, problem="is not longer than no time"))
+                yield _no_time(key)
         if self.insecure:
             for key, word in (("ca_pins", "ca-pin"), ("ca_path", "ca-path")):
                 if getattr(self.onboarding, key):
                     problem = f"the option {word} is mutually exclusive with --insecure"
                     yield Fault(("onboarding", key), BadParameter("BOT-CONFIG-CA", problem=problem))
-        parts: list[tuple[Path, Section]] = [(("onboarding",), self.onboarding), (("storage",), self.storage)]
-        parts += [(("services", index), entry) for index, entry in enumerate(self.services)]
-        for path, part in parts:
-            for inner, error in part.faults():
-                yield Fault((*path, *inner), error)
-        yield from self._shared()
+        for path, error in self.onboarding.faults():
+            yield Fault(("onboarding", *path), error)
 
-    def _shared(self) -> Iterator[Fault]:
+    def shared_faults(self) -> Iterator[Fault]:
         """Return destinations and names that two have."""
         places, names = {self.storage.place: "storage"}, set[str]()
         for index, (entry, name) in enumerate(zip(self.services, self.names, strict=True)):
@@ -212,6 +218,16 @@ class _File(TbotYaml, frozen=True, kw_only=True):
     storage: Any = None
     services: tuple[Any, ...] = ()
     outputs: tuple[Any, ...] = ()
+
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beside the entries, which say it themselves."""
+        yield from self.own_faults()
+        if self.certificate_ttl is not None and not self.certificate_ttl > 0:
+            yield _no_time("certificate_ttl")
+
+
+def _no_time(key: str) -> Fault:
+    return Fault((key,), BadParameter("BOT-CONFIG-EMPTY", key=key, problem="is not longer than no time"))
 
 
 def load(text: str, source: str) -> TbotYaml:
@@ -267,7 +283,7 @@ class _Reader:
             self._check(("storage",), shape)
         if not self._problems and not self._errors:
             config = convert(tbot_forms.joined(written.without_nulls(data)), TbotYaml)
-            for path, error in config.faults():
+            for path, error in config.shared_faults():
                 self._wrong((*entries[int(path[1])], *path[2:]) if path[0] == "services" else path, error)
             if not self._errors:
                 return config
@@ -293,8 +309,13 @@ class _Reader:
         return None
 
     def _check(self, path: Path, shape: type[Section]) -> None:
-        """Note what keeps the part at `path` from being of a shape, and keys in it that nothing acts on yet."""
-        self._problems += map(str, written.problems_but_nulls(self._document, shape, path))
+        """Note what keeps the part at `path` from being of a shape, values that it cannot have, and keys that nothing
+        acts on yet."""
+        problems = written.problems_but_nulls(self._document, shape, path)
+        self._problems += map(str, problems)
+        if not problems:
+            for inner, error in convert(written.without_nulls(self._at(path)), shape).faults():
+                self._wrong((*path, *inner), error)
         for at, later, beside in refusals(shape, self._at(path), path):
             supported = later.supported if later.harmless else f"beside it {', '.join(beside)}"
             self._wrong(at, NotSupported("CONFIG-NOT-SUPPORTED", key=dotted(at), supported=supported))
