@@ -1,7 +1,6 @@
-"""A real PostgreSQL that believes certificates and nothing else: TLS on, and for each database user a pattern of the
-subjects that may be it.
+"""A real PostgreSQL that believes certificates and nothing else: a user is whom the common name of one says.
 
-    with Postgres(tmp_path, server, clients, {"alice": pattern}).running() as postgres:
+    with Postgres(tmp_path, server, ["alice"]).running() as postgres:
         postgres.query(login, "select current_user", user="alice")
 
 PostgreSQL does not run as root. Root starts it in a user namespace, where files of root are those of the account
@@ -15,7 +14,7 @@ import os
 import pwd
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,16 +38,23 @@ fsync = off
 max_connections = 40
 log_connections = on
 """
-_ACCESS = "hostssl all all 127.0.0.1/32 cert clientcert=verify-full clientname=DN map=bots\n"
+_ACCESS = "hostssl all all 127.0.0.1/32 cert clientcert=verify-full\n"
 _LIMIT = 60.0
 
 
 @dataclass(frozen=True)
 class Server:
-    """Files of a server's own certificate."""
+    """Files of a server."""
 
     certificate: Path
     key: Path
+    clients: Path
+    """Whose certificates a client may show."""
+
+    @classmethod
+    def signed(cls, prefix: Path) -> Server:
+        """Return those that `tctl auth sign --format=db --out=PREFIX` has written."""
+        return cls(*(Path(f"{prefix}{ending}") for ending in (".crt", ".key", ".cas")))
 
 
 @dataclass(frozen=True)
@@ -60,23 +66,24 @@ class Login:
     authorities: Path
     """Whose certificates a server may show."""
 
+    @classmethod
+    def of(cls, output: Path) -> Login:
+        """Return the files of a database output without a format."""
+        return cls(output / "tlscert", output / "key", output / "teleport-database-ca.crt")
+
 
 class Postgres:
     """One server with one database, `app`, that every user may use."""
 
-    def __init__(self, folder: Path, server: Server, clients: Path, users: Mapping[str, str]) -> None:
-        """`clients` are the authorities that vouch for clients. `users`: for each a regular expression that is looked
-        for in the subject (RFC 2253, with `#0C...` in hexadecimal for what has no name)."""
+    def __init__(self, folder: Path, server: Server, users: Sequence[str]) -> None:
         self.port = free_ports(1)[0]
         self._folder, self._data, self._log = folder, folder / "postgres", folder / "postgres.log"
         self._users = tuple(users)
         self._run(str(_program("initdb")), "-D", str(self._data), "-U", "postgres", "-A", "reject", "-N")
         self._data.joinpath("postgresql.conf").write_text(
-            _CONFIG.format(port=self.port, certificate=server.certificate, key=server.key, clients=clients)
+            _CONFIG.format(port=self.port, certificate=server.certificate, key=server.key, clients=server.clients)
         )
         self._data.joinpath("pg_hba.conf").write_text(_ACCESS)
-        lines = [f'bots "/{pattern}" {user}\n' for user, pattern in users.items()]
-        self._data.joinpath("pg_ident.conf").write_text("".join(lines))
         self._prepare()
 
     def _prepare(self) -> None:

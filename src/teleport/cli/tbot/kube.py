@@ -29,13 +29,14 @@ def answer(disk: Disk, clock: Clock, folder: str, asked: str) -> str:
     """Return what `kubectl` reads. `asked` is the value of KUBERNETES_EXEC_INFO.
 
     All of it comes from the one file `identity`, which is replaced as a whole: key and certificate always fit. Raises
-    NotAuthenticated (BOT-KUBE-EXPIRED), BadParameter (CLIENT-KUBE-EXEC-INFO, CLIENT-IDENTITY), DISK-*.
+    NotAuthenticated (BOT-KUBE-EXPIRED), BadParameter (CLIENT-KUBE-EXEC-INFO, CLIENT-IDENTITY), NotFound
+    (CLIENT-DESTINATION), DISK-*.
     """
-    from teleport.client import identity_file, kubeconfig
+    from teleport.client import kubeconfig, output_folder
     from teleport.pki import x509
 
-    version, path = kubeconfig.wanted_version(asked), f"{folder}/identity"
-    parts = identity_file.parse(disk.read(path, limit=identity_file.MAX_FILE), path)
+    version = kubeconfig.wanted_version(asked)
+    parts = output_folder.read(disk, folder, "", "").parts
     expires = x509.parse(parts.tls_certificate.encode()).not_valid_after_utc
     if expires <= clock.now():
         raise NotAuthenticated("BOT-KUBE-EXPIRED", folder=folder, until=expires.isoformat())
