@@ -8,9 +8,7 @@ administrators decide there. How files are written safely is in `folder`.
 from __future__ import annotations
 
 import asyncio
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,10 +16,10 @@ from contextlib import ExitStack
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported
 from teleport.base.log import logger
-from teleport.bot.destinations import acl, mounts
+from teleport.bot.destinations import accounts, acl, mounts
 from teleport.bot.destinations.folder import Access, Folder, open_folder
 from teleport.bot.destinations.names import WRITE_TEST, split, testing
-from teleport.model.config.tbot_destinations import DirectoryDestination, Reader
+from teleport.model.config.tbot_destinations import DirectoryDestination
 
 _WALKS = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _LISTS = hasattr(os, "setxattr")
@@ -92,7 +90,7 @@ class Directory:
     # In a thread
 
     def _prepare(self) -> None:
-        self._readers = _numbers(self._section.readers)
+        self._readers = accounts.readers(self._section.readers)
         with self.open(make=True) as folder:
             if not self._links and folder.facts.st_mode & stat.S_IWOTH:
                 raise BadParameter(
@@ -168,25 +166,3 @@ class Directory:
         managed = self._readers and self._lists
         access = Access(self._readers) if managed else place.access(base)
         return place.draft(base, data, access, random=self._entropy.token(8), lists=self._lists)
-
-
-def _numbers(readers: Sequence[Reader]) -> acl.Readers:
-    """Return readers by number. Raises NotFound (BOT-DESTINATION-READER)."""
-    users = {_number(reader.user, "user", _user) for reader in readers if reader.user is not None}
-    groups = {_number(reader.group, "group", _group) for reader in readers if reader.group is not None}
-    return acl.Readers(frozenset(users), frozenset(groups))
-
-
-def _number(who: str | int, what: str, find: Callable[[str], int]) -> int:
-    try:
-        return int(who) if isinstance(who, int) or who.isdecimal() else find(who)
-    except KeyError:
-        raise NotFound("BOT-DESTINATION-READER", what=what, name=who) from None
-
-
-def _user(name: str) -> int:
-    return pwd.getpwnam(name).pw_uid
-
-
-def _group(name: str) -> int:
-    return grp.getgrnam(name).gr_gid

@@ -78,7 +78,7 @@ class Folder:
         path = os.path.join(self.path, name)
         with map_errors(path):
             try:
-                opened = self._open(name, path)
+                opened = self.open_file(name)
             except FileNotFoundError:
                 return None
             with os.fdopen(opened, "rb") as file:
@@ -86,6 +86,19 @@ class Folder:
         if len(data) > limit:
             raise LimitExceeded("DISK-TOO-LARGE", path=path, limit=limit)
         return data
+
+    def open_file(self, name: str, *, create: bool = False) -> int:
+        """Open a regular file to read; with `create`, make it if there is none, and take no second name of a file that
+        stands elsewhere. Raises OSError, BadParameter (BOT-DESTINATION-LINK, BOT-DESTINATION-NOT-FILE)."""
+        path = os.path.join(self.path, name)
+        self._refuse_link(name, path)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+        opened = os.open(name, flags, PRIVATE, dir_fd=self.descriptor)
+        facts = os.fstat(opened)
+        if not stat.S_ISREG(facts.st_mode) or (create and facts.st_nlink != 1):
+            os.close(opened)
+            raise BadParameter("BOT-DESTINATION-NOT-FILE", path=path)
+        return opened
 
     def draft(self, name: str, data: bytes, access: Access, *, random: bytes, lists: bool = True) -> str:
         """Write and sync a file that will replace `name`; return its name until then. `lists`: whether access lists are
@@ -125,7 +138,7 @@ class Folder:
         """Let readers enter the folder and list it, and nobody else beside its owner. Raises NotSupported
         (BOT-DESTINATION-ACLS)."""
         with map_errors(self.path):
-            wanted = acl.letting_read(readers, self.facts.st_uid, enter=acl.ENTER)
+            wanted = acl.letting(readers, self.facts.st_uid, enter=acl.ENTER)
             if acl.read(self.descriptor) != wanted:
                 _list(self.descriptor, wanted, self.path)
 
@@ -140,8 +153,10 @@ class Folder:
         folder could put a file there that lets them read what replaces it."""
         with map_errors(os.path.join(self.path, name)):
             try:
-                opened = self._open(name, os.path.join(self.path, name))
-            except (FileNotFoundError, PermissionError):
+                opened = self.open_file(name)
+            except FileNotFoundError:
+                return self._handed_down()
+            except PermissionError:
                 return ALONE
             try:
                 return self._said(os.fstat(opened), acl.read(opened))
@@ -158,14 +173,11 @@ class Folder:
         own = next((e.allowed for e in entries or () if e.kind == acl.GROUP_OF_FILE), facts.st_mode >> 3 & 7)
         return Access(acl.Readers(former, named.groups), facts.st_gid if own & facts.st_mode >> 3 & acl.READ else None)
 
-    def _open(self, name: str, path: str) -> int:
-        self._refuse_link(name, path)
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-        opened = os.open(name, flags, dir_fd=self.descriptor)
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            os.close(opened)
-            raise BadParameter("BOT-DESTINATION-NOT-FILE", path=path)
-        return opened
+    def _handed_down(self) -> Access:
+        """Return who may read new files, as the folder says it."""
+        if self.facts.st_uid not in (0, os.geteuid()) and not self._safe:
+            return ALONE
+        return Access(acl.readers_of(acl.read(self.descriptor, acl.INHERITED) or ()))
 
     def _refuse_link(self, name: str, path: str) -> None:
         """Say what is wrong. What keeps us safe is that nothing follows a link that comes a moment later."""
@@ -178,7 +190,7 @@ def _let_read(descriptor: int, path: str, access: Access, *, lists: bool) -> Non
     """Set who may read an empty file of ours."""
     group = access.group is not None and _given(descriptor, access.group)
     if lists and access.readers:
-        _list(descriptor, acl.letting_read(access.readers, os.geteuid(), group=group), path)
+        _list(descriptor, acl.letting(access.readers, os.geteuid(), group=group), path)
         return
     if lists:
         acl.clear(descriptor)  # one that the folder makes new files inherit

@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "configure ssh-host": f"{_HERE}.configure:ssh_host",
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
     "doctor": f"{_HERE}.doctor:doctor",
+    "init": f"{_HERE}.init:init",
     "install systemd": f"{_HERE}.install:systemd",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",

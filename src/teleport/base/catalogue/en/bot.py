@@ -165,6 +165,11 @@ PAGES = {
         why="tbot.yaml has the versions v1 and v2",
         fix="write `version: v2`",
     ),
+    "BOT-DESTINATION-ACCOUNT": Page(
+        what="there is no {what} {name} on this machine",
+        why="readers of a destination, its owner and the user of tbot are users and groups here, by name or number",
+        fix="check the name with `getent passwd` and `getent group`",
+    ),
     "BOT-DESTINATION-ACLS": Page(
         what="{path} cannot have access lists: {problem}",
         why="readers of a destination beside tbot are let in by access lists of its files",
@@ -222,11 +227,6 @@ PAGES = {
         what="everybody may write to {path} (mode {mode})",
         why="anybody on this machine could replace the keys there, and the commands that ssh_config runs",
         fix="chmod o-w {path}",
-    ),
-    "BOT-DESTINATION-READER": Page(
-        what="there is no {what} {name} to read the destination",
-        why="readers are users and groups of this machine, by name or number",
-        fix="check the name with `getent passwd` and `getent group`",
     ),
     "BOT-DESTINATION-SCHEME": Page(
         what="unrecognized data storage scheme",
