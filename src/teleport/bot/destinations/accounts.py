@@ -13,12 +13,12 @@ from teleport.model.config.tbot_destinations import Reader
 
 
 def user(who: str | int) -> int:
-    """Return a user's number. Raises NotFound (BOT-DESTINATION-ACCOUNT)."""
+    """Return a user's number. Raises NotFound (DEST-ACCOUNT)."""
     return _number(who, "user", lambda name: pwd.getpwnam(name).pw_uid)
 
 
 def group(who: str | int) -> int:
-    """Return a group's number. Raises NotFound (BOT-DESTINATION-ACCOUNT)."""
+    """Return a group's number. Raises NotFound (DEST-ACCOUNT)."""
     return _number(who, "group", lambda name: grp.getgrnam(name).gr_gid)
 
 
@@ -40,7 +40,7 @@ def first_group(number: int) -> int:
 
 
 def readers(listed: Sequence[Reader]) -> Readers:
-    """Return readers by number. Raises NotFound (BOT-DESTINATION-ACCOUNT)."""
+    """Return readers by number. Raises NotFound (DEST-ACCOUNT)."""
     return Readers(
         frozenset(user(reader.user) for reader in listed if reader.user is not None),
         frozenset(group(reader.group) for reader in listed if reader.group is not None),
@@ -51,4 +51,4 @@ def _number(who: str | int, what: str, find: Callable[[str], int]) -> int:
     try:
         return int(who) if isinstance(who, int) or who.isdecimal() else find(who)
     except KeyError:
-        raise NotFound("BOT-DESTINATION-ACCOUNT", what=what, name=who) from None
+        raise NotFound("DEST-ACCOUNT", what=what, name=who) from None

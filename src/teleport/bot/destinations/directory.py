@@ -37,11 +37,11 @@ class Directory:
         walks: bool = _WALKS,
     ) -> None:
         """`walks`: whether this system opens folders relative to others. Raises NotSupported
-        (BOT-DESTINATION-SYMLINKS), BadParameter (BOT-DESTINATION-ACLS-OFF)."""
+        (DEST-SYMLINKS), BadParameter (DEST-ACLS-OFF)."""
         if section.symlinks == "secure" and not walks:
-            raise NotSupported("BOT-DESTINATION-SYMLINKS")
+            raise NotSupported("DEST-SYMLINKS")
         if section.readers and section.acls == "off":
-            raise BadParameter("BOT-DESTINATION-ACLS-OFF", path=section.path)
+            raise BadParameter("DEST-ACLS-OFF", path=section.path)
         self._section = section
         self._entropy = entropy
         self._mountinfo = mountinfo
@@ -67,7 +67,7 @@ class Directory:
         await asyncio.to_thread(self._prepare)
 
     async def check(self) -> None:
-        """Correct who may read, and write `.write-test`. Raises BOT-DESTINATION-WRITE."""
+        """Correct who may read, and write `.write-test`. Raises DEST-WRITE."""
         await asyncio.to_thread(self._check)
 
     async def read(self, name: str) -> bytes | None:
@@ -93,9 +93,7 @@ class Directory:
         self._readers = accounts.readers(self._section.readers)
         with self.open(make=True) as folder:
             if not self._links and folder.facts.st_mode & stat.S_IWOTH:
-                raise BadParameter(
-                    "BOT-DESTINATION-OPEN", path=self._path, mode=f"{stat.S_IMODE(folder.facts.st_mode):04o}"
-                )
+                raise BadParameter("DEST-OPEN", path=self._path, mode=f"{stat.S_IMODE(folder.facts.st_mode):04o}")
             folder.sweep()
             self._test_lists(folder)
             self._correct(folder)
@@ -108,7 +106,7 @@ class Directory:
         somebody = self._readers or acl.Readers(frozenset({os.geteuid() ^ 1}))
         try:
             if not _LISTS:
-                raise NotSupported("BOT-DESTINATION-ACLS", path=self._path, problem="this system has none of this form")
+                raise NotSupported("DEST-ACLS", path=self._path, problem="this system has none of this form")
             folder.discard(folder.draft(".acl-test", b"", Access(somebody), random=self._entropy.token(8)))
         except NotSupported as error:
             if needed:

@@ -44,7 +44,7 @@ def prepare(
     """Make or correct folder and files; return whether access lists were set. With `clean`, remove what else is there.
 
     Raises BadParameter (INIT-OWNER-READS, INIT-UNEXPECTED, INIT-PLAIN), AccessDenied (INIT-ROOT),
-    NotSupported (BOT-DESTINATION-ACLS), and what opening a folder raises.
+    NotSupported (DEST-ACLS), and what opening a folder raises.
     """
     names = sorted(names)
     lists = parties.named and acls != "off"
@@ -144,4 +144,4 @@ def _list(descriptor: int, path: str, parties: Parties, *, folder: bool) -> None
     except OSError as error:
         if acl.supported(error):
             raise
-        raise NotSupported("BOT-DESTINATION-ACLS", path=path, problem="its file system keeps none") from error
+        raise NotSupported("DEST-ACLS", path=path, problem="its file system keeps none") from error

@@ -62,7 +62,7 @@ class Folder:
         return os.fstat(self.descriptor)
 
     def enter(self, name: str, *, make: bool) -> Folder:
-        """Open a folder in this one. Raises NotFound (DISK-MISSING), and BOT-DESTINATION-LINK, -NOT-FOLDER."""
+        """Open a folder in this one. Raises NotFound (DISK-MISSING), and DEST-LINK, -NOT-FOLDER."""
         path = os.path.join(self.path, name)
         with map_errors(path):
             descriptor = _step(self.descriptor, name, path, os.O_RDONLY | _HERE | os.O_NOFOLLOW, make=make)
@@ -74,7 +74,7 @@ class Folder:
             return sorted(os.listdir(self.descriptor))
 
     def read(self, name: str, *, limit: int = READ_LIMIT) -> bytes | None:
-        """Return a file's content; None when there is none. Raises BOT-DESTINATION-LINK, DISK-TOO-LARGE."""
+        """Return a file's content; None when there is none. Raises DEST-LINK, DISK-TOO-LARGE."""
         path = os.path.join(self.path, name)
         with map_errors(path):
             try:
@@ -89,7 +89,7 @@ class Folder:
 
     def open_file(self, name: str, *, create: bool = False) -> int:
         """Open a regular file to read; with `create`, make it if there is none, and take no second name of a file that
-        stands elsewhere. Raises OSError, BadParameter (BOT-DESTINATION-LINK, BOT-DESTINATION-NOT-FILE)."""
+        stands elsewhere. Raises OSError, BadParameter (DEST-LINK, DEST-NOT-FILE)."""
         path = os.path.join(self.path, name)
         self._refuse_link(name, path)
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
@@ -97,12 +97,12 @@ class Folder:
         facts = os.fstat(opened)
         if not stat.S_ISREG(facts.st_mode) or (create and facts.st_nlink != 1):
             os.close(opened)
-            raise BadParameter("BOT-DESTINATION-NOT-FILE", path=path)
+            raise BadParameter("DEST-NOT-FILE", path=path)
         return opened
 
     def draft(self, name: str, data: bytes, access: Access, *, random: bytes, lists: bool = True) -> str:
         """Write and sync a file that will replace `name`; return its name until then. `lists`: whether access lists are
-        to be set, or let be. Raises BOT-DESTINATION-LINK where `name` is a link."""
+        to be set, or let be. Raises DEST-LINK where `name` is a link."""
         path, draft = os.path.join(self.path, name), f".{name}.{random.hex()}.new"
         with map_errors(path):
             self._refuse_link(name, path)
@@ -136,7 +136,7 @@ class Folder:
 
     def let_in(self, readers: acl.Readers) -> None:
         """Let readers enter the folder and list it, and nobody else beside its owner. Raises NotSupported
-        (BOT-DESTINATION-ACLS)."""
+        (DEST-ACLS)."""
         with map_errors(self.path):
             wanted = acl.letting(readers, self.facts.st_uid, enter=acl.ENTER)
             if acl.read(self.descriptor) != wanted:
@@ -183,7 +183,7 @@ class Folder:
         """Say what is wrong. What keeps us safe is that nothing follows a link that comes a moment later."""
         with suppress(FileNotFoundError):
             if stat.S_ISLNK(os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mode):
-                raise BadParameter("BOT-DESTINATION-LINK", path=path)
+                raise BadParameter("DEST-LINK", path=path)
 
 
 def _let_read(descriptor: int, path: str, access: Access, *, lists: bool) -> None:
@@ -198,13 +198,13 @@ def _let_read(descriptor: int, path: str, access: Access, *, lists: bool) -> Non
 
 
 def _list(descriptor: int, entries: tuple[acl.Entry, ...], path: str) -> None:
-    """Set an access list. Raises NotSupported (BOT-DESTINATION-ACLS) where the file system keeps none."""
+    """Set an access list. Raises NotSupported (DEST-ACLS) where the file system keeps none."""
     try:
         acl.write(descriptor, entries)
     except OSError as error:
         if acl.supported(error):
             raise
-        raise NotSupported("BOT-DESTINATION-ACLS", path=path, problem="its file system keeps none") from error
+        raise NotSupported("DEST-ACLS", path=path, problem="its file system keeps none") from error
 
 
 def _given(descriptor: int, group: int) -> bool:
@@ -218,8 +218,8 @@ def open_folder(path: str, *, links: bool, make: bool) -> Folder:
     """Open the folder at an absolute path, and make what is missing of it (0700). With `links`, links on the way are
     followed, once.
 
-    Raises NotFound (DISK-MISSING), BadParameter (BOT-DESTINATION-LINK, BOT-DESTINATION-NOT-FOLDER), AccessDenied
-    (BOT-DESTINATION-DENIED), DISK-*.
+    Raises NotFound (DISK-MISSING), BadParameter (DEST-LINK, DEST-NOT-FOLDER), AccessDenied
+    (DEST-DENIED), DISK-*.
     """
     names = [name for name in (os.path.realpath(path) if links else path).split("/") if name]
     with _teaching(path), map_errors(path):
@@ -240,7 +240,7 @@ def open_folder(path: str, *, links: bool, make: bool) -> Folder:
 
 
 def _step(way: int, name: str, path: str, flags: int, *, make: bool) -> int:
-    """Open a folder from the one before; make it if it may be made. Raises OSError and BOT-DESTINATION-*."""
+    """Open a folder from the one before; make it if it may be made. Raises OSError and DEST-*."""
     made = False
     if make:
         with suppress(FileExistsError):
@@ -253,7 +253,7 @@ def _step(way: int, name: str, path: str, flags: int, *, make: bool) -> int:
         raise
     if made and os.fstat(opened).st_uid != os.geteuid():
         os.close(opened)
-        raise BadParameter("BOT-DESTINATION-EXCHANGED", path=path)
+        raise BadParameter("DEST-EXCHANGED", path=path)
     return opened
 
 
@@ -280,8 +280,8 @@ def _make(way: int, name: str) -> bool:
 def _no_folder(way: int, name: str, path: str) -> BadParameter:
     with suppress(OSError):
         if stat.S_ISLNK(os.stat(name, dir_fd=way, follow_symlinks=False).st_mode):
-            return BadParameter("BOT-DESTINATION-LINK", path=path)
-    return BadParameter("BOT-DESTINATION-NOT-FOLDER", path=path)
+            return BadParameter("DEST-LINK", path=path)
+    return BadParameter("DEST-NOT-FOLDER", path=path)
 
 
 def _only_ours(facts: os.stat_result) -> bool:
@@ -295,8 +295,6 @@ def _teaching(path: str) -> Iterator[None]:
     try:
         yield
     except AccessDenied as error:
-        raise AccessDenied(
-            "BOT-DESTINATION-DENIED", path=path, problem=error.fields["problem"], user=os.geteuid()
-        ) from error
+        raise AccessDenied("DEST-DENIED", path=path, problem=error.fields["problem"], user=os.geteuid()) from error
     except NotFound as error:
-        raise NotFound("BOT-DESTINATION-MISSING", path=path) from error
+        raise NotFound("DEST-MISSING", path=path) from error

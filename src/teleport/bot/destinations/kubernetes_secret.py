@@ -69,7 +69,7 @@ class KubernetesSecret:
         await self._call()
 
     async def check(self) -> None:
-        """Write `.write-test`. Raises BOT-DESTINATION-WRITE."""
+        """Write `.write-test`. Raises DEST-WRITE."""
         with testing(self):
             await self.write({WRITE_TEST: b""})
 
@@ -150,7 +150,7 @@ class KubernetesSecret:
 
 
 def _keys(names: Sequence[str] | Mapping[str, bytes]) -> dict[str, str]:
-    """Return the key of each name. Raises BadParameter (BOT-DESTINATION-NAME, KUBE-KEY)."""
+    """Return the key of each name. Raises BadParameter (DEST-NAME, KUBE-KEY)."""
     keys: dict[str, str] = {}
     for name in names:
         split(name)

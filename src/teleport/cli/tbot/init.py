@@ -50,7 +50,7 @@ def init(config: str, destination_dir: str, init_dir: str, clean: bool, **said: 
 
 
 def parties(owner: str, bot: str, reader: str) -> first.Parties:
-    """Return who was named. Raises NotFound (BOT-DESTINATION-ACCOUNT)."""
+    """Return who was named. Raises NotFound (DEST-ACCOUNT)."""
     who, _, group = owner.partition(":")
     number = accounts.user(who) if who else os.geteuid()
     return first.Parties(

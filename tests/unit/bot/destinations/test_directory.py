@@ -240,7 +240,7 @@ def test_whatever_call_fails_each_file_is_the_old_or_the_new(
         try:
             write(place, new)
         except TeleportError as error:
-            taught.append(error.code.startswith(("DISK-", "BOT-DESTINATION-")) and bool(error.why and error.fix))
+            taught.append(error.code.startswith(("DISK-", "DEST-")) and bool(error.why and error.fix))
         finally:
             monkeypatch.undo()
         found = everything(tmp_path)
@@ -482,7 +482,7 @@ def test_an_ordinary_user_is_told_who_they_should_be(open_path: Path) -> None:
     ).stdout.splitlines()  # fmt: skip
     assert len(said) == 3
     for line in said:
-        assert line.startswith(f"BOT-DESTINATION-DENIED no access to {open_path}")
+        assert line.startswith(f"DEST-DENIED no access to {open_path}")
         assert "the right user" in line
 
 

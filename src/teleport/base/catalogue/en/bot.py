@@ -165,83 +165,15 @@ PAGES = {
         why="tbot.yaml has the versions v1 and v2",
         fix="write `version: v2`",
     ),
-    "BOT-DESTINATION-ACCOUNT": Page(
-        what="there is no {what} {name} on this machine",
-        why="readers of a destination, its owner and the user of tbot are users and groups here, by name or number",
-        fix="check the name with `getent passwd` and `getent group`",
-    ),
-    "BOT-DESTINATION-ACLS": Page(
-        what="{path} cannot have access lists: {problem}",
-        why="readers of a destination beside tbot are let in by access lists of its files",
-        fix="put the destination on a file system with access lists (ext4, xfs, tmpfs), or leave out readers and "
-        "`acls: required`",
-    ),
-    "BOT-DESTINATION-ACLS-OFF": Page(
-        what="readers of {path} are listed, and acls is off",
-        why="readers are let in by access lists, and nothing else here would let them read",
-        fix="leave out `acls: off`, or leave out readers",
-    ),
-    "BOT-DESTINATION-DENIED": Page(
-        what="no access to {path}: {problem}",
-        why="the user with number {user}, as whom tbot runs, may not use this folder or make it",
-        fix="ensure that tbot runs as the right user, or give it the folder: sudo tbot init "
-        "--destination-dir={path} --bot-user=USER",
-    ),
-    "BOT-DESTINATION-EXCHANGED": Page(
-        what="{path} was exchanged for another folder while it was made",
-        why="somebody who may write to the folder above put one of theirs in its place",
-        fix="look at `ls -ld {path}`, and choose a folder below one that only root may write to",
-    ),
     "BOT-DESTINATION-HOST": Page(
         what="file-backed data storage must be on the local host",
         why="file://{host}/... names another machine; a path of this one has three slashes",
         fix="write file:///opt/machine-id, or the path alone",
     ),
-    "BOT-DESTINATION-LINK": Page(
-        what="{path} is a symbolic link",
-        why="keys are not written or read through links, because who controls the link chooses where the key goes",
-        fix="name the place that it points to (`readlink -f {path}` shows it), or say `symlinks: insecure` where "
-        "nobody else can change the link",
-    ),
-    "BOT-DESTINATION-MISSING": Page(
-        what="the destination {path} does not exist",
-        why="it was there when tbot started, or never made",
-        fix="restart tbot, which makes it; if it is a mount, mount it first",
-    ),
-    "BOT-DESTINATION-NAME": Page(
-        what="the file name {name!r} cannot be used",
-        why="files of a destination stand in its folder or one below it",
-        fix="tell the administrator of the cluster: a name from there (of a cluster, say) has a slash or is empty",
-    ),
-    "BOT-DESTINATION-NOT-FILE": Page(
-        what="{path} is not a regular file",
-        why="a folder, a pipe or a device stands where tbot keeps a file",
-        fix="move it away: mv {path} {path}.old",
-    ),
-    "BOT-DESTINATION-NOT-FOLDER": Page(
-        what='Path "{path}" already exists and is not a directory',
-        why="a destination of the type directory is a folder",
-        fix="move the file away, or choose another path",
-    ),
-    "BOT-DESTINATION-OPEN": Page(
-        what="everybody may write to {path} (mode {mode})",
-        why="anybody on this machine could replace the keys there, and the commands that ssh_config runs",
-        fix="chmod o-w {path}",
-    ),
     "BOT-DESTINATION-SCHEME": Page(
         what="unrecognized data storage scheme",
         why="{text} is none of: /a/path, file:///a/path, memory://, kubernetes-secret://[namespace/]name",
         fix="use one of these forms",
-    ),
-    "BOT-DESTINATION-SYMLINKS": Page(
-        what='symlink mode "secure" not supported on this system',
-        why="this system cannot open a file relative to an open folder",
-        fix="use `symlinks: try-secure`, and a folder below one that only root may write to",
-    ),
-    "BOT-DESTINATION-WRITE": Page(
-        what="Cannot write to destination {destination}, aborting.",
-        why="{problem}: {cause}",
-        fix="{fix}",
     ),
     "BOT-DIR-NFS": Page(
         what="the storage {path} is on a network file system ({kind})",
