@@ -391,8 +391,12 @@ def test_what_a_folder_hands_down_counts_where_nobody_else_had_a_say(open_path: 
         (above / "d").mkdir(mode=0o755)
         subprocess.run(["setfacl", "-m", "d:u:12345:rwx,d:o::rwx", str(above / "d")], check=True)
         os.chown(above / "d", owner, owner)
-        write(ready(above / "d"), {"key": b"x"})
+        (above / "d" / "identity").write_text("")  # lets a group read, which a list would widen
+        subprocess.run(["setfacl", "-b", str(above / "d" / "identity")], check=True)
+        (above / "d" / "identity").chmod(0o640)
+        write(ready(above / "d"), {"key": b"x", "identity": b"x"})
     assert readable_by(12345, open_path / "ours" / "d" / "key")
+    assert not readable_by(12345, open_path / "theirs" / "d" / "identity")
     assert not readable_by(12345, open_path / "theirs" / "d" / "key")
     assert not readable_by(12399, open_path / "ours" / "d" / "key")
 
