@@ -35,7 +35,7 @@ OWN_FORM = {
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
-    "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
+    "add", "create", "del", "download", "edit", "init", "join", "lock", "login", "logout", "openssh", "play", "proxy",
     "puttyconfig", "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
     "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update", "wait",
 }  # fmt: skip
