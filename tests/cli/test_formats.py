@@ -11,6 +11,7 @@ import click
 import pytest
 import yaml
 
+from teleport.cli import tbot
 from teleport.cli.common import FORMATS
 from teleport.model.kinds.instance import Instance, InstanceSpec
 from teleport.model.resource import Metadata, load
@@ -28,12 +29,15 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 """Ends of what is decided now differ from one command to the next."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure", "teleport install systemd", "tctl audit export",
+    "tbot db", "tbot install systemd", "tbot kube credentials", "tbot migrate", "tctl audit export",
+    "teleport configure", "teleport install systemd",
+    *(f"tbot {name}" for name in tbot.COMMANDS if name.partition(" ")[0] == "configure"),
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
-    "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "puttyconfig",
-    "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh", "start", "terminate", "update",
+    "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
+    "puttyconfig", "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
+    "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update", "wait",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
 
@@ -60,7 +64,7 @@ SHOWN = [(name, target) for name, target in tree() if name.split()[-1] in SHOWIN
 def test_every_command_is_of_one_sort() -> None:
     # A new command has to say here what it is: then the next test knows whether it must have --format.
     for name, _ in tree():
-        last = name.split()[-1]
+        last = "start" if name.startswith("tbot start ") else name.split()[-1]  # what follows is a type of service
         assert (last in SHOWING) + (name in OWN_FORM) + (last in TALKING) == 1, name
     assert len(SHOWN) >= 15
 

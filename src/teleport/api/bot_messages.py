@@ -16,6 +16,12 @@ class Renewal:
     """PEM."""
     expires: dt.datetime | None = None
     """When they shall end; None: after an hour."""
+    hostname: str = ""
+    """Where the bot says that it runs."""
+    host_id: str = ""
+    """Which machine it says that is."""
+    told: int = 0
+    """The last generation that the bot was told of, by whom it asks now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +53,16 @@ class Output:
     app: str = ""
     """Name of an application; at most one of these three."""
     kubernetes_cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an instance was last given."""
+
+    generation: int
+    public_key: str
+    """SubjectPublicKeyInfo, DER in base64."""
+    authenticated_at: dt.datetime | None
+    address: str
+    """Where it went."""
+    hostname: str

@@ -83,6 +83,8 @@ _CLIENT = Configuration(
 
 OnDefect = Callable[[str, str, BaseException], None]
 """Told of an unexpected failure: method, id that the client got, exception."""
+OnRefusal = Callable[[TeleportError], None]
+"""Told of what a caller is answered instead of a reply."""
 Connect = Callable[[Callable[[], asyncio.Protocol]], Awaitable[asyncio.Protocol]]
 """Opens a connection for a client: makes the protocol with the given factory and connects it."""
 
@@ -131,11 +133,15 @@ def talk_call(service: str, name: str, request: type[Q], reply: type[R], *, larg
 class Server:
     """Runs methods for connections that somebody else accepted."""
 
-    def __init__(self, methods: Iterable[Method], *, clock: Clock, entropy: Entropy, on_defect: OnDefect) -> None:
+    def __init__(
+        self, methods: Iterable[Method], *, clock: Clock, entropy: Entropy, on_defect: OnDefect,
+        on_refusal: OnRefusal = lambda error: None,
+    ) -> None:  # fmt: skip
         self.methods: Mapping[str, Method] = {method.call.path: method for method in methods}
         self._clock = clock
         self._entropy = entropy
         self._on_defect = on_defect
+        self._on_refusal = on_refusal
         self._open: set[Connection] = set()
 
     def protocol(self, caller: Caller, bounds: Bounds | None = None) -> Connection:
@@ -177,6 +183,7 @@ class Server:
         except (h2.exceptions.H2Error, ProtocolError):
             stream._cancel_done = True  # the peer has gone: there is nobody to answer
         except TeleportError as error:
+            self._on_refusal(error)
             await _refuse(stream, error)
         except Exception as error:
             failure = Internal("API-INTERNAL", id=new_id(self._entropy))

@@ -122,8 +122,8 @@ class LockHooks(Hooks):
         self, new: Resource[Any], old: Resource[Any] | None, by: Identity
     ) -> tuple[Resource[Any], Sequence[Op]]:
         assert isinstance(new, Lock)  # noqa: S101 - the table below pairs kind and hooks
-        spec = msgspec.structs.replace(new.spec, created_at=self._clock.now(), created_by=by.name)
-        return msgspec.structs.replace(new, spec=spec).with_metadata(name=new.name or new_uuid(self._entropy)), ()
+        made = new.made(self._clock.now(), by.name)
+        return made.with_metadata(name=new.name or new_uuid(self._entropy)), ()
 
 
 class NodeHooks(Hooks):

@@ -41,6 +41,7 @@ from teleport.auth.bots.admission import Admission
 from teleport.auth.bots.certificates import BotCertificates
 from teleport.auth.bots.hooks import BotHooks
 from teleport.auth.bots.instances import Instances
+from teleport.auth.bots.lockout import Lockout
 from teleport.auth.bots.outputs import Outputs
 from teleport.auth.bots.renewal import Renewals
 from teleport.auth.bots.routes import Routes
@@ -62,6 +63,7 @@ from teleport.auth.networking_config import KIND as NETWORKING
 from teleport.auth.networking_config import NetworkingHooks
 from teleport.auth.openssh import OpenSSHCertificates
 from teleport.auth.openssh_join import OpenSSHJoining
+from teleport.auth.openssh_server import ServerCertificates
 from teleport.auth.passwords import Cost, Passwords
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import KIND as RECORDING_CONFIG
@@ -176,7 +178,7 @@ class AuthService:
             )  # fmt: skip
         features = self._features()
         features = (*features, *reflection.methods(features))
-        self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect)
+        self._server = rpc.Server(features, clock=clock, entropy=entropy, on_defect=_defect, on_refusal=_refusal)
 
     def _features(self) -> Sequence[rpc.Method]:
         backend, clock, entropy, cluster = self._backend, self._clock, self._entropy, self.cluster
@@ -207,9 +209,10 @@ class AuthService:
             backend, store, trail, authorizer, self.authorities, signer, clock, entropy, cluster
         )  # fmt: skip
         own, instances = BotCertificates(store, certificates, self.authorities, clock), Instances(store, clock, entropy)
-        admission = Admission(store, trail, own, instances)
+        lockout = Lockout(store, trail, clock, entropy)
+        admission = Admission(store, trail, own, instances, lockout)
+        renewals = Renewals(store, trail, authorizer, own, instances, lockout, clock)
         outputs = Outputs(store, trail, authorizer, certificates, own, Routes(store, authorizer), clock)
-        renewals = Renewals(store, trail, authorizer, own, instances, clock, entropy)
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -221,7 +224,9 @@ class AuthService:
             *bots_api.methods(renewals, outputs),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
-                servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
+                servers,
+                OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster),
+                ServerCertificates(trail, authorizer, self.authorities, signer, clock, entropy, cluster),
             ),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *audit_query_api.methods(
@@ -304,3 +309,9 @@ class AuthService:
 
 def _defect(method: str, id: str, error: BaseException) -> None:
     log.error("A call failed unexpectedly", method=method, id=id, error=error)
+
+
+def _refusal(error: TeleportError) -> None:
+    """Say in the log of every call that a lock has refused."""
+    if error.code == "POL-LOCKED":
+        log.warn(error.what)

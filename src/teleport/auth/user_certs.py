@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import hashlib
 import ipaddress
 from dataclasses import dataclass
 
@@ -43,6 +44,11 @@ class PublicKeys:
 
     ssh: bytes
     tls: bytes
+
+    @property
+    def digest(self) -> str:
+        """What stands for both: whoever asks for the same digest asks for the same certificates."""
+        return hashlib.sha256(hashlib.sha256(self.ssh).digest() + hashlib.sha256(self.tls).digest()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +98,10 @@ class UserCertificates:
         self._entropy = entropy
         self._cluster = cluster
 
-    async def identity(self, user: User, *, ttl: float = 0, client_address: str = "") -> Identity:
-        """Return whom a certificate for the user would name now.
+    async def identity(
+        self, user: User, *, ttl: float = 0, client_address: str = "", longest: Duration = LONGEST_TTL
+    ) -> Identity:  # fmt: skip
+        """Return whom a certificate for the user would name now; its life is at most `longest`.
 
         Raises BadParameter (AUTH-USER-ROLES) for a user whose roles do not exist.
         """
@@ -104,7 +112,7 @@ class UserCertificates:
         ip, options = address_of(client_address), roles.options
         return Identity(
             name=user.name, cluster=self._cluster, roles=user.spec.roles, traits=user.spec.traits,
-            principals=self._principals(roles), expires=self._expires(user, roles, ttl),
+            principals=self._principals(roles), expires=self._expires(user, roles, ttl, longest),
             route_to_cluster=self._cluster, login_ip=ip, pinned_ip=ip if options.pin_source_ip else "",
             permit_agent_forwarding=options.forward_agent,
             permit_port_forwarding=options.local_forwarding or options.remote_forwarding,
@@ -133,8 +141,8 @@ class UserCertificates:
         logins = roles.logins_for_certificate() or (_NO_LOGIN + self._entropy.token(8).hex(),)
         return (*logins, INTERNAL_JOIN)
 
-    def _expires(self, user: User, roles: RoleSet, ttl: float) -> dt.datetime:
-        asked = max(Duration(min(ttl, LONGEST_TTL)), SHORTEST_TTL) if ttl > 0 else DEFAULT_TTL
+    def _expires(self, user: User, roles: RoleSet, ttl: float, longest: Duration) -> dt.datetime:
+        asked = max(Duration(min(ttl, longest)), SHORTEST_TTL) if ttl > 0 else DEFAULT_TTL
         ends = [self._clock.now() + roles.ttl(asked).delta, user.spec.expires, user.metadata.expires]
         return min(end for end in ends if end is not None).astimezone(dt.UTC).replace(microsecond=0)
 

@@ -11,6 +11,7 @@ import click
 
 from teleport.cli.common import show
 from teleport.client.doctor import report
+from teleport.client.doctor.net import CHECKS
 from teleport.client.doctor.run import examine
 from teleport.client.doctor.trip import Trip
 
@@ -30,7 +31,7 @@ def doctor_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def examine_and_exit(trip: Trip, only: str, output_format: str) -> None:
     """Print what the checks find; exit with status 1 if something is wrong."""
     wanted = tuple(name.strip() for name in only.split(",") if name.strip())
-    findings = asyncio.run(examine(trip, wanted))
+    findings = asyncio.run(examine(trip, CHECKS, wanted))
     title = f"network to {trip.address}"
     if output_format == "text":
         click.echo("\n".join(report.lines(title, findings)))

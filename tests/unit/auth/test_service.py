@@ -34,7 +34,7 @@ PEOPLE_MAY = {
     "Recordings/List", "Recordings/Frames",
     "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", "AuditQuery/Query",
     "AuditProof/Head", "AuditProof/Check", "AuditProof/Export", "AuditProof/Prune", *REFLECTION,
-    "Inventory/ListConnected", "Inventory/PingInstance", *NOBODY_MAY,
+    "Inventory/ListConnected", "Inventory/PingInstance", "OpenSSH/IssueServer", *NOBODY_MAY,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "Join", "/grpc"))} | {
     "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record", "Status/GetSettings", "Inventory/Attend",
@@ -42,7 +42,7 @@ ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources",
 WHO_MAY = {
     "nobody": NOBODY_MAY,
     "user": PEOPLE_MAY,
-    "bot": PEOPLE_MAY | {"Bots/Renew", "Bots/IssueOutput", "Bots/Beat"},
+    "bot": PEOPLE_MAY | {"Bots/Renew", "Bots/IssueOutput", "Bots/Beat", "Bots/Standing"},
     "admin": PEOPLE_MAY | {"Certificates/IssueHost"},
     "Node": ALL_SERVICES_MAY | {"Recordings/Store", "Recordings/StoreWhole", "Recordings/Complete"},
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},

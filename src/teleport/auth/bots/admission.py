@@ -7,16 +7,23 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from teleport.access.generation import Renewal as Verdict
+from teleport.access.generation import judge
 from teleport.api.messages import MadeCertificates
 from teleport.auth.bots.certificates import BotCertificates
 from teleport.auth.bots.instances import Instances, Proof
+from teleport.auth.bots.lockout import COUNTED, Lockout
 from teleport.auth.user_certs import read_keys
+from teleport.base.errors import CompareFailed
+from teleport.base.log import logger
 from teleport.model.events.base import Event, caller_fields
 from teleport.model.identity import Identity
 from teleport.model.kinds.bot_instance import BotInstance
 from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Absent, At, Op
 from teleport.store.resources import Resources
+
+log = logger("AUTH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,27 +41,38 @@ class Arrival:
     attributes: dict[str, str]
     former: Identity | None = None
     """Who asks, as a certificate of this bot proves it."""
+    instance: str = ""
+    """The id that a new instance must have; empty: any."""
+    again: bool = False
+    """Whether `instance` is there already, and the answer that made it was lost."""
+    previous: str = ""
+    """The instance that it comes after, where no certificate says so."""
+    hostname: str = ""
+    """Where it says that it runs."""
 
 
 class Admission:
     """Gives bots their first certificates."""
 
     def __init__(
-        self, resources: Resources, audit: AuditLog, certificates: BotCertificates, instances: Instances
+        self, resources: Resources, audit: AuditLog, certificates: BotCertificates, instances: Instances,
+        lockout: Lockout,
     ) -> None:  # fmt: skip
         self._resources = resources
         self._audit = audit
         self._certificates = certificates
         self._instances = instances
+        self._lockout = lockout
 
     async def admit(self, arrival: Arrival, event: Event, *extra: Op) -> MadeCertificates:
         """Certify, and record it in one commit with `event` and `extra`. Raises AccessDenied (AUTH-BOT-GONE,
-        POL-LOCKED), BadParameter (PKI-KEY), and what the conditions of `extra` raise."""
+        AUTH-BOT-GENERATION, POL-LOCKED), BadParameter (PKI-KEY), CompareFailed (AUTH-JOIN-CHANGED), and what the
+        conditions of `extra` raise."""
         keys = read_keys(arrival.ssh_public_key, arrival.tls_public_key)
         plain = await self._certificates.identity(arrival.bot, arrival.expires, arrival.address)
         proof = Proof(
-            method=arrival.method, token=arrival.shown_token, key=keys.tls, address=arrival.address,
-            expires=plain.expires, attributes=arrival.attributes,
+            method=arrival.method, token=arrival.shown_token, keys=keys, address=arrival.address,
+            expires=plain.expires, attributes=arrival.attributes, hostname=arrival.hostname,
         )  # fmt: skip
         instance, when = await self._instance(arrival, proof)
         secret = arrival.method == "token"
@@ -69,12 +87,43 @@ class Admission:
         await self._audit.record(event, *ops)
         return await self._certificates.made(issued)
 
+    async def given(self, bot: str, id: str) -> BotInstance | None:
+        """Return the instance that a join made, if its first certificates have never been renewed."""
+        found = await self._instances.find(bot, id)
+        return found if found is not None and found.latest.generation == 1 else None
+
     async def _instance(self, arrival: Arrival, proof: Proof) -> tuple[BotInstance, Absent | At]:
         """Return the instance that goes on, where its last certificate is shown, or else a new one."""
-        former = arrival.former
-        if former is not None and former.bot_name == arrival.bot and arrival.method != "token":
+        if arrival.again:
+            given = await self.given(arrival.bot, arrival.instance)
+            if given is None:
+                raise CompareFailed("AUTH-JOIN-CHANGED", token=arrival.shown_token)
+            return self._instances.again(given, proof), At(int(given.metadata.revision))
+        former = arrival.former if arrival.former and arrival.former.bot_name == arrival.bot else None
+        if former is not None and arrival.method != "token":
             known = await self._instances.find(arrival.bot, former.bot_instance_id)
-            if known is not None:
-                return self._instances.follow(known, proof), At(int(known.metadata.revision))
-        previous = former.bot_instance_id if former is not None and former.bot_name == arrival.bot else ""
-        return self._instances.begin(arrival.bot, proof, previous), Absent()
+            if known is not None or arrival.method in COUNTED:
+                known = await self._next(arrival, former, known, proof)
+                return known, At(int(known.metadata.revision))
+        previous = former.bot_instance_id if former else arrival.previous
+        return self._instances.begin(arrival.bot, proof, previous, arrival.instance), Absent()
+
+    async def _next(
+        self, arrival: Arrival, former: Identity, known: BotInstance | None, proof: Proof
+    ) -> BotInstance:  # fmt: skip
+        """Return the instance in the generation that its last certificate leads to. Raises AccessDenied
+        (AUTH-BOT-GENERATION)."""
+        verdict: Verdict = "mismatch"
+        if known is not None:
+            last = known.latest
+            verdict = judge(last.generation, last.keys.encode(), former.generation, proof.keys.digest.encode())
+        if known is None or (verdict in ("fork", "mismatch") and arrival.method in COUNTED):
+            raise await self._lockout.lock(
+                former, known, verdict, address=arrival.address, hostname=arrival.hostname
+            )  # fmt: skip
+        if verdict in ("fork", "mismatch"):
+            log.warn("A bot showed certificates that are not the last ones of its instance; it has proven anew who it "
+                     "is, and is not locked", bot=arrival.bot, instance=known.name, join_method=arrival.method,
+                     stored=known.latest.generation, presented=former.generation,
+                     remote_addr=arrival.address)  # fmt: skip
+        return (self._instances.again if verdict == "again" else self._instances.follow)(known, proof)

@@ -13,6 +13,7 @@ from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, TeleportError
 from teleport.model.identity import Identity
 from teleport.model.kinds.bot import LABEL, bot_user
+from teleport.model.kinds.bot import LONGEST_TTL as OWN_LONGEST
 from teleport.model.kinds.user import User
 from teleport.model.login import JOIN
 from teleport.store.resources import Resources
@@ -20,6 +21,7 @@ from teleport.store.resources import Resources
 DEFAULT_TTL = 3600.0
 """Seconds that certificates last if nothing else is asked for."""
 LONGEST_TTL = 24 * 3600.0
+"""Of outputs; the roles in them may say less. For a bot's own it is what its role says: 12 hours, if nothing else."""
 
 
 class BotCertificates:
@@ -49,8 +51,8 @@ class BotCertificates:
         """Return whom certificates of the bot would name now. Raises AccessDenied (AUTH-BOT-GONE, POL-LOCKED)."""
         asked = (expires - self._clock.now()).total_seconds() if expires else DEFAULT_TTL
         found = await self._certificates.identity(
-            await self.user(bot), ttl=min(max(asked, 1.0), LONGEST_TTL), client_address=address
-        )
+            await self.user(bot), ttl=max(asked, 1.0), client_address=address, longest=OWN_LONGEST
+        )  # fmt: skip
         made = msgspec.structs.replace(found, kind="bot", principals=(*found.logins, JOIN), bot_name=bot)
         await self._certificates.check_locks(made)
         return made

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from teleport.auth.user_certs import PublicKeys
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import TeleportError
@@ -20,6 +21,7 @@ from teleport.model.kinds.bot_instance import (
     BotInstanceSpec,
     BotInstanceStatus,
     Heartbeat,
+    ServiceHealth,
 )
 from teleport.model.resource import Metadata
 from teleport.store.resources import Resources
@@ -34,12 +36,16 @@ class Proof:
     method: str
     token: str
     """As it may be shown."""
-    key: bytes
-    """SubjectPublicKeyInfo (DER) that is certified."""
+    keys: PublicKeys
+    """What is certified."""
     address: str
     expires: dt.datetime
     """When the certificates end."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    hostname: str = ""
+    """Where it says that it runs."""
+    host_id: str = ""
+    """Which machine it says that is."""
 
 
 class Instances:
@@ -60,9 +66,9 @@ class Instances:
             return None
         return found if found.spec.bot_name == bot else None
 
-    def begin(self, bot: str, proof: Proof, previous: str = "") -> BotInstance:
-        """Return a new instance, in its first generation."""
-        first, id = self._authentication(proof, 1), new_uuid(self._entropy)
+    def begin(self, bot: str, proof: Proof, previous: str = "", id: str = "") -> BotInstance:
+        """Return a new instance, in its first generation; with an `id` of its own, if none is given."""
+        first, id = self._authentication(proof, 1), id or new_uuid(self._entropy)
         return BotInstance(
             version="v1", metadata=Metadata(name=id, expires=_end(proof)),
             spec=BotInstanceSpec(bot_name=bot, instance_id=id, previous_instance_id=previous),
@@ -76,28 +82,30 @@ class Instances:
         status = msgspec.structs.replace(instance.status, latest_authentications=kept)
         return msgspec.structs.replace(instance.with_metadata(expires=_end(proof)), status=status)
 
-    def beat(self, instance: BotInstance, said: Heartbeat) -> BotInstance:
-        """Return the instance with what the bot says of itself."""
+    def again(self, instance: BotInstance, proof: Proof) -> BotInstance:
+        """Return the instance as it is, for as long as certificates live that are given once more."""
+        end = instance.metadata.expires
+        return instance.with_metadata(expires=max(end or _end(proof), _end(proof)))
+
+    def beat(self, instance: BotInstance, said: Heartbeat, health: tuple[ServiceHealth, ...]) -> BotInstance:
+        """Return the instance with what the bot says of itself and of its services."""
         made = msgspec.structs.replace(said, recorded_at=self._clock.now())
         old = instance.status
         status = msgspec.structs.replace(
             old,
             initial_heartbeat=old.initial_heartbeat or made,
             latest_heartbeats=(*old.latest_heartbeats, made)[-MOST:],
+            service_health=health,
         )
         return msgspec.structs.replace(instance, status=status)
 
     def _authentication(self, proof: Proof, generation: int) -> Authentication:
         return Authentication(
             authenticated_at=self._clock.now(), join_method=proof.method, join_token=proof.token,
-            generation=generation, public_key=key_text(proof.key), addr_remote=proof.address,
-            attributes=dict(proof.attributes),
+            generation=generation, public_key=base64.b64encode(proof.keys.tls).decode(), keys=proof.keys.digest,
+            addr_remote=proof.address, attributes=dict(proof.attributes), hostname=proof.hostname,
+            host_id=proof.host_id,
         )  # fmt: skip
-
-
-def key_text(key: bytes) -> str:
-    """Return a public key as instances keep it."""
-    return base64.b64encode(key).decode()
 
 
 def _end(proof: Proof) -> dt.datetime:

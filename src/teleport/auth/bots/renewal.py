@@ -1,34 +1,27 @@
-"""Renewal of a bot's own certificates, and what follows when somebody else holds them too.
-
-The rule stands in `access.generation`. Whoever breaks it is not told apart from the one who was robbed: both are
-locked out until an administrator has looked.
-"""
+"""Renewal of a bot's own certificates, by the rule of `access.generation`; and what instances say of themselves."""
 
 from __future__ import annotations
 
-import datetime as dt
+from collections.abc import Sequence
 
 import msgspec
 
 from teleport.access.generation import Renewal as Verdict
 from teleport.access.generation import judge
-from teleport.api.bot_messages import Renewal
+from teleport.api.bot_messages import Renewal, Standing
 from teleport.api.caller import Caller
 from teleport.api.messages import MadeCertificates
 from teleport.auth.authorize import Authorizer
 from teleport.auth.bots.certificates import BotCertificates
-from teleport.auth.bots.instances import Instances, Proof, key_text
+from teleport.auth.bots.instances import Instances, Proof
+from teleport.auth.bots.lockout import Lockout
 from teleport.auth.user_certs import PublicKeys, read_keys
 from teleport.base.clock import Clock
-from teleport.base.entropy import Entropy, new_uuid
-from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound
 from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
-from teleport.model.events.bot import GenerationMismatch
 from teleport.model.identity import Identity
-from teleport.model.kinds.bot import Bot
-from teleport.model.kinds.bot_instance import BotInstance, Heartbeat
-from teleport.model.kinds.lock import Lock, LockSpec, LockTarget
+from teleport.model.kinds.bot_instance import BotInstance, Heartbeat, ServiceHealth
 from teleport.model.kinds.role import Role
 from teleport.model.resource import Metadata
 from teleport.store.audit.log import AuditLog
@@ -38,7 +31,10 @@ log = logger("AUTH")
 
 _TRIES = 10
 _SHOWN = 80
-_WORDS = ("hostname", "join_method", "version", "architecture", "os")
+_WORDS = ("hostname", "join_method", "version", "architecture", "os", "kind")
+_STATUSES = ("initializing", "healthy", "unhealthy")
+LONGEST_NAME, LONGEST_REASON, MOST_SERVICES = 64, 256, 200
+"""Bytes of what is said of one service, and how many services one bot has."""
 
 
 class Renewals:
@@ -46,18 +42,18 @@ class Renewals:
 
     def __init__(
         self, resources: Resources, audit: AuditLog, authorizer: Authorizer, certificates: BotCertificates,
-        instances: Instances, clock: Clock, entropy: Entropy,
+        instances: Instances, lockout: Lockout, clock: Clock,
     ) -> None:  # fmt: skip
         self._resources = resources
         self._audit = audit
         self._authorizer = authorizer
         self._certificates = certificates
         self._instances = instances
+        self._lockout = lockout
         self._clock = clock
-        self._entropy = entropy
 
     async def renew(self, caller: Caller, request: Renewal) -> MadeCertificates:
-        """Give the next generation, or the last one again. Raises AccessDenied (AUTH-BOT-GENERATION,
+        """Give the next generation, or the last one again. Raises AccessDenied (AUTH-BOT-GENERATION, AUTH-BOT-LATE,
         AUTH-BOT-NOT-RENEWABLE, AUTH-BOT-GONE, POL-*), BadParameter (AUTH-BOT-IDENTITY, PKI-KEY)."""
         shown = _renewable(caller)
         rights = await self._authorizer.rights(caller)
@@ -66,29 +62,29 @@ class Renewals:
         keys = read_keys(request.ssh_public_key, request.tls_public_key)
         for _ in range(_TRIES):
             try:
-                return await self._renew(caller, shown, keys, request.expires)
+                return await self._renew(caller, shown, keys, request)
             except CompareFailed:
                 continue  # another request of the same instance came first
-        return await self._renew(caller, shown, keys, request.expires)
+        return await self._renew(caller, shown, keys, request)
 
-    async def _renew(
-        self, caller: Caller, shown: Identity, keys: PublicKeys, expires: dt.datetime | None
-    ) -> MadeCertificates:
+    async def _renew(self, caller: Caller, shown: Identity, keys: PublicKeys, request: Renewal) -> MadeCertificates:
         instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
-        verdict: Verdict = "mismatch"
-        if instance is not None:
-            last = instance.latest
-            verdict = judge(last.generation, last.public_key.encode(), shown.generation, key_text(keys.tls).encode())
+        verdict = _verdict(instance, shown, keys, request.told)
         if instance is None or verdict in ("fork", "mismatch"):
-            raise await self._lock(caller, shown, instance, verdict)
-        plain = await self._certificates.identity(shown.bot_name, expires, caller.address)
-        if verdict == "next":
-            last = instance.latest
-            proof = Proof(
-                method=last.join_method, token=last.join_token, key=keys.tls, address=caller.address,
-                expires=plain.expires, attributes=last.attributes,
-            )  # fmt: skip
-            instance = self._instances.follow(instance, proof)
+            raise await self._lockout.lock(
+                shown, instance, verdict, address=caller.address, hostname=request.hostname, host_id=request.host_id
+            )
+        last = instance.latest
+        if verdict == "late":
+            log.info("A renewal arrived that was answered long ago", bot=shown.bot_name, instance=instance.name,
+                     stored=last.generation, presented=shown.generation, remote_addr=caller.address)  # fmt: skip
+            raise AccessDenied("AUTH-BOT-LATE", stored=last.generation, presented=shown.generation)
+        plain = await self._certificates.identity(shown.bot_name, request.expires, caller.address)
+        proof = Proof(
+            method=last.join_method, token=last.join_token, keys=keys, address=caller.address, expires=plain.expires,
+            attributes=last.attributes, hostname=request.hostname[:_SHOWN], host_id=request.host_id[:_SHOWN],
+        )  # fmt: skip
+        instance = (self._instances.follow if verdict == "next" else self._instances.again)(instance, proof)
         identity = msgspec.structs.replace(
             plain, renewable=True, generation=instance.latest.generation, bot_instance_id=instance.name,
             join_token=shown.join_token,
@@ -96,10 +92,7 @@ class Renewals:
         await self._certificates.check_locks(identity)
         issued = await self._certificates.issue(identity, keys)
         event = msgspec.structs.replace(issued.event, **caller_fields(shown), addr_remote=caller.address)
-        if verdict == "next":
-            await self._resources.update(instance, self._audit.op(event))
-        else:
-            await self._audit.record(event)
+        await self._resources.update(instance, self._audit.op(event))
         return await self._certificates.made(issued)
 
     async def _role(self, name: str) -> Role:
@@ -108,65 +101,46 @@ class Renewals:
         except NotFound:
             return Role(version="v7", metadata=Metadata(name=name))
 
-    async def _lock(
-        self, caller: Caller, shown: Identity, instance: BotInstance | None, verdict: Verdict
-    ) -> TeleportError:
-        """Lock the bot out, record why, and return what who asks is told."""
-        stored = instance.latest.generation if instance else 0
-        lock = await self._lock_of(shown)
-        other, last = instance, instance.latest if instance else None
-        event = GenerationMismatch(
-            **caller_fields(shown), stored=stored, presented=shown.generation, reason=verdict, lock=lock.name,
-            other_addr_remote=last.addr_remote if last else "", other_hostname=other.hostname if other else "",
-            other_time=last.authenticated_at.isoformat() if last and last.authenticated_at else "",
-        )  # fmt: skip
-        event = msgspec.structs.replace(event, addr_remote=caller.address)
-        await self._audit.record(event, self._resources.put_op(lock))
-        log.warn("A bot showed certificates that are not the last ones of its instance: it is locked",
-                 bot=shown.bot_name, instance=shown.bot_instance_id, stored=stored, presented=shown.generation,
-                 remote_addr=caller.address, other_addr=event.other_addr_remote, lock=lock.name)  # fmt: skip
-        return AccessDenied(
-            "AUTH-BOT-GENERATION", stored=stored, presented=shown.generation, bot=shown.bot_name, lock=lock.name
-        )  # fmt: skip
-
-    async def _lock_of(self, shown: Identity) -> Lock:
-        try:
-            scope = (await self._resources.get(Bot, shown.bot_name)).spec.lock_scope
-        except NotFound:
-            scope = "user"
-        if scope == "instance":
-            target, who = LockTarget(bot_instance_id=shown.bot_instance_id), "bot instance"
-            name = f"{shown.bot_name}/{shown.bot_instance_id}"
-        else:
-            target, who, name = LockTarget(user=shown.name), "bot user", shown.name
-        quoted = f'"{name}"' if scope == "user" else name
-        message = (
-            f"The {who} {quoted} has been locked due to a certificate generation mismatch, possibly indicating a "
-            "stolen certificate."
-        )
-        return Lock(
-            version="v2", metadata=Metadata(name=new_uuid(self._entropy)),
-            spec=LockSpec(target=target, message=message, created_at=self._clock.now(), created_by="Auth"),
-        )  # fmt: skip
-
-    async def beat(self, caller: Caller, said: Heartbeat) -> None:
-        """Note what an instance says of itself. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
-        (AUTH-BOT-NO-INSTANCE)."""
+    async def beat(self, caller: Caller, said: Heartbeat, health: Sequence[ServiceHealth]) -> None:
+        """Note what an instance says of itself and of its services. Raises BadParameter (AUTH-BOT-IDENTITY,
+        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE)."""
         shown = _of_instance(caller)
-        words = {
-            name: getattr(said, name)[:_SHOWN] for name in ("hostname", "join_method", "version", "architecture", "os")
-        }
-        heard = msgspec.structs.replace(said, **words)
+        _check_health(health)
+        heard = msgspec.structs.replace(said, **{name: getattr(said, name)[:_SHOWN] for name in _WORDS})
+        noted = tuple(msgspec.structs.replace(each, updated_at=each.updated_at or self._clock.now()) for each in health)
         for left in reversed(range(_TRIES)):
             instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
             if instance is None:
                 raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
             try:
-                await self._resources.update(self._instances.beat(instance, heard))
+                await self._resources.update(self._instances.beat(instance, heard, noted))
                 return
             except CompareFailed:
                 if not left:
                     raise
+
+    async def standing(self, caller: Caller) -> Standing:
+        """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
+        (AUTH-BOT-NO-INSTANCE)."""
+        shown = _of_instance(caller)
+        instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
+        if instance is None:
+            raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
+        last = instance.latest
+        return Standing(
+            generation=last.generation, public_key=last.public_key, authenticated_at=last.authenticated_at,
+            address=last.addr_remote, hostname=last.hostname,
+        )  # fmt: skip
+
+
+def _verdict(instance: BotInstance | None, shown: Identity, keys: PublicKeys, told: int) -> Verdict:
+    if instance is None:
+        return "mismatch"
+    kept = {each.generation: each.keys for each in instance.status.latest_authentications}
+    return judge(
+        instance.latest.generation, instance.latest.keys.encode(), shown.generation, keys.digest.encode(),
+        followed=kept.get(shown.generation + 1, "").encode(), told=told,
+    )  # fmt: skip
 
 
 def _of_instance(caller: Caller) -> Identity:
@@ -185,3 +159,15 @@ def _renewable(caller: Caller) -> Identity:
     if identity.generation <= 0:
         raise BadParameter("AUTH-BOT-IDENTITY", problem="a current identity generation must be provided")
     return identity
+
+
+def _check_health(health: Sequence[ServiceHealth]) -> None:
+    if len(health) > MOST_SERVICES:
+        raise BadParameter("AUTH-BOT-HEALTH", problem=f"it speaks of more than {MOST_SERVICES} services")
+    for each in health:
+        if not 0 < len(each.name.encode()) <= LONGEST_NAME:
+            raise BadParameter("AUTH-BOT-HEALTH", problem=f"a service has a name of 1 to {LONGEST_NAME} bytes")
+        if len(each.reason.encode()) > LONGEST_REASON:
+            raise BadParameter("AUTH-BOT-HEALTH", problem=f"a reason has at most {LONGEST_REASON} bytes")
+        if each.status not in _STATUSES:
+            raise BadParameter("AUTH-BOT-HEALTH", problem=f"a status is one of {', '.join(_STATUSES)}")

@@ -24,9 +24,8 @@ from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import AccessDenied, TeleportError
 from teleport.base.log import logger
 from teleport.base.struct import Secret
-from teleport.model.kinds.lock import Lock, LockSpec, LockTarget
+from teleport.model.kinds.lock import Lock, LockTarget
 from teleport.model.kinds.token import Token
-from teleport.model.resource import Metadata
 from teleport.model.token_methods.bound_keypair import BoundKeypair, BoundKeypairStatus, TokenStatus
 from teleport.pki import jws, keys
 from teleport.store.backend import At, Op
@@ -36,7 +35,7 @@ log = logger("AUTH")
 
 CHALLENGE_LIFE = dt.timedelta(minutes=1)
 _LOCKED = (
-    'The join token "{token}" has been locked by host "{host}" after a client failed to verify its join state, '
+    'The join token "{token}" has been locked by {who} after a client failed to verify its join state, '
     "possibly indicating a stolen keypair."
 )
 
@@ -59,16 +58,17 @@ class BoundKeypairJoin:
         wanted, status = _parts(request.token)
         if not status.bound_public_key:
             return await self._first(request, said, wanted, status)
-        if not status.bound_host_id:
+        bound = _bound_to(request, status)
+        if not bound:
             raise request.refuse("bad backend state, please recreate the join token")
         await self._challenge(request, status.bound_public_key)
-        recovers = not request.host_id
+        recovers = not _asking(request)
         if recovers and wanted.mode == "standard" and status.recovery_count >= wanted.recovery.limit:
             raise request.refuse("no rejoins remaining")
         await request.unlocked(status.bound_host_id)
-        if not recovers and request.host_id != status.bound_host_id:
-            raise request.refuse("host id mismatch")
         await self._check_state(request, said.previous_join_state, wanted, status)
+        if not recovers and _asking(request) != bound:
+            raise request.refuse("bot instance mismatch" if request.bot_name else "host id mismatch")
         if _rotation_due(wanted, status, self._clock.now()):
             status = await self._rotate(request, status)
         return await self._proven(request, wanted, status, recovers=recovers)
@@ -76,7 +76,7 @@ class BoundKeypairJoin:
     async def _first(
         self, request: Request, said: join_proofs.BoundInit, wanted: BoundKeypair, status: BoundKeypairStatus
     ) -> Proven:
-        if request.host_id:
+        if _asking(request):
             raise request.refuse("cannot perform first bound keypair join with existing credentials")
         if wanted.mode == "standard" and status.recovery_count >= wanted.recovery.limit:
             raise request.refuse("no recovery attempts remaining")
@@ -88,8 +88,8 @@ class BoundKeypairJoin:
             key = await self._new_key(request)
         await request.unlocked("")
         bound = msgspec.structs.replace(
-            status, bound_public_key=key, bound_host_id=new_uuid(self._entropy), registration_secret=Secret(""),
-            last_rotated_at=self._clock.now(),
+            status, bound_public_key=key, registration_secret=Secret(""), last_rotated_at=self._clock.now(),
+            bound_host_id="" if request.bot_name else new_uuid(self._entropy),
         )  # fmt: skip
         return await self._proven(request, wanted, bound, recovers=True)
 
@@ -139,40 +139,37 @@ class BoundKeypairJoin:
         """Compare what the client has kept with what is known. Raises AccessDenied after locking the token."""
         if wanted.mode == "insecure" or status.recovery_count == 0:
             return
-        problem = await self._states.problem(state, status.bound_host_id, status.recovery_count)
+        problem = await self._states.problem(state, _state(request, wanted, status))
         if not problem:
             return
         log.warn("A client failed to verify its join state", token_name=request.token.safe_name(),
-                 host_id=status.bound_host_id, problem=problem)  # fmt: skip
-        await self._lock(request.token, status)
+                 host_id=status.bound_host_id, bot=request.bot_name, problem=problem)  # fmt: skip
+        await self._lock(request, status)
         raise request.refuse("join state verification failed")
 
-    async def _lock(self, token: Token, status: BoundKeypairStatus) -> None:
-        message = _LOCKED.format(token=token.name, host=status.bound_host_id)
-        target = LockTarget(join_token=token.name)
-        lock = Lock(
-            version="v2", metadata=Metadata(name=new_uuid(self._entropy)),
-            spec=LockSpec(target=target, message=message, created_at=self._clock.now(), created_by="auth"),
-        )  # fmt: skip
+    async def _lock(self, request: Request, status: BoundKeypairStatus) -> None:
+        who = f'bot "{request.bot_name}"' if request.bot_name else f'host "{status.bound_host_id}"'
+        token, name = request.token.name, new_uuid(self._entropy)
+        message = _LOCKED.format(token=token, who=who)
+        lock = Lock.against(LockTarget(join_token=token), message, name=name, at=self._clock.now(), by="Auth")
         await self._resources.create(lock)
 
     async def _proven(
         self, request: Request, wanted: BoundKeypair, status: BoundKeypairStatus, *, recovers: bool
     ) -> Proven:
+        previous = status.bound_bot_instance_id if recovers else ""
         if recovers:
-            count = status.recovery_count + 1
-            status = msgspec.structs.replace(status, recovery_count=count, last_recovered_at=self._clock.now())
-        state = JoinState(
-            host_id=status.bound_host_id, recovery_sequence=status.recovery_count, recovery_mode=wanted.mode,
-            recovery_limit=wanted.recovery.limit,
-        )  # fmt: skip
-        kept = join_proofs.BoundKeepsake(
-            join_state=await self._states.sign(state), bound_public_key=status.bound_public_key
-        )  # fmt: skip
+            status = msgspec.structs.replace(
+                status, recovery_count=status.recovery_count + 1, last_recovered_at=self._clock.now(),
+                bound_bot_instance_id=new_uuid(self._entropy) if request.bot_name else "",
+            )  # fmt: skip
+        state = await self._states.sign(_state(request, wanted, status))
+        kept = join_proofs.BoundKeepsake(join_state=state, bound_public_key=status.bound_public_key)
         return Proven(
             attributes={"key": keys.fingerprint(keys.load_ssh_line(status.bound_public_key)),
                         "recovery_count": str(status.recovery_count), "recovery_mode": wanted.mode},
-            host_id=status.bound_host_id, ops=self._ops(request.token, status), keepsake=join_proofs.write(kept),
+            host_id=status.bound_host_id, instance_id=status.bound_bot_instance_id, previous_id=previous,
+            ops=self._ops(request.token, status), keepsake=join_proofs.write(kept),
         )  # fmt: skip
 
     def _ops(self, token: Token, status: BoundKeypairStatus) -> Sequence[Op]:
@@ -185,6 +182,23 @@ def _parts(token: Token) -> tuple[BoundKeypair, BoundKeypairStatus]:
     assert wanted is not None  # noqa: S101 - `Token.check` demands it
     known = token.status.bound_keypair if token.status else None
     return wanted, known or BoundKeypairStatus()
+
+
+def _asking(request: Request) -> str:
+    """Return the id that who asks has proven by a certificate; empty: none."""
+    return request.instance_id if request.bot_name else request.host_id
+
+
+def _bound_to(request: Request, status: BoundKeypairStatus) -> str:
+    return status.bound_bot_instance_id if request.bot_name else status.bound_host_id
+
+
+def _state(request: Request, wanted: BoundKeypair, status: BoundKeypairStatus) -> JoinState:
+    """Return the join state of the last join that is known."""
+    return JoinState(
+        host_id=status.bound_host_id, bot_name=request.bot_name, bot_instance_id=status.bound_bot_instance_id,
+        recovery_sequence=status.recovery_count, recovery_mode=wanted.mode, recovery_limit=wanted.recovery.limit,
+    )  # fmt: skip
 
 
 def _key(line: str) -> jws.SigningKey:

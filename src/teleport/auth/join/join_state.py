@@ -24,7 +24,9 @@ _BACKDATE = dt.timedelta(minutes=1)
 class JoinState(Struct, frozen=True, kw_only=True):
     """What is said of the join that it was made in. The last two are for people who read it."""
 
-    host_id: str
+    host_id: str = ""
+    bot_name: str = ""
+    bot_instance_id: str = ""
     recovery_sequence: int
     recovery_mode: str = ""
     recovery_limit: int = 0
@@ -43,6 +45,7 @@ class _Claims(Struct, frozen=True, kw_only=True):
     iat: int
     nbf: int
     host_id: str
+    bot_instance_id: str
     recovery_sequence: int
     recovery_mode: str
     recovery_limit: int
@@ -62,16 +65,17 @@ class StateKeeper:
         key_id, public = _active(await self._authorities.own("bound_keypair"))
         now = self._clock.now()
         claims = _Claims(
-            iss=self._cluster, aud=self._cluster, sub=state.host_id, iat=int(now.timestamp()),
-            nbf=int((now - _BACKDATE).timestamp()), host_id=state.host_id, recovery_sequence=state.recovery_sequence,
-            recovery_mode=state.recovery_mode, recovery_limit=state.recovery_limit,
+            iss=self._cluster, aud=self._cluster, sub=state.bot_name or state.host_id, iat=int(now.timestamp()),
+            nbf=int((now - _BACKDATE).timestamp()), host_id=state.host_id, bot_instance_id=state.bot_instance_id,
+            recovery_sequence=state.recovery_sequence, recovery_mode=state.recovery_mode,
+            recovery_limit=state.recovery_limit,
         )  # fmt: skip
         header = _Header(alg="EdDSA", kid=_name(public), typ="JWT")
         said = f"{jws.encode_part(encode(header))}.{jws.encode_part(encode(claims))}"
         return f"{said}.{jws.encode_part(await self._signer.sign(key_id, said.encode()))}"
 
-    async def problem(self, text: str, host_id: str, sequence: int) -> str:
-        """Return what is wrong with a state that should tell of this host and this join; empty: nothing."""
+    async def problem(self, text: str, wanted: JoinState) -> str:
+        """Return what is wrong with a state that should tell of this host or bot and this join; empty: nothing."""
         if not text:
             return "previous join state is required but was not provided"
         trusted = (await self._authorities.own("bound_keypair")).trusted_jwt()
@@ -89,9 +93,11 @@ class StateKeeper:
         claims = token.claims
         if claims.get("iss") != self._cluster or claims.get("aud") != self._cluster:
             return "join state could not be verified"
-        if claims.get("recovery_sequence") != sequence:
+        if claims.get("recovery_sequence") != wanted.recovery_sequence:
             return "recovery counter mismatch"
-        return "" if claims.get("host_id") == host_id else "host id mismatch"
+        if claims.get("bot_instance_id", "") != wanted.bot_instance_id:
+            return "bot instance mismatch"
+        return "" if claims.get("host_id") == wanted.host_id else "host id mismatch"
 
 
 def _active(authority: CertAuthority) -> tuple[str, str]:

@@ -29,6 +29,10 @@ class Request:
     ask: Ask
     host_id: str = ""
     """The host that it has proven to be by its certificate; empty: a new one."""
+    bot_name: str = ""
+    """The bot that joins; empty: a host does."""
+    instance_id: str = ""
+    """The instance of that bot that it has proven to be by its certificate; empty: a new one."""
     unlocked: Callable[[str], Awaitable[None]]
     """Raises AccessDenied (POL-LOCKED) where the token is locked, or the host of that id. It is asked again at the end:
     methods ask only where something must not happen while it is."""
@@ -52,6 +56,10 @@ class Proven:
     """For the record: which account, repository, machine it was."""
     host_id: str = ""
     """The only id that the host may have; empty: the Auth Service gives one."""
+    instance_id: str = ""
+    """The only id that the instance of a bot may have; empty: the Auth Service gives one."""
+    previous_id: str = ""
+    """The instance that this one comes after."""
     longest: dt.timedelta | None = None
     """Longest life of the certificates."""
     ops: Sequence[Op] = ()

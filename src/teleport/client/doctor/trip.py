@@ -46,6 +46,11 @@ class Trip:
     """Whether TLS ends before the proxy."""
 
     @property
+    def asked(self) -> str:
+        """Where to, for errors."""
+        return str(self.address)
+
+    @property
     def proxy(self) -> ConnectProxy | None:
         """The HTTP CONNECT proxy on the way. Raises BadParameter (NET-CONNECT-*)."""
         return connect_proxy(self.environment, *self.address)

@@ -28,8 +28,14 @@ class Authentication(Struct, frozen=True, kw_only=True):
     generation: int = 0
     public_key: str = ""
     """Key of the TLS certificate: SubjectPublicKeyInfo, DER in base64."""
+    keys: str = ""
+    """Digest of all keys that were certified, SSH and TLS."""
     addr_remote: str = ""
     """From where."""
+    hostname: str = ""
+    """Where it said that it runs, which nobody has checked."""
+    host_id: str = ""
+    """Which machine it said that is, which nobody has checked either."""
     attributes: dict[str, str] = {}
     """What the proof of the join method said."""
 
@@ -47,6 +53,18 @@ class Heartbeat(Struct, frozen=True, kw_only=True):
     version: str = ""
     architecture: str = ""
     os: str = ""
+    kind: str = ""
+    """What runs the bot: `tbot`, or a program that has one inside."""
+
+
+class ServiceHealth(Struct, frozen=True, kw_only=True):
+    """How one service of a bot is."""
+
+    name: str = ""
+    status: str = ""
+    """`initializing`, `healthy` or `unhealthy`."""
+    reason: str = ""
+    updated_at: Time | None = None
 
 
 class BotInstanceSpec(Struct, frozen=True, kw_only=True):
@@ -66,6 +84,8 @@ class BotInstanceStatus(Struct, frozen=True, kw_only=True):
     initial_heartbeat: Heartbeat | None = None
     latest_heartbeats: tuple[Heartbeat, ...] = ()
     """Oldest first."""
+    service_health: tuple[ServiceHealth, ...] = ()
+    """As the last heartbeat said."""
 
 
 @kind(
@@ -73,6 +93,7 @@ class BotInstanceStatus(Struct, frozen=True, kw_only=True):
     versions=("v1",),
     aliases=("bot_instances",),
     writable=("rm",),
+    owner=lambda instance: str(instance.spec.bot_name),
     columns=(
         Column("ID", lambda instance: str(instance.title)),
         Column("Join Method", lambda instance: str(instance.latest.join_method)),
@@ -112,7 +133,7 @@ class BotInstance(Resource[BotInstanceSpec], frozen=True, kw_only=True, tag="bot
     def hostname(self) -> str:
         """Where it said last that it runs; empty if it never did."""
         beats = self.status.latest_heartbeats
-        return beats[-1].hostname if beats else ""
+        return (beats[-1].hostname if beats else "") or self.latest.hostname
 
     @property
     def last_seen(self) -> dt.datetime | None:

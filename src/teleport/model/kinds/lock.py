@@ -11,11 +11,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Struct
 from teleport.model.later import Unacted, check_later
 from teleport.model.naming import check_name, check_text, check_time
-from teleport.model.resource import Column, Resource, Time, kind
+from teleport.model.resource import Column, Metadata, Resource, Time, kind
 
 ENFORCED = ("user", "role", "login", "server_id", "join_token", "bot_instance_id")
 """Fields of a target, in the order in which they are shown."""
@@ -98,6 +100,17 @@ class Lock(Resource[LockSpec], frozen=True, kw_only=True, tag="lock"):
         renamed = {key: value for key, value in target.items() if key != "node"}
         return {**document, "spec": {**spec, "target": {**renamed, "server_id": target["node"]}}}
 
+    @classmethod
+    def against(cls, target: LockTarget, message: str, *, name: str, at: dt.datetime, by: str) -> Lock:
+        """Return a lock without an end that the cluster itself makes."""
+        spec = LockSpec(target=target, message=message)
+        return cls(version="v2", metadata=Metadata(name=name), spec=spec).made(at, by)
+
+    def made(self, at: dt.datetime, by: str) -> Lock:
+        """Return the lock with who made it, and when: also as `metadata.id`, which programs of long ago read."""
+        spec = msgspec.structs.replace(self.spec, created_at=at, created_by=by)
+        return msgspec.structs.replace(self, spec=spec).with_metadata(id=_nanoseconds(at))
+
     def check(self) -> None:
         """Raise BadParameter (KIND-*) without a target or with one out of grammar, NotSupported for unacted."""
         check_later("lock", self.spec)
@@ -113,3 +126,9 @@ class Lock(Resource[LockSpec], frozen=True, kw_only=True, tag="lock"):
     def in_force(self, now: dt.datetime) -> bool:
         """Whether the lock still forbids at `now`."""
         return all(end is None or now < end for end in (self.spec.expires, self.metadata.expires))
+
+
+def _nanoseconds(at: dt.datetime) -> int:
+    """Return a moment as nanoseconds since 1970, without the rounding of a float."""
+    since = at - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (since.days * 86400 + since.seconds) * 10**9 + since.microseconds * 1000

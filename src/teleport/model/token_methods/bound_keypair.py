@@ -63,6 +63,9 @@ class BoundKeypairStatus(Struct, frozen=True, kw_only=True):
     bound_public_key: str = ""
     """A line of authorized_keys."""
     bound_host_id: str = ""
+    """Of a host."""
+    bound_bot_instance_id: str = ""
+    """Of a bot: its last instance."""
     recovery_count: int = 0
     last_recovered_at: Time | None = None
     last_rotated_at: Time | None = None

@@ -15,7 +15,8 @@ from teleport.base.entropy import SeededEntropy
 from teleport.client.joining.bound_keypair import FILE, BoundKeypairMethod
 from teleport.model.kinds.token import Token
 from teleport.pki import codec, keys, x509
-from tests.support.auth_cluster import Cluster, run
+from tests.support.auth_cluster import Cluster, document_of, role, run
+from tests.support.bots import ELSEWHERE, identity_of
 from tests.support.joiner import STRANGER, Shows, join, make, refused
 
 NAME = "bound"
@@ -286,5 +287,148 @@ def test_keys_of_other_sorts_and_states_of_the_store() -> None:
         assert (await refused(cluster, shown, token=NAME)).code == "AUTH-JOIN-PROOF"
         joined = await enter(cluster, machine)
         assert read(joined.keepsake, BoundKeepsake).bound_public_key == (await stored(cluster)).bound_public_key
+
+    run(story)
+
+
+class BotMachine(Machine):
+    """A machine on which a bot runs."""
+
+    joined: Joined | None = None
+
+    @property
+    def caller(self) -> Caller:
+        assert self.joined is not None
+        return Caller(identity_of(self.joined.certificates), "192.0.2.7:1")
+
+    async def enter(self, cluster: Cluster, caller: Caller = STRANGER, **fields: Any) -> Any:
+        """Join, and return whom the certificates name."""
+        self.joined = await join(cluster, self.method, caller, token=NAME, system_role="Bot", **fields)
+        return identity_of(self.joined.certificates)
+
+    async def refused(self, cluster: Cluster, caller: Caller = STRANGER, **fields: Any) -> Any:
+        return await refused(cluster, self.method, caller=caller, token=NAME, system_role="Bot", **fields)
+
+
+async def bot_stage(cluster: Cluster, *, lock_scope: str = "user", **block: Any) -> BotMachine:
+    await cluster.admin.upsert(role("access"))
+    await cluster.admin.create(document_of("bot", "example", {"roles": ["access"], "lock_scope": lock_scope}))
+    spec = {"roles": ["Bot"], "bot_name": "example", "join_method": "bound_keypair", "bound_keypair": block}
+    await cluster.admin.create(document_of("token", NAME, spec))
+    return BotMachine(await secret(cluster))
+
+
+async def the_locks(cluster: Cluster) -> list[Any]:
+    return [lock async for lock in cluster.admin.list("lock")]
+
+
+def test_a_bot_is_bound_goes_on_and_recovers() -> None:
+    async def story(cluster: Cluster) -> None:
+        machine = await bot_stage(cluster, recovery={"limit": 2})
+        first = await machine.enter(cluster)
+        status = await stored(cluster)
+        assert (status.bound_bot_instance_id, status.bound_host_id) == (first.bot_instance_id, "")
+        assert (first.generation, first.renewable, first.join_token) == (1, False, NAME)
+        second = await machine.enter(cluster, machine.caller)
+        assert (second.bot_instance_id, second.generation) == (first.bot_instance_id, 2)
+        assert (await stored(cluster)).recovery_count == 1
+        third = await machine.enter(cluster)  # its certificates are lost: this is a recovery
+        assert (third.bot_instance_id == first.bot_instance_id, third.generation) == (False, 1)
+        found = await cluster.admin.get("bot_instance", third.bot_instance_id)
+        assert found.spec.previous_instance_id == first.bot_instance_id
+        assert (await stored(cluster)).recovery_count == 2
+        assert (await machine.refused(cluster)).what == "no rejoins remaining"
+        assert (await machine.enter(cluster, machine.caller)).generation == 2
+        assert await the_locks(cluster) == []
+
+    run(story)
+
+
+def test_a_copy_of_a_bots_certificates_locks_the_bot() -> None:
+    async def story(cluster: Cluster) -> None:
+        machine = await bot_stage(cluster, recovery={"limit": 5})
+        await machine.enter(cluster)
+        old = machine.caller
+        await machine.enter(cluster, old)
+        await machine.enter(cluster, machine.caller)
+        error = await machine.refused(cluster, Caller(old.identity, ELSEWHERE))
+        assert error.what == "renewable cert generation mismatch: stored=3, presented=1"
+        (lock,) = await the_locks(cluster)
+        assert lock.spec.target.named() == {"user": "bot-example"}
+        (event,) = await cluster.events("cert.generation_mismatch")
+        assert (event["addr.remote"], event["other_addr_remote"]) == (ELSEWHERE, "192.0.2.7:1")
+        assert (await machine.refused(cluster)).code == "POL-LOCKED"
+
+    run(story)
+
+
+def test_an_answer_that_was_lost_is_given_again_to_the_same_key() -> None:
+    async def story(cluster: Cluster) -> None:
+        from tests.support.auth_cluster import public_keys
+
+        machine = await bot_stage(cluster)
+        await machine.enter(cluster)
+        before, keys_ = machine.caller, public_keys(cluster.entropy)
+        await machine.enter(cluster, before, **keys_)
+        assert (await machine.enter(cluster, before, **keys_)).generation == 2
+        assert (await machine.enter(cluster, machine.caller)).generation == 3
+        assert await the_locks(cluster) == []
+
+    run(story)
+
+
+def test_the_narrow_lock_of_a_bound_key_is_that_of_its_token() -> None:
+    async def story(cluster: Cluster) -> None:
+        machine = await bot_stage(cluster, lock_scope="instance", recovery={"limit": 5})
+        await machine.enter(cluster)
+        old = machine.caller
+        await machine.enter(cluster, old)
+        await machine.refused(cluster, old)
+        (lock,) = await the_locks(cluster)
+        assert lock.spec.target.named() == {"join_token": NAME}
+        assert (await machine.refused(cluster)).code == "POL-LOCKED"
+
+    run(story)
+
+
+def test_an_instance_that_is_gone_locks_too() -> None:
+    async def story(cluster: Cluster) -> None:
+        machine = await bot_stage(cluster)
+        first = await machine.enter(cluster)
+        await cluster.admin.delete("bot_instance", first.bot_instance_id)
+        error = await machine.refused(cluster, machine.caller)
+        assert error.what == "renewable cert generation mismatch: stored=0, presented=1"
+
+    run(story)
+
+
+def test_a_copy_of_the_key_that_has_not_joined_last_locks_the_token() -> None:
+    async def story(cluster: Cluster) -> None:
+        machine = await bot_stage(cluster, recovery={"mode": "relaxed"})
+        await machine.enter(cluster)
+        copy = BotMachine(seed=2)
+        copy.disk.write(f"/proc/{FILE}", machine.disk.read(f"/proc/{FILE}"))
+        await machine.enter(cluster)
+        error = await copy.refused(cluster)
+        assert error.what == "join state verification failed"
+        (lock,) = await the_locks(cluster)
+        assert lock.spec.message == (
+            'The join token "bound" has been locked by bot "example" after a client failed to verify its join state, '
+            "possibly indicating a stolen keypair."
+        )
+        assert (await machine.refused(cluster, machine.caller)).code == "POL-LOCKED"
+
+    run(story)
+
+
+def test_the_certificates_of_another_instance_are_not_its_own() -> None:
+    async def story(cluster: Cluster) -> None:
+        machine = await bot_stage(cluster, recovery={"mode": "relaxed"})
+        await machine.enter(cluster)
+        before = machine.caller
+        assert "existing credentials" not in (await machine.enter(cluster)).name
+        error = await machine.refused(cluster, before)
+        assert error.what == "bot instance mismatch"
+        assert await the_locks(cluster) == []
 
     run(story)

@@ -158,10 +158,21 @@ PAGES = {
         "has both addresses), then: tctl rm lock/{lock}; tctl bots instances add {bot}; restart tbot with the new "
         "token",
     ),
+    "AUTH-BOT-LATE": Page(
+        what="this renewal was answered long ago: stored={stored}, presented={presented}",
+        why="the request was on its way while the bot asked again and went on, or the bot's storage was put back from "
+        "a backup",
+        fix="nothing, if it was late: nobody waits for the answer; a bot that does asks again at once",
+    ),
     "AUTH-BOT-NO-INSTANCE": Page(
         what='there is no instance "{instance}" of bot "{bot}"',
         why="it was removed, or its certificates ended a while ago",
         fix="make a token for a new instance: tctl bots instances add {bot}",
+    ),
+    "AUTH-BOT-HEALTH": Page(
+        what="the heartbeat of a bot is not accepted: {problem}",
+        why="what instances say of their services is kept, so it is bounded",
+        fix="give the service a shorter name in tbot.yaml",
     ),
     "AUTH-BOT-OUTPUT": Page(
         what="{name} cannot have certificates for outputs",
@@ -182,11 +193,6 @@ PAGES = {
         what='no account of database "{database}" is named',
         why="the output names none, and its roles do not allow exactly one: {users}",
         fix="name one in the output: username: ...",
-    ),
-    "AUTH-JOIN-BOTS": Page(
-        what="bots cannot join this cluster with the method {method} yet",
-        why="this build admits hosts with it, and bots with every other method that it has",
-        fix="make a token of another method: tctl bots add NAME --roles=...",
     ),
     "AUTH-JOIN-FORMER": Page(
         what="the server did not prove that it is the one it was",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
-
+from teleport.client.doctor.check import Check
 from teleport.client.doctor.net import (
     advertised,
     auth,
@@ -19,33 +17,25 @@ from teleport.client.doctor.net import (
     version,
     web,
 )
-from teleport.client.doctor.report import Finding
 from teleport.client.doctor.trip import Trip
 
 
-class Check(NamedTuple):
-    """One thing to look at."""
-
-    name: str
-    run: Callable[[Trip], Awaitable[str | Finding]]
-    """Returns evidence, or a finding of another sort; raises what is wrong."""
-    needs: tuple[str, ...] = ()
-    """Checks without which this one says nothing."""
-    of_proxy: bool = True
+def _of_proxy(trip: Trip) -> bool:
     """Whether only proxies can be asked this."""
+    return not trip.is_auth
 
 
-CHECKS = (
-    Check("environment", environment.run, of_proxy=False),
-    Check("dns", dns.run, ("environment",), of_proxy=False),
-    Check("tcp", tcp.run, ("dns",), of_proxy=False),
-    Check("connect", connect.run, ("tcp",), of_proxy=False),
-    Check("tls", tls.run, ("connect",)),
-    Check("web", web.run, ("tls",)),
-    Check("version", version.run, ("web",)),
-    Check("clock", clock.run, ("web",)),
-    Check("balancer", balancer.run, ("tls",)),
-    Check("advertised", advertised.run, ("web",)),
-    Check("ssh", ssh.run, ("connect",)),
-    Check("auth", auth.run, ("connect",), of_proxy=False),
+CHECKS: tuple[Check[Trip], ...] = (
+    Check("environment", environment.run),
+    Check("dns", dns.run, ("environment",)),
+    Check("tcp", tcp.run, ("dns",)),
+    Check("connect", connect.run, ("tcp",)),
+    Check("tls", tls.run, ("connect",), applies=_of_proxy),
+    Check("web", web.run, ("tls",), applies=_of_proxy),
+    Check("version", version.run, ("web",), applies=_of_proxy),
+    Check("clock", clock.run, ("web",), applies=_of_proxy),
+    Check("balancer", balancer.run, ("tls",), applies=_of_proxy),
+    Check("advertised", advertised.run, ("web",), applies=_of_proxy),
+    Check("ssh", ssh.run, ("connect",), applies=_of_proxy),
+    Check("auth", auth.run, ("connect",)),
 )
