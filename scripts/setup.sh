@@ -40,6 +40,9 @@ bpftrace bpftrace
 xauth xauth
 visudo sudo
 useradd passwd
+getfacl acl
+etcd etcd-server
+kubectl kubernetes-client
 cc gcc libc6-dev
 PROGRAMS
 if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -50,6 +53,11 @@ if [ ${#missing[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/nu
   done
 elif [ ${#missing[@]} -gt 0 ]; then
   echo "setup: ${missing[*]} missing; tests that need them are skipped"
+fi
+# The API server of Kubernetes is in no package: it is built once for a machine, which takes some minutes.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v kube-apiserver >/dev/null; then
+  echo "setup: building kube-apiserver"
+  scripts/kubernetes.sh /usr/local/bin kube-apiserver || echo "setup: kube-apiserver could not be built"
 fi
 command -v ssh >/dev/null || { echo "setup: the demo and the tests need ssh; install it and run this again" >&2; exit 1; }
 echo "setup: ready; commands are in $venv/bin: teleport tctl tsh tbot"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from teleport.base.entropy import SeededEntropy
@@ -33,4 +32,4 @@ def data(cluster: authorities.Cluster | None = None, **changes: Any) -> bytes:
 
 def data_of(parts: IdentityFile, cluster: str, **changes: Any) -> bytes:
     """Return the content of an identity file of these parts, some of them replaced."""
-    return identity_file.write(dataclasses.replace(parts, **changes), cluster)
+    return identity_file.write(parts._replace(**changes), cluster)

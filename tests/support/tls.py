@@ -27,6 +27,23 @@ class Authority:
         self._name = _name(name)
         self._certificate = self._build(self._name, self._key.public_key(), None, -1, 1, ca=True)
 
+    def dump(self) -> bytes:
+        """Return everything that makes another process the same authority: `load`."""
+        return self.pem.encode() + self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    @classmethod
+    def load(cls, dumped: bytes) -> Authority:
+        """Return the authority that `dump` was called on."""
+        made = cls.__new__(cls)
+        key = serialization.load_pem_private_key(dumped, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        made._key = key
+        made._certificate = x509.load_pem_x509_certificate(dumped)
+        made._name = made._certificate.subject
+        return made
+
     @property
     def pem(self) -> str:
         return self._certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from teleport.api.bot_messages import Output, Renewal
+from teleport.api.bot_messages import Output, Renewal, Standing
 from teleport.api.client import AuthClient
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
@@ -37,10 +37,14 @@ class BotCalls:
         return await self.renew(replace(renewal, told=told))  # it was no late request: somebody is here who asks
 
     async def issue(self, output: Output) -> MadeCertificates:
-        """Return certificates with roles of the bot. Raises AccessDenied (POL-IMPERSONATION, AUTH-BOT-*)."""
+        """Return certificates with roles of the bot. Raises AccessDenied (POL-IMPERSONATION, AUTH-BOT-*), NotFound
+        (POL-NOT-FOUND) for a database, application or Kubernetes cluster that these roles do not show."""
+        route = output.database
+        database = pb.DatabaseRoute(service=route.service, name=route.name, username=route.username) if route else None
         request = pb.IssueOutputRequest(
             ssh_public_key=output.ssh_public_key, tls_public_key=output.tls_public_key, roles=output.roles,
             expires=output.expires, allow_reissue=output.allow_reissue,
+            database=database, app=output.app, kubernetes_cluster=output.kubernetes_cluster,
         )  # fmt: skip
         return _made(await self._channel.unary(bots.ISSUE_OUTPUT, request))
 
@@ -53,6 +57,15 @@ class BotCalls:
             kind=said.kind, service_health=[_health(each) for each in health],
         )  # fmt: skip
         await self._channel.unary(bots.BEAT, request)
+
+    async def standing(self) -> Standing:
+        """Return what the caller's own instance was last given. Raises AccessDenied (POL-LOCKED), NotFound
+        (AUTH-BOT-NO-INSTANCE)."""
+        reply = await self._channel.unary(bots.STANDING, pb.StandingRequest())
+        return Standing(
+            generation=reply.generation, public_key=reply.public_key, address=reply.address, hostname=reply.hostname,
+            authenticated_at=time_of(reply.authenticated_at) if reply.HasField("authenticated_at") else None,
+        )  # fmt: skip
 
 
 def _health(said: ServiceHealth) -> pb.ServiceHealth:

@@ -18,6 +18,9 @@ from teleport.version import VERSION
 
 Wire = Talk[pb.JoinRequest, pb.JoinReply]
 
+PROXY_ALPN = "teleport-proxy-grpc"
+"""Protocol name under which a proxy takes calls of who joins."""
+
 
 class JoinCalls:
     """Calls over the connection of a client, which may have no certificate."""

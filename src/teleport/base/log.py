@@ -15,6 +15,7 @@ from teleport.base.clock import Clock, SystemClock
 from teleport.base.errors import BadParameter
 from teleport.base.escape import escape as escape
 from teleport.base.log_line import DEBUG, ERROR, EXTRA_FIELDS, FATAL, INFO, LEVELS, OURS, TRACE, WARN, LineHandler
+from teleport.base.log_line import Report as Report
 
 
 class Logger:

@@ -2,7 +2,7 @@
 
 Text is `LEVL [COMPONENT] message key:value dir/file.py:LINE`, led by a time when no terminal shows it; JSON is
 one object. A line is always one line: whatever stands in a message or a field, characters that do not print
-leave escaped, so that nobody who chooses a user name can write log entries.
+leave escaped, so that nobody who chooses a user name can write log entries. Of a `Report` alone, text shows several.
 """
 
 from __future__ import annotations
@@ -33,6 +33,18 @@ _COLOUR = {TRACE: 35, DEBUG: 36, INFO: 32, WARN: 33, ERROR: 31, FATAL: 31}
 _COMPONENT_WIDTH = 9
 
 
+class Report(tuple[str, ...]):
+    """A field of several lines: text shows them below the message, in brackets, each as a line of its own."""
+
+    def __str__(self) -> str:
+        return "\n".join(self)
+
+    def shown(self) -> str:
+        """Return it as text shows it. Leading tabs stay."""
+        kept = [line[: len(line) - len(line.lstrip("\t"))] + escape(line.lstrip("\t")) for line in self]
+        return "[\n" + "\n".join(kept) + "]"
+
+
 class LineHandler(logging.Handler):
     """Renders a record. The stream is looked up late, because tests and daemons replace `sys.stderr`."""
 
@@ -58,7 +70,7 @@ class LineHandler(logging.Handler):
                 shown = f"[{escape(_component(record)[:_COMPONENT_WIDTH])}]"
                 parts.append(f"{shown:<{_COMPONENT_WIDTH + 2}}")
         parts.append(escape(record.getMessage()))
-        parts += [f"{escape(name)}:{_quoted(_shown(value))}" for name, value in _fields(record).items()]
+        parts += [f"{escape(name)}:{_written(value)}" for name, value in _fields(record).items()]
         if "caller" in self._extra:
             parts.append(_caller(record))
         return " ".join(parts)
@@ -119,6 +131,10 @@ def _shown(value: object) -> str:
         return f"{type(value).__name__}: {value}" if isinstance(value, BaseException) else str(value)
     except Exception:
         return f"<{type(value).__name__}>"  # a field that cannot be printed must not take the event with it
+
+
+def _written(value: object) -> str:
+    return value.shown() if isinstance(value, Report) else _quoted(_shown(value))
 
 
 def _scalar(value: object) -> object:

@@ -41,16 +41,19 @@ def tctl() -> NoReturn:
 
 def tsh() -> NoReturn:
     """The user's command."""
-    status = main("tsh", sys.argv[1:])
-    if isinstance(status, _Quick):
-        sys.stderr.flush()
-        os._exit(status)
-    sys.exit(status)
+    _leave(main("tsh", sys.argv[1:]))
 
 
 def tbot() -> NoReturn:
     """The robot's command."""
-    sys.exit(main("tbot", sys.argv[1:]))
+    _leave(main("tbot", sys.argv[1:]))
+
+
+def _leave(status: int) -> NoReturn:
+    if isinstance(status, _Quick):
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def main(program: str, arguments: Sequence[str]) -> int:

@@ -3,29 +3,32 @@
 In this order, each part as other tools write it too: private key (PKCS #8, PEM), SSH certificate (one line),
 X.509 certificate (PEM), `@cert-authority` lines of the host authorities, their certificates (PEM). One key for
 SSH and TLS. Whoever can read the file can act as its owner until the certificates end.
+
+Quick to import: `ssh` starts `tbot` with such a file for every connection. What reads certificates is imported where
+they are read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from teleport.base.disk import MemoryDisk
 from teleport.base.errors import BadParameter, TeleportError
+from teleport.base.lean import TYPE_CHECKING, NamedTuple, Sequence, dt
 from teleport.client import known_hosts
 from teleport.client.profile import Home, Profile
-from teleport.model.identity import Identity
-from teleport.pki import codec, keys, ssh, x509
+
+if TYPE_CHECKING:
+    from teleport.model.identity import Identity
+    from teleport.pki.ssh import SSHCertificate
 
 MAX_FILE = 1 << 20
 """Bytes that an identity file may have."""
 _BEGIN, _END = "-----BEGIN ", "-----END "
 _AUTHORITY = "@cert-authority "
 _ROOT = "/identity"
+_UNREAD, _NEVER = "unread", dt.datetime(9999, 12, 31, tzinfo=dt.timezone.utc)
 
 
-@dataclass(frozen=True, kw_only=True)
-class IdentityFile:
+class IdentityFile(NamedTuple):
     """The parts of an identity file."""
 
     key: str
@@ -93,6 +96,8 @@ def open_home(parts: IdentityFile, path: str, address: str) -> tuple[Home, Profi
 
     Raises BadParameter (CLIENT-IDENTITY) when the parts do not belong together. Validity is not looked at.
     """
+    from teleport.pki import keys, ssh, x509
+
     try:
         certificate = ssh.parse(keys.load_ssh_line(parts.ssh_certificate))
         identity = _identity(parts, certificate, path)
@@ -108,12 +113,21 @@ def open_home(parts: IdentityFile, path: str, address: str) -> tuple[Home, Profi
         logins=identity.logins, traits=identity.traits, extensions=tuple(sorted(certificate.extensions)),
         critical_options=dict(certificate.critical_options), valid_until=identity.expires,
     )  # fmt: skip
-    home = Home(_ROOT, MemoryDisk())
-    _store(home, profile, parts, bundle)
+    home = _stored(profile, parts, bundle)
+    home.save(profile)
     return home, profile
 
 
-def _identity(parts: IdentityFile, certificate: ssh.SSHCertificate, path: str) -> Identity:
+def open_unread(parts: IdentityFile, address: str, cluster: str) -> tuple[Home, Profile]:
+    """As `open_home`, at once: nothing is decoded, and the profile knows neither logins nor the end. The connection
+    shows whether the parts are of any use, and `open_home` says why not."""
+    profile = Profile(web_proxy_addr=address, user=_UNREAD, cluster=cluster, valid_until=_NEVER)
+    return _stored(profile, parts, parts.tls_authorities), profile
+
+
+def _identity(parts: IdentityFile, certificate: SSHCertificate, path: str) -> Identity:
+    from teleport.pki import codec, keys, x509
+
     tls_certificate = x509.parse(parts.tls_certificate.encode())
     identity, private = codec.from_ssh(certificate), keys.load_private(parts.key.encode())
     if identity != codec.from_x509(tls_certificate):
@@ -125,9 +139,9 @@ def _identity(parts: IdentityFile, certificate: ssh.SSHCertificate, path: str) -
     return identity
 
 
-def _store(home: Home, profile: Profile, parts: IdentityFile, bundle: str) -> None:
+def _stored(profile: Profile, parts: IdentityFile, bundle: str) -> Home:
+    home = Home(_ROOT, MemoryDisk())
     files, disk = home.files(profile), home.disk
-    home.save(profile)
     content = {
         files.ssh_key: parts.key, files.tls_key: parts.key, files.ssh_certificate: f"{parts.ssh_certificate}\n",
         files.tls_certificate: parts.tls_certificate, files.authorities: bundle, files.cluster_authorities: bundle,
@@ -136,6 +150,7 @@ def _store(home: Home, profile: Profile, parts: IdentityFile, bundle: str) -> No
     for name, text in content.items():
         disk.make_dir(name.rpartition("/")[0])
         disk.write(name, text.encode())
+    return home
 
 
 def host_lines(parts: IdentityFile, profile: Profile) -> Sequence[str]:

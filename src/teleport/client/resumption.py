@@ -25,8 +25,10 @@ from teleport.wire.resumption_opening import (
 )
 
 if TYPE_CHECKING:
+    from teleport.client.profile import Home, Profile
     from teleport.client.ssh_client.trust import UserKey
     from teleport.client.stdio import BlockingTls
+    from teleport.wire import reach
 
 OFF = "TELEPORT_NO_RESUME"
 """Variable of the environment that switches it off."""
@@ -50,6 +52,24 @@ class Means(NamedTuple):
     tell: Callable[[str], None]
     """Is told of losses and returns."""
     patience: float = PATIENCE
+
+
+def carried(
+    way: BlockingTls, home: Home, profile: Profile, request: reach.Request, tell: Callable[[str], None]
+) -> ResumableCarrier:  # fmt: skip
+    """Return a way to a node that another takes the place of when it is lost, with the same certificate."""
+
+    def again(node: str) -> BlockingTls:
+        from teleport.client.reach import reach
+
+        return reach(home, profile, request._replace(target=node))
+
+    def key() -> UserKey:
+        from teleport.client.ssh_client.trust import user_key
+
+        return user_key(home, profile)
+
+    return ResumableCarrier(way, b"", Means(again, key, request.target, tell))
 
 
 class ResumableCarrier:

@@ -20,6 +20,8 @@ from teleport.model.resource import Resource
 
 _WIDTH = 80
 _STEP = re.compile(r"[^.\[\]]+")
+_BREAKS = "\x85\u2028\u2029"
+"""What YAML takes for the end of a line, and would read back as a blank."""
 _STRING = "tag:yaml.org,2002:str"
 
 
@@ -67,10 +69,10 @@ def _shape_problems(document: yaml.Document) -> list[yaml.Problem]:
     return problems_but_nulls(today, info.cls)
 
 
-def problems_but_nulls(document: yaml.Document, shape: Any) -> list[yaml.Problem]:
+def problems_but_nulls(document: yaml.Document, shape: Any, path: yaml.Path = ()) -> list[yaml.Problem]:
     """Return `yaml.problems`, where a known key with no value counts as left out."""
-    unknown = [problem for problem in yaml.problems(document, shape) if problem.text.startswith("unknown key")]
-    return unknown or yaml.problems(dataclasses.replace(document, data=without_nulls(document.data)), shape)
+    unknown = [problem for problem in yaml.problems(document, shape, path) if problem.text.startswith("unknown key")]
+    return unknown or yaml.problems(dataclasses.replace(document, data=without_nulls(document.data)), shape, path)
 
 
 def without_nulls(value: Any) -> Any:
@@ -105,6 +107,14 @@ def dump_yaml(resources: Iterable[Resource[Any]], *, secrets: bool = False) -> s
     )
 
 
+def write(data: object) -> str:
+    """Write plain data as one YAML document, keys in their order."""
+    text: str = pyyaml.dump(
+        data, Dumper=_Dumper, width=_WIDTH, allow_unicode=True, default_flow_style=False, sort_keys=False
+    )
+    return text
+
+
 class _Dumper(pyyaml.SafeDumper):
     """Writes text that could be taken for something else in double quotes, several lines as a block."""
 
@@ -114,7 +124,9 @@ class _Dumper(pyyaml.SafeDumper):
     def represent_str(self, data: str) -> pyyaml.ScalarNode:
         style = None
         resolve: Any = self.resolve
-        if "\n" in data:
+        if any(c in data for c in _BREAKS):
+            style = '"'
+        elif "\n" in data:
             style = "|"
         elif not data or resolve(pyyaml.ScalarNode, data, (True, False)) != _STRING:
             style = '"'

@@ -11,6 +11,7 @@ import os
 import ssl
 from collections.abc import Sequence
 
+from teleport.api.join_calls import PROXY_ALPN
 from teleport.api.join_messages import Asked, Joined
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
@@ -23,7 +24,6 @@ from teleport.pki import contexts, tls_settings, x509
 from teleport.process.identity import FOLDER, HostIdentity, KeyPair, Wanted
 from teleport.process.membership import INSTANCE, Admission
 from teleport.process.settings import Settings
-from teleport.proxy.join_door import ALPN as PROXY_ALPN
 
 LONGEST_TOKEN = 64 * 1024
 """Bytes of a file with a token or with pins."""

@@ -19,6 +19,7 @@ from teleport.base.clock import SystemClock
 from teleport.base.disk import Disk, SystemDisk
 from teleport.base.entropy import Entropy, SystemEntropy, new_uuid
 from teleport.base.log import logger
+from teleport.base.pid_file import PidFile
 from teleport.base.process_name import set_name
 from teleport.net.network import SystemNetwork
 from teleport.pki.signer import SignerProcess
@@ -83,28 +84,6 @@ def run(
             spawner.close()
         pid.remove()
     log.info("The process has stopped")
-
-
-class PidFile:
-    """The file that has the id of the process; nothing happens without a path."""
-
-    def __init__(self, disk: Disk, path: str) -> None:
-        self._disk = disk
-        self._path = path
-
-    def write(self) -> None:
-        """Write this process's id."""
-        if self._path:
-            self._disk.write(self._path, _own_id() + b"\n", mode=0o644)
-
-    def remove(self) -> None:
-        """Remove the file, unless another process has taken over and written its own id."""
-        if self._path and self._disk.exists(self._path) and self._disk.read(self._path).strip() == _own_id():
-            self._disk.remove(self._path)
-
-
-def _own_id() -> bytes:
-    return str(os.getpid()).encode()
 
 
 class _Own(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from teleport.api import rpc
 from teleport.api.caller import Caller
 from teleport.api.client import AuthClient
+from teleport.api.join_calls import PROXY_ALPN
 from teleport.api.services import join
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
@@ -17,7 +18,7 @@ from teleport.net.stream import Stream
 
 log = logger("PROXY")
 
-ALPN = "teleport-proxy-grpc"
+ALPN = PROXY_ALPN
 MOST = 256
 """Connections at a time; a conversation takes a minute at most."""
 

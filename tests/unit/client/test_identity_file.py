@@ -1,6 +1,5 @@
 """Identity files: their parts in order, what they become, and what is none."""
 
-import dataclasses
 import datetime as dt
 
 import pytest
@@ -25,7 +24,7 @@ def problem(call):
 
 
 def opened(**changes):
-    return identity_file.open_home(dataclasses.replace(PARTS, **changes), PATH, "proxy.example.com:443")
+    return identity_file.open_home(PARTS._replace(**changes), PATH, "proxy.example.com:443")
 
 
 def test_parts_stand_in_order_and_come_back():

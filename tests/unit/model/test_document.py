@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from teleport.base import yaml
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
-from teleport.model.document import dump_yaml, read
+from teleport.model.document import dump_yaml, read, write
 
 
 def failure(text: str) -> TeleportError:
@@ -105,3 +106,10 @@ def test_documents_are_separated_and_lines_kept() -> None:
     assert written.count("---\n") == 1
     assert "message: |-\n    one\n    two\n" in written
     assert dump_yaml([]) == ""
+
+
+@pytest.mark.parametrize("text", ["\x85", "a\u2028b", "a\u2029\nb", "a\nb", "", "off", "1"])
+def test_text_is_written_so_that_it_reads_back(text: str) -> None:
+    (document,) = yaml.documents(write({"b": text, "a": [text]}), "f")
+    assert document.data == {"b": text, "a": [text]}
+    assert [*document.data] == ["b", "a"]

@@ -8,7 +8,7 @@ import msgspec
 
 from teleport.access.generation import Renewal as Verdict
 from teleport.access.generation import judge
-from teleport.api.bot_messages import Renewal
+from teleport.api.bot_messages import Renewal, Standing
 from teleport.api.caller import Caller
 from teleport.api.messages import MadeCertificates
 from teleport.auth.authorize import Authorizer
@@ -118,6 +118,19 @@ class Renewals:
             except CompareFailed:
                 if not left:
                     raise
+
+    async def standing(self, caller: Caller) -> Standing:
+        """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
+        (AUTH-BOT-NO-INSTANCE)."""
+        shown = _of_instance(caller)
+        instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
+        if instance is None:
+            raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
+        last = instance.latest
+        return Standing(
+            generation=last.generation, public_key=last.public_key, authenticated_at=last.authenticated_at,
+            address=last.addr_remote, hostname=last.hostname,
+        )  # fmt: skip
 
 
 def _verdict(instance: BotInstance | None, shown: Identity, keys: PublicKeys, told: int) -> Verdict:

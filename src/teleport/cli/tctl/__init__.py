@@ -6,6 +6,7 @@ COMMANDS: dict[str, str] = {
     "access can": f"{_HERE}.access:can",
     "access explain": f"{_HERE}.access:explain",
     "api-resources": f"{_HERE}.resources:api_resources",
+    "apps ls": f"{_HERE}.served:applications",
     "audit export": f"{_HERE}.audit_proof:export",
     "audit head": f"{_HERE}.audit_proof:head",
     "audit ls": f"{_HERE}.audit:ls",
@@ -20,16 +21,20 @@ COMMANDS: dict[str, str] = {
     "bots instances list": f"{_HERE}.bot_instances:ls",
     "bots instances ls": f"{_HERE}.bot_instances:ls",
     "bots instances show": f"{_HERE}.bot_instances:show_one",
+    "bots lock": f"{_HERE}.bots:lock",
     "bots ls": f"{_HERE}.bots:ls",
+    "bots recover": f"{_HERE}.bot_recovery:recover",
     "bots rm": f"{_HERE}.bots:rm",
     "bots update": f"{_HERE}.bots:update",
     "create": f"{_HERE}.resources:create",
+    "db ls": f"{_HERE}.served:databases",
     "del": f"{_HERE}.resources:rm",
     "edit": f"{_HERE}.resources:edit",
     "get": f"{_HERE}.resources:get",
     "inventory ls": f"{_HERE}.inventory:ls",
     "inventory ping": f"{_HERE}.inventory:ping",
     "inventory status": f"{_HERE}.inventory:status",
+    "kube ls": f"{_HERE}.served:kubernetes_clusters",
     "lock": f"{_HERE}.lock:lock",
     "nodes add": f"{_HERE}.nodes:add",
     "nodes ls": f"{_HERE}.nodes:ls",
@@ -53,6 +58,9 @@ COMMANDS: dict[str, str] = {
     "users update": f"{_HERE}.users:update",
 }
 """Command words and the `module:function` that serves them."""
+
+HIDDEN = frozenset({"bots lock"})
+"""Commands that the overview leaves out: `lock` does what they do."""
 
 GLOBALS: dict[str, bool] = {
     "-c": True, "--config": True, "-i": True, "--identity": True, "--auth-server": True,

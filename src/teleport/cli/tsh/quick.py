@@ -12,15 +12,9 @@ import sys
 from teleport.base.clock import SystemClock
 from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, NotFound
-from teleport.base.lean import TYPE_CHECKING, Callable, Mapping, NamedTuple, Sequence
+from teleport.base.lean import Callable, Mapping, NamedTuple, Sequence
 from teleport.client.credentials import Credentials, Wanted, choose
 from teleport.client.profile import Home
-
-if TYPE_CHECKING:
-    from teleport.client.resumption import ResumableCarrier
-    from teleport.client.ssh_client.trust import UserKey
-    from teleport.client.stdio import BlockingTls
-    from teleport.wire.reach import Request
 
 _OPTIONS = ("--cluster", "--proxy", "--user", "--identity", "-i")
 
@@ -69,6 +63,7 @@ def credentials(who: Wanted) -> Credentials:
 def connect(target: str, who: Wanted, *, cluster: str, resume: bool) -> None:
     """Do what `tsh proxy ssh` is for. Raises what `client.reach.reach` and `client.stdio.join` raise."""
     from teleport.client.reach import reach
+    from teleport.client.resumption import carried
     from teleport.client.stdio import join
     from teleport.wire.reach import Request
 
@@ -79,25 +74,8 @@ def connect(target: str, who: Wanted, *, cluster: str, resume: bool) -> None:
     with chosen.in_use(login):
         way = reach(chosen.home, chosen.profile, request)
     tell = resumes(os.environ, off=not resume, quiet=False)
-    join(resumable(way, chosen, request, tell) if tell else way, sys.stdin.fileno(), sys.stdout.fileno())
-
-
-def resumable(
-    way: BlockingTls, chosen: Credentials, request: Request, tell: Callable[[str], None]
-) -> ResumableCarrier:  # fmt: skip
-    """Return a way to a node that another takes the place of when it is lost."""
-    from teleport.client.reach import reach
-    from teleport.client.resumption import Means, ResumableCarrier
-
-    def again(node: str) -> BlockingTls:
-        return reach(chosen.home, chosen.profile, request._replace(target=node))
-
-    def key() -> UserKey:
-        from teleport.client.ssh_client.trust import user_key
-
-        return user_key(chosen.home, chosen.profile)
-
-    return ResumableCarrier(way, b"", Means(again, key, request.target, tell))
+    over = carried(way, chosen.home, chosen.profile, request, tell) if tell else way
+    join(over, sys.stdin.fileno(), sys.stdout.fileno())
 
 
 def chosen_cluster(environment: Mapping[str, str]) -> str:

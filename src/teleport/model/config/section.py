@@ -1,7 +1,7 @@
-"""What the sections of teleport.yaml share: complaints with a path, lists of addresses.
+"""What the sections of teleport.yaml and tbot.yaml share: complaints with a path, lists of addresses.
 
 A section reads its own keys and says what is wrong with their values; positions in the file are added by
-`teleport_yaml`, which has the text.
+`teleport_yaml` and `tbot_yaml`, which have the text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from teleport.base.errors import BadParameter, TeleportError
+from teleport.base import catalogue
+from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.base.struct import Struct, Switch
 from teleport.model.address import Address, parse_addr
 from teleport.model.later import Path
@@ -18,6 +19,7 @@ ON, OFF = Switch(True), Switch(False)
 
 OneOrMore = str | tuple[str, ...]
 """A text, or a list of texts, where people may write either."""
+_MOST = 50
 
 
 class Fault(NamedTuple):
@@ -27,8 +29,18 @@ class Fault(NamedTuple):
     error: TeleportError
 
 
+class Warned(NamedTuple):
+    """Something people should know of a file that is otherwise right."""
+
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class Section(Struct, frozen=True, kw_only=True):
-    """A part of teleport.yaml."""
+    """A part of a configuration file."""
 
     def faults(self) -> Iterable[Fault]:
         """Return what is wrong with the values; paths begin at this section."""
@@ -72,3 +84,24 @@ def proxy_mode(value: bool | str) -> Literal["on", "off", ""]:
 def unknown(what: str, value: str, known: str) -> BadParameter:
     """Return the error for a word that is none of those known."""
     return BadParameter("CONFIG-VALUE", what=what, value=ascii(value[:40]), known=known)
+
+
+def warned(code: str, **fields: Any) -> Warned:
+    """Return the warning of a page of the catalogue."""
+    return Warned(code, catalogue.find(code).what.format_map(fields))
+
+
+def summed(
+    source: str, problems: list[str], errors: list[TeleportError], code: str = "CONFIG-PROBLEMS"
+) -> TeleportError:
+    """Return one error for everything that is wrong with a file: the only error itself, or a list of all.
+
+    `code` is the page of the list; where all are keys not acted on yet, it is CONFIG-NOT-SUPPORTED-KEYS.
+    """
+    if len(errors) == 1 and not problems:
+        return errors[0]
+    lines = [*problems, *(error.what for error in errors)]
+    listed = "\n".join([*lines[:_MOST], *([f"{source}: and {len(lines) - _MOST} more"] if len(lines) > _MOST else [])])
+    if not problems and all(isinstance(error, NotSupported) for error in errors):
+        return NotSupported("CONFIG-NOT-SUPPORTED-KEYS", problems=listed)
+    return BadParameter(code, problems=listed)

@@ -9,15 +9,14 @@ Not here: defaults that depend on the host, flags and environment (`process.sett
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
-from teleport.base import catalogue, yaml
+from teleport.base import yaml
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.base.struct import convert
 from teleport.model.config.auth import AuthSection
 from teleport.model.config.debug import DebugSection
 from teleport.model.config.proxy import ProxySection
-from teleport.model.config.section import Fault, Section, ServiceSection
+from teleport.model.config.section import Fault, Section, ServiceSection, Warned, summed, warned
 from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_section import PROXY_PORTS, TeleportSection
 from teleport.model.document import problems_but_nulls, without_nulls
@@ -29,18 +28,6 @@ DEFAULT_VERSION = "v3"
 TUNNEL_ONLY = ("app_service", "db_service", "discovery_service")
 """Services that listen nowhere: they join through a proxy, which reaches them through the tunnel that they keep
 (networking guide)."""
-
-_MOST = 50
-
-
-class Warned(NamedTuple):
-    """Something people should know of a file that is otherwise right."""
-
-    code: str
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class TeleportYaml(Section, frozen=True, kw_only=True):
@@ -104,12 +91,12 @@ class TeleportYaml(Section, frozen=True, kw_only=True):
         """What people should know before the process starts."""
         found = []
         if not self.version:
-            found.append(_warned("CONFIG-NO-VERSION", version=DEFAULT_VERSION))
+            found.append(warned("CONFIG-NO-VERSION", version=DEFAULT_VERSION))
         if self.auth_service.enabled and self.auth_service.authentication.required == "off":
-            found.append(_warned("CONFIG-NO-SECOND-FACTOR"))
+            found.append(warned("CONFIG-NO-SECOND-FACTOR"))
         public = self.proxy_service.public
         if self.proxy_service.enabled and len(public) > 1:
-            found.append(_warned("CONFIG-SEVERAL-PUBLIC", first=str(public[0]), count=len(public)))
+            found.append(warned("CONFIG-SEVERAL-PUBLIC", first=str(public[0]), count=len(public)))
         return tuple(found)
 
 
@@ -136,7 +123,7 @@ def load(text: str, source: str) -> TeleportYaml:
         errors += [error.at(document.where(path)) for path, error in config.faults()]
         if not errors:
             return config
-    raise _summed(source, problems, errors)
+    raise summed(source, problems, errors)
 
 
 def _refused(document: yaml.Document) -> Iterator[TeleportError]:
@@ -150,17 +137,3 @@ def _refused(document: yaml.Document) -> Iterator[TeleportError]:
         supported = later.supported if later.harmless else f"beside it {', '.join(beside)}"
         error = NotSupported("CONFIG-NOT-SUPPORTED", key=dotted(path), supported=supported)
         yield error.at(document.where(path))
-
-
-def _summed(source: str, problems: list[str], errors: list[TeleportError]) -> TeleportError:
-    if len(errors) == 1 and not problems:
-        return errors[0]
-    lines = [*problems, *(error.what for error in errors)]
-    listed = "\n".join([*lines[:_MOST], *([f"{source}: and {len(lines) - _MOST} more"] if len(lines) > _MOST else [])])
-    if not problems and all(isinstance(error, NotSupported) for error in errors):
-        return NotSupported("CONFIG-NOT-SUPPORTED-KEYS", problems=listed)
-    return BadParameter("CONFIG-PROBLEMS", problems=listed)
-
-
-def _warned(code: str, **fields: Any) -> Warned:
-    return Warned(code, catalogue.find(code).what.format_map(fields))

@@ -93,6 +93,7 @@ class BotInstanceStatus(Struct, frozen=True, kw_only=True):
     versions=("v1",),
     aliases=("bot_instances",),
     writable=("rm",),
+    owner=lambda instance: str(instance.spec.bot_name),
     columns=(
         Column("ID", lambda instance: str(instance.title)),
         Column("Join Method", lambda instance: str(instance.latest.join_method)),

@@ -1,0 +1,1 @@
+"""Outputs: what a bot writes into destinations, one file for each type."""

@@ -1,0 +1,55 @@
+"""Output `identity`: certificates for SSH and for the API, and what OpenSSH needs to reach the nodes with them.
+
+With `ssh_config: off` nothing is asked of the proxy: such an output works where there is none to be reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from teleport.api.bot_messages import Output
+from teleport.bot import ssh_files
+from teleport.bot.outputs.certified import NAMES, Certified, identity_set
+from teleport.bot.parts import Bot, Destination
+from teleport.model.config.tbot_services import IdentityOutput
+
+
+class IdentityService:
+    """Implements `bot.parts.Service`."""
+
+    runs_once = True
+
+    def __init__(
+        self, section: IdentityOutput, destination: Destination, certified: Certified, *, name: str, interval: float,
+        tbot: str,
+    ) -> None:  # fmt: skip
+        """`tbot` is the path of the program, for `ssh_config`."""
+        self.name = name
+        self.interval = interval
+        self._section = section
+        self._destination = destination
+        self._certified = certified
+        self._tbot = tbot
+
+    async def prepare(self) -> None:
+        """See Service.prepare."""
+        extra = [ssh_files.KNOWN_HOSTS, ssh_files.CONFIG] if self._section.ssh_config else []
+        await self._destination.prepare([*NAMES, *extra])
+
+    async def generate(self, bot: Bot) -> None:
+        """Write new certificates. Raises what `Bot.issue` and `Bot.proxy` raise, and the destination."""
+        await self._destination.check()
+        wanted = Output(
+            ssh_public_key="", tls_public_key="", roles=self._section.roles,
+            allow_reissue=bool(self._section.allow_reissue),
+        )  # fmt: skip
+        held = await self._certified.renew(bot, wanted)
+        files = identity_set(held)
+        if self._section.ssh_config:
+            found = await bot.proxy()
+            files |= ssh_files.files(self._destination.folder, found, bot.cluster, (), held, self._tbot)
+        await self._destination.write(files)
+        self._certified.tell(held)
+
+    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
+        """Nothing: an output does not listen."""
