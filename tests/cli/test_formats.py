@@ -28,13 +28,14 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
     "teleport configure", "teleport install systemd", "tctl audit export", "tbot migrate",
+    "tbot install systemd",
     *(f"tbot {name}" for name in tbot.COMMANDS if name.partition(" ")[0] == "configure"),
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
     "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
-    "puttyconfig", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
-    "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update",
+    "puttyconfig", "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
+    "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update", "wait",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from teleport.api.bot_messages import Output, Renewal
+from teleport.api.bot_messages import Output, Renewal, Standing
 from teleport.api.client import AuthClient
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
 from teleport.api.services import bots
 from teleport.api.services.login import authority_of
 from teleport.api.times import time_of
+from teleport.base.errors import AccessDenied
 from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
 
 
@@ -24,9 +26,15 @@ class BotCalls:
         """Return the bot's own next certificates. Raises AccessDenied (AUTH-BOT-GENERATION, AUTH-BOT-*, POL-*)."""
         request = pb.RenewBotRequest(
             ssh_public_key=renewal.ssh_public_key, tls_public_key=renewal.tls_public_key, expires=renewal.expires,
-            hostname=renewal.hostname,
+            hostname=renewal.hostname, host_id=renewal.host_id, told=renewal.told,
         )  # fmt: skip
-        return _made(await self._channel.unary(bots.RENEW, request))
+        try:
+            return _made(await self._channel.unary(bots.RENEW, request))
+        except AccessDenied as error:
+            if error.code != "AUTH-BOT-LATE" or renewal.told:
+                raise
+            told = int(error.fields["stored"])
+        return await self.renew(replace(renewal, told=told))  # it was no late request: somebody is here who asks
 
     async def issue(self, output: Output) -> MadeCertificates:
         """Return certificates with roles of the bot. Raises AccessDenied (POL-IMPERSONATION, AUTH-BOT-*)."""
@@ -45,6 +53,15 @@ class BotCalls:
             kind=said.kind, service_health=[_health(each) for each in health],
         )  # fmt: skip
         await self._channel.unary(bots.BEAT, request)
+
+    async def standing(self) -> Standing:
+        """Return what the caller's own instance was last given. Raises AccessDenied (POL-LOCKED), NotFound
+        (AUTH-BOT-NO-INSTANCE)."""
+        reply = await self._channel.unary(bots.STANDING, pb.StandingRequest())
+        return Standing(
+            generation=reply.generation, public_key=reply.public_key, address=reply.address, hostname=reply.hostname,
+            authenticated_at=time_of(reply.authenticated_at) if reply.HasField("authenticated_at") else None,
+        )  # fmt: skip
 
 
 def _health(said: ServiceHealth) -> pb.ServiceHealth:

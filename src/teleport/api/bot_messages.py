@@ -18,6 +18,10 @@ class Renewal:
     """When they shall end; None: after an hour."""
     hostname: str = ""
     """Where the bot says that it runs."""
+    host_id: str = ""
+    """Which machine it says that is."""
+    told: int = 0
+    """The last generation that the bot was told of, by whom it asks now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +35,16 @@ class Output:
     expires: dt.datetime | None = None
     allow_reissue: bool = False
     """Whether who holds them may have them made out for a database, an application or a Kubernetes cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an instance was last given."""
+
+    generation: int
+    public_key: str
+    """SubjectPublicKeyInfo, DER in base64."""
+    authenticated_at: dt.datetime | None
+    address: str
+    """Where it went."""
+    hostname: str

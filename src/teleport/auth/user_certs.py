@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
+import hashlib
 import ipaddress
 from dataclasses import dataclass
 
@@ -43,6 +44,11 @@ class PublicKeys:
 
     ssh: bytes
     tls: bytes
+
+    @property
+    def digest(self) -> str:
+        """What stands for both: whoever asks for the same digest asks for the same certificates."""
+        return hashlib.sha256(hashlib.sha256(self.ssh).digest() + hashlib.sha256(self.tls).digest()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from teleport.base.errors import BadParameter, Internal, NotAuthenticated, NotFo
 from teleport.base.log import logger
 from teleport.bot.held import described, make_key, stamp
 from teleport.bot.parts import Destination, Held
-from teleport.bot.storage import Found, Next, Storage, check, hash_of, position
+from teleport.bot.storage import Found, Next, Storage, hash_of, position
 
 log = logger("TBOT")
 
@@ -169,7 +169,7 @@ class OwnIdentity:
 
     async def _take(self, made: Held, key: str, token_hash: str) -> Held:
         """Use a new identity, and store it. Where that fails, what was expected is still stored: nothing is lost."""
-        check(made, key)
+        self._storage.accept(made, key)
         self._held, self._token_hash, self._settled = made, token_hash, False
         if self._legacy:
             await self._storage.overwrite(made, token_hash)

@@ -31,7 +31,7 @@ from teleport.bot.heartbeat import Heartbeats, settled
 from teleport.bot.identity import OwnIdentity
 from teleport.bot.loop import IDENTITY_ATTEMPTS, OUTPUT_ATTEMPTS, Bell, Loop, wait
 from teleport.bot.onboarding import Door
-from teleport.bot.parts import Destination, Service
+from teleport.bot.parts import Bot, Destination, Service
 from teleport.bot.proxy_facts import ProxyPing, own_address
 from teleport.bot.reach import Reach
 from teleport.bot.services import Means, make
@@ -91,15 +91,19 @@ class BotProcess:
         find = WebFind(
             network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
         )  # fmt: skip
-        reach = Reach(_way(config, world), find)
+        reach = Reach(way_to(config, world), find)
         self._door = self._make_door(reach)
         self.identity = OwnIdentity(
             self._storage, self._door, token=self._door.token, method=self._door.method, clock=world.clock,
             entropy=world.entropy, legacy=world.legacy,
         )  # fmt: skip
         fixed = own_address(world.environment, config.proxy_server)
-        self.bot = Connection(lambda: self.identity.current, reach, ProxyPing(find, self._proxy, own_address=fixed))
-        self.services = make(config.services, self._means())
+        self.bot = Connection(
+            lambda: self.identity.current,
+            reach,
+            ProxyPing(find, lambda: proxy_address(config, self.bot), own_address=fixed),
+        )
+        self.services = make(config.services, means_of(config, world))
         for service in self.services:
             if config.oneshot and not service.runs_once:
                 raise BadParameter("BOT-NOT-ONCE", service=service.name)
@@ -271,23 +275,6 @@ class BotProcess:
             clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure),
         )  # fmt: skip
 
-    def _means(self) -> Means:
-        world, config = self.world, self.config
-        return Means(
-            clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
-            tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
-        )  # fmt: skip
-
-    async def _proxy(self) -> str:
-        """Return the address of the proxy, which is asked what it is."""
-        if self.config.proxy_server:
-            return self.config.proxy_server
-        async with self.bot.client() as client:
-            async for proxy in client.list("proxy"):
-                assert isinstance(proxy, Proxy)  # noqa: S101 - what was asked for
-                return web_address(proxy)
-        return str(Address(parse_addr(self.config.auth_server, AUTH_PORT).host, WEB_PORT))
-
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
         """Hold the lock of the storage: two processes on one storage lock the bot out."""
@@ -331,7 +318,27 @@ class _Prepared:
         await self._service.generate(self._bot)
 
 
-def _way(config: TbotYaml, world: World) -> AuthWay:
+def means_of(config: TbotYaml, world: World) -> Means:
+    """Return what services are made with."""
+    return Means(
+        clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
+        tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
+    )  # fmt: skip
+
+
+async def proxy_address(config: TbotYaml, bot: Bot) -> str:
+    """Return the address of the proxy: the configured one, or one that the Auth Service knows."""
+    if config.proxy_server:
+        return config.proxy_server
+    async with bot.client() as client:
+        async for proxy in client.list("proxy"):
+            assert isinstance(proxy, Proxy)  # noqa: S101 - what was asked for
+            return web_address(proxy)
+    return str(Address(parse_addr(config.auth_server, AUTH_PORT).host, WEB_PORT))
+
+
+def way_to(config: TbotYaml, world: World) -> AuthWay:
+    """Return the way to the cluster. Raises BadParameter (KIND-ADDRESS, NET-*)."""
     proxies = bool(config.proxy_server)
     address = parse_addr(config.proxy_server or config.auth_server, WEB_PORT if proxies else AUTH_PORT)
     return AuthWay(

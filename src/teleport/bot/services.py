@@ -13,7 +13,7 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
 from teleport.model.config.tbot_destinations import DestinationSection
-from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry
+from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshMultiplexer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Means:
 
 MAKERS: Mapping[type, str] = {
     IdentityOutput: "teleport.bot.outputs.making:identity",
+    SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""
 

@@ -49,7 +49,7 @@ class Next(Struct, frozen=True, kw_only=True):
         return f"Next(follows={self.follows!r})"
 
 
-class _Parts(Struct, frozen=True, kw_only=True):
+class Parts(Struct, frozen=True, kw_only=True):
     """An identity, as the files have it."""
 
     key: str
@@ -60,13 +60,13 @@ class _Parts(Struct, frozen=True, kw_only=True):
     token_hash: str = ""
 
     def __repr__(self) -> str:
-        return "_Parts(...)"
+        return "Parts(...)"
 
 
 class _Underway(Struct, frozen=True, kw_only=True):
     """The content of `identity.next`."""
 
-    identity: _Parts | None = None
+    identity: Parts | None = None
     """What is not yet in the files, or not yet in all of them."""
     next: Next | None = None
 
@@ -94,17 +94,16 @@ def position(held: Held) -> str:
     return f"{held.identity.bot_instance_id}/{held.identity.generation}"
 
 
-def check(held: Held, key: str) -> None:
-    """Raise BadParameter (PKI-*, BOT-IDENTITY-REPLY) unless the certificates are for this key (PEM)."""
-    if not _fits(held.key, held.ssh_certificate, held.tls_certificate) or held.key != key:
-        raise BadParameter("BOT-IDENTITY-REPLY")
-
-
 class Storage:
     """Reads and writes. Every method raises what the destination raises."""
 
     def __init__(self, place: Destination) -> None:
         self._place = place
+
+    def accept(self, held: Held, key: str) -> None:
+        """Raise BadParameter (PKI-*, BOT-IDENTITY-REPLY) unless certificates are for this key (PEM)."""
+        if held.key != key or not _fits(held.key, held.ssh_certificate, held.tls_certificate):
+            raise BadParameter("BOT-IDENTITY-REPLY")
 
     async def prepare(self) -> None:
         """Make the place ready."""
@@ -125,8 +124,8 @@ class Storage:
         underway = await self._underway()
         if underway.identity is None:
             parts = await self._files()
-            return Found(_held(parts, self._place) if parts else None, parts.token_hash if parts else "", underway.next)
-        held = _held(underway.identity, self._place, NEXT)
+            return Found(self.open(parts) if parts else None, parts.token_hash if parts else "", underway.next)
+        held = self.open(underway.identity, NEXT)
         settled = await self._complete(underway)
         return Found(held, underway.identity.token_hash, underway.next, settled)
 
@@ -158,7 +157,7 @@ class Storage:
             return False
         return underway.next is None
 
-    async def _settle(self, parts: _Parts) -> None:
+    async def _settle(self, parts: Parts) -> None:
         await self._place.write(_content(parts))
         await self._place.write({NEXT: b""})  # not before the files are whole
 
@@ -174,7 +173,7 @@ class Storage:
         except msgspec.DecodeError:
             raise BadParameter("BOT-STORAGE-CORRUPT", file=NEXT, storage=self._place) from None
 
-    async def _files(self) -> _Parts | None:
+    async def _files(self) -> Parts | None:
         found = {name: await self._place.read(name) or b"" for name in (*_NEEDED, TOKEN_HASH)}
         missing = [name for name in _NEEDED if not found[name].strip()]
         if len(missing) == len(_NEEDED):
@@ -182,11 +181,29 @@ class Storage:
         if missing:
             raise BadParameter("BOT-STORAGE-INCOMPLETE", file=missing[0], storage=self._place)
         texts = {name: self._text(name, data) for name, data in found.items()}
-        return _Parts(
+        return Parts(
             key=texts[KEY], ssh_certificate=texts[SSH].strip(), tls_certificate=texts[TLS],
             ssh_authorities=_listed(texts[SSH_AUTHORITIES]), tls_authorities=_listed(texts[TLS_AUTHORITIES]),
             token_hash=texts[TOKEN_HASH].strip(),
         )  # fmt: skip
+
+    def open(self, parts: Parts, file: str = "") -> Held:
+        """Return an identity that was read, if all of it can be and belongs together. `file`: where it all stands."""
+        readers = (
+            (KEY, lambda: keys.load_private(parts.key.encode())),
+            (SSH, lambda: ssh.parse(keys.load_ssh_line(parts.ssh_certificate))),
+            (TLS, lambda: codec.from_x509(x509.parse(parts.tls_certificate.encode()))),
+            (SSH_AUTHORITIES, lambda: [keys.load_ssh_line(line) for line in parts.ssh_authorities]),
+            (TLS_AUTHORITIES, lambda: [x509.parse(text.encode()) for text in parts.tls_authorities]),
+        )
+        for name, read in readers:
+            try:
+                read()
+            except TeleportError:
+                raise BadParameter("BOT-STORAGE-CORRUPT", file=file or name, storage=self._place) from None
+        if not _fits(parts.key, parts.ssh_certificate, parts.tls_certificate):
+            raise BadParameter("BOT-STORAGE-MIXED", file=file or f"{SSH} or {TLS}", storage=self._place)
+        return _held(parts)
 
     def _text(self, name: str, data: bytes) -> str:
         try:
@@ -199,40 +216,7 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(_BETWEEN) if part.strip())
 
 
-def _parts(held: Held, token_hash: str) -> _Parts:
-    own = [each for each in held.authorities if (each.type, each.cluster) == (_HOST, held.identity.cluster)]
-    return _Parts(
-        key=held.key, ssh_certificate=held.ssh_certificate, tls_certificate=held.tls_certificate,
-        ssh_authorities=tuple(key for each in own for key in each.ssh_keys),
-        tls_authorities=tuple(text for each in own for text in each.tls_certificates), token_hash=token_hash,
-    )  # fmt: skip
-
-
-def _content(parts: _Parts) -> Mapping[str, bytes]:
-    texts = {
-        KEY: parts.key, PUBLIC: public_keys(parts.key)[0] + "\n", SSH: parts.ssh_certificate + "\n",
-        TLS: parts.tls_certificate, SSH_AUTHORITIES: _BETWEEN.join(parts.ssh_authorities),
-        TLS_AUTHORITIES: _BETWEEN.join(parts.tls_authorities), TOKEN_HASH: parts.token_hash,
-    }  # fmt: skip
-    return {name: text.encode() for name, text in texts.items()}
-
-
-def _held(parts: _Parts, place: Destination, file: str = "") -> Held:
-    """Return an identity that was read, if all of it can be and belongs together. `file`: where it all stands."""
-    readers = (
-        (KEY, lambda: keys.load_private(parts.key.encode())),
-        (SSH, lambda: ssh.parse(keys.load_ssh_line(parts.ssh_certificate))),
-        (TLS, lambda: codec.from_x509(x509.parse(parts.tls_certificate.encode()))),
-        (SSH_AUTHORITIES, lambda: [keys.load_ssh_line(line) for line in parts.ssh_authorities]),
-        (TLS_AUTHORITIES, lambda: [x509.parse(text.encode()) for text in parts.tls_authorities]),
-    )
-    for name, read in readers:
-        try:
-            read()
-        except TeleportError:
-            raise BadParameter("BOT-STORAGE-CORRUPT", file=file or name, storage=place) from None
-    if not _fits(parts.key, parts.ssh_certificate, parts.tls_certificate):
-        raise BadParameter("BOT-STORAGE-MIXED", file=file or f"{SSH} or {TLS}", storage=place)
+def _held(parts: Parts) -> Held:
     certificate = x509.parse(parts.tls_certificate.encode())
     identity = codec.from_x509(certificate)
     vouching = Authority(
@@ -242,6 +226,24 @@ def _held(parts: _Parts, place: Destination, file: str = "") -> Held:
         key=parts.key, ssh_certificate=parts.ssh_certificate, tls_certificate=parts.tls_certificate, identity=identity,
         valid_after=certificate.not_valid_before_utc, expires=certificate.not_valid_after_utc, authorities=(vouching,),
     )  # fmt: skip
+
+
+def _parts(held: Held, token_hash: str) -> Parts:
+    own = [each for each in held.authorities if (each.type, each.cluster) == (_HOST, held.identity.cluster)]
+    return Parts(
+        key=held.key, ssh_certificate=held.ssh_certificate, tls_certificate=held.tls_certificate,
+        ssh_authorities=tuple(key for each in own for key in each.ssh_keys),
+        tls_authorities=tuple(text for each in own for text in each.tls_certificates), token_hash=token_hash,
+    )  # fmt: skip
+
+
+def _content(parts: Parts) -> Mapping[str, bytes]:
+    texts = {
+        KEY: parts.key, PUBLIC: public_keys(parts.key)[0] + "\n", SSH: parts.ssh_certificate + "\n",
+        TLS: parts.tls_certificate, SSH_AUTHORITIES: _BETWEEN.join(parts.ssh_authorities),
+        TLS_AUTHORITIES: _BETWEEN.join(parts.tls_authorities), TOKEN_HASH: parts.token_hash,
+    }  # fmt: skip
+    return {name: text.encode() for name, text in texts.items()}
 
 
 def _fits(key: str, ssh_certificate: str, tls_certificate: str) -> bool:

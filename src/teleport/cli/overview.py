@@ -40,7 +40,8 @@ def overview(program: str) -> int:
     lines = [str(package.__doc__).strip(), ""]
     if package.EXAMPLES:
         lines += ["Examples:", *(f"  {example}" for example in package.EXAMPLES), ""]
-    summaries = {**{name: summary(package.COMMANDS[name]) for name in package.COMMANDS}, **_OWN}
+    shown = [name for name in package.COMMANDS if name not in getattr(package, "HIDDEN", ())]
+    summaries = {**{name: summary(package.COMMANDS[name]) for name in shown}, **_OWN}
     width = max(len(name) for name in summaries)
     lines += ["Commands:", *(f"  {name:<{width}}  {summaries[name]}".rstrip() for name in sorted(summaries)), ""]
     lines += [f"`{program} COMMAND --help` shows the options of a command; -d before or after it shows debug logs."]

@@ -113,6 +113,8 @@ class KindInfo:
     """Audit event and code for `create`, `update`, `delete`, for example `("role.created", "T9000I")`."""
     generated_name: bool = False
     """Whether the server gives a name to a document without one (lock)."""
+    owner: Callable[[Any], str] | None = None
+    """What one belongs to, for kinds whose names people write behind it: `bot_instance/<bot>/<uuid>`."""
 
 
 _registry: dict[str, KindInfo] = {}
@@ -132,6 +134,7 @@ def kind(
     messages: Mapping[str, str] | None = None,
     events: Mapping[str, tuple[str, str]] | None = None,
     generated_name: bool = False,
+    owner: Callable[[Any], str] | None = None,
 ) -> Callable[[type[R]], type[R]]:
     """Declare a Resource subclass as a kind. The name is the class's msgspec tag."""
 
@@ -141,7 +144,7 @@ def kind(
             name=name, cls=cls, key=key, versions=versions, default_version=default_version or versions[-1],
             aliases=(name, *aliases), columns=columns, selector=selector, singleton=singleton,
             by_sub_kind=by_sub_kind, writable=frozenset(writable), messages=messages or {}, events=events or {},
-            generated_name=generated_name,
+            generated_name=generated_name, owner=owner,
         )  # fmt: skip
         cls.info = info
         _registry[name] = info

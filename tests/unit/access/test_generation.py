@@ -20,14 +20,34 @@ def test_what_is_shown_decides(shown: int, key: bytes, expected: str) -> None:
     assert judge(7, b"k", shown, key) == expected
 
 
+@pytest.mark.parametrize(
+    ("shown", "key", "followed", "told", "expected"),
+    [
+        (5, b"a", b"a", 0, "late"), (5, b"a", b"a", 6, "late"), (5, b"a", b"a", 7, "mismatch"),
+        (5, b"a", b"b", 0, "mismatch"), (5, b"", b"", 0, "mismatch"), (9, b"a", b"a", 0, "mismatch"),
+        (6, b"a", b"a", 0, "fork"), (7, b"a", b"b", 0, "next"),
+    ],
+)  # fmt: skip
+def test_what_was_answered_long_ago_is_late_until_somebody_insists(
+    shown: int, key: bytes, followed: bytes, told: int, expected: str
+) -> None:
+    assert judge(7, b"k", shown, key, followed=followed, told=told) == expected
+
+
 class Server:
     def __init__(self) -> None:
-        self.given, self.key = 1, b"first"
+        self.keys = {1: b"first"}
+        self.underway: list[tuple[int, bytes]] = []
 
-    def renew(self, shown: int, key: bytes) -> str:
-        verdict = judge(self.given, self.key, shown, key)
+    @property
+    def given(self) -> int:
+        return len(self.keys)
+
+    def renew(self, shown: int, key: bytes, told: int = 0) -> str:
+        followed = self.keys.get(shown + 1, b"")
+        verdict = judge(self.given, self.keys[self.given], shown, key, followed=followed, told=told)
         if verdict == "next":
-            self.given, self.key = shown + 1, key
+            self.keys[shown + 1] = key
         return verdict
 
 
@@ -47,7 +67,12 @@ class Holder:
             self.next_key = self._random.randbytes(8)
         if fate == "before":
             return "next"
+        if fate == "delayed":
+            server.underway.append((self.generation, self.next_key))
+            return "next"
         verdict = server.renew(self.generation, self.next_key)
+        if verdict == "late":  # it is here, and says so
+            verdict = server.renew(self.generation, self.next_key, server.given)
         if fate == "repeated":
             verdict = server.renew(self.generation, self.next_key)
         if verdict in ("next", "again") and fate != "lost":
@@ -55,7 +80,7 @@ class Holder:
         return verdict
 
 
-fates = st.lists(st.sampled_from(["good", "before", "lost", "repeated"]), max_size=40)
+fates = st.lists(st.sampled_from(["good", "before", "lost", "repeated", "delayed"]), max_size=40)
 
 
 @given(fates, st.integers())
@@ -63,6 +88,9 @@ def test_one_holder_is_never_locked_out(fates: list[str], seed: int) -> None:
     server, bot = Server(), Holder(random.Random(seed))
     for fate in fates:
         assert bot.renew(server, fate) in ("next", "again")
+        if seed % 3 == 0 or fate == "good":
+            for request in server.underway[: seed % 5]:
+                assert server.renew(*request) in ("next", "again", "late")
 
 
 @given(fates, fates, fates, st.integers())

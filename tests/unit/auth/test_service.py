@@ -41,7 +41,7 @@ ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources",
 WHO_MAY = {
     "nobody": NOBODY_MAY,
     "user": PEOPLE_MAY,
-    "bot": PEOPLE_MAY | {"Bots/Renew", "Bots/IssueOutput", "Bots/Beat"},
+    "bot": PEOPLE_MAY | {"Bots/Renew", "Bots/IssueOutput", "Bots/Beat", "Bots/Standing"},
     "admin": PEOPLE_MAY | {"Certificates/IssueHost"},
     "Node": ALL_SERVICES_MAY | {"Recordings/Store", "Recordings/StoreWhole", "Recordings/Complete"},
     "Instance": ALL_SERVICES_MAY | {"Certificates/IssueHost"},

@@ -103,6 +103,17 @@ MOMENTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize("error", [Killed, full, lost])
+@pytest.mark.parametrize("moment", MOMENTS[1:])
+def test_a_first_join_recovers_from_every_moment(moment: str, error: Callable[[], BaseException]) -> None:
+    """S1-25: the token is good for one bot, which may ask again with the key that it had stored before it asked."""
+
+    async def story(host: Host) -> None:
+        await struck(host, moment, 1, error)
+
+    on(story)
+
+
 async def struck(host: Host, moment: str, number: int, error: Callable[[], BaseException]) -> None:
     """Renew, or join, until it succeeds, while something happens when a moment comes for the n-th time."""
     bot, left = host.bot(), [number]
@@ -179,6 +190,25 @@ def test_a_copied_directory_is_found() -> None:
         (event,) = await host.cluster.events("cert.generation_mismatch")
         assert (event["reason"], event["addr.remote"]) == ("fork", ELSEWHERE)
         assert len(await host.locks()) == 1
+
+    on(story)
+
+
+def test_an_instance_lives_as_long_as_certificates_that_were_given_again() -> None:
+    """The repetition of a lost answer comes late, and its certificates end later than those that were lost."""
+
+    async def story(host: Host) -> None:
+        bot = host.bot()
+        await bot.begin()
+        host.cluster.clock.advance(dt.timedelta(minutes=5))
+        host.door.strike = at("after the answer", lost)
+        await fails(bot.renew())
+        host.cluster.clock.advance(dt.timedelta(minutes=50))
+        await bot.renew()
+        host.cluster.clock.advance(dt.timedelta(minutes=30))
+        await host.cluster.backend.sweep()
+        assert (await bot.renew()).identity.generation == 3
+        assert await host.locks() == []
 
     on(story)
 

@@ -11,7 +11,7 @@ import pytest
 from teleport.base.errors import BadParameter
 from teleport.bot.held import make_key
 from teleport.bot.parts import Held
-from teleport.bot.storage import NEXT, Found, Next, Storage, check, hash_of, position
+from teleport.bot.storage import NEXT, Found, Next, Storage, hash_of, position
 from teleport.pki import keys, ssh
 from tests.support.auth_cluster import Cluster, running
 from tests.support.bot_doors import AuthDoor, Killed, Place, at, full
@@ -198,7 +198,8 @@ def test_files_of_two_identities_are_told_apart(name: str) -> None:
 
 def test_only_certificates_for_the_key_are_taken() -> None:
     first, second, _ = made()
-    check(first, first.key)
+    storage = Storage(Place())
+    storage.accept(first, first.key)
     with pytest.raises(BadParameter) as caught:
-        check(first, second.key)
+        storage.accept(first, second.key)
     assert caught.value.code == "BOT-IDENTITY-REPLY"

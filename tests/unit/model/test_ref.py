@@ -6,6 +6,8 @@ from teleport.base.errors import BadParameter
 from teleport.model import resource as kinds
 from teleport.model.ref import ref, refs
 
+UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
+
 
 @pytest.mark.parametrize(
     ("words", "expected"),
@@ -19,6 +21,10 @@ from teleport.model.ref import ref, refs
         (["roles,users/bob"], ["role", "user/bob"]),
         (["roles/a", "users/b"], ["role/a", "user/b"]),
         ([r"user/a\,b,lock"], [r"user/a\,b", "lock"]),
+        ([f"bot_instance/example/{UUID}"], [f"bot_instance/example/{UUID}"]),
+        (["bot_instance", "example", UUID], [f"bot_instance/example/{UUID}"]),
+        ([f"bot_instances/{UUID}"], [f"bot_instance/{UUID}"]),
+        (["bot_instance/example"], ["bot_instance/example"]),
         (["cluster_name"], ["cluster_name/cluster-name"]),
     ],
 )
@@ -33,7 +39,8 @@ def test_all_is_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["role/"], ["/a"], ["user/a/b"], ["cas/a/b/c"], ["role,,user"], [""], ["role,"] * 600]
+    "words",
+    [[], ["role/"], ["/a"], ["user/a/b"], ["cas/a/b/c"], ["bot_instance/a/b/c"], ["role,,user"], [""], ["role,"] * 600],
 )
 def test_what_is_no_reference(words: list[str]) -> None:
     with pytest.raises(BadParameter) as caught:

@@ -11,16 +11,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RenewBotRequest(_message.Message):
-    __slots__ = ("ssh_public_key", "tls_public_key", "expires", "hostname")
+    __slots__ = ("ssh_public_key", "tls_public_key", "expires", "hostname", "host_id", "told")
     SSH_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     TLS_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    HOST_ID_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
     ssh_public_key: str
     tls_public_key: str
     expires: _timestamp_pb2.Timestamp
     hostname: str
-    def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostname: _Optional[str] = ...) -> None: ...
+    host_id: str
+    told: int
+    def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostname: _Optional[str] = ..., host_id: _Optional[str] = ..., told: _Optional[int] = ...) -> None: ...
 
 class IssueOutputRequest(_message.Message):
     __slots__ = ("ssh_public_key", "tls_public_key", "roles", "expires", "allow_reissue")
@@ -87,3 +91,21 @@ class ServiceHealth(_message.Message):
 class BeatReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StandingRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StandingReply(_message.Message):
+    __slots__ = ("generation", "public_key", "authenticated_at", "address", "hostname")
+    GENERATION_FIELD_NUMBER: _ClassVar[int]
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    AUTHENTICATED_AT_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    generation: int
+    public_key: str
+    authenticated_at: _timestamp_pb2.Timestamp
+    address: str
+    hostname: str
+    def __init__(self, generation: _Optional[int] = ..., public_key: _Optional[str] = ..., authenticated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., address: _Optional[str] = ..., hostname: _Optional[str] = ...) -> None: ...

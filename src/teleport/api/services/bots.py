@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
-from teleport.api.bot_messages import Output, Renewal
+from teleport.api.bot_messages import Output, Renewal, Standing
 from teleport.api.caller import BOT, Caller
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
@@ -17,6 +17,7 @@ from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
 
 RENEW = call("Bots", "Renew", pb.RenewBotRequest, pb.BotCertificates)
 ISSUE_OUTPUT = call("Bots", "IssueOutput", pb.IssueOutputRequest, pb.BotCertificates)
+STANDING = call("Bots", "Standing", pb.StandingRequest, pb.StandingReply)
 BEAT = call("Bots", "Beat", pb.BeatRequest, pb.BeatReply)
 
 _BOTS = frozenset({BOT})
@@ -31,6 +32,10 @@ class Renewals(Protocol):
 
     async def beat(self, caller: Caller, said: Heartbeat, health: Sequence[ServiceHealth]) -> None:
         """Note what an instance says of itself and of its services."""
+        ...
+
+    async def standing(self, caller: Caller) -> Standing:
+        """Return what the caller's instance was last given."""
         ...
 
 
@@ -48,7 +53,7 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
     async def renew(caller: Caller, request: pb.RenewBotRequest) -> pb.BotCertificates:
         wanted = Renewal(
             ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key, expires=_expires(request),
-            hostname=request.hostname,
+            hostname=request.hostname, host_id=request.host_id, told=request.told,
         )  # fmt: skip
         return _message(await renewals.renew(caller, wanted))
 
@@ -68,7 +73,17 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
         await renewals.beat(caller, said, [_health(each) for each in request.service_health])
         return pb.BeatReply()
 
-    return (Method(RENEW, _BOTS, renew), Method(ISSUE_OUTPUT, _BOTS, issue_output), Method(BEAT, _BOTS, beat))
+    async def standing(caller: Caller, request: pb.StandingRequest) -> pb.StandingReply:
+        found = await renewals.standing(caller)
+        return pb.StandingReply(
+            generation=found.generation, public_key=found.public_key, authenticated_at=found.authenticated_at,
+            address=found.address, hostname=found.hostname,
+        )  # fmt: skip
+
+    return (
+        Method(RENEW, _BOTS, renew), Method(ISSUE_OUTPUT, _BOTS, issue_output), Method(BEAT, _BOTS, beat),
+        Method(STANDING, _BOTS, standing),
+    )  # fmt: skip
 
 
 def _expires(request: pb.RenewBotRequest | pb.IssueOutputRequest) -> dt.datetime | None:

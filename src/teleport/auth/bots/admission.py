@@ -11,9 +11,10 @@ from teleport.access.generation import Renewal as Verdict
 from teleport.access.generation import judge
 from teleport.api.messages import MadeCertificates
 from teleport.auth.bots.certificates import BotCertificates
-from teleport.auth.bots.instances import Instances, Proof, key_text
+from teleport.auth.bots.instances import Instances, Proof
 from teleport.auth.bots.lockout import COUNTED, Lockout
 from teleport.auth.user_certs import read_keys
+from teleport.base.errors import CompareFailed
 from teleport.base.log import logger
 from teleport.model.events.base import Event, caller_fields
 from teleport.model.identity import Identity
@@ -42,6 +43,8 @@ class Arrival:
     """Who asks, as a certificate of this bot proves it."""
     instance: str = ""
     """The id that a new instance must have; empty: any."""
+    again: bool = False
+    """Whether `instance` is there already, and the answer that made it was lost."""
     previous: str = ""
     """The instance that it comes after, where no certificate says so."""
     hostname: str = ""
@@ -63,11 +66,12 @@ class Admission:
 
     async def admit(self, arrival: Arrival, event: Event, *extra: Op) -> MadeCertificates:
         """Certify, and record it in one commit with `event` and `extra`. Raises AccessDenied (AUTH-BOT-GONE,
-        AUTH-BOT-GENERATION, POL-LOCKED), BadParameter (PKI-KEY), and what the conditions of `extra` raise."""
+        AUTH-BOT-GENERATION, POL-LOCKED), BadParameter (PKI-KEY), CompareFailed (AUTH-JOIN-CHANGED), and what the
+        conditions of `extra` raise."""
         keys = read_keys(arrival.ssh_public_key, arrival.tls_public_key)
         plain = await self._certificates.identity(arrival.bot, arrival.expires, arrival.address)
         proof = Proof(
-            method=arrival.method, token=arrival.shown_token, key=keys.tls, address=arrival.address,
+            method=arrival.method, token=arrival.shown_token, keys=keys, address=arrival.address,
             expires=plain.expires, attributes=arrival.attributes, hostname=arrival.hostname,
         )  # fmt: skip
         instance, when = await self._instance(arrival, proof)
@@ -83,8 +87,18 @@ class Admission:
         await self._audit.record(event, *ops)
         return await self._certificates.made(issued)
 
+    async def given(self, bot: str, id: str) -> BotInstance | None:
+        """Return the instance that a join made, if its first certificates have never been renewed."""
+        found = await self._instances.find(bot, id)
+        return found if found is not None and found.latest.generation == 1 else None
+
     async def _instance(self, arrival: Arrival, proof: Proof) -> tuple[BotInstance, Absent | At]:
         """Return the instance that goes on, where its last certificate is shown, or else a new one."""
+        if arrival.again:
+            given = await self.given(arrival.bot, arrival.instance)
+            if given is None:
+                raise CompareFailed("AUTH-JOIN-CHANGED", token=arrival.shown_token)
+            return self._instances.again(given, proof), At(int(given.metadata.revision))
         former = arrival.former if arrival.former and arrival.former.bot_name == arrival.bot else None
         if former is not None and arrival.method != "token":
             known = await self._instances.find(arrival.bot, former.bot_instance_id)
@@ -102,7 +116,7 @@ class Admission:
         verdict: Verdict = "mismatch"
         if known is not None:
             last = known.latest
-            verdict = judge(last.generation, last.public_key.encode(), former.generation, key_text(proof.key).encode())
+            verdict = judge(last.generation, last.keys.encode(), former.generation, proof.keys.digest.encode())
         if known is None or (verdict in ("fork", "mismatch") and arrival.method in COUNTED):
             raise await self._lockout.lock(
                 former, known, verdict, address=arrival.address, hostname=arrival.hostname
@@ -112,4 +126,4 @@ class Admission:
                      "is, and is not locked", bot=arrival.bot, instance=known.name, join_method=arrival.method,
                      stored=known.latest.generation, presented=former.generation,
                      remote_addr=arrival.address)  # fmt: skip
-        return known if verdict == "again" else self._instances.follow(known, proof)
+        return (self._instances.again if verdict == "again" else self._instances.follow)(known, proof)

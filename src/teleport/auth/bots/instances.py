@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from teleport.auth.user_certs import PublicKeys
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import TeleportError
@@ -35,14 +36,16 @@ class Proof:
     method: str
     token: str
     """As it may be shown."""
-    key: bytes
-    """SubjectPublicKeyInfo (DER) that is certified."""
+    keys: PublicKeys
+    """What is certified."""
     address: str
     expires: dt.datetime
     """When the certificates end."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     hostname: str = ""
     """Where it says that it runs."""
+    host_id: str = ""
+    """Which machine it says that is."""
 
 
 class Instances:
@@ -79,6 +82,11 @@ class Instances:
         status = msgspec.structs.replace(instance.status, latest_authentications=kept)
         return msgspec.structs.replace(instance.with_metadata(expires=_end(proof)), status=status)
 
+    def again(self, instance: BotInstance, proof: Proof) -> BotInstance:
+        """Return the instance as it is, for as long as certificates live that are given once more."""
+        end = instance.metadata.expires
+        return instance.with_metadata(expires=max(end or _end(proof), _end(proof)))
+
     def beat(self, instance: BotInstance, said: Heartbeat, health: tuple[ServiceHealth, ...]) -> BotInstance:
         """Return the instance with what the bot says of itself and of its services."""
         made = msgspec.structs.replace(said, recorded_at=self._clock.now())
@@ -94,14 +102,10 @@ class Instances:
     def _authentication(self, proof: Proof, generation: int) -> Authentication:
         return Authentication(
             authenticated_at=self._clock.now(), join_method=proof.method, join_token=proof.token,
-            generation=generation, public_key=key_text(proof.key), addr_remote=proof.address,
-            attributes=dict(proof.attributes), hostname=proof.hostname,
+            generation=generation, public_key=base64.b64encode(proof.keys.tls).decode(), keys=proof.keys.digest,
+            addr_remote=proof.address, attributes=dict(proof.attributes), hostname=proof.hostname,
+            host_id=proof.host_id,
         )  # fmt: skip
-
-
-def key_text(key: bytes) -> str:
-    """Return a public key as instances keep it."""
-    return base64.b64encode(key).decode()
 
 
 def _end(proof: Proof) -> dt.datetime:

@@ -40,17 +40,26 @@ class Lockout:
         self._entropy = entropy
 
     async def lock(
-        self, shown: Identity, instance: BotInstance | None, verdict: Verdict, *, address: str, hostname: str = ""
+        self,
+        shown: Identity,
+        instance: BotInstance | None,
+        verdict: Verdict,
+        *,
+        address: str,
+        hostname: str = "",
+        host_id: str = "",
     ) -> AccessDenied:
         """Lock out the bot that `shown` names, record why, and return what who asks is told. `instance` is what is
-        stored of its instance, `address` where who asks is, `hostname` where they say that they are."""
+        stored of its instance, `address` where who asks is, `hostname` and
+        `host_id` where they say that they are."""
         last = instance.latest if instance else None
         stored = last.generation if last else 0
         lock = await self._lock(shown)
         event = GenerationMismatch(
             **caller_fields(shown), stored=stored, presented=shown.generation, reason=verdict, lock=lock.name,
-            hostname=hostname[:_SHOWN], other_addr_remote=last.addr_remote if last else "",
-            other_hostname=instance.hostname if instance else "",
+            hostname=hostname[:_SHOWN], host_id=host_id[:_SHOWN],
+            other_addr_remote=last.addr_remote if last else "", other_hostname=instance.hostname if instance else "",
+            other_host_id=last.host_id if last else "",
             other_time=last.authenticated_at.isoformat() if last and last.authenticated_at else "",
         )  # fmt: skip
         event = msgspec.structs.replace(event, addr_remote=address)

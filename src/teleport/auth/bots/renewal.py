@@ -8,23 +8,26 @@ import msgspec
 
 from teleport.access.generation import Renewal as Verdict
 from teleport.access.generation import judge
-from teleport.api.bot_messages import Renewal
+from teleport.api.bot_messages import Renewal, Standing
 from teleport.api.caller import Caller
 from teleport.api.messages import MadeCertificates
 from teleport.auth.authorize import Authorizer
 from teleport.auth.bots.certificates import BotCertificates
-from teleport.auth.bots.instances import Instances, Proof, key_text
+from teleport.auth.bots.instances import Instances, Proof
 from teleport.auth.bots.lockout import Lockout
 from teleport.auth.user_certs import PublicKeys, read_keys
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound
+from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
 from teleport.model.identity import Identity
-from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
+from teleport.model.kinds.bot_instance import BotInstance, Heartbeat, ServiceHealth
 from teleport.model.kinds.role import Role
 from teleport.model.resource import Metadata
 from teleport.store.audit.log import AuditLog
 from teleport.store.resources import Resources
+
+log = logger("AUTH")
 
 _TRIES = 10
 _SHOWN = 80
@@ -50,7 +53,7 @@ class Renewals:
         self._clock = clock
 
     async def renew(self, caller: Caller, request: Renewal) -> MadeCertificates:
-        """Give the next generation, or the last one again. Raises AccessDenied (AUTH-BOT-GENERATION,
+        """Give the next generation, or the last one again. Raises AccessDenied (AUTH-BOT-GENERATION, AUTH-BOT-LATE,
         AUTH-BOT-NOT-RENEWABLE, AUTH-BOT-GONE, POL-*), BadParameter (AUTH-BOT-IDENTITY, PKI-KEY)."""
         shown = _renewable(caller)
         rights = await self._authorizer.rights(caller)
@@ -66,22 +69,22 @@ class Renewals:
 
     async def _renew(self, caller: Caller, shown: Identity, keys: PublicKeys, request: Renewal) -> MadeCertificates:
         instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
-        verdict: Verdict = "mismatch"
-        if instance is not None:
-            last = instance.latest
-            verdict = judge(last.generation, last.public_key.encode(), shown.generation, key_text(keys.tls).encode())
+        verdict = _verdict(instance, shown, keys, request.told)
         if instance is None or verdict in ("fork", "mismatch"):
             raise await self._lockout.lock(
-                shown, instance, verdict, address=caller.address, hostname=request.hostname
-            )  # fmt: skip
+                shown, instance, verdict, address=caller.address, hostname=request.hostname, host_id=request.host_id
+            )
+        last = instance.latest
+        if verdict == "late":
+            log.info("A renewal arrived that was answered long ago", bot=shown.bot_name, instance=instance.name,
+                     stored=last.generation, presented=shown.generation, remote_addr=caller.address)  # fmt: skip
+            raise AccessDenied("AUTH-BOT-LATE", stored=last.generation, presented=shown.generation)
         plain = await self._certificates.identity(shown.bot_name, request.expires, caller.address)
-        if verdict == "next":
-            last = instance.latest
-            proof = Proof(
-                method=last.join_method, token=last.join_token, key=keys.tls, address=caller.address,
-                expires=plain.expires, attributes=last.attributes, hostname=request.hostname[:_SHOWN],
-            )  # fmt: skip
-            instance = self._instances.follow(instance, proof)
+        proof = Proof(
+            method=last.join_method, token=last.join_token, keys=keys, address=caller.address, expires=plain.expires,
+            attributes=last.attributes, hostname=request.hostname[:_SHOWN], host_id=request.host_id[:_SHOWN],
+        )  # fmt: skip
+        instance = (self._instances.follow if verdict == "next" else self._instances.again)(instance, proof)
         identity = msgspec.structs.replace(
             plain, renewable=True, generation=instance.latest.generation, bot_instance_id=instance.name,
             join_token=shown.join_token,
@@ -89,10 +92,7 @@ class Renewals:
         await self._certificates.check_locks(identity)
         issued = await self._certificates.issue(identity, keys)
         event = msgspec.structs.replace(issued.event, **caller_fields(shown), addr_remote=caller.address)
-        if verdict == "next":
-            await self._resources.update(instance, self._audit.op(event))
-        else:
-            await self._audit.record(event)
+        await self._resources.update(instance, self._audit.op(event))
         return await self._certificates.made(issued)
 
     async def _role(self, name: str) -> Role:
@@ -118,6 +118,29 @@ class Renewals:
             except CompareFailed:
                 if not left:
                     raise
+
+    async def standing(self, caller: Caller) -> Standing:
+        """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
+        (AUTH-BOT-NO-INSTANCE)."""
+        shown = _of_instance(caller)
+        instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
+        if instance is None:
+            raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
+        last = instance.latest
+        return Standing(
+            generation=last.generation, public_key=last.public_key, authenticated_at=last.authenticated_at,
+            address=last.addr_remote, hostname=last.hostname,
+        )  # fmt: skip
+
+
+def _verdict(instance: BotInstance | None, shown: Identity, keys: PublicKeys, told: int) -> Verdict:
+    if instance is None:
+        return "mismatch"
+    kept = {each.generation: each.keys for each in instance.status.latest_authentications}
+    return judge(
+        instance.latest.generation, instance.latest.keys.encode(), shown.generation, keys.digest.encode(),
+        followed=kept.get(shown.generation + 1, "").encode(), told=told,
+    )  # fmt: skip
 
 
 def _of_instance(caller: Caller) -> Identity:

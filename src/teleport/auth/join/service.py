@@ -24,8 +24,8 @@ from teleport.auth.bots.admission import Admission, Arrival
 from teleport.auth.host_certs import LONGEST, HostCertificateIssuer
 from teleport.auth.join.bounds import Bounds
 from teleport.auth.join.method import Prove, Proven, Request
-from teleport.auth.join.tokens import Missing, Tokens
-from teleport.auth.user_certs import address_of, locked
+from teleport.auth.join.tokens import Missing, Tokens, Use
+from teleport.auth.user_certs import address_of, locked, read_keys
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy, new_uuid
 from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound, TeleportError
@@ -58,6 +58,8 @@ class _Attempt:
     bot: Identity | None = None
     """Which bot asks, as its certificate proves it."""
     token: Token | None = None
+    used: Missing | None = None
+    """The token was used up, perhaps by the one who asks: their keys will tell."""
     reason: str = ""
     """What who asks does not learn."""
     attributes: Mapping[str, str] | None = None
@@ -183,7 +185,9 @@ class Joining:
             host, role = attempt.shown_name, attempt.shown_role
             raise AccessDenied("AUTH-JOIN-INVALID", host=host, role=role, problem=error.code) from None
         if isinstance(found, Missing):
-            raise self._no_token(attempt, found)
+            if found.use is None or not attempt.is_bot or attempt.init.join_method not in ("", "token"):
+                raise self._no_token(attempt, found)
+            attempt.used, found = found, found.use.token(attempt.init.token)
         attempt.token = found
         return found
 
@@ -238,19 +242,35 @@ class Joining:
     async def _admit_bot(self, attempt: _Attempt, token: Token, start: Start, proven: Proven) -> Joined:
         """Certify a bot. A secret token is used up by it, in the same commit."""
         await self._check_locks(attempt, self._future("none", (BOT,), token))
-        once = token.is_secret and not token.is_static
-        ops = self._tokens.use_up_ops(token) if once else self._still_there(token, proven)
+        ops, instance = await self._use(attempt, token, start, proven)
         arrival = Arrival(
             bot=token.spec.bot_name, method=token.spec.join_method, token=token.name, shown_token=token.safe_name(),
             ssh_public_key=start.ssh_public_key, tls_public_key=start.tls_public_key, expires=start.expires,
             address=attempt.address, attributes=dict(proven.attributes), former=attempt.bot,
-            instance=proven.instance_id, previous=proven.previous_id, hostname=attempt.shown_name,
+            instance=instance, again=attempt.used is not None, previous=proven.previous_id,
+            hostname=attempt.shown_name,
         )  # fmt: skip
         event = BotJoin(success=True, bot_name=token.spec.bot_name, **self._about_bot(attempt))
         made = await self._while_token_stands(attempt, token, self._bots.admit(arrival, event, *ops, *proven.ops))
         return Joined(
             host_id="", cluster=self._cluster, system_roles=(BOT,), certificates=made, keepsake=proven.keepsake
         )
+
+    async def _use(
+        self, attempt: _Attempt, token: Token, start: Start, proven: Proven
+    ) -> tuple[tuple[Op, ...], str]:  # fmt: skip
+        """Return what becomes of the token, and the id that the instance must have, if any. Raises AccessDenied
+        (AUTH-TOKEN-USED) where others than those who ask now have used it up."""
+        if not token.is_secret or token.is_static:
+            return self._still_there(token, proven), proven.instance_id
+        digest = read_keys(start.ssh_public_key, start.tls_public_key).digest
+        if attempt.used is None:
+            use = Use(token.spec.bot_name, new_uuid(self._entropy), digest)
+            return self._tokens.use_up_ops(token, use), use.instance
+        former = attempt.used.use
+        if former is None or not former.is_of(digest) or await self._bots.given(former.bot, former.instance) is None:
+            raise self._no_token(attempt, attempt.used)
+        return (), former.instance
 
     async def _while_token_stands(
         self, attempt: _Attempt, token: Token, work: Awaitable[MadeCertificates]

@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -22,8 +22,8 @@ from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, TeleportError
 from teleport.base.struct import Secret, Struct, decode, encode
 from teleport.model.identity import Identity
-from teleport.model.kinds.token import Token
-from teleport.model.resource import Resource, Time
+from teleport.model.kinds.token import Token, TokenSpec
+from teleport.model.resource import Metadata, Resource, Time
 from teleport.model.token_methods.bound_keypair import BoundKeypairStatus, TokenStatus
 from teleport.store.backend import Backend, Delete, Op, Present, Put
 from teleport.store.resources import Resources, info_of, key_of
@@ -32,6 +32,8 @@ _SECRET = 16
 """Bytes of a registration secret that is made here."""
 REMEMBERED = dt.timedelta(days=30)
 """How long it is known of a token what became of it."""
+ASKED_AGAIN = dt.timedelta(hours=1)
+"""How long a bot whose first answer was lost may ask again with a token that it has used up."""
 _NOT_THERE = ("STORE-RESOURCE-NOT-FOUND", "STORE-RESOURCE-NAME")
 
 
@@ -43,6 +45,31 @@ class _Mark(Struct, frozen=True, kw_only=True):
     """`used` or `removed`, where it was before its end."""
     at: Time | None = None
     """When that was."""
+    keys: str = ""
+    """Of a bot's token that was used: digest of the public keys that were certified."""
+    bot: str = ""
+    instance: str = ""
+    """The instance that has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How a bot has used its token up."""
+
+    bot: str
+    instance: str
+    keys: str = field(repr=False)
+    """Digest of the public keys that were certified."""
+
+    def token(self, name: str) -> Token:
+        """Return the token as far as it matters to who asks again."""
+        return Token(
+            version="v2", metadata=Metadata(name=name), spec=TokenSpec(roles=("Bot",), bot_name=self.bot)
+        )  # fmt: skip
+
+    def is_of(self, keys: str) -> bool:
+        """Whether these are the keys, by their digest."""
+        return hmac.compare_digest(self.keys, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +79,8 @@ class Missing:
     reason: str
     fate: str = ""
     """`expired`, `used`, `removed`; empty: there was none."""
+    use: Use | None = None
+    """By whom it was used a while ago, if that was a bot which may ask again."""
 
     def refusal(self, host: str, role: str) -> AccessDenied:
         """Return the error for who showed the name. What became of a token is told to them: they know its name, which
@@ -98,20 +127,25 @@ class Tokens:
         except TeleportError:
             return Missing("no token has this name")
         if mark.gone and mark.at:
-            return Missing(f"it was {mark.gone} at {mark.at.isoformat()}", mark.gone)
+            lately = bool(mark.keys) and self._clock.now() < mark.at + ASKED_AGAIN
+            use = Use(mark.bot, mark.instance, mark.keys) if lately else None
+            return Missing(f"it was {mark.gone} at {mark.at.isoformat()}", mark.gone, use)
         if mark.expires and mark.expires <= self._clock.now():
             return Missing(f"it expired at {mark.expires.isoformat()}", "expired")
         return Missing("no token has this name")
 
-    def use_up_ops(self, token: Token) -> tuple[Op, ...]:
+    def use_up_ops(self, token: Token, use: Use | None = None) -> tuple[Op, ...]:
         """Return the operations that remove a token which is good for one join, if it is still there."""
         key = key_of(info_of(Token), token.name)
-        return (Delete(key, Present()), self.mark_op(token, "used"))
+        return (Delete(key, Present()), self.mark_op(token, "used", use))
 
-    def mark_op(self, token: Token, gone: str = "") -> Put:
-        """Return the operation that notes what is known of a token; `gone`: that it is used or removed now."""
-        end, now = token.metadata.expires, self._clock.now()
-        mark = _Mark(expires=end, gone=gone, at=now if gone else None)
+    def mark_op(self, token: Token, gone: str = "", use: Use | None = None) -> Put:
+        """Return the operation that notes what is known of a token; `gone`: that it is used or removed now, `use`: by
+        which bot it is used."""
+        end, now, by = token.metadata.expires, self._clock.now(), use or Use("", "", "")
+        mark = _Mark(
+            expires=end, gone=gone, at=now if gone else None, keys=by.keys, bot=by.bot, instance=by.instance
+        )  # fmt: skip
         return Put(_mark_key(token.name), encode(mark), expires=max(end or now, now) + REMEMBERED)
 
     async def publish(self) -> None:

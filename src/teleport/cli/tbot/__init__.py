@@ -11,8 +11,11 @@ COMMANDS: dict[str, str] = {
     "configure kubernetes/v2": f"{_HERE}.configure:kubernetes_v2",
     "configure ssh-host": f"{_HERE}.configure:ssh_host",
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
+    "doctor": f"{_HERE}.doctor:doctor",
+    "install systemd": f"{_HERE}.install:systemd",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
+    "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
     "start": f"{_HERE}.start:start",
     "start application": f"{_HERE}.start:application",
@@ -23,10 +26,14 @@ COMMANDS: dict[str, str] = {
     "start ssh-host": f"{_HERE}.start:ssh_host",
     "start ssh-multiplexer": f"{_HERE}.start:ssh_multiplexer",
     "tpm identify": "teleport.cli.tpm:identify",
+    "wait": f"{_HERE}.wait:wait",
 }
 """Command words and the `module:function` that serves them."""
 
-QUICK: dict[str, str] = {"ssh-proxy-command": f"{_HERE}.quick:ssh_proxy_command"}
+QUICK: dict[str, str] = {
+    "ssh-multiplexer-proxy-command": f"{_HERE}.quick_multiplexer:ssh_multiplexer_proxy_command",
+    "ssh-proxy-command": f"{_HERE}.quick:ssh_proxy_command",
+}
 """Commands that also start without click: functions from arguments to an exit status, or to None for a call that
 the full command has to read."""
 

@@ -70,7 +70,7 @@ def connect(call: Call, environment: Mapping[str, str]) -> None:
     from teleport.client.stdio import join
     from teleport.wire.reach import Request
 
-    _ignore_renewals()
+    ignore_renewals()
     variables, address = between(environment), call.proxy_server
     if not address.rpartition(":")[2].isdigit():
         from teleport.client.credentials import locate
@@ -85,7 +85,7 @@ def connect(call: Call, environment: Mapping[str, str]) -> None:
     join(carried(way, home, profile, request, tell) if resume else way, sys.stdin.fileno(), sys.stdout.fileno())
 
 
-def _ignore_renewals() -> None:
+def ignore_renewals() -> None:
     """`pkill -sigusr1 tbot` is for the bot: it must not end the connections that are open."""
     import _signal  # type: ignore[import-not-found]  # the C half: `signal` makes enums of the numbers
 

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from teleport.base import log
-from teleport.base.clock import SystemClock
-from teleport.base.disk import SystemDisk
-from teleport.base.entropy import SystemEntropy
 from teleport.base.errors import TeleportError
 from teleport.base.process_name import set_name
 from teleport.cli.tbot import merging, options
 from teleport.cli.tbot.options import Given
-
-if TYPE_CHECKING:
-    from teleport.bot.run import World
 
 RENEWAL = click.option(
     "--renewal", type=click.Choice(["safe", "legacy"]), default="safe", show_default=True,
@@ -121,11 +112,12 @@ def serve(given: Given, renewal: str) -> int:
     # what a bot needs beside its configuration, and other commands of tbot do not
     from teleport.bot import report
     from teleport.bot.run import BotProcess, until_signalled
+    from teleport.cli.tbot.world import world
 
     set_name("tbot")
 
     async def main() -> None:
-        await until_signalled(BotProcess(given.config, _world(renewal)))
+        await until_signalled(BotProcess(given.config, world(legacy=renewal == "legacy")))
 
     try:
         asyncio.run(main())
@@ -142,16 +134,3 @@ def _tell(given: Given) -> None:
         logger.warn(warning.text)
     for flag, config_value, cli_value in given.overrides:
         logger.warn(merging.MESSAGE, flag=flag, config_value=config_value, cli_value=cli_value)
-
-
-def _world(renewal: str) -> World:
-    from teleport.bot import destinations
-    from teleport.bot.run import World
-    from teleport.net.network import SystemNetwork
-
-    environment, entropy = dict(os.environ), SystemEntropy()
-    return World(
-        clock=SystemClock(), entropy=entropy, disk=SystemDisk(), network=SystemNetwork(), environment=environment,
-        destination=lambda section: destinations.make(section, entropy=entropy, environment=environment),
-        host_name=socket.gethostname(), tbot=os.path.abspath(sys.argv[0]), legacy=renewal == "legacy",
-    )  # fmt: skip

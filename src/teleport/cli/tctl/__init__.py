@@ -20,7 +20,9 @@ COMMANDS: dict[str, str] = {
     "bots instances list": f"{_HERE}.bot_instances:ls",
     "bots instances ls": f"{_HERE}.bot_instances:ls",
     "bots instances show": f"{_HERE}.bot_instances:show_one",
+    "bots lock": f"{_HERE}.bots:lock",
     "bots ls": f"{_HERE}.bots:ls",
+    "bots recover": f"{_HERE}.bot_recovery:recover",
     "bots rm": f"{_HERE}.bots:rm",
     "bots update": f"{_HERE}.bots:update",
     "create": f"{_HERE}.resources:create",
@@ -53,6 +55,9 @@ COMMANDS: dict[str, str] = {
     "users update": f"{_HERE}.users:update",
 }
 """Command words and the `module:function` that serves them."""
+
+HIDDEN = frozenset({"bots lock"})
+"""Commands that the overview leaves out: `lock` does what they do."""
 
 GLOBALS: dict[str, bool] = {
     "-c": True, "--config": True, "-i": True, "--identity": True, "--auth-server": True,

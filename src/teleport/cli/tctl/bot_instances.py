@@ -11,10 +11,9 @@ import click
 from teleport.base.errors import BadParameter
 from teleport.base.text import label_text, table
 from teleport.cli.common import format_option, show
-from teleport.cli.tctl.bots import INVITED, show_token, token_for
+from teleport.cli.tctl.bot_tokens import INVITED, show_token, token_for
 from teleport.cli.tctl.session import Where, call, collect, where_options
 from teleport.model import resource
-from teleport.model.kinds.bot import Bot
 from teleport.model.kinds.bot_instance import Authentication, BotInstance, Heartbeat
 
 _NONE = "n/a"
@@ -65,6 +64,12 @@ def show_one(instance: str, output_format: str, where: Where) -> None:
     _section("Initial Authentication:", _authentication(found.status.initial_authentication))
     _section("Latest Authentication:", _authentication(authentications[-1] if authentications else None))
     _section("Latest Heartbeat:", _heartbeat(beats[-1] if beats else None))
+    health = found.status.service_health
+    if health:
+        click.echo("\nService Health:")
+        rows = [(each.name, each.status, each.reason or _NONE, _moment(each.updated_at)) for each in health]
+        for line in table(["Name", "Status", "Reason", "Updated"], rows):
+            click.echo(f"  {line}")
 
 
 @click.command("bots instances add")
@@ -80,7 +85,7 @@ def add(name: str, token: str, ttl: str, output_format: str, where: Where) -> No
     tctl bots instances add example
     """
     given = token_for(name, token, ttl, where, lambda client: client.get("bot", name))
-    show_token(cast(Bot, call(where, lambda client: client.get("bot", name))), given, output_format)
+    show_token(name, given, where, output_format)
 
 
 def _section(title: str, lines: list[tuple[str, str]] | str) -> None:
@@ -100,7 +105,7 @@ def _authentication(said: Authentication | None) -> list[tuple[str, str]] | str:
         ("Authenticated At", _moment(said.authenticated_at)), ("Join Method", said.join_method or _NONE),
         ("Join Token", said.join_token or _NONE), ("Join Metadata", label_text(said.attributes) or _NONE),
         ("Generation", str(said.generation)), ("Public Key", f"<{len(base64.b64decode(said.public_key))} bytes>"),
-        ("Address", said.addr_remote or _NONE),
+        ("Address", said.addr_remote or _NONE), ("Hostname", said.hostname or _NONE),
     ]  # fmt: skip
 
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, cast
 
 import click
 
 from teleport.api.client import AuthClient
-from teleport.base.clock import SystemClock
-from teleport.base.entropy import SystemEntropy
 from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration
 from teleport.base.text import table
 from teleport.cli.common import format_option, show
+from teleport.cli.tctl.bot_tokens import INVITED, show_token, token_for
+from teleport.cli.tctl.lock import created
 from teleport.cli.tctl.session import Where, call, collect, where_options
 from teleport.model import resource
 from teleport.model.kinds.bot import LOCK_SCOPES, Bot, BotSpec, Trait, bot_user
-from teleport.model.kinds.token import Token
 from teleport.model.resource import Metadata
-
-_BYTES = 16
-"""Of a generated token: 32 hexadecimal digits."""
-INVITED = "1h"
-"""How long a token for one join is valid."""
 
 
 def words(_context: click.Context, _option: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -75,7 +68,7 @@ def add(
         click.echo(f'warning: bot "{name}" has no roles: it can join, and do nothing. '
                    f"Give it some: tctl bots update {name} --add-roles=ROLE", err=True)  # fmt: skip
     given = token_for(name, token, ttl, where, lambda client: client.create(bot))
-    show_token(bot, given, output_format)
+    show_token(bot.name, given, where, output_format)
 
 
 @click.command("bots rm")
@@ -85,6 +78,18 @@ def rm(name: str, where: Where) -> None:
     """Delete a bot with its user, its role, its instances and its tokens."""
     call(where, lambda client: client.delete("bot", name))
     click.echo(f'Bot "{name}" deleted successfully.')
+
+
+@click.command("bots lock")
+@click.argument("name")
+@click.option("--message", default="", help="Shown to those whom the lock refuses.")
+@click.option("--expires", default="", help="End of the lock, RFC 3339.")
+@click.option("--ttl", default="", help="Length of the lock, for example 2h.")
+@where_options
+def lock(name: str, message: str, expires: str, ttl: str, where: Where) -> None:
+    """Lock a bot with all its instances."""
+    bot = cast(Bot, call(where, lambda client: client.get("bot", name)))
+    created({"user": bot_user(bot.name)}, message, expires, ttl, where)
 
 
 @click.command("bots update")
@@ -152,41 +157,3 @@ def _changed(
 def _with_logins(traits: tuple[Trait, ...], logins: tuple[str, ...]) -> tuple[Trait, ...]:
     others = tuple(trait for trait in traits if trait.name != "logins")
     return (*others, Trait(name="logins", values=logins)) if logins else others
-
-
-def token_for(bot: str, given: str, ttl: str, where: Where, first: Any) -> Token:
-    """Do `first`, and return the token `given`, or a new one with which the bot may join once. Raises BadParameter
-    (CLI-TOKEN-TTL, CLI-BOT-TOKEN, KIND-*)."""
-    length = Duration.parse(ttl)
-    if length <= 0:
-        raise BadParameter("CLI-TOKEN-TTL", ttl=ttl)
-    expires = (SystemClock().now() + length.delta).astimezone(dt.UTC).replace(microsecond=0)
-    document = {
-        "kind": "token", "version": "v2",
-        "metadata": {"name": SystemEntropy().token(_BYTES).hex(), "expires": expires.isoformat()},
-        "spec": {"roles": ["Bot"], "bot_name": bot},
-    }  # fmt: skip
-
-    async def work(client: AuthClient) -> Token:
-        known = cast(Token, await client.get("token", given, with_secrets=True)) if given else None
-        if known is not None and known.spec.bot_name != bot:
-            raise BadParameter("CLI-BOT-TOKEN", token=known.safe_name(), bot=bot)
-        await first(client)
-        return known or cast(Token, await client.create(resource.load(document)))
-
-    return call(where, work)
-
-
-def show_token(bot: Bot, token: Token, output_format: str) -> None:
-    """Say which token the bot joins with, and how long it is good."""
-    end = token.metadata.expires
-    left = Duration(max(round((end - SystemClock().now()).total_seconds()), 0)) if end else Duration(0)
-    if output_format != "text":
-        user = bot_user(bot.name)
-        document = {"user_name": user, "role_name": user, "token_id": token.name, "token_ttl": int(left * 10**9)}
-        show(document, output_format)
-        return
-    click.echo(f"The bot token: {token.name}")
-    if end:
-        minutes = max(round(left / 60), 1)
-        click.echo(f"This token will expire in {minutes} minute{'s' if minutes != 1 else ''}.")

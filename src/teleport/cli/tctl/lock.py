@@ -49,9 +49,14 @@ def lock(message: str, expires: str, ttl: str, where: Where, **targets: str | No
     \b
     tctl lock --user=alice --message="Suspicious activity" --ttl=2h
     """
+    created({name: value for name, value in targets.items() if value}, message, expires, ttl, where)
+
+
+def created(target: dict[str, str], message: str, expires: str, ttl: str, where: Where) -> None:
+    """Create a lock and say its name. Raises BadParameter (CLI-LOCK-TIMES, KIND-*)."""
     if expires and ttl:
         raise BadParameter("CLI-LOCK-TIMES")
-    spec: dict[str, object] = {"target": {name: value for name, value in targets.items() if value}}
+    spec: dict[str, object] = {"target": target}
     if message:
         spec["message"] = message
     if ttl:
@@ -60,5 +65,5 @@ def lock(message: str, expires: str, ttl: str, where: Where, **targets: str | No
     if expires:
         spec["expires"] = expires
     wanted = resource.load({"kind": "lock", "version": "v2", "spec": spec})
-    created = call(where, lambda client: client.create(wanted))
-    click.echo(f'Created a lock with name "{created.name}".')
+    made = call(where, lambda client: client.create(wanted))
+    click.echo(f'Created a lock with name "{made.name}".')

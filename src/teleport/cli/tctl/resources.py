@@ -41,6 +41,7 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
     tctl get users
     tctl get role/dev > dev.yaml
     tctl get roles,locks
+    tctl get bot_instance/example/5cee949f-5203-4f3b-9805-dac35d798a16
     tctl get all > backup.yaml      # with secrets
     """
     wanted = refs(words)
@@ -63,8 +64,12 @@ def get(words: tuple[str, ...], output_format: str, with_secrets: bool, verbose:
 async def _fetch(client: AuthClient, ref: Ref, with_secrets: bool) -> Sequence[Resource[Any]]:
     info = ref.info
     if ref.name:
-        return [await client.get(info.name, ref.name, sub_kind=ref.sub_kind, with_secrets=with_secrets)]
-    return await collect(client.list(info.name, sub_kind=ref.sub_kind, with_secrets=with_secrets))
+        found = await client.get(info.name, ref.name, sub_kind=ref.sub_kind, with_secrets=with_secrets)
+        if not ref.belongs(found):
+            raise NotFound("CLI-OTHER-OWNER", kind=info.name, name=ref.name[:80], owner=ref.owner[:80])
+        return [found]
+    every = await collect(client.list(info.name, sub_kind=ref.sub_kind, with_secrets=with_secrets))
+    return [each for each in every if ref.belongs(each)]
 
 
 def _print_table(info: KindInfo, found: Sequence[Resource[Any]], verbose: bool) -> None:
@@ -147,8 +152,10 @@ def rm(word: tuple[str, ...], where: Where) -> None:
 
     async def work(client: AuthClient) -> None:
         for ref in wanted:
+            if ref.owner:
+                await _fetch(client, ref, False)
             await client.delete(ref.info.name, ref.name, sub_kind=ref.sub_kind)
-            click.echo(messages(ref.info, ref.name, "delete", sub_kind=ref.sub_kind))
+            click.echo(messages(ref.info, ref.title, "delete", sub_kind=ref.sub_kind))
 
     call(where, work)
 

@@ -121,6 +121,11 @@ def _admin_socket(where: Where) -> Path | None:
     return None
 
 
+def is_auth_host(where: Where) -> bool:
+    """Whether the command goes to the Auth Service of this machine."""
+    return _admin_socket(where) is not None
+
+
 async def collect(series: AsyncIterator[T]) -> list[T]:
     """Return everything that a listing yields."""
     return [entry async for entry in series]

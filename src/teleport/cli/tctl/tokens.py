@@ -74,20 +74,20 @@ def make(types: str, value: str, labels: str, ttl: str, where: Where) -> Token:
 
 def instruct(token: Token, length: Duration, where: Where) -> None:
     """Say what the token is, how long it is good, and how a host joins with it."""
-    click.echo(f"The invite token: {token.name}\nThis token will expire in {_minutes(length)}.")
+    click.echo(f"The invite token: {token.name}\nThis token will expire in {minutes(length)}.")
     if not {*token.spec.roles} <= _STARTED:
         return
     address, roles = join_address(where), ",".join(token.spec.roles).lower()
-    words = [f"--roles={roles}", f"--token={token.name}", *(f"--ca-pin={pin}" for pin in _pins(where))]
+    words = [f"--roles={roles}", f"--token={token.name}", *(f"--ca-pin={pin}" for pin in pins(where))]
     lines = " \\\n".join(f"   {word}" for word in (*words, f"--auth-server={address}"))
     click.echo(
         f"\nRun this on the new node to join the cluster:\n\n> teleport start \\\n{lines}\n\nPlease note:\n\n"
-        f"  - This invitation token will expire in {_minutes(length)}\n"
+        f"  - This invitation token will expire in {minutes(length)}\n"
         f"  - {address} must be reachable from the new node"
     )
 
 
-def _pins(where: Where) -> tuple[str, ...]:
+def pins(where: Where) -> tuple[str, ...]:
     """Return the CA pins, as far as who asks may know them."""
     try:
         return call(where, lambda client: client.status()).ca_pins
@@ -95,9 +95,10 @@ def _pins(where: Where) -> tuple[str, ...]:
         return ()
 
 
-def _minutes(length: Duration) -> str:
-    minutes = max(round(length / 60), 1)
-    return f"{minutes} minute{'s' if minutes != 1 else ''}"
+def minutes(length: float) -> str:
+    """Return so many seconds in words."""
+    count = max(round(length / 60), 1)
+    return f"{count} minute{'s' if count != 1 else ''}"
 
 
 @click.command("tokens ls")

@@ -28,10 +28,14 @@ class Authentication(Struct, frozen=True, kw_only=True):
     generation: int = 0
     public_key: str = ""
     """Key of the TLS certificate: SubjectPublicKeyInfo, DER in base64."""
+    keys: str = ""
+    """Digest of all keys that were certified, SSH and TLS."""
     addr_remote: str = ""
     """From where."""
     hostname: str = ""
     """Where it said that it runs, which nobody has checked."""
+    host_id: str = ""
+    """Which machine it said that is, which nobody has checked either."""
     attributes: dict[str, str] = {}
     """What the proof of the join method said."""
 
@@ -89,6 +93,7 @@ class BotInstanceStatus(Struct, frozen=True, kw_only=True):
     versions=("v1",),
     aliases=("bot_instances",),
     writable=("rm",),
+    owner=lambda instance: str(instance.spec.bot_name),
     columns=(
         Column("ID", lambda instance: str(instance.title)),
         Column("Join Method", lambda instance: str(instance.latest.join_method)),

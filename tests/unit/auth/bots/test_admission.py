@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+from typing import Any
 
 import pytest
 
+from teleport.api.bot_calls import BotCalls
+from teleport.api.bot_messages import Renewal
 from teleport.api.caller import Caller
+from teleport.auth.bots.admission import Admission
 from teleport.base.errors import TeleportError
-from tests.support.auth_cluster import CLUSTER, Cluster, document_of, run
+from teleport.model.identity import Identity
+from tests.support.auth_cluster import CLUSTER, Cluster, document_of, public_keys, run
 from tests.support.bots import HOME, NAME, USER, Robot, identity_of, invite, make_bot
 from tests.support.joiner import SECRET, Shows, join, refused
 
@@ -113,5 +119,147 @@ def test_a_bot_that_is_gone_or_locked_does_not_join() -> None:
             await join(cluster, system_role="Bot", ssh_public_key="none")
         assert caught.value.code == "PKI-KEY"
         assert await Robot.joined(cluster, SECRET), "what failed has not used the token up"
+
+    run(story)
+
+
+async def instances(cluster: Cluster) -> list[str]:
+    return [each.name async for each in cluster.admin.list("bot_instance")]
+
+
+async def ask(cluster: Cluster, keys: dict[str, Any], **fields: Any) -> Identity:
+    return identity_of((await join(cluster, system_role="Bot", **keys, **fields)).certificates)
+
+
+def test_a_lost_answer_to_the_first_join_is_given_again() -> None:
+    """The token is used up by one pair of keys; who asks for the same keys again gets the same instance."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys = public_keys(cluster.entropy)
+        first = await ask(cluster, keys)
+        cluster.clock.advance(dt.timedelta(minutes=59))
+        again = await ask(cluster, keys)
+        assert (again.bot_instance_id, again.generation, again.renewable) == (first.bot_instance_id, 1, True)
+        assert await instances(cluster) == [first.bot_instance_id]
+        assert [event["success"] for event in await cluster.events("bot.join")] == [True, True]
+        cluster.clock.advance(dt.timedelta(minutes=30))
+        renewed = await BotCalls(cluster.client(Caller(again, HOME))).renew(Renewal(**public_keys(cluster.entropy)))
+        assert identity_of(renewed).generation == 2
+
+    run(story)
+
+
+def test_at_once_they_are_one() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys, others = public_keys(cluster.entropy), [public_keys(cluster.entropy) for _ in range(3)]
+        asked = [keys, *others, keys, keys]
+        results = await asyncio.gather(*(ask(cluster, each) for each in asked), return_exceptions=True)
+        good = [each for each in results if isinstance(each, Identity)]
+        assert len({each.bot_instance_id for each in good}) == 1
+        assert all("token expired or not found" in str(each) for each in results if not isinstance(each, Identity))
+        assert len(await instances(cluster)) == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("own", ["ssh_public_key", "tls_public_key"])
+def test_half_of_the_keys_is_not_enough(own: str) -> None:
+    """Public keys are no secret: who knows them and the used token gets nothing for a key of their own."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys = public_keys(cluster.entropy)
+        await ask(cluster, keys)
+        mixed = {**keys, own: public_keys(cluster.entropy)[own]}
+        assert (await refused(cluster, system_role="Bot", **mixed)).code == "AUTH-TOKEN-USED"
+        assert len(await instances(cluster)) == 1
+
+    run(story)
+
+
+def test_the_second_answer_ends_with_the_first_renewal_and_with_time() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys = public_keys(cluster.entropy)
+        robot = Robot(cluster, (await join(cluster, system_role="Bot", **keys)).certificates)
+        await robot.renew()
+        assert (await refused(cluster, system_role="Bot", **keys)).code == "AUTH-TOKEN-USED"
+        await invite(cluster, "second-token-0123")
+        await ask(cluster, keys, token="second-token-0123")
+        cluster.clock.advance(dt.timedelta(hours=1))
+        error = await refused(cluster, system_role="Bot", **keys, token="second-token-0123")
+        assert error.code == "AUTH-TOKEN-USED"
+        await robot.refused()
+        assert [each async for each in cluster.admin.list("lock")] == []
+
+    run(story)
+
+
+def test_the_second_answer_needs_what_the_first_did() -> None:
+    """Locks, the instance, the role and the method: all of it still counts."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys = public_keys(cluster.entropy)
+        first = await ask(cluster, keys)
+        assert (await refused(cluster, **keys)).code == "AUTH-TOKEN-USED", "as a host"
+        proof = Shows("github")
+        assert (await refused(cluster, proof, system_role="Bot", **keys)).code == "AUTH-TOKEN-USED"
+        lock = await cluster.admin.create(document_of("lock", "", {"target": {"user": USER}}))
+        assert (await refused(cluster, system_role="Bot", **keys)).code == "POL-LOCKED"
+        await cluster.admin.delete("lock", lock.name)
+        lock = await cluster.admin.create(
+            document_of("lock", "", {"target": {"bot_instance_id": first.bot_instance_id}})
+        )
+        assert (await refused(cluster, system_role="Bot", **keys)).code == "POL-LOCKED"
+        await cluster.admin.delete("lock", lock.name)
+        assert (await ask(cluster, keys)).bot_instance_id == first.bot_instance_id
+        await cluster.admin.delete("bot_instance", first.bot_instance_id)
+        assert (await refused(cluster, system_role="Bot", **keys)).code == "AUTH-TOKEN-USED"
+
+    run(story)
+
+
+def test_what_is_remembered_of_a_use_holds_no_secret() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys = public_keys(cluster.entropy)
+        await ask(cluster, keys)
+        (mark,) = [item async for item in cluster.backend.scan("/token_marks/")]
+        assert SECRET not in f"{mark}"
+        assert keys["ssh_public_key"].split()[1] not in f"{mark}"
+        (event,) = await cluster.events("bot.join")
+        assert SECRET not in str(event)
+
+    run(story)
+
+
+def test_a_renewal_between_question_and_answer_wins() -> None:
+    """The instance is looked at again when the second answer is written."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        keys = public_keys(cluster.entropy)
+        robot = Robot(cluster, (await join(cluster, system_role="Bot", **keys)).certificates)
+        given = Admission.given
+        seen = []
+
+        async def look(self: Admission, bot: str, id: str) -> Any:
+            found = await given(self, bot, id)
+            if not seen:
+                seen.append(found)
+                await robot.renew()
+            return found
+
+        Admission.given = look  # type: ignore[method-assign]
+        try:
+            error = await refused(cluster, system_role="Bot", **keys)
+        finally:
+            Admission.given = given  # type: ignore[method-assign]
+        assert error.code == "AUTH-JOIN-CHANGED"
+        await robot.renew()
+        assert robot.identity.generation == 3
 
     run(story)

@@ -12,6 +12,8 @@ import pytest
 from teleport.api.bot_calls import BotCalls
 from teleport.api.bot_messages import Renewal
 from teleport.api.caller import Caller
+from teleport.api.pb import bots_pb2 as pb
+from teleport.api.services import bots
 from teleport.auth.join.method import Proven
 from teleport.base.errors import TeleportError
 from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
@@ -161,6 +163,99 @@ def test_what_was_confirmed_is_over() -> None:
         (event,) = await cluster.events("cert.generation_mismatch")
         assert event["reason"] == "mismatch"
         assert (await robot.refused()).code == "POL-LOCKED"
+
+    run(story)
+
+
+def test_a_request_that_comes_too_late_is_no_copy(said: io.StringIO) -> None:
+    """It was given up and repeated, and the bot has gone on: nobody is locked, and nothing is given. Who waits for the
+    answer, as somebody does whose storage was put back, insists, and is a copy."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        before, keys = robot.copy(HOME), robot.keys()
+        await robot.renew(keys)
+        for _ in range(5):
+            await robot.renew()
+        late, channel = pb.RenewBotRequest(**keys), cluster.client(Caller(before.identity, HOME)).channel
+        for _ in range(3):
+            with pytest.raises(TeleportError) as caught:
+                await channel.unary(bots.RENEW, late)
+            assert caught.value.code == "AUTH-BOT-LATE"
+        assert "arrived that was answered long ago" in said.getvalue()
+        await robot.renew()
+        assert await locks(cluster) == []
+        assert await cluster.events("cert.generation_mismatch") == []
+        error = await before.refused(keys)
+        assert error.what == "renewable cert generation mismatch: stored=8, presented=1"
+        assert len(await locks(cluster)) == 1
+
+    run(story)
+
+
+def test_another_key_than_the_one_of_then_is_a_copy_at_once() -> None:
+    """Whoever holds old certificates and a key of their own gets no second chance."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        thief = robot.copy()
+        for _ in range(3):
+            await robot.renew()
+        channel = cluster.client(Caller(thief.identity, ELSEWHERE)).channel
+        with pytest.raises(TeleportError) as caught:
+            await channel.unary(bots.RENEW, pb.RenewBotRequest(**thief.keys()))
+        assert caught.value.code == "AUTH-BOT-GENERATION"
+        assert len(await locks(cluster)) == 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("own", ["ssh_public_key", "tls_public_key"])
+def test_half_of_the_keys_of_another_is_a_copy(own: str) -> None:
+    """A thief who knows the public key that the bot asked for cannot have another certified beside it."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        thief, keys = robot.copy(), robot.keys()
+        await robot.renew(keys)
+        assert (await thief.refused({**keys, own: robot.keys()[own]})).code == "AUTH-BOT-GENERATION"
+
+    run(story)
+
+
+def test_evidence_names_both_machines() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        thief = robot.copy()
+        await robot.renew(hostname="build-7", host_id="aaaa" * 50)
+        cluster.clock.advance(dt.timedelta(minutes=3))
+        with pytest.raises(TeleportError):
+            await thief.renew(hostname="laptop", host_id="bbbb")
+        (event,) = await cluster.events("cert.generation_mismatch")
+        assert (event["hostname"], event["host_id"], event["addr.remote"]) == ("laptop", "bbbb", ELSEWHERE)
+        assert (event["other_hostname"], event["other_host_id"]) == ("build-7", "aaaa" * 20)
+        assert (event["other_addr_remote"], event["other_time"]) == (HOME, "2030-01-01T00:00:00+00:00")
+        assert event["time"].startswith("2030-01-01T00:03:00")
+
+    run(story)
+
+
+def test_an_instance_is_known_as_long_as_what_was_given_again() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        before, keys = robot.copy(HOME), robot.keys()
+        await robot.renew(keys)
+        first = (await instance_of(cluster)).metadata.expires
+        cluster.clock.advance(dt.timedelta(minutes=40))
+        await before.renew(keys)
+        found = await instance_of(cluster)
+        assert found.metadata.expires == before.identity.expires + dt.timedelta(minutes=5) > first
+        assert len(found.status.latest_authentications) == 2
 
     run(story)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from teleport.base.errors import BadParameter, NotAuthenticated, NotFound
-from teleport.cli.tbot import quick
+from teleport.base.errors import BadParameter, NotAuthenticated, NotFound, Unavailable
+from teleport.cli.tbot import quick, quick_multiplexer
 from teleport.cli.tbot.quick import Call
 from teleport.client import identity_file
 from tests.support import authorities, identities
@@ -50,6 +50,23 @@ def test_a_generated_line_is_read(more: str, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("words", [["--help"], [], ["--host=a"], ["--cluster"], [*shlex.split(LINE), "x"]])
 def test_everything_else_is_left_to_the_full_command(words: list[str]) -> None:
     assert quick.ssh_proxy_command(words) is None
+
+
+def test_the_multiplexer_is_reached_with_next_to_nothing() -> None:
+    code = (
+        "import sys; from teleport.cli import entry; import teleport.cli.tbot.quick_multiplexer; "
+        "print([name for name in ('typing', 're', 'socket', 'json', 'teleport.base.errors') if name in sys.modules])"
+    )
+    code = f"import sys; sys.path[:0] = {sys.path!r}\n{code}"
+    done = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_multiplexer_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as caught:
+        quick_multiplexer.ssh_multiplexer_proxy_command([str(tmp_path / "v1.sock"), "node-1:3022"])
+    assert caught.value.code == "CLIENT-MULTIPLEXER"
+    assert quick_multiplexer.ssh_multiplexer_proxy_command(["--help"]) is None
 
 
 def call(folder: Path) -> Call:

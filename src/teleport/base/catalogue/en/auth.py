@@ -158,6 +158,12 @@ PAGES = {
         "has both addresses), then: tctl rm lock/{lock}; tctl bots instances add {bot}; restart tbot with the new "
         "token",
     ),
+    "AUTH-BOT-LATE": Page(
+        what="this renewal was answered long ago: stored={stored}, presented={presented}",
+        why="the request was on its way while the bot asked again and went on, or the bot's storage was put back from "
+        "a backup",
+        fix="nothing, if it was late: nobody waits for the answer; a bot that does asks again at once",
+    ),
     "AUTH-BOT-NO-INSTANCE": Page(
         what='there is no instance "{instance}" of bot "{bot}"',
         why="it was removed, or its certificates ended a while ago",

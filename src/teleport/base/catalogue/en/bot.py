@@ -253,6 +253,24 @@ PAGES = {
         why="one identity has one owner: two that renew it are taken for a theft and get locked",
         fix="stop the other tbot, or give this one a storage of its own: `storage: {{type: directory, path: ...}}`",
     ),
+    "BOT-GEN-MISMATCH": Page(
+        what="the bot is locked: its certificates were used in two places",
+        why="two programs with one storage renew the same certificates in turn, which looks like a theft",
+        fix="first let only one program use the storage, then: tctl bots recover {bot} (it removes lock/{lock} and "
+        "makes a new token), and start tbot with the new token",
+    ),
+    "BOT-IDENT-EXPIRED": Page(
+        what="the bot's identity has ended, and its token was used up",
+        why="tbot did not run, or did not reach the cluster, for longer than certificates last; a secret token is good "
+        "for one join",
+        fix="make a new token: tctl bots instances add {bot}; start tbot with it: it sees that it is a new one. A join "
+        "method without a secret (machine-id reference, onboarding) joins again by itself",
+    ),
+    "BOT-IDENT-REJOIN": Page(
+        what="the bot's identity has ended",
+        why="tbot did not run, or did not reach the cluster, for longer than certificates last",
+        fix="start tbot: with its join method it joins again by itself",
+    ),
     "BOT-IDENTITY-NONE": Page(
         what="the bot has no identity yet",
         why="something asked for it before the bot had joined; this is a defect",
@@ -268,6 +286,16 @@ PAGES = {
         why="the destination kubernetes_secret is not served",
         fix="use a destination of the type directory",
     ),
+    "BOT-LOCKED": Page(
+        what='bot "{bot}" is locked for another reason, and stays so',
+        why="{who} has locked it; that its certificates were in two places is not the reason",
+        fix="see the lock, and ask who made it: tctl get lock/{lock}; then: tctl rm lock/{lock}",
+    ),
+    "BOT-MUX-TARGET": Page(
+        what="a client of the multiplexer does not say where it wants to go: {problem}",
+        why="a connection to v1.sock begins with host:port and a NUL byte, within ten seconds",
+        fix="use the ssh_config beside the socket, or tbot ssh-multiplexer-proxy-command SOCKET HOST:PORT",
+    ),
     "BOT-NO-SERVER": Page(
         what="the bot does not know where the cluster is",
         why="neither proxy_server nor auth_server is configured",
@@ -278,10 +306,25 @@ PAGES = {
         why="a bot that has no certificates yet needs a token to join the cluster with",
         fix="make a token with `tctl bots instances add NAME`, and give it with --token or in onboarding.token",
     ),
+    "BOT-NOT-LOCKED": Page(
+        what='nothing is to be recovered of bot "{bot}"',
+        why="no lock is on it because of its certificates, and no instance of it waits to be replaced",
+        fix="if its certificates have ended, make a token: tctl bots instances add {bot}",
+    ),
     "BOT-NOT-ONCE": Page(
         what="the service {service} cannot be used with oneshot",
         why="it listens as long as the bot runs, and a bot that runs once ends when its files are written",
         fix="start tbot without --oneshot, or take the service out of the configuration",
+    ),
+    "BOT-NOT-READY": Page(
+        what="the bot has no certificates for this yet",
+        why="its first renewal has not ended, or failed",
+        fix="try again in a moment; `tbot wait` tells when it is ready, and its log why it is not",
+    ),
+    "BOT-ONBOARD-IGNORED": Page(
+        what="tbot runs with an identity that does not come from the configured token",
+        why="the token is looked at when tbot starts: process {pid} started before the token was changed",
+        fix="restart tbot: it sees the new token, puts the former identity away and joins",
     ),
     "BOT-ONESHOT": Page(
         what="{failed} of {services} services failed, the first is {service}: {problem}",
@@ -298,6 +341,49 @@ PAGES = {
         why="addresses for SSH come from the proxy, which cannot be asked",
         fix='let this machine reach the proxy; an identity output needs none with ssh_config: "off"',
     ),
+    "BOT-PROXY-TEMPLATES": Page(
+        what="proxy_templates_path {path} is not acted on",
+        why="this build knows no templates; names of nodes reach the proxy as they were typed",
+        fix="leave proxy_templates_path out",
+    ),
+    "BOT-ROLE-NOT-GRANTED": Page(
+        what="an output asks for roles that the bot does not have",
+        why="the bot was never given one of: {roles}",
+        fix="tctl bots update {bot} --add-roles={roles}; or take the role out of `roles` of this output",
+    ),
+    "BOT-ROLE-SUBSET": Page(
+        what="an output leaves out the role that it needs",
+        why="`roles` of this output names only {roles}; the bot has a role more that allows this",
+        fix="add that role to `roles` of the output, or take `roles` away: then it gets every role of the bot",
+    ),
+    "BOT-SAVE-CRASH": Page(
+        what="the bot cannot save, or was stopped while it saved",
+        why="the disk is full or broken, or {folder} cannot be written to; the next key of the bot is stored before "
+        "it is asked for, so nothing is lost and nothing gets locked",
+        fix="make room or mend the permissions of {folder}, then start tbot: it goes on where it was stopped",
+    ),
+    "BOT-SOCKET": Page(
+        what="no socket can be made at {path}: {problem}",
+        why="the multiplexer serves its clients on sockets in its destination",
+        fix="see that the folder is on a local file system, and that the bot may write there",
+    ),
+    "BOT-SOCKET-TAKEN": Page(
+        what="somebody serves {path} already",
+        why="two bots must not share a destination",
+        fix="stop the other one, or give each its own destination",
+    ),
+    "BOT-STALE-CERT": Page(
+        what="an output does not have yet what the roles say now",
+        why="roles were changed after its certificates were made; they are renewed every 20 minutes unless told "
+        "otherwise",
+        fix="have everything renewed now: `pkill -sigusr1 tbot`",
+    ),
+    "BOT-STOLEN": Page(
+        what='bot "{bot}" is not unlocked, because its certificates may be stolen: {evidence}',
+        why="the certificates that only one machine should have were used in two places, or nobody can say where",
+        fix="find out who is at the other address; change what the bot could reach; if it was your own doing (a "
+        "copy, a move to another machine): tctl bots recover {bot} --force",
+    ),
     "BOT-STORAGE-CORRUPT": Page(
         what="{file} in {storage} cannot be read as a part of the bot's identity",
         why="it was changed by hand, cut short by a broken disk, or written by another program",
@@ -310,20 +396,68 @@ PAGES = {
         fix="make a token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
         "file again",
     ),
+    "BOT-STORAGE-MEMORY": Page(
+        what="the bot keeps its identity in memory",
+        why="it joins anew at each start, and a secret token is good for one join",
+        fix="use a folder as storage, or a join method without a secret",
+    ),
     "BOT-STORAGE-MIXED": Page(
         what="{file} in {storage} does not belong to the key that is there",
         why="files of two identities were mixed, by hand or by a backup that was put back in part",
         fix="make a token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
         "file again",
     ),
+    "BOT-STORAGE-OPEN": Page(
+        what="others may use the bot's own identity",
+        why="{path} lets more people in than the bot: whoever copies what is in it can take the bot's place",
+        fix="chmod {mode} {path}; who has to use certificates of the bot gets an output of their own",
+    ),
+    "BOT-STORAGE-READ-ONLY": Page(
+        what="the bot's storage cannot be written to",
+        why="it belongs to another user, or the file system is read only: without storing the next key the bot does "
+        "not renew",
+        fix="run tbot as the owner of {folder}, or chown it; mount the file system writable",
+    ),
     "BOT-TASK": Page(
         what="{service} failed unexpectedly ({kind})",
         why="this is a defect of tbot",
         fix="look at the log, and report it",
     ),
+    "BOT-UNIT-EXISTS": Page(
+        what="{path} exists and says something else",
+        why="it may have been changed by hand, and is not replaced unless you say so",
+        fix="compare it with `tbot install systemd`, then add --force",
+    ),
+    "BOT-UNIT-NAME": Page(
+        what="{option}: {word} cannot stand in a unit of systemd",
+        why="names of units, users and groups have letters, digits, and a few signs that mean nothing to systemd",
+        fix="use another name",
+    ),
+    "BOT-UNLOCK-INCOMPLETE": Page(
+        what="the bot's certificates are not the last ones of their instance",
+        why="a lock was removed and the bot goes on with what it had, or somebody else renews with a copy: the next "
+        "renewal from here locks the bot (again)",
+        fix="stop tbot, make a new token: tctl bots instances add {bot}, and start with it: the bot gets an instance "
+        "of its own",
+    ),
     "BOT-USE-PROXY-ADDR": Page(
         what="TBOT_USE_PROXY_ADDR requires that a proxy address is set using --proxy-server or proxy_server",
         why="it says that the configured address of the proxy is used, and none is configured",
         fix="set proxy_server, or take the variable away",
+    ),
+    "BOT-WAIT": Page(
+        what="the bot at {address} is not ready after {limit}: {problem}",
+        why="it has to run, with this diag_addr, and its services have to succeed",
+        fix="look at its log; with `tbot start --diag-addr={address}` it answers there",
+    ),
+    "BOT-WAIT-ANSWER": Page(
+        what="what answers at {address} is not a tbot",
+        why="its answer to /readyz has no state of services",
+        fix="use the bot's diag_addr: it stands in tbot.yaml, or behind `tbot start --diag-addr`",
+    ),
+    "BOT-WAIT-SERVICE": Page(
+        what="the bot has no service {service}",
+        why="its services are: {known}",
+        fix="use one of these names; in tbot.yaml an entry of services has the key `name`",
     ),
 }

@@ -187,6 +187,11 @@ PAGES = {
         why="another bot was named",
         fix="tctl bots instances show {bot}/{instance}",
     ),
+    "CLI-OTHER-OWNER": Page(
+        what='there is no {kind} "{name}" of "{owner}"',
+        why="there is one of that name, and it belongs to another",
+        fix="see which there are: tctl get {kind}/{owner}",
+    ),
     "CLI-TOKEN-TTL": Page(
         what="a token cannot be valid for {ttl}",
         why="it would be over before a host could use it",

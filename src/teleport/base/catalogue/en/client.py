@@ -286,6 +286,11 @@ PAGES = {
         why="the connection is made with the identity that tbot has written there",
         fix="name the folder of an output of the type identity, and see that tbot runs and has written it",
     ),
+    "CLIENT-MULTIPLEXER": Page(
+        what="the multiplexer at {path} cannot be reached: {problem}",
+        why="a running tbot with the service ssh-multiplexer listens there, for its own account alone",
+        fix="see that tbot runs (its log says why it does not), and use the account that it runs as",
+    ),
     "CLIENT-FORWARD": Page(
         what="-{option} {value!r} cannot be understood: {problem}",
         why="forwards are written as for ssh: -L and -R [address:]port:host:port, -D [address:]port; a path that "

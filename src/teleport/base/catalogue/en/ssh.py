@@ -308,4 +308,21 @@ PAGES = {
         why="an unexpected condition; its log has the details",
         fix="try again; if it stays, look at the log of the node",
     ),
+    "SSH-NO-CONFIG": Page(
+        what="an output has no ssh_config",
+        why="tbot could not ask the proxy about the clusters, or has not written the output yet",
+        fix="see that the proxy can be reached, and have everything renewed: `pkill -sigusr1 tbot`",
+    ),
+    "SSH-PRINCIPAL": Page(
+        what="the certificate is not for this login: ssh ends with `unable to authenticate`",
+        why="the logins of a certificate are those of the output's roles; {login} is in none of them",
+        fix="sign in as one of the certificate's logins, add {login} to the logins of a role, or give the bot a role "
+        "that has it; then have everything renewed: `pkill -sigusr1 tbot`",
+    ),
+    "SSH-PROXY-CMD": Page(
+        what="the ProxyCommand of ssh_config cannot work",
+        why="ssh starts it and shows nothing of what it says: `Connection closed by UNKNOWN port 65535`",
+        fix="install tbot where the command says, use the folder where it was written, or have everything renewed "
+        "after a move: {folder} gets new paths then",
+    ),
 }

@@ -1,0 +1,65 @@
+"""What the cluster says of the bot: whether it is locked, and whether its certificates are the last of their instance.
+
+A bot that is locked is told nothing but the lock. What else is known, this machine knows: a storage that two use
+explains a mismatch; without such an explanation somebody else has the certificates.
+"""
+
+from __future__ import annotations
+
+import base64
+
+from teleport.api.bot_calls import BotCalls
+from teleport.api.bot_messages import Standing
+from teleport.base.errors import TeleportError
+from teleport.bot.doctor.case import Case
+from teleport.bot.held import stamp
+from teleport.bot.parts import Held
+from teleport.client.doctor.report import Finding
+from teleport.pki import keys
+
+_MISMATCH = "certificate generation mismatch"
+
+
+async def run(case: Case) -> str | Finding:
+    """Asks with the certificates of the storage. Raises what the cluster refuses that with."""
+    held = case.held
+    if held is None:
+        return Finding("standing", "skip", "the bot has not joined yet")
+    try:
+        async with case.bot.client() as client:
+            said = await BotCalls(client).standing()
+    except TeleportError as error:
+        if error.code != "POL-LOCKED":
+            raise
+        return _locked(case, held, error)
+    found = _place(case, held, said)
+    case.in_standing = True
+    return found
+
+
+def _locked(case: Case, held: Held, error: TeleportError) -> Finding:
+    bot, lock = held.identity.bot_name, error.fields.get("lock_name", "UUID")
+    if _MISMATCH not in error.what:
+        return Finding.told("standing", "BOT-LOCKED", error.what, bot=bot, lock=lock, who="an administrator")
+    if case.copied:
+        return Finding.told("standing", "BOT-GEN-MISMATCH", f"{error.what}; {case.copied}", bot=bot, lock=lock)
+    evidence = f"{error.what}; nothing on this machine explains it"
+    return Finding.told("standing", "BOT-STOLEN", evidence, bot=bot, lock=lock)
+
+
+def _place(case: Case, held: Held, said: Standing) -> str | Finding:
+    shown, given = held.identity.generation, said.generation
+    when = stamp(said.authenticated_at) if said.authenticated_at else "an unknown time"
+    last = f"the last was given at {when} to {said.address or 'an unknown address'} {said.hostname}".rstrip()
+    if shown == given or not held.identity.renewable:
+        return f"generation {shown} is the last one; {last}"
+    underway = case.found.next if case.found else None
+    if shown == given - 1 and underway is not None and _text(underway.key) == said.public_key:
+        return f"generation {given} was given and is fetched again by the next renewal"
+    evidence = f"renewable cert generation mismatch: stored={given}, presented={shown}; {last}"
+    return Finding.told("standing", "BOT-UNLOCK-INCOMPLETE", evidence, bot=held.identity.bot_name)
+
+
+def _text(key: str) -> str:
+    """Return the public half of a key (PEM) as the Auth Service names it."""
+    return base64.b64encode(keys.spki(keys.load_private(key.encode()).public_key())).decode()

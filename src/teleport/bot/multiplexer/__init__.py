@@ -1,0 +1,1 @@
+"""The service `ssh-multiplexer`: sockets through which many SSH clients share what the bot holds."""

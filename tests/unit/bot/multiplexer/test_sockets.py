@@ -1,0 +1,99 @@
+"""Sockets in a folder: put in place whole, closed to others, and never taken from somebody who listens."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from teleport.base.errors import AlreadyExists, Unavailable
+from teleport.bot.multiplexer import sockets
+from tests.support.until import until
+
+
+def connected(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(str(path))
+    return sock
+
+
+def test_it_is_for_its_owner_and_goes(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with sockets.listening(str(tmp_path), "s"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        connected(path).close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nobody_serves_is_replaced(tmp_path: Path) -> None:
+    for name in ("s", ".s.new"):
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(tmp_path / name))
+    with sockets.listening(str(tmp_path), "s"):
+        connected(tmp_path / "s").close()
+
+
+def test_what_somebody_serves_is_left(tmp_path: Path) -> None:
+    with sockets.listening(str(tmp_path), "s"):
+        with pytest.raises(AlreadyExists) as caught, sockets.listening(str(tmp_path), "s"):
+            pass
+        connected(tmp_path / "s").close()
+    assert caught.value.code == "BOT-SOCKET-TAKEN"
+
+
+def test_a_long_path_will_do(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    with sockets.listening(str(folder), "s"):
+        assert (folder / "s").is_socket()
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as caught, sockets.listening(str(tmp_path / "none"), "s"):
+        pass
+    assert caught.value.code == "BOT-SOCKET"
+
+
+def test_no_more_than_may_be_are_served_at_a_time(tmp_path: Path) -> None:
+    running: list[socket.socket] = []
+    go = asyncio.Event()
+
+    async def one(sock: socket.socket) -> None:
+        running.append(sock)
+        await go.wait()
+        sock.close()
+
+    async def main() -> None:
+        with sockets.listening(str(tmp_path), "s") as listener:
+            task = asyncio.get_running_loop().create_task(sockets.serve(listener, one, most=2))
+            clients = [connected(tmp_path / "s") for _ in range(3)]
+            await until(lambda: len(running) == 2)
+            assert len(running) == 2
+            go.set()
+            await until(lambda: len(running) == 3)
+            task.cancel()
+            await asyncio.wait([task])
+            for client in clients:
+                client.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_fails_ends_alone(tmp_path: Path) -> None:
+    async def one(sock: socket.socket) -> None:
+        raise OSError("broken")
+
+    async def main() -> None:
+        with sockets.listening(str(tmp_path), "s") as listener:
+            task = asyncio.get_running_loop().create_task(sockets.serve(listener, one, most=1))
+            for _ in range(2):
+                with connected(tmp_path / "s") as client:
+                    client.setblocking(False)
+                    assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+            task.cancel()
+            await asyncio.wait([task])
+
+    asyncio.run(main())
