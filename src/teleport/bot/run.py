@@ -91,7 +91,7 @@ class BotProcess:
         find = WebFind(
             network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
         )  # fmt: skip
-        reach = Reach(way_to(config, world), find)
+        reach = Reach(way_to(config, world), find, clock=world.clock)
         self._door = self._make_door(reach)
         self.identity = OwnIdentity(
             self._storage, self._door, token=self._door.token, method=self._door.method, clock=world.clock,
@@ -227,7 +227,7 @@ class BotProcess:
 
     async def _serve(self, service: Service) -> None:
         """Renew what a service has, and let it listen."""
-        serving = tasks.spawn(self._listen(service), name=f"{service.name} listens", on_error=lambda error: None)
+        serving = tasks.spawn(self._listen(service), name=f"{service.name} listens", on_error=_failed)
         try:
             await self._loop(service.name, service).run(self._outputs)
         finally:
@@ -344,6 +344,10 @@ def way_to(config: TbotYaml, world: World) -> AuthWay:
     return AuthWay(
         (address,), network=world.network, entropy=world.entropy, environment=world.environment, proxies=proxies
     )  # fmt: skip
+
+
+def _failed(error: BaseException) -> None:
+    log.error("A service failed unexpectedly and does not listen any more", error=error)
 
 
 async def until_signalled(process: BotProcess) -> None:
