@@ -293,7 +293,7 @@ class BotProcess:
         if not self.config.diag_addr:
             yield
             return
-        from teleport.bot.diagnostics import Diagnostics  # its library is the larger half of an idle bot
+        from teleport.bot.diagnostics import Diagnostics
 
         async with Diagnostics(self.health, self.tallies).serving(self.world.network, self.config.diag_addr):
             yield
