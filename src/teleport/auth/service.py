@@ -44,6 +44,7 @@ from teleport.auth.bots.instances import Instances
 from teleport.auth.bots.lockout import Lockout
 from teleport.auth.bots.outputs import Outputs
 from teleport.auth.bots.renewal import Renewals
+from teleport.auth.bots.routes import Routes
 from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
@@ -61,6 +62,7 @@ from teleport.auth.networking_config import KIND as NETWORKING
 from teleport.auth.networking_config import NetworkingHooks
 from teleport.auth.openssh import OpenSSHCertificates
 from teleport.auth.openssh_join import OpenSSHJoining
+from teleport.auth.openssh_server import ServerCertificates
 from teleport.auth.passwords import Cost, Passwords
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import KIND as RECORDING_CONFIG
@@ -208,6 +210,7 @@ class AuthService:
         lockout = Lockout(store, trail, clock, entropy)
         admission = Admission(store, trail, own, instances, lockout)
         renewals = Renewals(store, trail, authorizer, own, instances, lockout, clock)
+        outputs = Outputs(store, trail, authorizer, certificates, own, Routes(store, authorizer), clock)
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -216,10 +219,12 @@ class AuthService:
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
             *join_api.methods(self._joining(hosts, admission)),
-            *bots_api.methods(renewals, Outputs(store, trail, authorizer, certificates, own, clock)),
+            *bots_api.methods(renewals, outputs),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
-                servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
+                servers,
+                OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster),
+                ServerCertificates(trail, authorizer, self.authorities, signer, clock, entropy, cluster),
             ),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *audit_query_api.methods(

@@ -146,6 +146,8 @@ class BotProcess:
         await self._beats.once()
         if failed:
             name, error = failed[0]
+            if len(self.services) == 1:
+                raise error
             raise BadParameter("BOT-ONESHOT", failed=len(failed), services=len(self.services), service=name,
                                problem=error.what) from error  # fmt: skip
 

@@ -13,7 +13,16 @@ from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
 from teleport.model.config.tbot_destinations import DestinationSection
-from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshMultiplexer
+from teleport.model.config.tbot_services import (
+    ApplicationOutput,
+    DatabaseOutput,
+    IdentityOutput,
+    KubernetesOutput,
+    KubernetesV2Output,
+    ServiceEntry,
+    SshHostOutput,
+    SshMultiplexer,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +42,12 @@ class Means:
 
 
 MAKERS: Mapping[type, str] = {
+    ApplicationOutput: "teleport.bot.outputs.making:application",
+    DatabaseOutput: "teleport.bot.outputs.making:database",
     IdentityOutput: "teleport.bot.outputs.making:identity",
+    KubernetesOutput: "teleport.bot.outputs.making:kubernetes",
+    KubernetesV2Output: "teleport.bot.outputs.making:kubernetes_v2",
+    SshHostOutput: "teleport.bot.outputs.ssh_host:make",
     SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""
