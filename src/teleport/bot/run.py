@@ -42,6 +42,7 @@ from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_yaml import TbotYaml
 from teleport.model.config.teleport_section import AUTH_PORT
 from teleport.model.kinds.proxy import Proxy, web_address
+from teleport.net import notify
 from teleport.net.network import Network
 from teleport.net.way import WEB_PORT
 from teleport.version import VERSION
@@ -85,8 +86,6 @@ class BotProcess:
         self._changed = asyncio.Event()
         self.health = Health(self._changed.set)
         self._reload, self._outputs, self._stopped = Bell(), Bell(), asyncio.Event()
-        self.ready = asyncio.Event()
-        """Set when every service has reported once."""
         self._storage = world.destination(config.storage)
         find = WebFind(
             network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
@@ -119,6 +118,7 @@ class BotProcess:
 
     def stop(self) -> None:
         """End the run."""
+        notify.tell(self.world.environment, notify.STOPPING)
         self._stopped.set()
 
     async def run(self) -> None:
@@ -301,8 +301,9 @@ class BotProcess:
             yield
 
     async def _tell_ready(self) -> None:
+        """Tell the service manager when every service has reported once."""
         await settled(self.health, self._changed)
-        self.ready.set()
+        notify.tell(self.world.environment, notify.READY)
 
 
 class _Prepared:
