@@ -33,7 +33,7 @@ def case(source: str, loaded: Loaded, world: World, *, login: str = "") -> Case:
     find = WebFind(
         network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
     )  # fmt: skip
-    reach = Reach(way_to(config, world), find)
+    reach = Reach(way_to(config, world), find, clock=world.clock)
     fixed = own_address(world.environment, config.proxy_server)
     bot = Connection(lambda: _held(made), reach, ProxyPing(find, lambda: proxy_address(config, bot), own_address=fixed))
     made = Case(
