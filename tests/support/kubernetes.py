@@ -43,6 +43,7 @@ import yaml
 
 from tests.support.processes import wait_for
 from tests.support.programs import need
+from tests.support.tls import Authority
 
 HOST = "localhost"
 _ROOT = Path(__file__).parents[2]
@@ -91,9 +92,7 @@ class ApiServer:
 
     def certificate(self, user: str) -> str:
         """Return a client certificate with its key (PEM) for a user. The user may do what a role gives it."""
-        from tests.support.kubernetes_peer import issue
-
-        return issue(self._folder, user).decode()
+        return Authority.load((self._folder / "authority.pem").read_bytes()).issue(user).decode()
 
     def kubectl(self, *arguments: str, kubeconfig: Path | None = None, check: bool = True) -> str:
         """Run kubectl, as administrator or with a kubeconfig; return what it says. Without `check`: on stderr, too."""

@@ -20,14 +20,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.cluster import free_ports
+from tests.support.kubernetes import kubeconfig
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority
-
-
-def issue(folder: Path, name: str) -> bytes:
-    """Return a certificate with its key (PEM), of the authority in the folder."""
-    return Authority.load((folder / "authority.pem").read_bytes()).issue(name)
 
 
 def main(folder: Path) -> None:
@@ -55,6 +51,7 @@ def main(folder: Path) -> None:
     ])  # fmt: skip
     try:
         wait_for("readiness", lambda: _ready(folder, url, token, etcd, api), seconds=100)
+        (folder / "admin.yaml").write_text(kubeconfig(url, (folder / "ca.pem").read_text(), {"token": token}))
         draft = folder / "running.json.new"
         draft.write_text(json.dumps({"url": url, "token": token}))
         draft.rename(folder / "running.json")
@@ -82,7 +79,7 @@ def _prepare(folder: Path, token: str) -> None:
 
 def _ready(folder: Path, url: str, token: str, *processes: subprocess.Popen[bytes]) -> bool:
     for process in processes:
-        assert process.poll() is None, f"{process.args} has ended"
+        assert process.poll() is None, f"{process.args!r} has ended"
     request = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
     try:
         context = ssl.create_default_context(cafile=str(folder / "ca.pem"))

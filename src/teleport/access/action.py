@@ -45,11 +45,19 @@ class Join(Struct, frozen=True, tag=True):
     mode: JoinMode
 
 
+class Reach(Struct, frozen=True, tag=True):
+    """Be led to a database, an application or a Kubernetes cluster. Of a database: as which account, and in which part
+    of it, where that is known; the two others have neither."""
+
+    user: str | None = None
+    name: str | None = None
+
+
 class Assume(Struct, frozen=True, tag=True):
     """Have a certificate that carries the target, a role, as bots have for their outputs."""
 
 
-Action = Union[Assume, Connect, Join, Open, Use]  # noqa: UP007 - a value too, for decoding records
+Action = Union[Assume, Connect, Join, Open, Reach, Use]  # noqa: UP007 - a value too, for decoding records
 
 Target = Union[Resource[Any], str]  # noqa: UP007 - evaluated at run time
 """An object, or the name of a kind for using the API before an object is known."""

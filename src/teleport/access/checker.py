@@ -11,6 +11,7 @@ the reference: conditions on the caller, then every prohibition of every role, t
     open:    as connect; then the service's switch, the certificate's extension and the roles' option of the channel
     join:    the owner of the session may; else a deny policy of any role matches -> no; an allow policy matches -> yes
              on the way to a session, a node: whoever may connect to it, or has any policy; the node decides again
+    reach:   any role's deny side matches the labels or the account -> no; one role allows labels and account -> yes
     assume:  a role of a certificate that renews itself -> yes
              any role's impersonate denies the role -> no; one allows it -> yes
     use:     any deny rule, or a rule that cannot be evaluated -> no; any allow rule -> yes
@@ -29,8 +30,21 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn, TypeGuard
 
-from teleport.access import impersonation, joining, locks
-from teleport.access.action import Action, Assume, Conditions, Connect, Join, Open, Target, Use, kind_of, name_of, utc
+from teleport.access import impersonation, joining, locks, served
+from teleport.access.action import (
+    Action,
+    Assume,
+    Conditions,
+    Connect,
+    Join,
+    Open,
+    Reach,
+    Target,
+    Use,
+    kind_of,
+    name_of,
+    utc,
+)
 from teleport.access.channels import caller_checks, merged
 from teleport.access.denial import Denial, Reasons, Step
 from teleport.access.reasons import channel_reasons, connect_reasons, use_reasons
@@ -46,7 +60,7 @@ from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerS
 from teleport.model.resource import Metadata, Resource
 
 __all__ = [
-    "Action", "Assume", "Conditions", "Connect", "Denial", "Grant", "Join", "Open", "Step", "Target", "Use",
+    "Action", "Assume", "Conditions", "Connect", "Denial", "Grant", "Join", "Open", "Reach", "Step", "Target", "Use",
     "decide", "visible",
 ]  # fmt: skip
 
@@ -109,6 +123,8 @@ def decide(caller: Identity, roles: RoleSet, action: Action, target: Target, con
         return _use(request, action)
     if isinstance(action, Assume):
         return _assume(request, target)
+    if isinstance(action, Reach):
+        return _reach(request, action, target)
     if isinstance(action, Join) and isinstance(target, SessionTracker):
         return _join(request, action, target)
     if not _has_logins(target):
@@ -124,10 +140,14 @@ def decide(caller: Identity, roles: RoleSet, action: Action, target: Target, con
 def visible(caller: Identity, roles: RoleSet, target: Resource[Any], conditions: Conditions) -> bool:
     """Say whether lists show the target to the caller.
 
-    For a kind that roles select by label that is exactly: some login of the certificate may connect to it.
-    A kind whose selector this build does not know is not shown.
+    For nodes that is exactly: some login of the certificate may connect to it. For databases, applications and
+    Kubernetes clusters: a role allows its labels and none denies them. A kind whose selector this build does not
+    know is not shown.
     """
     if _is_filtered(target, caller):
+        if served.is_served(target):
+            stands = all(check.step.matched for check in standing(caller, roles, Use("list"), target, conditions))
+            return stands and served.shown(roles, target, user_data(caller, roles.traits))
         return _has_logins(target) and bool(_logins_on(caller, roles, target, conditions, stop=1))
     return any(isinstance(decide(caller, roles, Use(verb), target, conditions), Grant) for verb in sorted(READS))
 
@@ -277,6 +297,24 @@ def _join(request: _Request, action: Join, tracker: SessionTracker) -> Grant | D
     return request.granted(role, roles.options) if role else request.refused("POL-JOIN", reasons)
 
 
+def _reach(request: _Request, action: Reach, target: Target) -> Grant | Denial:
+    """Decide on the way to a database, an application or a Kubernetes cluster."""
+    if isinstance(target, str) or not served.is_served(target):
+        return request.refused("POL-NOT-CONNECTABLE", lambda: request.plain_reasons(_not_served(target)))
+    roles, user = request.roles, user_data(request.caller, request.roles.traits)
+
+    def reasons() -> Reasons:
+        return served.reach_reasons(roles, action, target, user, request.before)
+
+    if served.denies(roles, action, target, user):
+        return request.refused("POL-DENY-RULE", reasons)
+    role = served.allowing(roles, action, target, user)
+    if role:
+        return request.granted(role, roles.options)
+    reached = served.shown(roles, target, user)
+    return request.refused("POL-NO-ACCOUNT" if reached else "POL-NO-LABELS", reasons)
+
+
 def _assume(request: _Request, target: Target) -> Grant | Denial:
     """Decide on a certificate that carries a role. Being refused tells nothing of the role: it looks alike for one
     that does not exist."""
@@ -349,6 +387,9 @@ def _listing_reasons(request: _Request, target: Resource[Any]) -> Reasons:
         condition="listing", matched=False, wanted="a login of the certificate that may connect",
         found=f"[{' '.join(request.caller.logins[:10])}]",
     )  # fmt: skip
+    if isinstance(target, Resource) and served.is_served(target):
+        user = user_data(request.caller, request.roles.traits)
+        return served.reach_reasons(request.roles, Reach(), target, user, request.before)
     if not _has_logins(target):
         return request.plain_reasons(step)
     return connect_reasons(request.caller, request.roles, Connect(login), target, (*request.before, step))
@@ -369,6 +410,11 @@ def _as_service(request: _Request) -> Grant | Denial:
 
 def _not_connectable(target: Target) -> Step:
     return Step(condition="target", matched=False, wanted="a node", found=f"kind {kind_of(target)}")
+
+
+def _not_served(target: Target) -> Step:
+    wanted, found = "a database, an application or a Kubernetes cluster", f"kind {kind_of(target)}"
+    return Step(condition="target", matched=False, wanted=wanted, found=found)
 
 
 def _later(now: dt.datetime, length: Duration) -> dt.datetime:

@@ -19,6 +19,7 @@ from teleport.access.action import (
     Connect,
     Join,
     Open,
+    Reach,
     Target,
     Use,
     clock_text,
@@ -29,6 +30,7 @@ from teleport.access.action import (
 from teleport.access.channels import KINDS
 from teleport.access.checker import Grant
 from teleport.access.denial import Denial, Step
+from teleport.access.served import request_text as reach_text
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
 from teleport.base.struct import Struct, decode, encode, plain
 from teleport.model.events.resource import shown_name
@@ -37,6 +39,11 @@ RECORD_VERSION = 1
 
 _CHANNEL = "POL-CHANNEL-"
 """Beginning of the pages for a channel that is refused to somebody who may have a session."""
+_CONFIRM = {
+    **dict.fromkeys(("db", "db_server"), " Confirm database user and name."),
+    **dict.fromkeys(("kube_cluster", "kube_server"), " Confirm Kubernetes user or group."),
+}
+"""What people look at first, by kind."""
 _MAX_ROLES = 3
 """Roles whose reasons a user is told in one line."""
 
@@ -66,6 +73,8 @@ def _denied(denial: Denial) -> str:
         return f'access denied to perform action "{denial.action.verb}" on "{kind}"'
     if isinstance(denial.action, Join):
         return f"access to the session denied: you may not join it as {denial.action.mode}"
+    if isinstance(denial.action, Reach):
+        return f"access to {kind} denied. User does not have permissions.{_CONFIRM.get(kind, '')}"
     if isinstance(denial.action, Assume):
         return f'access denied: you may not have certificates with role "{name_of(denial.target)}"'
     if isinstance(denial.action, Open) and denial.code.startswith(_CHANNEL):
@@ -96,6 +105,8 @@ def _reason(denial: Denial) -> str:
             if step.side == "allow" and step.condition == "logins" and step.role in reached
         )
         return f'{allowed or "no role of yours allows it"}; you asked for "{login}". {title} itself matches'
+    if denial.code == "POL-NO-ACCOUNT":
+        return f"no role of yours that allows {title} lists what you asked for"
     if denial.code == "POL-JOIN":
         return "no role of yours has a join_sessions policy for this mode and for a role of the session's owner"
     if denial.code == "POL-IMPERSONATION":
@@ -175,6 +186,8 @@ def request_text(action: Action, target: Target) -> str:
         return f"join {kind_of(target)}/{_shown(target)} as {action.mode}"
     if isinstance(action, Assume):
         return f"assume {kind_of(target)}/{_shown(target)}"
+    if isinstance(action, Reach):
+        return reach_text(action, target)
     if not isinstance(action, Use):
         more = f" ({KINDS[action.channel].title})" if isinstance(action, Open) else ""
         return f"ssh {action.login}@{title_of(target) or kind_of(target)}{more}"

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from teleport.access.channels import merged
 from teleport.access.impersonation import Permission, permissions
 from teleport.access.joining import Policy, policies
-from teleport.access.labels import Selector
-from teleport.access.predicate import LABELS, WHERE, Predicate, Value, evaluate, parse
+from teleport.access.predicate import LABELS, WHERE, parse
 from teleport.access.rules import RoleRule, compile_rule
+from teleport.access.sides import LabelSide
 from teleport.access.traits import expand_logins
-from teleport.base.errors import BadParameter
 from teleport.base.struct import Duration, Struct, Switch
 from teleport.model.identity import Traits
-from teleport.model.kinds.role import Role
+from teleport.model.kinds.role import SELECTORS, Role
 from teleport.model.resource import Metadata
 from teleport.model.role_spec import DEFAULT_SESSION_TTL, RoleConditions, RoleOptions, RoleSpec, Rule, Side
 
@@ -29,18 +28,22 @@ IMPLICIT_NAME = "default-implicit-role"
 
 _READABLE = (
     "node", "proxy", "auth_server", "tunnel", "cluster_auth_preference", "cluster_name", "ssh_session", "app_server",
-    "remote_cluster", "kube_server", "db_server", "db", "app", "windows_desktop_service", "windows_desktop",
+    "remote_cluster", "kube_server", "app", "windows_desktop_service", "windows_desktop",
     "dynamic_windows_desktop", "kube_cluster", "vnet_config", "spiffe_federation",
 )  # fmt: skip
 
+_FOR_PEOPLE = ("db_server", "db")
+"""What people may read, and bots only with a role that says so."""
+
 IMPLICIT = Role(
-    version="v3",
+    version="v8",
     metadata=Metadata(name=IMPLICIT_NAME),
     spec=RoleSpec(
         options=RoleOptions(max_session_ttl=Duration(0), port_forwarding=Switch(False), enhanced_recording=()),
         allow=RoleConditions(
             rules=(
                 Rule(resources=_READABLE, verbs=("list", "read")),
+                Rule(resources=_FOR_PEOPLE, verbs=("list", "read"), where='!equals(user.kind, "bot")'),
                 Rule(resources=("cert_authority",), verbs=("list", "readnosecrets")),
                 Rule(resources=("usage_event",), verbs=("create",)),
                 Rule(
@@ -117,72 +120,54 @@ def _records_strictly(options: RoleOptions) -> bool:
     return record is not None and (record.ssh or record.default) == "strict"
 
 
-class NodeSide:
+class NodeSide(LabelSide):
     """What one side of a role says of nodes, compiled."""
 
-    __slots__ = ("_expression", "_side", "any_login", "broken", "expression", "logins", "selector")
+    __slots__ = ("any_login", "logins")
 
     def __init__(self, role: Role, side: Side, traits: Traits) -> None:
         conditions = role.spec.allow if side == "allow" else role.spec.deny
-        self._side = side
+        super().__init__(role.node_labels(side), conditions.node_labels_expression, side, traits)
         self.logins = expand_logins(conditions.logins, traits)
         self.any_login = side == "deny" and "*" in conditions.logins
-        self.selector = Selector(role.node_labels(side), traits)
-        self.expression = conditions.node_labels_expression
-        self.broken = ""
-        self._expression: Predicate | None = None
-        if self.expression:
-            try:
-                self._expression = parse(self.expression, LABELS)
-            except BadParameter as error:
-                self.broken = str(error)
 
     @property
     def empty(self) -> bool:
         """Whether this side says nothing of nodes."""
-        return not (self.logins or self.any_login or self.selector or self.expression)
+        return not (self.logins or self.any_login or self.speaks)
 
     def has_login(self, login: str) -> bool:
         """Whether the login is listed."""
         return self.any_login or login in self.logins
 
-    def selects(self, labels: Mapping[str, str], user: Value) -> bool:
-        """Whether a node with these labels is meant: allowing needs labels and expression, denying either."""
-        if not self.expression:
-            return self.selector.matches(labels)
-        if self._side == "deny":
-            return self.selector.matches(labels) or self.expression_holds(labels, user)
-        return (not self.selector or self.selector.matches(labels)) and self.expression_holds(labels, user)
-
-    def expression_holds(self, labels: Mapping[str, str], user: Value) -> bool:
-        """Evaluate the label expression. One that cannot be evaluated never allows and always denies."""
-        try:
-            if self._expression is not None:
-                return evaluate(self._expression, {"labels": labels, "user": user})
-        except BadParameter:
-            pass
-        return self._side == "deny"
-
 
 class HeldRole:
-    """A role of the set, compiled for nodes."""
+    """A role of the set, compiled for nodes; for what else it selects by labels when that is asked for first."""
 
-    __slots__ = ("_spec", "allow", "deny", "name")
+    __slots__ = ("_labels", "_role", "_traits", "allow", "deny", "name")
 
     def __init__(self, role: Role, traits: Traits) -> None:
         self.name = role.name
         self.allow = NodeSide(role, "allow", traits)
         self.deny = NodeSide(role, "deny", traits)
-        self._spec = role.spec
+        self._role, self._traits = role, traits
+        self._labels: dict[tuple[str, Side], LabelSide] = {}
 
     @property
     def options(self) -> RoleOptions:
         """What this role alone says."""
-        return self._spec.options
+        return self._role.spec.options
 
     def conditions(self, side: Side) -> RoleConditions:
         """Return a side as it was written."""
-        return self._spec.allow if side == "allow" else self._spec.deny
+        return self._role.spec.allow if side == "allow" else self._role.spec.deny
+
+    def labels(self, field: str, side: Side) -> LabelSide:
+        """Return what a side says with a field of labels and its expression, for example `db_labels`."""
+        if (field, side) not in self._labels:
+            expression = getattr(self.conditions(side), f"{field}_expression")
+            self._labels[field, side] = LabelSide(self._role.labels(field, side), expression, side, self._traits)
+        return self._labels[field, side]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +234,10 @@ class RoleSet:
 def check(role: Role) -> None:
     """Read every predicate of a role, as is done when a role is written. Raises BadParameter (POL-PREDICATE)."""
     for _, conditions in role.sides():
-        if conditions.node_labels_expression:
-            parse(conditions.node_labels_expression, LABELS)
+        for field in SELECTORS:
+            expression = getattr(conditions, f"{field}_expression")
+            if expression:
+                parse(expression, LABELS)
         for rule in conditions.rules:
             if rule.where:
                 parse(rule.where, WHERE)

@@ -85,7 +85,7 @@ def compile_rule(role: str, side: Side, rule: Rule) -> RoleRule:
 
 def user_data(caller: Identity, traits: Traits) -> dict[str, Value]:
     """Return what predicates call `user`."""
-    return {"metadata": {"name": caller.name}, "spec": {"roles": caller.roles, "traits": traits}}
+    return {"kind": caller.kind, "metadata": {"name": caller.name}, "spec": {"roles": caller.roles, "traits": traits}}
 
 
 def rule_data(caller: Identity, traits: Traits, target: Resource[Any] | str) -> dict[str, Value]:

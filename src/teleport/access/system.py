@@ -17,6 +17,7 @@ from teleport.model.kinds.session_termination import SessionTermination
 from teleport.model.kinds.session_tracker import SessionTracker
 from teleport.model.resource import Metadata
 from teleport.model.role_spec import RoleConditions, RoleSpec, Rule
+from teleport.model.served import ServerSpec
 
 
 class Right(NamedTuple):
@@ -30,6 +31,19 @@ class Right(NamedTuple):
 _LOOK = frozenset({"list", "read", "readnosecrets"})
 _LOOK_WITHOUT_SECRETS = frozenset({"list", "readnosecrets"})
 _ANNOUNCE = frozenset({"create", "update"})
+
+_KEEP = frozenset({"read", "readnosecrets", "create", "update", "delete"})
+
+_AGENT = (
+    Right("cert_authority", _LOOK_WITHOUT_SECRETS),
+    Right("cluster_name", _LOOK),
+    Right("role", _LOOK),
+    Right("lock", _LOOK),
+    Right("session_recording_config", _LOOK),
+    Right("cluster_networking_config", _LOOK),
+    Right("event", frozenset({"create"})),
+)
+"""What agents for databases, applications and Kubernetes clusters need to decide and to report."""
 
 AT_PROXY = "proxy:"
 """Stands before the id of the host of a proxy (`keeper_id`)."""
@@ -51,6 +65,9 @@ SYSTEM: Mapping[str, tuple[Right, ...]] = {
         Right("semaphore", frozenset({"create", "update"})),
         Right("event", frozenset({"create"})),
     ),
+    "Db": (*_AGENT, Right("db", _LOOK), Right("db_server", _KEEP, own=True)),
+    "App": (*_AGENT, Right("app", _LOOK), Right("app_server", _KEEP, own=True)),
+    "Kube": (*_AGENT, Right("kube_cluster", _LOOK), Right("kube_server", _KEEP, own=True)),
     "Proxy": (
         Right("cert_authority", _LOOK_WITHOUT_SECRETS),
         Right("cluster_name", _LOOK),
@@ -114,8 +131,12 @@ def permitting(caller: Identity, verb: str, target: Target) -> str:
 
 
 def _host_of(target: Target) -> str:
-    """Return the host whose object it is: the one that what is about a session names, otherwise the object's name."""
-    return target.spec.server_id if isinstance(target, SessionTracker | SessionTermination) else name_of(target)
+    """Return the host whose object it is: the one that what is about a session, or about what is served, names,
+    otherwise the object's name."""
+    if isinstance(target, SessionTracker | SessionTermination):
+        return target.spec.server_id
+    spec = getattr(target, "spec", None)
+    return spec.host_id if isinstance(spec, ServerSpec) else name_of(target)
 
 
 def rights_text(roles: Iterable[str]) -> str:

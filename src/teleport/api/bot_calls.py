@@ -37,10 +37,14 @@ class BotCalls:
         return await self.renew(replace(renewal, told=told))  # it was no late request: somebody is here who asks
 
     async def issue(self, output: Output) -> MadeCertificates:
-        """Return certificates with roles of the bot. Raises AccessDenied (POL-IMPERSONATION, AUTH-BOT-*)."""
+        """Return certificates with roles of the bot. Raises AccessDenied (POL-IMPERSONATION, AUTH-BOT-*), NotFound
+        (POL-NOT-FOUND) for a database, application or Kubernetes cluster that these roles do not show."""
+        route = output.database
+        database = pb.DatabaseRoute(service=route.service, name=route.name, username=route.username) if route else None
         request = pb.IssueOutputRequest(
             ssh_public_key=output.ssh_public_key, tls_public_key=output.tls_public_key, roles=output.roles,
             expires=output.expires, allow_reissue=output.allow_reissue,
+            database=database, app=output.app, kubernetes_cluster=output.kubernetes_cluster,
         )  # fmt: skip
         return _made(await self._channel.unary(bots.ISSUE_OUTPUT, request))
 

@@ -25,6 +25,18 @@ class Renewal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseRoute:
+    """A database, and as whom to be in which part of it."""
+
+    service: str
+    """Name of the database in the cluster."""
+    name: str = ""
+    """Part of the database; empty: the only one that the roles allow, otherwise any."""
+    username: str = ""
+    """Account of the database; empty: the only one that the roles allow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """Certificates for somebody to use, with roles that the bot was given."""
 
@@ -35,6 +47,12 @@ class Output:
     expires: dt.datetime | None = None
     allow_reissue: bool = False
     """Whether who holds them may have them made out for a database, an application or a Kubernetes cluster."""
+    database: DatabaseRoute | None = None
+    """With a database the TLS certificate is one that databases trust: of the authority `db_client`, its common name
+    the account. The SSH certificate and those of the two others are of the user authority, as without any."""
+    app: str = ""
+    """Name of an application; at most one of these three."""
+    kubernetes_cluster: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

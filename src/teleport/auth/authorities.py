@@ -8,6 +8,8 @@ from teleport.api.messages import Authority
 from teleport.model.kinds.cert_authority import CertAuthority
 from teleport.store.resources import Resources
 
+_OF_DATABASES = ("db", "db_client")
+
 
 class Authorities:
     """Reads authorities; their keys are in the signer."""
@@ -26,10 +28,15 @@ class Authorities:
 
 
 def vouching(authorities: Iterable[CertAuthority]) -> tuple[Authority, ...]:
-    """Return those that certificates are recognised by; an authority for tokens alone is none of them, nor is the one
-    that only servers without an agent trust."""
-    known = (entry for entry in authorities if entry.spec.type != "openssh")
+    """Return those that certificates are recognised by; an authority for tokens alone is none of them, nor are those
+    that only servers without an agent, or databases, know."""
+    known = (entry for entry in authorities if entry.spec.type not in ("openssh", *_OF_DATABASES))
     return tuple(public(entry) for entry in known if entry.trusted_ssh() or entry.trusted_tls())
+
+
+def of_databases(authorities: Iterable[CertAuthority]) -> tuple[Authority, ...]:
+    """Return those of databases: the one that vouches for them, and the one that they trust."""
+    return tuple(public(entry) for entry in authorities if entry.spec.type in _OF_DATABASES)
 
 
 def public(authority: CertAuthority) -> Authority:

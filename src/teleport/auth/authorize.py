@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleport.access import explain
-from teleport.access.action import Action, Assume, Conditions, Target, Use, kind_of, name_of
+from teleport.access.action import Action, Assume, Conditions, Reach, Target, Use, kind_of, name_of
 from teleport.access.checker import Grant, decide
 from teleport.access.denial import Denial, Step
 from teleport.access.roleset import RoleSet
@@ -127,6 +127,14 @@ class Authorizer:
         if isinstance(decision, Grant):
             return decision
         raise explain.user_error(decision, await self.keep(decision), role.name)
+
+    async def reach(self, rights: Rights, action: Reach, target: Resource[Any], asked: str) -> Grant:
+        """Return permission for the way to a database, an application or a Kubernetes cluster, or raise AccessDenied
+        or NotFound (POL-*)."""
+        decision = rights.decide(action, target)
+        if isinstance(decision, Grant):
+            return decision
+        raise explain.user_error(decision, await self.keep(decision), asked)
 
     async def keep(self, denial: Denial) -> str:
         """Keep a refusal made here; return its id."""

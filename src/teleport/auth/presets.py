@@ -33,6 +33,13 @@ def _access() -> Role:
     allow = {
         "logins": ["{{internal.logins}}"],
         "node_labels": everything,
+        "app_labels": everything,
+        "db_labels": everything,
+        "db_users": ["{{internal.db_users}}"],
+        "db_names": ["{{internal.db_names}}"],
+        "kubernetes_labels": everything,
+        "kubernetes_users": ["{{internal.kubernetes_users}}"],
+        "kubernetes_groups": ["{{internal.kubernetes_groups}}"],
         "rules": [
             {"resources": ["event"], "verbs": _READ_ONLY},
             {

@@ -44,6 +44,7 @@ from teleport.auth.bots.instances import Instances
 from teleport.auth.bots.lockout import Lockout
 from teleport.auth.bots.outputs import Outputs
 from teleport.auth.bots.renewal import Renewals
+from teleport.auth.bots.routes import Routes
 from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
@@ -209,6 +210,7 @@ class AuthService:
         lockout = Lockout(store, trail, clock, entropy)
         admission = Admission(store, trail, own, instances, lockout)
         renewals = Renewals(store, trail, authorizer, own, instances, lockout, clock)
+        outputs = Outputs(store, trail, authorizer, certificates, own, Routes(store, authorizer), clock)
         signing = UserSigning(store, trail, authorizer, self.authorities, certificates)
         return (
             *resources_api.methods(resources),
@@ -217,7 +219,7 @@ class AuthService:
             *web_sessions_api.methods(browsers),
             *certificates_api.methods(hosts, signing),
             *join_api.methods(self._joining(hosts, admission)),
-            *bots_api.methods(renewals, Outputs(store, trail, authorizer, certificates, own, clock)),
+            *bots_api.methods(renewals, outputs),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
                 servers,

@@ -10,9 +10,9 @@ from teleport.model.kinds.cert_authority import CA_TYPES, CertAuthority
 from teleport.pki.authority import pins
 from teleport.version import VERSION
 
-_NOT_SHOWN = ("audit", "openssh", "bound_keypair")
+_NOT_SHOWN = ("audit", "openssh", "bound_keypair", "db", "db_client")
 """Authorities of no one who signs in here: one signs checkpoints, one is for servers without an agent, one signs what
-joining clients keep. `tctl get cert_authorities` has them."""
+joining clients keep, two are for databases. `tctl get cert_authorities` has them."""
 
 
 class Status:

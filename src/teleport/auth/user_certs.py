@@ -28,7 +28,7 @@ from teleport.model.identity import Identity
 from teleport.model.kinds.lock import Lock
 from teleport.model.kinds.user import User
 from teleport.model.login import JOIN as INTERNAL_JOIN
-from teleport.pki import issue, keys, x509
+from teleport.pki import database, issue, keys, x509
 from teleport.pki.signer import Signer
 
 DEFAULT_TTL = Duration(12 * 3600)
@@ -120,9 +120,12 @@ class UserCertificates:
         ssh = await issue.ssh_certificate(
             self._signer, authority, identity, key=public.ssh, now=now, entropy=self._entropy
         )  # fmt: skip
-        tls = await issue.tls_certificate(
-            self._signer, authority, identity, spki=public.tls, now=now, entropy=self._entropy
-        )  # fmt: skip
+        if identity.database_service:
+            authority = await self._authorities.own("db_client")
+            sign = database.client_certificate
+        else:
+            sign = issue.tls_certificate
+        tls = await sign(self._signer, authority, identity, spki=public.tls, now=now, entropy=self._entropy)
         event = CertCreate(
             cert_type="user", identity=CertIdentity.of(identity), user=identity.name,
             user_kind=USER_KINDS[identity.kind], user_roles=identity.roles, addr_remote=identity.login_ip,

@@ -8,7 +8,7 @@ from teleport.api.messages import MadeCertificates
 from teleport.base.entropy import Entropy
 from teleport.base.struct import Duration
 from teleport.bot.parts import Held
-from teleport.pki import codec, keys, x509
+from teleport.pki import codec, keys, ssh, x509
 
 
 def make_key(entropy: Entropy) -> str:
@@ -23,11 +23,14 @@ def public_keys(key: str) -> tuple[str, str]:
 
 
 def held_of(key: str, made: MadeCertificates) -> Held:
-    """Return a key (PEM) with the certificates that were made for it. Raises BadParameter (PKI-X509, PKI-IDENTITY)."""
+    """Return a key (PEM) with the certificates that were made for it. Raises BadParameter (PKI-X509, PKI-SSH-CERT,
+    PKI-IDENTITY)."""
     certificate = x509.parse(made.tls_certificate.encode())
+    # One for a database names there only the account; the other certificate is always of who holds both.
+    identity = codec.from_ssh(ssh.parse(keys.load_ssh_line(made.ssh_certificate)))
     return Held(
         key=key, ssh_certificate=made.ssh_certificate.strip(), tls_certificate=made.tls_certificate,
-        identity=codec.from_x509(certificate), valid_after=certificate.not_valid_before_utc,
+        identity=identity, valid_after=certificate.not_valid_before_utc,
         expires=certificate.not_valid_after_utc, authorities=made.authorities,
     )  # fmt: skip
 

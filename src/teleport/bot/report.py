@@ -47,7 +47,9 @@ def lines(error: TeleportError, *, debug: bool) -> Iterator[str]:
     """Yield the lines for a terminal: the headline, with `debug` what is folded, then code, why, fix and id."""
     notes = list(getattr(error, "__notes__", ()))
     headline, *folded = notes or [error.what]
-    yield f"ERROR: {escape(headline)}"
+    first, *rest = headline.splitlines()
+    yield f"ERROR: {escape(first)}"
+    yield from (escape(line) for line in rest)
     if debug:
         yield from (_quoted(line) for line in folded)
     why = f"{error.what}: {error.why}" if notes and error.why else error.why or (error.what if notes else "")

@@ -8,12 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
-from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshHostOutput, SshMultiplexer
+from teleport.model.config.tbot_destinations import DestinationSection
+from teleport.model.config.tbot_services import (
+    ApplicationOutput,
+    DatabaseOutput,
+    IdentityOutput,
+    KubernetesOutput,
+    KubernetesV2Output,
+    ServiceEntry,
+    SshHostOutput,
+    SshMultiplexer,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +32,7 @@ class Means:
     clock: Clock
     entropy: Entropy
     environment: Mapping[str, str]
-    destination: Callable[[Any], Destination]
+    destination: Callable[[DestinationSection], Destination]
     """Makes the destination of a section."""
     tbot: str
     """Path of this program."""
@@ -33,7 +42,11 @@ class Means:
 
 
 MAKERS: Mapping[type, str] = {
+    ApplicationOutput: "teleport.bot.outputs.making:application",
+    DatabaseOutput: "teleport.bot.outputs.making:database",
     IdentityOutput: "teleport.bot.outputs.making:identity",
+    KubernetesOutput: "teleport.bot.outputs.making:kubernetes",
+    KubernetesV2Output: "teleport.bot.outputs.making:kubernetes_v2",
     SshHostOutput: "teleport.bot.outputs.ssh_host:make",
     SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }

@@ -54,6 +54,26 @@ class Identity(Struct, frozen=True, kw_only=True):
     """Id of the proxy that ended the user's connection and records it; empty in what users themselves get."""
     only_at: str = ""
     """Id of the only node that such a certificate is for."""
+    kubernetes_cluster: str = ""
+    """The Kubernetes cluster that the certificate is for; empty: for none in particular."""
+    kubernetes_users: tuple[str, ...] = ()
+    """As whom its roles let it act in that cluster, when it was issued."""
+    kubernetes_groups: tuple[str, ...] = ()
+    app_name: str = ""
+    """The application that the certificate is for; empty: for none in particular."""
+    app_public_addr: str = ""
+    app_cluster: str = ""
+    """Name of the cluster that the application belongs to."""
+    database_service: str = ""
+    """The database that the certificate is for; empty: for none in particular."""
+    database_protocol: str = ""
+    database_user: str = ""
+    """Account of the database."""
+    database_name: str = ""
+    """Part of the database; empty: any that the roles allow."""
+    database_users: tuple[str, ...] = ()
+    """Accounts that its roles allowed in that database when it was issued; `*` means every one."""
+    database_names: tuple[str, ...] = ()
     permit_pty: bool = True
     permit_agent_forwarding: bool = False
     permit_port_forwarding: bool = False

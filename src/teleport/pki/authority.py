@@ -45,8 +45,8 @@ RSA_2048 = "rsa-2048"
 TYPES: dict[CaType, KeyPlan] = {
     "host": KeyPlan(ssh=ED25519, tls=ECDSA_P256),
     "user": KeyPlan(ssh=ED25519, tls=ECDSA_P256),
-    "db": KeyPlan(tls=RSA_2048),
-    "db_client": KeyPlan(tls=RSA_2048),
+    "db": KeyPlan(tls=ECDSA_P256),
+    "db_client": KeyPlan(tls=ECDSA_P256),
     "openssh": KeyPlan(ssh=ED25519),
     "jwt": KeyPlan(jwt=ECDSA_P256),
     "saml_idp": KeyPlan(tls=RSA_2048),

@@ -5,17 +5,20 @@ strict: every value in the certificate must be known, and writing the identity a
 what was read, so nothing is dropped, defaulted or understood in two ways.
 
 X.509 subject (attribute: field). Documented: CN name, O roles, L principals, STREET route_to_cluster,
-PostalCode traits as JSON; under 1.3.9999: 1.7 cluster, 1.8 mfa_verified, 1.9 login_ip, 1.13 renewable,
-1.14 generation, 1.15 private_key_policy, 2.7 impersonator, 2.8 active_requests, 2.9 disallow_reissue,
-2.11 system_roles, 2.15 pinned_ip, 2.18 bot_name, 2.20 bot_instance_id. Our own, because no documented
-attribute holds them: 9.1 kind (absent: human), 9.2 join_token, 9.3 each permitted session feature
+PostalCode traits as JSON; under 1.3.9999: 1.1 kubernetes_users, 1.2 kubernetes_groups, 1.3 kubernetes_cluster,
+1.5 app_cluster, 1.6 app_public_addr, 1.7 cluster, 1.8 mfa_verified, 1.9 login_ip, 1.10 app_name, 1.13 renewable,
+1.14 generation, 1.15 private_key_policy, 2.1 database_service, 2.2 database_protocol, 2.3 database_user,
+2.4 database_name, 2.5 database_names, 2.6 database_users, 2.7 impersonator, 2.8 active_requests,
+2.9 disallow_reissue, 2.11 system_roles, 2.15 pinned_ip, 2.18 bot_name, 2.20 bot_instance_id. Our own, because no
+documented attribute holds them: 9.1 kind (absent: human), 9.2 join_token, 9.3 each permitted session feature
 (pty, agent-forwarding, port-forwarding, X11-forwarding).
 
 SSH: key id, principals, end of validity, critical option source-address (pinned_ip with full prefix
 length), and the extensions of the documented names; our own are x-teleport-authority (cluster),
-x-teleport-kind (where the certificate's type does not say it) and x-teleport-system-roles (JSON list).
+x-teleport-kind (where the certificate's type does not say it), and x-teleport-* for the rest (lists as JSON).
 
-The end of validity stands in whole seconds and is the certificate's own. Limits: see `check`.
+The end of validity stands in whole seconds and is the certificate's own. Limits: see `check`. Not here: certificates
+that databases read (`pki.database`).
 """
 
 from __future__ import annotations
@@ -47,6 +50,14 @@ _TEXTS = {
     "bot_name": ("1.3.9999.2.18", "bot-name@goteleport.com"),
     "bot_instance_id": ("1.3.9999.2.20", "bot-instance-id@goteleport.com"),
     "join_token": ("1.3.9999.9.2", "join-token@goteleport.com"),
+    "kubernetes_cluster": ("1.3.9999.1.3", "x-teleport-kubernetes-cluster"),
+    "app_name": ("1.3.9999.1.10", "x-teleport-app-name"),
+    "app_public_addr": ("1.3.9999.1.6", "x-teleport-app-public-addr"),
+    "app_cluster": ("1.3.9999.1.5", "x-teleport-app-cluster"),
+    "database_service": ("1.3.9999.2.1", "x-teleport-database-service"),
+    "database_protocol": ("1.3.9999.2.2", "x-teleport-database-protocol"),
+    "database_user": ("1.3.9999.2.3", "x-teleport-database-user"),
+    "database_name": ("1.3.9999.2.4", "x-teleport-database-name"),
 }
 """Plain texts: X.509 attribute and SSH extension."""
 _CARRIED = {"recorded_by": "recorded-by@goteleport.com", "only_at": "only-at@goteleport.com"}
@@ -68,7 +79,19 @@ _LISTS = {
     "principals": "2.5.4.7",
     "system_roles": "1.3.9999.2.11",
     "active_requests": "1.3.9999.2.8",
+    "kubernetes_users": "1.3.9999.1.1",
+    "kubernetes_groups": "1.3.9999.1.2",
+    "database_names": "1.3.9999.2.5",
+    "database_users": "1.3.9999.2.6",
 }
+_LISTED = {
+    "system_roles": "x-teleport-system-roles",
+    "kubernetes_users": "x-teleport-kubernetes-users",
+    "kubernetes_groups": "x-teleport-kubernetes-groups",
+    "database_names": "x-teleport-database-names",
+    "database_users": "x-teleport-database-users",
+}
+"""Lists that SSH extensions hold as JSON."""
 _DEFAULTS: dict[str, Any] = {"private_key_policy": "none"}
 
 
@@ -213,8 +236,7 @@ def to_ssh(identity: Identity) -> SSHFields:
         extensions["generation"] = str(identity.generation)
     if identity.traits:
         extensions["teleport-traits"] = _write_traits(identity)
-    if identity.system_roles:
-        extensions["x-teleport-system-roles"] = _json(identity.system_roles)
+    extensions |= {name: _json(getattr(identity, field)) for field, name in _LISTED.items() if getattr(identity, field)}
     if identity.active_requests:
         extensions["teleport-active-requests"] = _json(_Requests(identity.active_requests))
     if identity.kind == "bot":
@@ -239,7 +261,7 @@ def from_ssh(certificate: ssh.Body | ssh.SSHCertificate) -> Identity:
     fields |= {
         "name": certificate.key_id, "principals": certificate.principals,
         "roles": _read_json(left.pop("teleport-roles", ""), _Roles).roles,
-        "system_roles": _read_json(left.pop("x-teleport-system-roles", "[]"), tuple[str, ...]),
+        **{field: _read_json(left.pop(name, "[]"), tuple[str, ...]) for field, name in _LISTED.items()},
         "traits": _read_json(left.pop("teleport-traits", "{}"), dict[str, tuple[str, ...]]),
         "active_requests": _read_json(
             left.pop("teleport-active-requests", '{"access_requests":[]}'), _Requests

@@ -181,17 +181,20 @@ async def issue(
     usages: Iterable[Usage],
     entropy: Entropy,
     names: Iterable[str] = (),
+    extensions: Iterable[bytes] = (),
 ) -> bytes:
     """Issue a certificate for the public key `spki`; DER.
 
     `subject` is (OID, text) pairs in order; `names` are DNS names and IP addresses under which a server is
-    reached. Raises BadParameter (PKI-X509, PKI-KEY) and what `Signer.sign` raises."""
+    reached; `extensions` more of them, in DER.
+
+    Raises BadParameter (PKI-X509, PKI-KEY) and what `Signer.sign` raises."""
     if not_before >= not_after or not_after > _NO_END:
         raise _bad("its validity would end before it begins")
     authority = parse_authority(issuer.certificate)
     public = keys.load_spki(spki)
     authority_key = _key_of(authority)
-    extensions = [
+    written = [
         der.extension("2.5.29.19", x509.BasicConstraints(ca=False, path_length=None).public_bytes(), critical=True),
         der.extension("2.5.29.15", _key_usage(ca=False).public_bytes(), critical=True),
         der.extension("2.5.29.37", x509.ExtendedKeyUsage([_USAGES[u] for u in usages]).public_bytes(), critical=False),
@@ -201,12 +204,12 @@ async def issue(
     alternatives = [_general_name(name) for name in names]
     if alternatives:
         content = x509.SubjectAlternativeName(alternatives).public_bytes()
-        extensions.append(der.extension("2.5.29.17", content, critical=False))
+        written.append(der.extension("2.5.29.17", content, critical=False))
     algorithm = keys.algorithm_of(authority_key)
     issuer_name = der.fields(authority.tbs_certificate_bytes)[5].raw
     tbs = der.tbs_certificate(
         serial=_serial(entropy), algorithm=algorithm, issuer=issuer_name, not_before=not_before,
-        not_after=not_after, subject=der.name(subject), spki=spki, extensions=extensions,
+        not_after=not_after, subject=der.name(subject), spki=spki, extensions=[*written, *extensions],
     )  # fmt: skip
     if len(tbs) > MAX_CERTIFICATE - 256:
         raise _bad(f"it would have more than {MAX_CERTIFICATE} bytes")

@@ -31,9 +31,9 @@ from teleport.base.entropy import Entropy
 from teleport.base.log import logger
 from teleport.client.auth_way import AuthWay
 from teleport.model.address import Address
+from teleport.model.command_labels import CommandLabel
 from teleport.model.config.section import proxy_mode
 from teleport.model.config.ssh import EnhancedRecording
-from teleport.model.kinds.node import CommandLabel
 from teleport.net.network import Network
 from teleport.net.ssh_settings import KeepAlive
 from teleport.net.stream import Stream

@@ -68,7 +68,7 @@ def test_proxy_looks_and_changes_nothing(verb, target, role):
 
 def test_other_system_roles_may_do_nothing():
     assert permitting(caller(kind="host", system_roles=("Auth", "Nop")), "read", "role") == ""
-    assert set(SYSTEM) == {"Auth", "Instance", "Node", "Proxy"}
+    assert set(SYSTEM) == {"App", "Auth", "Db", "Instance", "Kube", "Node", "Proxy"}
 
 
 def test_names():

@@ -261,6 +261,8 @@ def test_pages_follow_each_other_without_loss() -> None:
         assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == [
             "audit",
             "bound_keypair",
+            "db",
+            "db_client",
             "host",
             "jwt",
             "openssh",

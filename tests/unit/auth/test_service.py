@@ -134,7 +134,7 @@ def test_a_second_start_changes_nothing() -> None:
         assert {key for key, _ in before} == {
             "/cluster_name/cluster-name", f"/authorities/host/{CLUSTER}", f"/authorities/user/{CLUSTER}",
             f"/authorities/audit/{CLUSTER}", f"/authorities/jwt/{CLUSTER}", f"/authorities/openssh/{CLUSTER}",
-            f"/authorities/bound_keypair/{CLUSTER}",
+            f"/authorities/bound_keypair/{CLUSTER}", f"/authorities/db/{CLUSTER}", f"/authorities/db_client/{CLUSTER}",
             "/roles/access", "/roles/auditor", "/roles/editor", "/session_recording_config/session-recording-config",
             "/cluster_networking_config/cluster-networking-config",
         }  # fmt: skip
@@ -172,6 +172,8 @@ def test_two_first_starts_at_once_make_one_cluster() -> None:
         assert [ca.sub_kind async for ca in cluster.admin.list("cert_authority")] == [
             "audit",
             "bound_keypair",
+            "db",
+            "db_client",
             "host",
             "jwt",
             "openssh",

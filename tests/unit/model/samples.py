@@ -18,7 +18,58 @@ PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n
 CERT = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgI=\n-----END CERTIFICATE-----\n"
 UUID = "5cee949f-5203-4f3b-9805-dac35d798a16"
 
+_APP = {
+    "kind": "app",
+    "version": "v3",
+    "metadata": {"name": "grafana", "description": "Graphs", "labels": {"env": "dev"}},
+    "spec": {
+        "uri": "http://localhost:3000",
+        "public_addr": "grafana.example.com",
+        "insecure_skip_verify": True,
+        "rewrite": {"redirect": ["localhost"], "headers": [{"name": "X-Team", "value": "a"}], "jwt_claims": "roles"},
+        "required_app_names": ["api"],
+        "cors": {"allowed_origins": ["https://example.com"], "max_age": 60},
+    },
+}
+_DB = {
+    "kind": "db",
+    "version": "v3",
+    "metadata": {"name": "example", "labels": {"env": "dev"}},
+    "spec": {
+        "protocol": "postgres",
+        "uri": "db.example.com:5432",
+        "tls": {"mode": "verify-ca", "ca_cert": CERT},
+        "admin_user": {"name": "teleport-admin"},
+        "dynamic_labels": {"kernel": {"command": ["/bin/uname", "-r"], "period": "1m0s", "result": "6.1"}},
+    },
+}
+_KUBE = {
+    "kind": "kube_cluster",
+    "version": "v3",
+    "metadata": {"name": "example-k8s-cluster", "labels": {"env": "dev"}},
+    "spec": {
+        "azure": {"resource_name": "example", "resource_group": "group", "tenant_id": UUID, "subscription_id": UUID},
+    },
+}
+_AGENT = {"host_id": UUID, "hostname": "agent-1", "version": "0.1.0", "proxy_ids": [UUID]}
+
+
+def _heartbeat(kind: str, field: str, served: dict[str, Any]) -> dict[str, Any]:
+    """Return what an agent says of something that it serves."""
+    return {
+        "kind": kind, "sub_kind": UUID, "version": "v3",
+        "metadata": {"name": served["metadata"]["name"], "expires": "2026-01-02T03:04:05Z"},
+        "spec": {**_AGENT, field: served},
+    }  # fmt: skip
+
+
 SAMPLES: dict[str, dict[str, Any]] = {
+    "app": _APP,
+    "app_server": _heartbeat("app_server", "app", _APP),
+    "db": _DB,
+    "db_server": _heartbeat("db_server", "database", _DB),
+    "kube_cluster": _KUBE,
+    "kube_server": _heartbeat("kube_server", "cluster", _KUBE),
     "auth_server": {
         "kind": "auth_server", "version": "v2", "metadata": {"name": UUID, "expires": "2026-01-02T03:04:05Z"},
         "spec": {"hostname": "auth-1", "addr": "10.0.0.1:3025", "version": "0.1.0"},
@@ -188,7 +239,49 @@ def _several(entries: st.SearchStrategy[str]) -> st.SearchStrategy[list[str]]:
     return st.lists(entries, max_size=3)
 
 
+_commands = st.dictionaries(
+    st.from_regex(r"cmd/[a-z]{1,4}", fullmatch=True),
+    st.fixed_dictionaries({}, optional={"command": _several(_text), "period": _periods, "result": _text}),
+    max_size=2,
+)
 _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "app": st.fixed_dictionaries(
+        {"uri": st.sampled_from(["http://localhost:3000", "tcp://db:1", "cloud://AWS"])},
+        optional={
+            "public_addr": _hosts,
+            "insecure_skip_verify": st.booleans(),
+            "dynamic_labels": _commands,
+            "cloud": st.sampled_from(["", "AWS", "GCP"]),
+            "tcp_ports": st.lists(st.fixed_dictionaries({"port": st.integers(1, 65535)}), max_size=2),
+        },
+    ),
+    "db": st.fixed_dictionaries(
+        {"protocol": st.sampled_from(["postgres", "redis"]), "uri": st.sampled_from(["db:5432", "[::1]:1"])},
+        optional={
+            "tls": st.fixed_dictionaries({}, optional={"mode": st.just("insecure"), "server_name": _hosts}),
+            "mysql": st.fixed_dictionaries({"server_version": _text}),
+            "admin_user": st.fixed_dictionaries({"name": _text}),
+            "dynamic_labels": _commands,
+        },
+    ),
+    "kube_cluster": st.fixed_dictionaries(
+        {},
+        optional={
+            "aws": st.fixed_dictionaries({"region": _text, "name": _text}),
+            "dynamic_labels": _commands,
+        },
+    ),
+    **{
+        kind: st.fixed_dictionaries(
+            {"host_id": st.just(UUID), field: st.just(served)},
+            optional={"hostname": names, "version": _text, "proxy_ids": _several(names)},
+        )
+        for kind, field, served in (
+            ("app_server", "app", _APP),
+            ("db_server", "database", _DB),
+            ("kube_server", "cluster", _KUBE),
+        )
+    },
     "bot": st.fixed_dictionaries(
         {},
         optional={
@@ -246,11 +339,7 @@ _SPECS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
             "public_addrs": _several(_addresses),
             "version": _text,
             "use_tunnel": st.booleans(),
-            "cmd_labels": st.dictionaries(
-                st.from_regex(r"cmd/[a-z]{1,4}", fullmatch=True),
-                st.fixed_dictionaries({}, optional={"command": _several(_text), "period": _periods, "result": _text}),
-                max_size=2,
-            ),
+            "cmd_labels": _commands,
         },
     ),
     "role": st.fixed_dictionaries(
@@ -327,6 +416,10 @@ def documents(draw: st.DrawFn, kind: str) -> dict[str, Any]:
     if draw(st.booleans()):
         about["expires"] = draw(_times)
     document: dict[str, Any] = {"kind": kind, "metadata": about, "spec": spec}
+    if kind == "app":
+        about["name"] = draw(st.from_regex(r"[a-z]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True))
+    if kind in ("app_server", "db_server", "kube_server"):
+        about["name"], document["sub_kind"] = SAMPLES[kind]["metadata"]["name"], UUID
     if kind == "cert_authority":
         document |= {"sub_kind": spec["type"]}
         about["name"] = spec["cluster_name"]

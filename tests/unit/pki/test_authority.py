@@ -75,7 +75,7 @@ def test_checkpoints_are_signed_by_one_key_and_hold_under_every_former_one() -> 
         authority.audit_signer(create("jwt"))
 
 
-@pytest.mark.parametrize("ca_type", ["db", "db_client", "saml_idp", "oidc_idp"])
+@pytest.mark.parametrize("ca_type", ["saml_idp", "oidc_idp"])
 def test_types_with_rsa_keys_are_refused(ca_type: CaType) -> None:
     with pytest.raises(NotSupported) as caught:
         create(ca_type)

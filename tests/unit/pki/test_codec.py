@@ -29,6 +29,10 @@ FULL = Identity(
     route_to_cluster="leaf.example.com", login_ip="10.0.0.2", pinned_ip="2001:db8::1", mfa_verified="device-1",
     impersonator="bob", renewable=True, disallow_reissue=True, generation=2, active_requests=("r1", "r2"),
     private_key_policy="hardware_key", bot_name="test", bot_instance_id="i1", join_token="token1",
+    kubernetes_cluster="k8s", kubernetes_users=("ci",), kubernetes_groups=("viewers", "a,b"), app_name="grafana",
+    app_public_addr="grafana.example.com", app_cluster="example.com", database_service="sales",
+    database_protocol="postgres", database_user="alice", database_name="orders", database_users=("*",),
+    database_names=("orders", "stock"),
     permit_pty=False, permit_agent_forwarding=True, permit_port_forwarding=True, permit_x11_forwarding=True,
 )  # fmt: skip
 CARRIED = msgspec.structs.replace(PLAIN, recorded_by="proxy-1", only_at="node-1")
@@ -59,6 +63,10 @@ def test_subject_is_as_documented() -> None:
         ("1.3.9999.1.14", "2"), ("1.3.9999.1.15", "hardware_key"), ("1.3.9999.2.7", "bob"), ("1.3.9999.2.8", "r1"),
         ("1.3.9999.2.8", "r2"), ("1.3.9999.2.9", "true"), ("1.3.9999.2.11", "Node"), ("1.3.9999.2.15", "2001:db8::1"),
         ("1.3.9999.2.18", "test"), ("1.3.9999.2.20", "i1"), ("1.3.9999.9.1", "bot"), ("1.3.9999.9.2", "token1"),
+        ("1.3.9999.1.1", "ci"), ("1.3.9999.1.2", "viewers"), ("1.3.9999.1.2", "a,b"), ("1.3.9999.1.3", "k8s"),
+        ("1.3.9999.1.5", "example.com"), ("1.3.9999.1.6", "grafana.example.com"), ("1.3.9999.1.10", "grafana"),
+        ("1.3.9999.2.1", "sales"), ("1.3.9999.2.2", "postgres"), ("1.3.9999.2.3", "alice"), ("1.3.9999.2.4", "orders"),
+        ("1.3.9999.2.5", "orders"), ("1.3.9999.2.5", "stock"), ("1.3.9999.2.6", "*"),
         ("1.3.9999.9.3", "agent-forwarding"), ("1.3.9999.9.3", "port-forwarding"), ("1.3.9999.9.3", "X11-forwarding"),
     }  # fmt: skip
 
@@ -80,7 +88,13 @@ def test_ssh_fields_are_as_documented() -> None:
         "disallow-reissue": "", "generation": "2", "teleport-active-requests": '{"access_requests":["r1","r2"]}',
         "private-key-policy": "hardware_key", "bot-name@goteleport.com": "test",
         "bot-instance-id@goteleport.com": "i1", "join-token@goteleport.com": "token1", "x-teleport-kind": "bot",
-        "x-teleport-system-roles": '["Node"]', "permit-agent-forwarding": "", "permit-port-forwarding": "",
+        "x-teleport-system-roles": '["Node"]', "x-teleport-kubernetes-cluster": "k8s",
+        "x-teleport-kubernetes-users": '["ci"]', "x-teleport-kubernetes-groups": '["viewers","a,b"]',
+        "x-teleport-app-name": "grafana", "x-teleport-app-public-addr": "grafana.example.com",
+        "x-teleport-app-cluster": "example.com", "x-teleport-database-service": "sales",
+        "x-teleport-database-protocol": "postgres", "x-teleport-database-user": "alice",
+        "x-teleport-database-name": "orders", "x-teleport-database-users": '["*"]',
+        "x-teleport-database-names": '["orders","stock"]', "permit-agent-forwarding": "", "permit-port-forwarding": "",
         "permit-X11-forwarding": "",
     }  # fmt: skip
     assert codec.to_ssh(HOST).type == "host"
@@ -162,7 +176,7 @@ SUBJECT = codec.to_subject(FULL)
     ("subject", "problem"),
     [
         ((), "is empty"),
-        ((*SUBJECT, ("1.3.9999.1.2", "system:masters")), "1.3.9999.1.2 is not known"),
+        ((*SUBJECT, ("1.3.9999.1.4", "session")), "1.3.9999.1.4 is not known"),
         ((*SUBJECT, ("2.5.4.3", "root")), "repeated"),
         (tuple(reversed(SUBJECT)), "canonical|order"),
         ((*SUBJECT, ("1.3.9999.9.3", "everything")), "canonical"),

@@ -53,6 +53,10 @@ def identities(draw: st.DrawFn) -> Identity:
         renewable=draw(st.booleans()), disallow_reissue=draw(st.booleans()), generation=draw(st.integers(0, 2**63 - 1)),
         active_requests=draw(_NAMES), private_key_policy=draw(_NAME), bot_name=draw(_TEXT),
         bot_instance_id=draw(_TEXT), join_token=draw(_TEXT), permit_pty=draw(st.booleans()),
+        kubernetes_cluster=draw(_TEXT), kubernetes_users=draw(_NAMES), kubernetes_groups=draw(_NAMES),
+        app_name=draw(_TEXT), app_public_addr=draw(_TEXT), app_cluster=draw(_TEXT), database_service=draw(_TEXT),
+        database_protocol=draw(_TEXT), database_user=draw(_TEXT), database_name=draw(_TEXT),
+        database_users=draw(_NAMES), database_names=draw(_NAMES),
         permit_agent_forwarding=draw(st.booleans()), permit_port_forwarding=draw(st.booleans()),
         permit_x11_forwarding=draw(st.booleans()),
     )  # fmt: skip

@@ -54,6 +54,8 @@ def test_services_act_under_their_own_role_alone(tmp_path):
             assert [ca.spec.type async for ca in node.list("cert_authority")] == [
                 "audit",
                 "bound_keypair",
+                "db",
+                "db_client",
                 "host",
                 "jwt",
                 "openssh",

@@ -19,7 +19,7 @@ import msgspec
 from teleport.base.escape import escape
 from teleport.base.log import logger
 from teleport.base.tasks import cancel, spawn
-from teleport.model.kinds.node import CommandLabel
+from teleport.model.command_labels import CommandLabel
 
 log = logger("NODE")
 

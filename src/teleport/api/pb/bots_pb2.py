@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from teleport.api.pb import login_pb2 as teleport_dot_v1_dot_login__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16teleport/v1/bots.proto\x12\x0bteleport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17teleport/v1/login.proto\"\x9f\x01\n\x0fRenewBotRequest\x12\x16\n\x0essh_public_key\x18\x01 \x01(\t\x12\x16\n\x0etls_public_key\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08hostname\x18\x04 \x01(\t\x12\x0f\n\x07host_id\x18\x05 \x01(\t\x12\x0c\n\x04told\x18\x06 \x01(\x03\"\x97\x01\n\x12IssueOutputRequest\x12\x16\n\x0essh_public_key\x18\x01 \x01(\t\x12\x16\n\x0etls_public_key\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rallow_reissue\x18\x05 \x01(\x08\"\xa4\x01\n\x0f\x42otCertificates\x12\x17\n\x0fssh_certificate\x18\x01 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\"\xdf\x01\n\x0b\x42\x65\x61tRequest\x12\x10\n\x08hostname\x18\x01 \x01(\t\x12\x12\n\nis_startup\x18\x02 \x01(\x08\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x10\n\x08one_shot\x18\x04 \x01(\x08\x12\x13\n\x0bjoin_method\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\n\n\x02os\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12\x32\n\x0eservice_health\x18\n \x03(\x0b\x32\x1a.teleport.v1.ServiceHealth\"m\n\rServiceHealth\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0b\n\tBeatReply\"\x11\n\x0fStandingRequest\"\x90\x01\n\rStandingReply\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x12\n\npublic_key\x18\x02 \x01(\t\x12\x34\n\x10\x61uthenticated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x10\n\x08hostname\x18\x05 \x01(\t2\x99\x02\n\x04\x42ots\x12\x43\n\x05Renew\x12\x1c.teleport.v1.RenewBotRequest\x1a\x1c.teleport.v1.BotCertificates\x12L\n\x0bIssueOutput\x12\x1f.teleport.v1.IssueOutputRequest\x1a\x1c.teleport.v1.BotCertificates\x12\x38\n\x04\x42\x65\x61t\x12\x18.teleport.v1.BeatRequest\x1a\x16.teleport.v1.BeatReply\x12\x44\n\x08Standing\x12\x1c.teleport.v1.StandingRequest\x1a\x1a.teleport.v1.StandingReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16teleport/v1/bots.proto\x12\x0bteleport.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17teleport/v1/login.proto\"\x9f\x01\n\x0fRenewBotRequest\x12\x16\n\x0essh_public_key\x18\x01 \x01(\t\x12\x16\n\x0etls_public_key\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08hostname\x18\x04 \x01(\t\x12\x0f\n\x07host_id\x18\x05 \x01(\t\x12\x0c\n\x04told\x18\x06 \x01(\x03\"\xee\x01\n\x12IssueOutputRequest\x12\x16\n\x0essh_public_key\x18\x01 \x01(\t\x12\x16\n\x0etls_public_key\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rallow_reissue\x18\x05 \x01(\x08\x12,\n\x08\x64\x61tabase\x18\x06 \x01(\x0b\x32\x1a.teleport.v1.DatabaseRoute\x12\x0b\n\x03\x61pp\x18\x07 \x01(\t\x12\x1a\n\x12kubernetes_cluster\x18\x08 \x01(\t\"@\n\rDatabaseRoute\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\"\xa4\x01\n\x0f\x42otCertificates\x12\x17\n\x0fssh_certificate\x18\x01 \x01(\t\x12\x17\n\x0ftls_certificate\x18\x02 \x01(\t\x12+\n\x07\x65xpires\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0b\x61uthorities\x18\x04 \x03(\x0b\x32\x1d.teleport.v1.TrustedAuthority\"\xdf\x01\n\x0b\x42\x65\x61tRequest\x12\x10\n\x08hostname\x18\x01 \x01(\t\x12\x12\n\nis_startup\x18\x02 \x01(\x08\x12\x0e\n\x06uptime\x18\x03 \x01(\x01\x12\x10\n\x08one_shot\x18\x04 \x01(\x08\x12\x13\n\x0bjoin_method\x18\x05 \x01(\t\x12\x0f\n\x07version\x18\x06 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x07 \x01(\t\x12\n\n\x02os\x18\x08 \x01(\t\x12\x0c\n\x04kind\x18\t \x01(\t\x12\x32\n\x0eservice_health\x18\n \x03(\x0b\x32\x1a.teleport.v1.ServiceHealth\"m\n\rServiceHealth\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0b\n\tBeatReply\"\x11\n\x0fStandingRequest\"\x90\x01\n\rStandingReply\x12\x12\n\ngeneration\x18\x01 \x01(\x03\x12\x12\n\npublic_key\x18\x02 \x01(\t\x12\x34\n\x10\x61uthenticated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x10\n\x08hostname\x18\x05 \x01(\t2\x99\x02\n\x04\x42ots\x12\x43\n\x05Renew\x12\x1c.teleport.v1.RenewBotRequest\x1a\x1c.teleport.v1.BotCertificates\x12L\n\x0bIssueOutput\x12\x1f.teleport.v1.IssueOutputRequest\x1a\x1c.teleport.v1.BotCertificates\x12\x38\n\x04\x42\x65\x61t\x12\x18.teleport.v1.BeatRequest\x1a\x16.teleport.v1.BeatReply\x12\x44\n\x08Standing\x12\x1c.teleport.v1.StandingRequest\x1a\x1a.teleport.v1.StandingReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,19 +36,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENEWBOTREQUEST']._serialized_start=98
   _globals['_RENEWBOTREQUEST']._serialized_end=257
   _globals['_ISSUEOUTPUTREQUEST']._serialized_start=260
-  _globals['_ISSUEOUTPUTREQUEST']._serialized_end=411
-  _globals['_BOTCERTIFICATES']._serialized_start=414
-  _globals['_BOTCERTIFICATES']._serialized_end=578
-  _globals['_BEATREQUEST']._serialized_start=581
-  _globals['_BEATREQUEST']._serialized_end=804
-  _globals['_SERVICEHEALTH']._serialized_start=806
-  _globals['_SERVICEHEALTH']._serialized_end=915
-  _globals['_BEATREPLY']._serialized_start=917
-  _globals['_BEATREPLY']._serialized_end=928
-  _globals['_STANDINGREQUEST']._serialized_start=930
-  _globals['_STANDINGREQUEST']._serialized_end=947
-  _globals['_STANDINGREPLY']._serialized_start=950
-  _globals['_STANDINGREPLY']._serialized_end=1094
-  _globals['_BOTS']._serialized_start=1097
-  _globals['_BOTS']._serialized_end=1378
+  _globals['_ISSUEOUTPUTREQUEST']._serialized_end=498
+  _globals['_DATABASEROUTE']._serialized_start=500
+  _globals['_DATABASEROUTE']._serialized_end=564
+  _globals['_BOTCERTIFICATES']._serialized_start=567
+  _globals['_BOTCERTIFICATES']._serialized_end=731
+  _globals['_BEATREQUEST']._serialized_start=734
+  _globals['_BEATREQUEST']._serialized_end=957
+  _globals['_SERVICEHEALTH']._serialized_start=959
+  _globals['_SERVICEHEALTH']._serialized_end=1068
+  _globals['_BEATREPLY']._serialized_start=1070
+  _globals['_BEATREPLY']._serialized_end=1081
+  _globals['_STANDINGREQUEST']._serialized_start=1083
+  _globals['_STANDINGREQUEST']._serialized_end=1100
+  _globals['_STANDINGREPLY']._serialized_start=1103
+  _globals['_STANDINGREPLY']._serialized_end=1247
+  _globals['_BOTS']._serialized_start=1250
+  _globals['_BOTS']._serialized_end=1531
 # @@protoc_insertion_point(module_scope)

@@ -27,18 +27,34 @@ class RenewBotRequest(_message.Message):
     def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostname: _Optional[str] = ..., host_id: _Optional[str] = ..., told: _Optional[int] = ...) -> None: ...
 
 class IssueOutputRequest(_message.Message):
-    __slots__ = ("ssh_public_key", "tls_public_key", "roles", "expires", "allow_reissue")
+    __slots__ = ("ssh_public_key", "tls_public_key", "roles", "expires", "allow_reissue", "database", "app", "kubernetes_cluster")
     SSH_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     TLS_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_FIELD_NUMBER: _ClassVar[int]
     ALLOW_REISSUE_FIELD_NUMBER: _ClassVar[int]
+    DATABASE_FIELD_NUMBER: _ClassVar[int]
+    APP_FIELD_NUMBER: _ClassVar[int]
+    KUBERNETES_CLUSTER_FIELD_NUMBER: _ClassVar[int]
     ssh_public_key: str
     tls_public_key: str
     roles: _containers.RepeatedScalarFieldContainer[str]
     expires: _timestamp_pb2.Timestamp
     allow_reissue: bool
-    def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_reissue: _Optional[bool] = ...) -> None: ...
+    database: DatabaseRoute
+    app: str
+    kubernetes_cluster: str
+    def __init__(self, ssh_public_key: _Optional[str] = ..., tls_public_key: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_reissue: _Optional[bool] = ..., database: _Optional[_Union[DatabaseRoute, _Mapping]] = ..., app: _Optional[str] = ..., kubernetes_cluster: _Optional[str] = ...) -> None: ...
+
+class DatabaseRoute(_message.Message):
+    __slots__ = ("service", "name", "username")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    name: str
+    username: str
+    def __init__(self, service: _Optional[str] = ..., name: _Optional[str] = ..., username: _Optional[str] = ...) -> None: ...
 
 class BotCertificates(_message.Message):
     __slots__ = ("ssh_certificate", "tls_certificate", "expires", "authorities")

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Protocol
 
-from teleport.api.bot_messages import Output, Renewal, Standing
+from teleport.api.bot_messages import DatabaseRoute, Output, Renewal, Standing
 from teleport.api.caller import BOT, Caller
 from teleport.api.messages import MadeCertificates
 from teleport.api.pb import bots_pb2 as pb
@@ -60,7 +60,8 @@ def methods(renewals: Renewals, outputs: Outputs) -> tuple[Method, ...]:
     async def issue_output(caller: Caller, request: pb.IssueOutputRequest) -> pb.BotCertificates:
         wanted = Output(
             ssh_public_key=request.ssh_public_key, tls_public_key=request.tls_public_key, roles=tuple(request.roles),
-            expires=_expires(request), allow_reissue=request.allow_reissue,
+            expires=_expires(request), allow_reissue=request.allow_reissue, database=_database(request),
+            app=request.app, kubernetes_cluster=request.kubernetes_cluster,
         )  # fmt: skip
         return _message(await outputs.issue(caller, wanted))
 
@@ -93,6 +94,13 @@ def _expires(request: pb.RenewBotRequest | pb.IssueOutputRequest) -> dt.datetime
 def _health(said: pb.ServiceHealth) -> ServiceHealth:
     updated = time_of(said.updated_at) if said.HasField("updated_at") else None
     return ServiceHealth(name=said.name, status=said.status, reason=said.reason, updated_at=updated)
+
+
+def _database(request: pb.IssueOutputRequest) -> DatabaseRoute | None:
+    if not request.HasField("database"):
+        return None
+    route = request.database
+    return DatabaseRoute(service=route.service, name=route.name, username=route.username)
 
 
 def _message(made: MadeCertificates) -> pb.BotCertificates:

@@ -7,7 +7,7 @@ import datetime as dt
 import msgspec
 
 from teleport.api.messages import MadeCertificates
-from teleport.auth.authorities import Authorities, vouching
+from teleport.auth.authorities import Authorities, of_databases, vouching
 from teleport.auth.user_certs import Issued, PublicKeys, UserCertificates
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, TeleportError
@@ -67,7 +67,8 @@ class BotCertificates:
 
     async def made(self, issued: Issued) -> MadeCertificates:
         """Return what the bot gets."""
+        every = await self._authorities.every()
         return MadeCertificates(
             ssh_certificate=issued.ssh, tls_certificate=issued.tls, expires=issued.identity.expires,
-            authorities=vouching(await self._authorities.every()),
+            authorities=(*vouching(every), *of_databases(every)),
         )  # fmt: skip

@@ -10,6 +10,7 @@ from teleport.api.caller import Caller
 from teleport.api.messages import MadeCertificates
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.auth.bots.certificates import DEFAULT_TTL, LONGEST_TTL, BotCertificates
+from teleport.auth.bots.routes import Routes
 from teleport.auth.user_certs import UserCertificates, read_keys
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
@@ -30,18 +31,20 @@ class Outputs:
 
     def __init__(
         self, resources: Resources, audit: AuditLog, authorizer: Authorizer, users: UserCertificates,
-        certificates: BotCertificates, clock: Clock,
+        certificates: BotCertificates, routes: Routes, clock: Clock,
     ) -> None:  # fmt: skip
         self._resources = resources
         self._audit = audit
         self._authorizer = authorizer
         self._users = users
         self._certificates = certificates
+        self._routes = routes
         self._clock = clock
 
     async def issue(self, caller: Caller, request: Output) -> MadeCertificates:
         """Issue certificates with roles of the bot. Raises AccessDenied (AUTH-BOT-OUTPUT, AUTH-BOT-GONE, POL-*),
-        BadParameter (AUTH-BOT-NO-ROLES, AUTH-USER-ROLES, PKI-KEY)."""
+        NotFound (POL-NOT-FOUND), BadParameter (AUTH-BOT-NO-ROLES, AUTH-BOT-ROUTES, AUTH-BOT-ACCOUNT,
+        AUTH-USER-ROLES, PKI-KEY)."""
         rights = await self._authorizer.rights(caller)
         own = rights.identity
         if own.kind != "bot" or own.impersonator:
@@ -52,25 +55,25 @@ class Outputs:
         for name in wanted:
             await self._authorizer.assume(rights, await self._role(name))
         keys = read_keys(request.ssh_public_key, request.tls_public_key)
-        identity = await self._identity(own, wanted, request, caller.address)
+        identity = await self._identity(own, wanted, request, caller)
         issued = await self._certificates.issue(identity, keys)
         await self._audit.record(
             msgspec.structs.replace(issued.event, **{**caller_fields(own), "addr_remote": caller.address})
         )
         return await self._certificates.made(issued)
 
-    async def _identity(self, own: Identity, roles: tuple[str, ...], request: Output, address: str) -> Identity:
+    async def _identity(self, own: Identity, roles: tuple[str, ...], request: Output, caller: Caller) -> Identity:
         asked = (request.expires - self._clock.now()).total_seconds() if request.expires else DEFAULT_TTL
         user = await self._certificates.user(own.bot_name)
         user = msgspec.structs.replace(user, spec=msgspec.structs.replace(user.spec, roles=roles))
-        found = await self._users.identity(user, ttl=min(max(asked, 1.0), LONGEST_TTL), client_address=address)
+        found = await self._users.identity(user, ttl=min(max(asked, 1.0), LONGEST_TTL), client_address=caller.address)
         identity = msgspec.structs.replace(
             found, kind="bot", principals=(*found.logins, JOIN), impersonator=own.name, bot_name=own.bot_name,
             bot_instance_id=own.bot_instance_id, join_token=own.join_token,
             disallow_reissue=not request.allow_reissue,
         )  # fmt: skip
         await self._certificates.check_locks(identity)
-        return identity
+        return await self._routes.lead(identity, request, caller.ip)
 
     async def _every(self, rights: Rights) -> tuple[str, ...]:
         """Return every role that the bot may have: those that are named, and those that a pattern means. The roles of

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -23,12 +24,17 @@ def proxy(destination_dir: str, proxy_server: str, cluster: str, words: tuple[st
     \b
     tbot proxy --destination-dir=/opt/machine-id --proxy-server=example.com:443 ssh alice@node-1.example.com
     """
-    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(destination_dir, NAME), "TELEPORT_PROXY": proxy_server}
+    run_tsh("proxy", words, destination_dir, proxy_server, cluster)
+
+
+def run_tsh(word: str, words: Sequence[str], folder: str, proxy_server: str, cluster: str) -> None:
+    """Run `tsh WORD` with these words as whom the identity file in a folder names; end with status 1 if it fails."""
+    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(folder, NAME), "TELEPORT_PROXY": proxy_server}
     if cluster:
         acting["TELEPORT_CLUSTER"] = cluster
-    problem = _run(["proxy", *words], {**os.environ, **acting})
+    problem = _run([word, *words], {**os.environ, **acting})
     if problem:  # tsh itself has said why
-        click.echo(f"ERROR: unable to execute tsh\nexecuting `tsh proxy`\n{problem}", err=True)
+        click.echo(f"ERROR: unable to execute tsh\nexecuting `tsh {word}`\n{problem}", err=True)
         click.get_current_context().exit(1)
 
 

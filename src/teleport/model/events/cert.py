@@ -10,6 +10,23 @@ from teleport.model.identity import Identity, Traits
 from teleport.model.resource import Time
 
 
+class RouteToApp(Struct, frozen=True, kw_only=True):
+    """The application that a certificate is for."""
+
+    name: str
+    public_addr: str = ""
+    cluster_name: str = ""
+
+
+class RouteToDatabase(Struct, frozen=True, kw_only=True):
+    """The database that a certificate is for, and as which account."""
+
+    service_name: str
+    protocol: str = ""
+    username: str = ""
+    database: str = ""
+
+
 class CertIdentity(Struct, frozen=True, kw_only=True):
     """Whom a certificate names, and what it lets them do."""
 
@@ -22,6 +39,11 @@ class CertIdentity(Struct, frozen=True, kw_only=True):
     teleport_cluster: str = ""
     client_ip: str = ""
     impersonator: str = ""
+    kubernetes_cluster: str = ""
+    kubernetes_users: tuple[str, ...] = ()
+    kubernetes_groups: tuple[str, ...] = ()
+    route_to_app: RouteToApp | None = None
+    route_to_database: RouteToDatabase | None = None
 
     @classmethod
     def of(cls, identity: Identity) -> CertIdentity:
@@ -30,7 +52,25 @@ class CertIdentity(Struct, frozen=True, kw_only=True):
             user=identity.name, roles=identity.roles, logins=identity.logins, traits=identity.traits,
             expires=identity.expires, route_to_cluster=identity.route_to_cluster,
             teleport_cluster=identity.cluster, client_ip=identity.login_ip, impersonator=identity.impersonator,
+            kubernetes_cluster=identity.kubernetes_cluster, kubernetes_users=identity.kubernetes_users,
+            kubernetes_groups=identity.kubernetes_groups, route_to_app=_to_app(identity),
+            route_to_database=_to_database(identity),
         )  # fmt: skip
+
+
+def _to_app(identity: Identity) -> RouteToApp | None:
+    if not identity.app_name:
+        return None
+    return RouteToApp(name=identity.app_name, public_addr=identity.app_public_addr, cluster_name=identity.app_cluster)
+
+
+def _to_database(identity: Identity) -> RouteToDatabase | None:
+    if not identity.database_service:
+        return None
+    return RouteToDatabase(
+        service_name=identity.database_service, protocol=identity.database_protocol,
+        username=identity.database_user, database=identity.database_name,
+    )  # fmt: skip
 
 
 @event("TC000I")

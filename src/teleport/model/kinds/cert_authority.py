@@ -24,7 +24,9 @@ CaType = Literal[
 """Types of authorities, in the order in which tools list them."""
 
 CA_TYPES: tuple[CaType, ...] = get_args(CaType)
-SERVED_TYPES: tuple[CaType, ...] = ("host", "user", "openssh", "jwt", "bound_keypair", "audit")
+SERVED_TYPES: tuple[CaType, ...] = (
+    "host", "user", "db", "db_client", "openssh", "jwt", "bound_keypair", "audit",
+)  # fmt: skip
 """Authorities that every cluster has from its first start on."""
 
 _BLOB_LIMIT = 16384

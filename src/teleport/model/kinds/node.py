@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from teleport.base.errors import BadParameter, NotSupported
-from teleport.base.struct import Duration, Struct, Switch
+from teleport.base.struct import Struct, Switch
 from teleport.base.text import label_text
 from teleport.model.address import parse_addr
+from teleport.model.command_labels import CommandLabel, check_command_labels, with_results
 from teleport.model.later import Unacted, check_later
-from teleport.model.naming import RESERVED_PREFIX, check_labels, check_name, check_names, check_text
+from teleport.model.naming import RESERVED_PREFIX, check_name, check_names, check_text
 from teleport.model.resource import Column, Resource, kind
 
 SSH_PORT = 3022
@@ -26,15 +27,6 @@ OPENSSH = "openssh"
 """Sub-kind of a server that runs sshd and no agent: the proxy ends its users' connections."""
 JOINED = f"{RESERVED_PREFIX}joined"
 """Label of a server that registered itself with a token: its certificate has to name its id."""
-
-
-class CommandLabel(Struct, frozen=True, kw_only=True):
-    """A label whose value is the output of a command on the node."""
-
-    command: tuple[str, ...] = ()
-    period: Duration = Duration(60)
-    result: str = ""
-    """The last output; decisions use this."""
 
 
 class NodeSpec(Struct, frozen=True, kw_only=True):
@@ -121,11 +113,7 @@ class Node(Resource[NodeSpec], frozen=True, kw_only=True, tag="node"):
         check_names("proxy", self.spec.proxy_ids)
         if len(self.spec.proxy_ids) > MOST_PROXIES:
             raise BadParameter("KIND-FIELD", kind="node", problem=f"it names more than {MOST_PROXIES} proxies")
-        check_labels("node", {name: label.result for name, label in self.spec.cmd_labels.items()})
-        for name in self.spec.cmd_labels:
-            if name in self.metadata.labels:
-                problem = "it is both a fixed label and the label of a command"
-                raise BadParameter("KIND-LABEL", kind="node", label=ascii(name), problem=problem)
+        check_command_labels("node", self.spec.cmd_labels, self.metadata.labels)
 
     def _check_agentless(self) -> None:
         """Where it is has to be said: nobody else will."""
@@ -139,5 +127,4 @@ class Node(Resource[NodeSpec], frozen=True, kw_only=True, tag="node"):
 
     def labels_now(self) -> Mapping[str, str]:
         """Fixed labels and the last results of commands; no name is in both."""
-        results = {name: label.result for name, label in self.spec.cmd_labels.items()}
-        return {**results, **self.metadata.labels}
+        return with_results(self.spec.cmd_labels, self.metadata.labels)

@@ -50,6 +50,8 @@ ENFORCED = frozenset({
     "options.max_connections", "options.max_sessions", "options.record_session", "options.ssh_port_forwarding",
     "options.ssh_file_copy", "options.enhanced_recording", "options.create_host_user", "options.create_host_user_mode",
     "options.create_host_user_default_shell", "host_groups", "host_sudoers",
+    "app_labels", "app_labels_expression", "db_labels", "db_labels_expression", "db_names", "db_users",
+    "kubernetes_labels", "kubernetes_labels_expression", "kubernetes_groups", "kubernetes_users",
     "logins", "node_labels", "node_labels_expression", "rules", "rules.resources", "rules.verbs", "rules.where",
     "join_sessions", "impersonate",
 })  # fmt: skip
@@ -93,13 +95,8 @@ INERT: Mapping[str, str] = {
     "options.create_db_user_mode": "database access",
     "options.request_prompt": "access requests",
     "options.idp": "the SAML identity provider",
-    "app_labels": "application access", "app_labels_expression": "application access",
-    "db_labels": "database access", "db_labels_expression": "database access",
     "db_service_labels": "database access", "db_service_labels_expression": "database access",
-    "db_names": "database access", "db_users": "database access", "db_roles": "database access",
-    "db_permissions": "database access",
-    "kubernetes_labels": "Kubernetes access", "kubernetes_labels_expression": "Kubernetes access",
-    "kubernetes_groups": "Kubernetes access", "kubernetes_users": "Kubernetes access",
+    "db_roles": "database access", "db_permissions": "database access",
     "kubernetes_resources": "Kubernetes access",
     "windows_desktop_labels": "desktop access", "windows_desktop_labels_expression": "desktop access",
     "windows_desktop_logins": "desktop access", "desktop_groups": "desktop access",
@@ -125,6 +122,8 @@ _OPTION_VALUES: Mapping[str, frozenset[str]] = {
     "cert_format": frozenset({"standard", "oldssh", ""}),
     "create_db_user_mode": frozenset({"off", "keep", "best_effort_drop", ""}),
 }
+SELECTORS = ("node_labels", "app_labels", "db_labels", "kubernetes_labels")
+"""Fields that select by labels what can be reached; each has an expression beside it."""
 SESSION_KINDS = ("ssh", "k8s", "db", "app", "desktop")
 JOIN_MODES = ("observer", "peer", "moderator")
 _HOST_USER_MODES = ("", "off", "drop", "insecure-drop", "keep")
@@ -195,17 +194,22 @@ class Role(Resource[RoleSpec], frozen=True, kw_only=True, tag="role"):
         return self.version not in ("v3", "v4")
 
     def node_labels(self, side: Side) -> Labels:
-        """Return the selector of nodes that is in force, with the default of the role's version.
+        """Return the selector of nodes that is in force, with the default of the role's version."""
+        return self.labels("node_labels", side)
 
-        Version v3 lets a role with logins reach every node when it says nothing of nodes; later versions
-        reach none.
+    def labels(self, field: str, side: Side) -> Labels:
+        """Return a selector of `SELECTORS` that is in force, with the default of the role's version.
+
+        Version v3 lets a role reach everything of a kind of which it says nothing, and every node if it has logins;
+        later versions reach none.
         """
         allow = self.spec.allow
         if side == "deny":
-            return self.spec.deny.node_labels
-        if self.version == "v3" and allow.logins and not allow.node_labels and not allow.node_labels_expression:
-            return {"*": "*"}
-        return allow.node_labels
+            found: Labels = getattr(self.spec.deny, field)
+            return found
+        found = getattr(allow, field)
+        everything = self.version == "v3" and (field != "node_labels" or bool(allow.logins))
+        return {"*": "*"} if everything and not found and not getattr(allow, f"{field}_expression") else found
 
 
 _ALIAS = "on_record_failure"

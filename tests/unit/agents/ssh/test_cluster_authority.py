@@ -13,10 +13,11 @@ from teleport.agents.ssh.labels import CommandLabels
 from teleport.base import tasks
 from teleport.base.errors import Unavailable
 from teleport.base.struct import Duration
+from teleport.model.command_labels import CommandLabel
 from teleport.model.events.base import document
 from teleport.model.events.session import Exec
 from teleport.model.kinds.lock import Lock
-from teleport.model.kinds.node import CommandLabel, Node
+from teleport.model.kinds.node import Node
 from tests.support import auth_cluster, virtual_loop
 from tests.support.auth_cluster import HOST_UUID
 
@@ -260,7 +261,7 @@ def test_view_answers_what_decisions_need():
         await cluster.admin.create(auth_cluster.role("dev", logins=["{{internal.logins}}"], node_labels={"env": "dev"}))
         async with running(authority.follow):
             assert {ca.spec.type for ca in authority.authorities()} == {
-                "host", "user", "openssh", "jwt", "bound_keypair", "audit",
+                "host", "user", "openssh", "jwt", "bound_keypair", "audit", "db", "db_client",
             }  # fmt: skip
             assert authority.locks_as_of() is None
             identity = cluster.identity("alice", roles=("dev", "gone"), traits={"logins": ("alice",)})

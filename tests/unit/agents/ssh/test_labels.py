@@ -11,7 +11,8 @@ from teleport.agents.ssh import labels
 from teleport.agents.ssh.labels import CommandLabels, run, value_of
 from teleport.base import tasks
 from teleport.base.struct import Duration
-from teleport.model.kinds.node import CommandLabel, Node, NodeSpec
+from teleport.model.command_labels import CommandLabel
+from teleport.model.kinds.node import Node, NodeSpec
 from tests.support import virtual_loop
 
 

@@ -184,6 +184,16 @@ PAGES = {
         why="certificates of an output carry some of the roles that the bot was given",
         fix="give the bot roles: tctl bots update {bot} --add-roles=ROLE",
     ),
+    "AUTH-BOT-ROUTES": Page(
+        what='an output of bot "{bot}" is for more than one thing',
+        why="certificates lead to one database, one application or one Kubernetes cluster",
+        fix="make an output for each",
+    ),
+    "AUTH-BOT-ACCOUNT": Page(
+        what='no account of database "{database}" is named',
+        why="the output names none, and its roles do not allow exactly one: {users}",
+        fix="name one in the output: username: ...",
+    ),
     "AUTH-JOIN-FORMER": Page(
         what="the server did not prove that it is the one it was",
         why="{problem}",

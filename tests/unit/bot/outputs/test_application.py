@@ -1,0 +1,54 @@
+"""Output `application`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from teleport.base.struct import Switch
+from teleport.bot.outputs.application import ApplicationService
+from teleport.bot.outputs.certified import NAMES
+from teleport.model.config.tbot_destinations import DirectoryDestination
+from teleport.model.config.tbot_services import ApplicationOutput
+from tests.support.bot_outputs import Issuing, Place, certified
+
+
+def generated(*, named: bool, bot: Issuing | None = None) -> Place:
+    place, bot = Place(), bot or Issuing()
+    section = ApplicationOutput(
+        destination=DirectoryDestination(path=place.folder), app_name="grafana", specific_tls_naming=Switch(named),
+        roles=("apps",),
+    )  # fmt: skip
+    service = ApplicationService(section, place, certified(place), name="application-output-1", interval=1200.0)
+
+    async def run() -> None:
+        await service.prepare()
+        await service.generate(bot)
+        await service.serve(bot, lambda: None)
+
+    asyncio.run(run())
+    return place
+
+
+def test_the_certificate_is_for_the_application() -> None:
+    bot = Issuing()
+    place = generated(named=False, bot=bot)
+    (asked,) = bot.asked
+    assert (asked.app, asked.roles, asked.allow_reissue) == ("grafana", ("apps",), False)
+    assert set(place.files) == set(NAMES)
+
+
+def test_the_usual_names_of_tls_are_there_if_wanted() -> None:
+    place = generated(named=True)
+    assert set(place.files) == {*NAMES, "tls.crt", "tls.key", "tls.cas"} == set(place.names)
+    assert place.files["tls.crt"] == place.files["tlscert"]
+    assert place.files["tls.key"] == place.files["key"]
+    assert place.files["tls.cas"] == place.files["teleport-host-ca.crt"] != b""
+
+
+def test_the_log_says_it(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        generated(named=False)
+    line = "Successfully renewed impersonated certificates for directory /opt/machine-id, valid: after="
+    assert any(record.getMessage().startswith(line) for record in caplog.records)
