@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -14,7 +16,7 @@ import pytest
 from tests.support import ssh_agent
 from tests.support.cluster import NAME, NODE, OWN, Cluster, Done
 from tests.support.forwarder import Forwarder
-from tests.support.processes import wait_for
+from tests.support.processes import tree, wait_for
 from tests.support.server_process import BIN
 from tests.support.serving_bot import Tbot, service
 
@@ -97,6 +99,18 @@ def test_the_role_decides_and_a_renewal_brings_it(cluster: Cluster) -> None:
         cluster.tctl("bots", "update", "mended", "--add-roles=access")
         bot.renew()
         ssh(bot, "true")
+
+
+def test_the_signal_of_a_renewal_ends_no_connection(bot: Tbot) -> None:
+    """`pkill -sigusr1 tbot` may find more than the bot itself: here it is sent to everything that carries a session."""
+    argv = ["ssh", "-F", str(bot.folder / "id" / "ssh_config"), f"{OWN}@{HOST}", "echo open; exec cat"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"open\n"
+        ways = [process for process in tree(session.pid) if "ssh-proxy-command" in process.arguments]
+        for way in ways:
+            os.kill(way.pid, signal.SIGUSR1)
+        assert (len(ways), session.communicate(b"still here")[0], session.wait(60)) == (1, b"still here", 0)
 
 
 # the multiplexer

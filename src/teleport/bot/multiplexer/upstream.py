@@ -115,6 +115,10 @@ class Upstream:
             if first:
                 carrier.give(first)
             join(carrier, sock.fileno(), sock.fileno())
+        except OSError:  # the client is gone: the node must not wait for its return
+            carrier.give_end()
+            carrier.flush()
+            raise
         finally:
             carrier.sock.close()
 
