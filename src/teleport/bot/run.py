@@ -325,7 +325,7 @@ def means_of(config: TbotYaml, world: World) -> Means:
     """Return what services are made with."""
     return Means(
         clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
-        tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
+        disk=world.disk, tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
     )  # fmt: skip
 
 

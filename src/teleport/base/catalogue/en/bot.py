@@ -140,9 +140,10 @@ PAGES = {
         fix='let this machine reach the proxy; an identity output needs none with ssh_config: "off"',
     ),
     "BOT-PROXY-TEMPLATES": Page(
-        what="proxy_templates_path {path} is not acted on",
-        why="this build knows no templates; names of nodes reach the proxy as they were typed",
-        fix="leave proxy_templates_path out",
+        what="rule {number} of the proxy templates in {path} has `{field}`, which is not acted on",
+        why="the multiplexer reaches every node through its bot's proxy, and by its name; a rule may say `host` and "
+        "`cluster`",
+        fix="leave `{field}` out",
     ),
     "BOT-ROLE-NOT-GRANTED": Page(
         what="an output asks for roles that the bot does not have",
