@@ -41,6 +41,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.cluster import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 
@@ -64,6 +65,7 @@ class ApiServer:
         said = json.loads((folder / "running.json").read_text())
         self.url: str = said["url"]
         self._token: str = said["token"]
+        self._etcd: int = said["etcd"]
         self.ca = (folder / "ca.pem").read_text()
         """Certificate (PEM) of the authority that has signed the server's; for clients it trusts the same."""
         self._context = ssl.create_default_context(cadata=self.ca)
@@ -94,6 +96,29 @@ class ApiServer:
         from tests.support.kubernetes_peer import issue
 
         return issue(self._folder, user).decode()
+
+    @contextlib.contextmanager
+    def beside(self, folder: Path, *, certificate: Path, key: Path, authorities: Path, clients: Path) -> Iterator[str]:
+        """Run another API server for the same things, with a certificate (PEM) of its own, vouched for by
+        `authorities`, and for clients of `clients`; yield its URL."""
+        from tests.support import kubernetes_peer
+
+        (port,) = free_ports(1)
+        url, more = f"https://localhost:{port}", (
+            f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}", f"--client-ca-file={clients}",
+            f"--cert-dir={folder}/certs",
+        )  # fmt: skip
+        argv = kubernetes_peer.command(self._folder, port, self._etcd, *more)
+        with (folder / "kube-apiserver.log").open("wb") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=log)
+        try:
+            wait_for(
+                "readiness", lambda: kubernetes_peer.ready(str(authorities), url, self._token, process), seconds=100
+            )
+            yield url
+        finally:
+            process.kill()
+            process.wait()
 
     def kubectl(self, *arguments: str, kubeconfig: Path | None = None, check: bool = True) -> str:
         """Run kubectl, as administrator or with a kubeconfig; return what it says. Without `check`: on stderr, too."""
