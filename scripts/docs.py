@@ -14,6 +14,7 @@ from pathlib import Path
 
 import config_page
 import msgspec
+import tbot_page
 
 from teleport.base import catalogue
 from teleport.cli import overview
@@ -93,7 +94,7 @@ def commands() -> Iterator[str]:
 
 
 PAGES = {"kinds.md": kinds, "events.md": event_page, "errors.md": errors, "commands.md": commands,
-         "config.md": config_page.page}  # fmt: skip
+         "config.md": config_page.page, "tbot.md": tbot_page.page}  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:

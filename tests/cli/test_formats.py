@@ -14,9 +14,11 @@ import yaml
 from teleport.cli import tbot
 from teleport.cli.common import FORMATS
 from teleport.model.kinds.instance import Instance, InstanceSpec
-from teleport.model.resource import Metadata
+from teleport.model.resource import Metadata, load
 from tests.support import auth_cluster
 from tests.support.admin_host import AdminHost
+from tests.unit.model.samples import SAMPLES
+from tests.unit.model.samples import UUID as SAMPLE_ID
 
 SHOWING = {
     "can", "env", "explain", "get", "get-log-level", "head", "identify", "list", "ls", "net", "ping", "prune", "query",
@@ -27,15 +29,15 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 """Ends of what is decided now differ from one command to the next."""
 OWN_FORM = {
     "tctl auth export", "tsh config", "teleport debug metrics", "teleport debug profile", "teleport backup",
-    "teleport configure", "teleport install systemd", "tctl audit export", "tbot migrate", "tbot db",
-    "tbot kube credentials",
+    "tbot db", "tbot install systemd", "tbot kube credentials", "tbot migrate", "tctl audit export",
+    "teleport configure", "teleport install systemd",
     *(f"tbot {name}" for name in tbot.COMMANDS if name.partition(" ")[0] == "configure"),
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
     "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
     "puttyconfig", "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
-    "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update",
+    "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update", "wait",
 }  # fmt: skip
 """Last words of commands that do something and say that it is done."""
 
@@ -62,7 +64,7 @@ SHOWN = [(name, target) for name, target in tree() if name.split()[-1] in SHOWIN
 def test_every_command_is_of_one_sort() -> None:
     # A new command has to say here what it is: then the next test knows whether it must have --format.
     for name, _ in tree():
-        last = name.split()[-1]
+        last = "start" if name.startswith("tbot start ") else name.split()[-1]  # what follows is a type of service
         assert (last in SHOWING) + (name in OWN_FORM) + (last in TALKING) == 1, name
     assert len(SHOWN) >= 15
 
@@ -81,6 +83,7 @@ ARGUMENTS = {
     "access can": ("format-user", "root@format-node"),
     "access explain": None,
     "api-resources": (),
+    "apps ls": (),
     "audit head": (),
     "audit ls": (),
     "audit prune": ("--before=2020-01-01", "--dry-run"),
@@ -91,10 +94,12 @@ ARGUMENTS = {
     "bots instances ls": (),
     "bots instances show": (f"example/{BOT_INSTANCE}",),
     "bots ls": (),
+    "db ls": (),
     "get": ("roles",),
     "inventory ls": (),
     "inventory ping": None,
     "inventory status": (),
+    "kube ls": (),
     "nodes ls": (),
     "recordings encryption status": (),
     "recordings ls": None,
@@ -113,6 +118,9 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdminHost]:
         node = cluster.client(cluster.host("Node", uuid=uuid))
         await node.upsert(auth_cluster.node(uuid, "format-node"))
         await node.upsert(auth_cluster.document_of("session_tracker", "session-1", {"server_id": uuid}))
+        agent = cluster.client(cluster.host("Instance", "App", "Db", "Kube", uuid=SAMPLE_ID))
+        for kind in ("app_server", "db_server", "kube_server"):
+            await agent.upsert(load(SAMPLES[kind]).with_metadata(expires=None))
         spec = InstanceSpec(hostname="format-node", version="1.2.3", services=("Node",))
         await cluster.service.store.upsert(Instance(version="v1", metadata=Metadata(name=uuid), spec=spec))
         await cluster.admin.create(auth_cluster.user("format-user", "access", logins=("root",)))

@@ -121,9 +121,12 @@ def test_two_on_one_storage_are_refused_and_two_with_their_own_are_not(cluster: 
     with machine.running() as bot:
         bot.await_line("Successfully renewed")
         second = machine.start()
-        assert f"ERROR: another tbot, process {bot.process.pid}, uses the storage {machine.storage}" in second.err
-        assert "code: BOT-STORAGE-LOCKED" in second.err
-        assert "--storage=" in second.err
+        assert (
+            f"ERROR: the storage {machine.storage} is in use by another tbot: process {bot.process.pid} of "
+            in second.err
+        )
+        assert "code: BOT-DIR-SHARED" in second.err
+        assert "fix:  stop the other tbot, or give this one a storage of its own" in second.err
         with other.running() as beside:
             beside.await_line("Successfully renewed")
             assert bot.process.poll() is None

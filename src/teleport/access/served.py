@@ -9,8 +9,7 @@ The decision itself is `access.checker`'s; this says what each role contributes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from teleport.access.action import Reach, kind_of, name_of
@@ -27,6 +26,7 @@ from teleport.model.role_spec import Side
 
 MAX_SUGGESTIONS = 3
 _SELECTORS = frozenset({"db_labels", "app_labels", "kubernetes_labels"})
+_KUBERNETES = ("kubernetes_users", "kubernetes_groups")
 _ANY = "*"
 
 
@@ -37,8 +37,7 @@ class Account(NamedTuple):
     wanted: str
 
 
-@dataclass(frozen=True, slots=True)
-class Principals:
+class Principals(NamedTuple):
     """Users and groups of a Kubernetes cluster."""
 
     users: tuple[str, ...]
@@ -100,37 +99,40 @@ def allowing(roles: RoleSet, action: Reach, target: Resource[Any], user: object)
             _lists(role, "allow", each, roles.traits) for each in asked
         ):
             continue
-        if selector_of(target) != "kubernetes_labels" or any(_given(roles, (role,))):
+        if selector_of(target) != "kubernetes_labels" or _gives_any(roles, role):
             return role.name
     return ""
 
 
 def principals(roles: RoleSet, target: Resource[Any], user: object) -> Principals:
     """Return the users and groups that roles give in a Kubernetes cluster, of all that allow its labels."""
-    users, groups = _given(roles, [role for role in roles.roles if selects(role, "allow", target, user)])
+    users, groups = (listing(roles, field, target, user).allowed for field in _KUBERNETES)
     return Principals(users, groups)
 
 
-def _given(roles: RoleSet, allow: Iterable[HeldRole]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    found = []
-    held = tuple(allow)
-    for field in ("kubernetes_users", "kubernetes_groups"):
-        denied = {name for role in roles.roles for name in listed(role, "deny", field, roles.traits)}
-        allowed = {name for role in held for name in listed(role, "allow", field, roles.traits)}
-        found.append(() if _ANY in denied else tuple(sorted(allowed - denied)))
-    return found[0], found[1]
+def _gives_any(roles: RoleSet, role: HeldRole) -> bool:
+    """Whether a role gives a user or a group that no role takes away."""
+    for field in _KUBERNETES:
+        denied = {name for other in roles.roles for name in listed(other, "deny", field, roles.traits)}
+        if _ANY not in denied and not denied.issuperset(listed(role, "allow", field, roles.traits)):
+            return True
+    return False
 
 
-def listed_for(roles: RoleSet, field: str, target: Resource[Any], user: object) -> tuple[str, ...]:
-    """Return what roles that allow the target list in a field and none denies, sorted."""
-    allowed = {
-        name
-        for role in roles.roles
-        if selects(role, "allow", target, user)
-        for name in listed(role, "allow", field, roles.traits)
-    }
+class Listed(NamedTuple):
+    """What roles say of one field, for one target: names, sorted; `*` is every one."""
+
+    allowed: tuple[str, ...]
+    """What a role that allows the target lists, and none denies."""
+    denied: tuple[str, ...]
+
+
+def listing(roles: RoleSet, field: str, target: Resource[Any], user: object) -> Listed:
+    """Return what roles list of accounts of the target, with all that any of them denies."""
+    held = [role for role in roles.roles if selects(role, "allow", target, user)]
     denied = {name for role in roles.roles for name in listed(role, "deny", field, roles.traits)}
-    return () if _ANY in denied else tuple(sorted(allowed - denied))
+    allowed = {name for role in held for name in listed(role, "allow", field, roles.traits)}
+    return Listed(() if _ANY in denied else tuple(sorted(allowed - denied)), tuple(sorted(denied)))
 
 
 def listed(role: HeldRole, side: Side, field: str, traits: Traits) -> tuple[str, ...]:
@@ -190,10 +192,10 @@ def _of_role(roles: RoleSet, role: HeldRole, action: Reach, target: Resource[Any
                     matched=_lists(role, side, account, roles.traits), found=f'"{account.wanted}"',
                 )  # fmt: skip
     if field == "kubernetes_labels":
-        users, groups = _given(roles, (role,))
+        given = [name for each in _KUBERNETES for name in listed(role, "allow", each, roles.traits)]
         yield Step(
-            role=role.name, side="allow", condition="kubernetes_groups", matched=bool(users or groups),
-            wanted="a group or a user of the cluster", found=f"[{' '.join((*groups, *users)[:10])}]",
+            role=role.name, side="allow", condition="kubernetes_groups", matched=_gives_any(roles, role),
+            wanted="a group or a user of the cluster", found=f"[{' '.join(given[:10])}]",
         )  # fmt: skip
 
 

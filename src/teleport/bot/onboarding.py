@@ -7,6 +7,7 @@ that was verified, and nowhere else.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import ssl
 from collections.abc import Mapping
@@ -83,7 +84,7 @@ class Door:
         ssh_line, tls_pem = public_keys(key)
         wanted = Renewal(
             ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires(), hostname=self._host_name
-        )
+        )  # fmt: skip
         async with self._reach.client(lambda: held) as client:
             return held_of(key, await BotCalls(client).renew(wanted))
 
@@ -98,7 +99,9 @@ class Door:
     def _secret(self) -> dict[str, str]:
         said = self._onboarding.bound_keypair
         found = said.registration_secret or self._text(said.registration_secret_path)
-        return {methods.SECRET: found} if found else {}
+        found_key = self._disk.read(said.static_key_path, private=True) if said.static_key_path else b""
+        key = {methods.STATIC_KEY: base64.b64encode(found_key).decode()} if found_key else {}
+        return {methods.SECRET: found, **key} if found else key
 
     async def _dial(self, former: Held | None) -> Dial:
         """Return what opens a connection to a verified peer."""

@@ -12,11 +12,10 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from teleport.base import tasks
 from teleport.base.clock import Clock
-from teleport.base.disk import Disk, Lock, MemoryDisk
+from teleport.base.disk import Disk, MemoryDisk
 from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter, TeleportError, TimedOut, Unavailable
 from teleport.base.log import logger
@@ -24,6 +23,7 @@ from teleport.base.pid_file import PidFile
 from teleport.base.retry import Backoff
 from teleport.bot import rotation
 from teleport.bot.connection import Connection
+from teleport.bot.destinations import hold, shared_storage
 from teleport.bot.health import Health, Tallies, Tally
 from teleport.bot.heartbeat import INTERVAL as BEAT_INTERVAL
 from teleport.bot.heartbeat import NAME as HEARTBEAT
@@ -38,6 +38,7 @@ from teleport.bot.services import Means, make
 from teleport.bot.web_find import WebFind
 from teleport.client.auth_way import AuthWay
 from teleport.model.address import Address, parse_addr
+from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_yaml import TbotYaml
 from teleport.model.config.teleport_section import AUTH_PORT
 from teleport.model.kinds.proxy import Proxy, web_address
@@ -64,7 +65,7 @@ class World:
     disk: Disk
     network: Network
     environment: Mapping[str, str]
-    destination: Callable[[Any], Destination]
+    destination: Callable[[DestinationSection], Destination]
     """Makes the destination of a section."""
     host_name: str
     tbot: str
@@ -77,7 +78,7 @@ class BotProcess:
     """One run of a bot."""
 
     def __init__(self, config: TbotYaml, world: World) -> None:
-        """Raises BadParameter (BOT-NOT-ONCE, BOT-NO-SERVER, BOT-USE-PROXY-ADDR, KIND-ADDRESS)."""
+        """Raises BadParameter (BOT-NOT-ONCE, BOT-USE-PROXY-ADDR, KIND-ADDRESS)."""
         self.config = config
         self.world = world
         self.tallies: Tallies = {}
@@ -121,7 +122,7 @@ class BotProcess:
         self._stopped.set()
 
     async def run(self) -> None:
-        """Run until stopped, or once. Raises what ends the process: Unavailable (BOT-STORAGE-LOCKED), BadParameter
+        """Run until stopped, or once. Raises what ends the process: Unavailable (BOT-DIR-SHARED), BadParameter
         (BOT-STORAGE-*, BOT-ONESHOT), NotFound (BOT-NO-TOKEN), and what joining and renewing raise."""
         log.info("Starting tbot", version=VERSION, storage=self._storage, services=len(self.services))
         async with AsyncExitStack() as stack:
@@ -279,15 +280,14 @@ class BotProcess:
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
         """Hold the lock of the storage: two processes on one storage lock the bot out."""
-        folder, lock = self._storage.folder, None
-        if folder:
-            await self._storage.prepare(())
-            lock = _lock(self.world.disk, folder)
+        await self._storage.prepare(())
+        lock = hold(self._storage, host=self.world.host_name)
         try:
+            if warning := shared_storage(self._storage):
+                log.warn("The storage of this bot is on a file system of several machines", error=warning)
             yield
         finally:
-            if lock is not None:
-                lock.release()
+            lock.release()
 
     @asynccontextmanager
     async def _diagnostics(self) -> AsyncIterator[None]:
@@ -320,15 +320,6 @@ class _Prepared:
         await self._service.generate(self._bot)
 
 
-def _lock(disk: Disk, folder: str) -> Lock:
-    try:
-        return disk.lock(os.path.join(folder, "lock"))
-    except Unavailable as error:
-        if error.code != "DISK-LOCKED":
-            raise
-        raise Unavailable("BOT-STORAGE-LOCKED", folder=folder, holder=error.fields["holder"]) from None
-
-
 def means_of(config: TbotYaml, world: World) -> Means:
     """Return what services are made with."""
     return Means(
@@ -349,9 +340,7 @@ async def proxy_address(config: TbotYaml, bot: Bot) -> str:
 
 
 def way_to(config: TbotYaml, world: World) -> AuthWay:
-    """Return the way to the cluster. Raises BadParameter (BOT-NO-SERVER, KIND-ADDRESS, NET-*)."""
-    if not (config.auth_server or config.proxy_server):
-        raise BadParameter("BOT-NO-SERVER")
+    """Return the way to the cluster. Raises BadParameter (KIND-ADDRESS, NET-*)."""
     proxies = bool(config.proxy_server)
     address = parse_addr(config.proxy_server or config.auth_server, WEB_PORT if proxies else AUTH_PORT)
     return AuthWay(

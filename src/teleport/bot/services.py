@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 from teleport.base.clock import Clock
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
+from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_services import (
     ApplicationOutput,
     DatabaseOutput,
@@ -31,7 +31,7 @@ class Means:
     clock: Clock
     entropy: Entropy
     environment: Mapping[str, str]
-    destination: Callable[[Any], Destination]
+    destination: Callable[[DestinationSection], Destination]
     """Makes the destination of a section."""
     tbot: str
     """Path of this program."""
@@ -55,9 +55,7 @@ def make(entries: Sequence[ServiceEntry], means: Means) -> list[Service]:
     """Return the services in the order of the configuration. Raises what their parts raise."""
     services = []
     for number, entry in enumerate(entries, 1):
-        name = entry.name or getattr(entry, "default_name", lambda n: f"{entry.__struct_config__.tag}-output-{n}")(
-            number
-        )
+        name = entry.name or entry.default_name(number)
         ttl, interval = float(entry.credential_ttl or means.ttl), float(entry.renewal_interval or means.interval)
         module, _, function = MAKERS[type(entry)].partition(":")
         maker = getattr(import_module(module), function)

@@ -41,11 +41,20 @@ class Fetch(Protocol):
 class SystemFetch:
     """The machine's way to the world."""
 
-    def __init__(self, context: ssl.SSLContext | None = None, *, timeout: float = TIMEOUT, plain: bool = False) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        plain: bool = False,
+        server_name: str = "",
+    ) -> None:
         """`context`: whom to believe; the authorities of the system where none is given. `plain` lets HTTP without TLS
-        pass as well: metadata services of clouds have no other."""
+        pass as well: metadata services of clouds have no other. `server_name` is
+        what the server's certificate names when that is not the host of the URL."""
         self._context = context
         self._timeout = timeout
+        self._server_name = server_name
         self._schemes = ("https://", "http://") if plain else ("https://",)
 
     async def __call__(
@@ -64,7 +73,10 @@ class SystemFetch:
                 aiohttp.ClientSession(
                     connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
                 ) as session,
-                session.request(method, url, headers=headers, data=body or None, allow_redirects=False) as reply,
+                session.request(
+                    method, url, headers=headers, data=body or None, allow_redirects=False,
+                    server_hostname=self._server_name or None,
+                ) as reply,
             ):  # fmt: skip
                 return Answer(reply.status, await _body(reply.content, url))
         except TimeoutError:

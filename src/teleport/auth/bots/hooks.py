@@ -51,7 +51,8 @@ class BotHooks(Hooks):
 
     async def before_delete(self, old: Resource[Any]) -> Sequence[Op]:
         assert isinstance(old, Bot)  # noqa: S101 - as above
-        parts = [each for kind in (User, Role) if (each := await self._stored(kind, old)) is not None]
+        found = [await self._found(kind, old) for kind in (User, Role)]
+        parts = [each for each in found if each is not None and _is_of(each, old)]
         instances = [each for each in await self._resources.list(BotInstance) if each.spec.bot_name == old.name]
         tokens = [each for each in await self._resources.list(Token) if _only_for(each, old)]
         gone: list[Resource[Any]] = [*parts, *instances, *tokens]
@@ -59,13 +60,20 @@ class BotHooks(Hooks):
 
     async def _stored(self, kind: type[Resource[Any]], bot: Bot) -> Any:
         """Return the bot's user or role, or None. Raises AlreadyExists (AUTH-BOT-NAME) if it is somebody else's."""
-        try:
-            found = await self._resources.get(kind, bot_user(bot.name))
-        except NotFound:
-            return None
-        if found.metadata.labels.get(LABEL) != bot.name:
+        found = await self._found(kind, bot)
+        if found is not None and not _is_of(found, bot):
             raise AlreadyExists("AUTH-BOT-NAME", bot=bot.name, kind=kind.info.name, name=found.name)
         return found
+
+    async def _found(self, kind: type[Resource[Any]], bot: Bot) -> Any:
+        try:
+            return await self._resources.get(kind, bot_user(bot.name))
+        except NotFound:
+            return None
+
+
+def _is_of(part: Resource[Any], bot: Bot) -> bool:
+    return part.metadata.labels.get(LABEL) == bot.name
 
 
 def _only_for(token: Token, bot: Bot) -> bool:

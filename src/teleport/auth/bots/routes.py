@@ -57,7 +57,7 @@ class Routes:
         found = await self._look(rights, "database", Db, DbServer, route.service)
         database = found.spec.database if isinstance(found, DbServer) else found
         user = user_data(rights.identity, rights.roles.traits)
-        users, names = (served.listed_for(rights.roles, field, found, user) for field in ("db_users", "db_names"))
+        users, names = (served.listing(rights.roles, field, found, user).allowed for field in ("db_users", "db_names"))
         account, part = route.username or _only(users), route.name or _only(names)
         if not account:
             shown = ", ".join(users[:10]) or "none"

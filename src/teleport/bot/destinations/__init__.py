@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from teleport.base.disk import Disk, SystemDisk
 from teleport.base.entropy import Entropy, SystemEntropy
-from teleport.base.errors import NotSupported
 from teleport.bot.destinations import mounts
 from teleport.bot.destinations.directory import Directory
 from teleport.bot.destinations.memory import Memory
@@ -28,15 +28,19 @@ def make(
     *,
     entropy: Entropy | None = None,
     environment: Mapping[str, str] | None = None,
+    disk: Disk | None = None,
     mountinfo: Callable[[], str] = mounts.table,
 ) -> Destination:
     """Return the destination that a section describes; nothing is touched before `prepare`.
 
-    `environment`: POD_NAMESPACE, KUBECONFIG and where the API server of the pod is, for Secrets. `mountinfo` returns
+    `environment`: POD_NAMESPACE, KUBECONFIG and where the API server of the pod is, for Secrets; `disk` has the
+    files with credentials for it. `mountinfo` returns
     the kernel's table of mounts. Raises NotSupported and BadParameter (BOT-DESTINATION-*, BOT-KUBERNETES-*).
     """
     if isinstance(section, MemoryDestination):
         return Memory()
     if isinstance(section, DirectoryDestination):
         return Directory(section, entropy=entropy or SystemEntropy(), mountinfo=mountinfo)
-    raise NotSupported("BOT-KUBERNETES-LATER", destination=section)
+    from teleport.bot.destinations.kubernetes_secret import KubernetesSecret  # few need it
+
+    return KubernetesSecret(section, environment or {}, disk=disk or SystemDisk())

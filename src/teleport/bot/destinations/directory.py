@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from teleport.base.entropy import Entropy
-from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported, TeleportError
+from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported
 from teleport.base.log import logger
 from teleport.bot.destinations import acl, mounts
 from teleport.bot.destinations.folder import Access, Folder, open_folder
+from teleport.bot.destinations.names import WRITE_TEST, split, testing
 from teleport.model.config.tbot_destinations import DirectoryDestination, Reader
 
-WRITE_TEST = ".write-test"
 _WALKS = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _LISTS = hasattr(os, "setxattr")
 
@@ -130,12 +130,8 @@ class Directory:
             self._log.warn("Who may enter a destination is not ours to say", destination=str(self), error=error)
 
     def _check(self) -> None:
-        try:
+        with testing(self):
             self._write({WRITE_TEST: b""})
-        except TeleportError as error:
-            raise type(error)(
-                "BOT-DESTINATION-WRITE", destination=self, problem=error.what, cause=error.why, fix=error.fix
-            ) from error
 
     def _read(self, name: str) -> bytes | None:
         inner, base = split(name)
@@ -172,15 +168,6 @@ class Directory:
         managed = self._readers and self._lists
         access = Access(self._readers) if managed else place.access(base)
         return place.draft(base, data, access, random=self._entropy.token(8), lists=self._lists)
-
-
-def split(name: str) -> tuple[str, str]:
-    """Return folder and file of a name: `("", "key")`, `("cockroach", "node.key")`. Raises BadParameter
-    (BOT-DESTINATION-NAME): parts of names come from elsewhere, names of clusters for example."""
-    parts = name.split("/")
-    if len(parts) > 2 or any(part in ("", ".", "..") or "\0" in part for part in parts) or len(parts[-1]) > 200:
-        raise BadParameter("BOT-DESTINATION-NAME", name=name[:300])
-    return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
 
 def _numbers(readers: Sequence[Reader]) -> acl.Readers:

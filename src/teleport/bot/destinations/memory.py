@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from teleport.bot.destinations.directory import split
+from teleport.bot.destinations.names import split
 
 
 class Memory:

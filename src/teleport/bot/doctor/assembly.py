@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from teleport.base.disk import MemoryDisk
-from teleport.base.errors import NotFound
+from teleport.base.errors import BadParameter, NotFound
 from teleport.bot.connection import Connection
 from teleport.bot.doctor.case import Case
 from teleport.bot.doctor.machine import Machine
@@ -28,6 +28,8 @@ from teleport.net.way import WEB_PORT
 def case(source: str, loaded: Loaded, world: World, *, login: str = "") -> Case:
     """Return the case of a bot. Raises BadParameter (BOT-NO-SERVER, BOT-USE-PROXY-ADDR, KIND-ADDRESS)."""
     config = loaded.config
+    if not (config.auth_server or config.proxy_server):
+        raise BadParameter("BOT-NO-SERVER")
     find = WebFind(
         network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
     )  # fmt: skip

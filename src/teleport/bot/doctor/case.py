@@ -11,7 +11,7 @@ from teleport.bot.doctor.machine import Machine
 from teleport.bot.parts import Bot, Destination, Held, Service
 from teleport.bot.storage import Found
 from teleport.client.doctor.trip import Trip
-from teleport.model.config.section import Section
+from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_services import IdentityOutput, ServiceEntry, SshMultiplexer
 from teleport.model.config.tbot_yaml import Loaded
 
@@ -36,7 +36,7 @@ class Case:
     """Acts with the certificates of the storage."""
     trip: Trip
     """The way to the cluster."""
-    destination: Callable[[Section], Destination]
+    destination: Callable[[DestinationSection], Destination]
     service: Callable[[ServiceEntry, Destination], Service]
     """Makes a service that writes elsewhere than its section says."""
     token: Callable[[], str]

@@ -3,84 +3,121 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import sys
-from typing import Any
 
 import click
 
-from teleport.base import log, yaml
-from teleport.base.clock import SystemClock
-from teleport.base.disk import SystemDisk
-from teleport.base.entropy import SystemEntropy
+from teleport.base import log
 from teleport.base.errors import TeleportError
 from teleport.base.process_name import set_name
-from teleport.base.struct import Switch, convert
-from teleport.model.config.tbot_destinations import DirectoryDestination
-from teleport.model.config.tbot_services import IdentityOutput
-from teleport.model.config.tbot_yaml import Onboarding, TbotYaml
+from teleport.cli.tbot import merging, options
+from teleport.cli.tbot.options import Given
+
+RENEWAL = click.option(
+    "--renewal", type=click.Choice(["safe", "legacy"]), default="safe", show_default=True,
+    help="safe: the next key is stored before it is asked for, so that nothing that is lost locks the bot; legacy: as "
+    "the original, for comparison.",
+)  # fmt: skip
 
 
-@click.command("start")
-@click.option("-c", "--config", default="")
-@click.option("--token", default="")
-@click.option("--auth-server", default="")
-@click.option("--proxy-server", default="")
-@click.option("--ca-pin", "ca_pins", multiple=True)
-@click.option("--join-method", default="")
-@click.option("--data-dir", default="")
-@click.option("--destination-dir", default="")
-@click.option("--oneshot", is_flag=True)
-@click.option(
-    "--renewal", type=click.Choice(["safe", "legacy"]), default="safe", help="How the own identity is renewed."
-)
-def start(config: str, renewal: str, **said: Any) -> int:
-    """Keep a machine's certificates fresh.
+@options.legacy("start", RENEWAL)
+def start(given: Given, renewal: str) -> int:
+    """Keep the certificates of a machine fresh: as the file says, or in one folder.
 
     \b
     tbot start -c /etc/tbot.yaml
     tbot start --proxy-server=teleport.example.com:443 --token=/etc/tbot/token --destination-dir=/opt/machine-id
+    pkill -sigusr1 tbot renews at once.
     """
-    if config:
-        read = convert(yaml.documents(SystemDisk().read(os.path.abspath(config)).decode(), config)[0].data, TbotYaml)
-    else:
-        output = IdentityOutput(destination=DirectoryDestination(path=said["destination_dir"]))
-        read = TbotYaml(
-            auth_server=said["auth_server"],
-            proxy_server=said["proxy_server"],
-            oneshot=Switch(said["oneshot"]),
-            onboarding=Onboarding(token=said["token"], ca_pins=said["ca_pins"], join_method=said["join_method"]),
-            storage=DirectoryDestination(path=said["data_dir"]),
-            services=(output,),
-        )
-    return serve(read, renewal=renewal, log_format="text")
+    return serve(given, renewal)
 
 
-def serve(config: TbotYaml, *, renewal: str, log_format: str) -> int:
-    """Run a bot; return the exit status."""
-    debug = bool(config.debug) or log.get_level() == "DEBUG"
-    log.setup(level="DEBUG" if debug else "INFO", output_format="json" if log_format == "json" else "text")
+@options.command("start", "application", RENEWAL)
+def application(given: Given, renewal: str) -> int:
+    """Keep a certificate for one application fresh.
+
+    \b
+    tbot start application --proxy-server=teleport.example.com:443 --app=grafana --destination=/opt/grafana
+    """
+    return serve(given, renewal)
+
+
+@options.command("start", "database", RENEWAL)
+def database(given: Given, renewal: str) -> int:
+    """Keep a certificate for one database fresh.
+
+    \b
+    tbot start database --proxy-server=teleport.example.com:443 --service=example --destination=/opt/db
+    """
+    return serve(given, renewal)
+
+
+@options.command("start", "identity", RENEWAL)
+def identity(given: Given, renewal: str) -> int:
+    """Keep certificates for SSH and the API fresh.
+
+    \b
+    tbot start identity --proxy-server=teleport.example.com:443 --token=/etc/tbot/token --destination=/opt/machine-id
+    """
+    return serve(given, renewal)
+
+
+@options.command("start", "kubernetes", RENEWAL)
+def kubernetes(given: Given, renewal: str) -> int:
+    """Keep a kubeconfig for one Kubernetes cluster fresh.
+
+    \b
+    tbot start kubernetes --proxy-server=teleport.example.com:443 --kubernetes-cluster=prod --destination=/opt/k8s
+    """
+    return serve(given, renewal)
+
+
+@options.command("start", "kubernetes/v2", RENEWAL)
+def kubernetes_v2(given: Given, renewal: str) -> int:
+    """Keep a kubeconfig for several Kubernetes clusters fresh.
+
+    \b
+    tbot start kubernetes/v2 --proxy-server=teleport.example.com:443 --label-selector=env=prod --destination=/opt/k8s
+    """
+    return serve(given, renewal)
+
+
+@options.command("start", "ssh-host", RENEWAL)
+def ssh_host(given: Given, renewal: str) -> int:
+    """Keep the host certificate of an OpenSSH server fresh.
+
+    \b
+    tbot start ssh-host --proxy-server=teleport.example.com:443 --principals=node-1 --destination=/opt/host
+    """
+    return serve(given, renewal)
+
+
+@options.command("start", "ssh-multiplexer", RENEWAL)
+def ssh_multiplexer(given: Given, renewal: str) -> int:
+    """Let many SSH clients share one connection to the proxy.
+
+    \b
+    tbot start ssh-multiplexer --proxy-server=teleport.example.com:443 --destination=/opt/machine-id
+    """
+    return serve(given, renewal)
+
+
+def serve(given: Given, renewal: str) -> int:
+    """Run a bot until a signal ends it, or once; return the exit status."""
+    debug = bool(given.config.debug)
+    log.setup(
+        level="DEBUG" if debug else "INFO", output_format="json" if given.log_format == "json" else "text"
+    )  # fmt: skip
+    _tell(given)
+    # what a bot needs beside its configuration, and other commands of tbot do not
     from teleport.bot import report
-    from teleport.bot.plain_folder import PlainFolder
-    from teleport.bot.run import BotProcess, World, until_signalled
-    from teleport.net.network import SystemNetwork
+    from teleport.bot.run import BotProcess, until_signalled
+    from teleport.cli.tbot.world import world
 
     set_name("tbot")
-    disk = SystemDisk()
-
-    def destination(section: object) -> PlainFolder:
-        assert isinstance(section, DirectoryDestination)  # noqa: S101
-        return PlainFolder(section.path, disk)
-
-    world = World(
-        clock=SystemClock(), entropy=SystemEntropy(), disk=disk, network=SystemNetwork(),
-        environment=dict(os.environ), destination=destination,
-        host_name=socket.gethostname(), tbot=os.path.abspath(sys.argv[0]), legacy=renewal == "legacy",
-    )  # fmt: skip
 
     async def main() -> None:
-        await until_signalled(BotProcess(config, world))
+        await until_signalled(BotProcess(given.config, world(legacy=renewal == "legacy")))
 
     try:
         asyncio.run(main())
@@ -88,3 +125,12 @@ def serve(config: TbotYaml, *, renewal: str, log_format: str) -> int:
         print("\n".join(report.lines(error, debug=debug)), file=sys.stderr)
         return 1
     return 0
+
+
+def _tell(given: Given) -> None:
+    """Log what people should know of the configuration."""
+    logger = log.logger("TBOT")
+    for warning in given.warnings:
+        logger.warn(warning.text)
+    for flag, config_value, cli_value in given.overrides:
+        logger.warn(merging.MESSAGE, flag=flag, config_value=config_value, cli_value=cli_value)

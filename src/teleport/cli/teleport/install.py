@@ -7,21 +7,16 @@ Variables of the environment - those of HTTP CONNECT proxies, say - come from a 
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import sys
 
 import click
 
 from teleport.base.disk import SystemDisk
-from teleport.base.errors import BadParameter
+from teleport.cli.unit import check_path, own_path
 from teleport.process.settings import DEFAULT_CONFIG
 
 ENV_FILE = "/etc/default/teleport"
 PID_FILE = "/run/teleport.pid"
 DESCRIPTORS = 524288
-_PLAIN = re.compile(r"/[A-Za-z0-9_./@:+,=-]*")
-"""Paths that mean themselves in a unit and in a shell (systemd.syntax(7))."""
 
 UNIT = """\
 [Unit]
@@ -66,19 +61,13 @@ def systemd(env_file: str, pid_file: str, fd_limit: int, teleport_path: str, con
     systemctl daemon-reload && systemctl enable --now teleport
     """
     paths = {
-        "env_file": env_file, "pid_file": pid_file, "config": config, "teleport_path": teleport_path or _own_path(),
+        "env_file": env_file, "pid_file": pid_file, "config": config, "teleport_path": teleport_path or own_path(),
     }  # fmt: skip
     for name, path in paths.items():
-        if not _PLAIN.fullmatch(path):
-            raise BadParameter("CLI-UNIT-PATH", option=f"--{name.replace('_', '-')}", path=ascii(path[:200])[1:-1])
+        check_path(f"--{name.replace('_', '-')}", path)
     text = UNIT.format(program=paths.pop("teleport_path"), fd_limit=fd_limit, **paths)
     if not output:
         click.echo(text, nl=False)
         return
     SystemDisk().write(os.path.abspath(output), text.encode(), mode=0o644, exclusive=False)
     click.echo(f"Wrote {output}. Next: systemctl daemon-reload && systemctl enable --now teleport", err=True)
-
-
-def _own_path() -> str:
-    """Return the path of the program that is running, without the links that lead to it."""
-    return os.path.abspath(shutil.which(sys.argv[0]) or sys.argv[0])

@@ -3,10 +3,13 @@
 _HERE = "teleport.cli.tsh"
 
 COMMANDS: dict[str, str] = {
+    "apps ls": f"{_HERE}.served:applications",
     "config": f"{_HERE}.config:config",
+    "db ls": f"{_HERE}.served:databases",
     "doctor net": f"{_HERE}.doctor:net",
     "env": f"{_HERE}.env:env",
     "join": f"{_HERE}.join:join",
+    "kube ls": f"{_HERE}.served:kubernetes_clusters",
     "login": f"{_HERE}.login:login",
     "logout": f"{_HERE}.login:logout",
     "ls": f"{_HERE}.ls:ls",

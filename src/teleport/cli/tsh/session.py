@@ -11,6 +11,7 @@ from teleport.base.clock import SystemClock
 from teleport.cli.tsh.quick import credentials
 from teleport.client.cluster import connect
 from teleport.client.credentials import Credentials, Wanted
+from teleport.client.profile import Profile
 from teleport.net.network import SystemNetwork
 
 T = TypeVar("T")
@@ -24,6 +25,13 @@ def call(who: Wanted, work: Callable[[AuthClient], Awaitable[T]]) -> T:
     chosen = credentials(who)
     chosen.check_valid(SystemClock())
     return ask(chosen, work)
+
+
+def call_as(who: Wanted, work: Callable[[AuthClient, Profile], Awaitable[T]]) -> T:
+    """As `call`, for work that also looks at whose credentials they are."""
+    chosen = credentials(who)
+    chosen.check_valid(SystemClock())
+    return ask(chosen, lambda client: work(client, chosen.profile))
 
 
 def ask(chosen: Credentials, work: Callable[[AuthClient], Awaitable[T]]) -> T:

@@ -20,6 +20,8 @@ from teleport.net.fetch import SystemFetch
 from teleport.net.tpm_device import DEVICE, TpmDevice
 
 SECRET = "TBOT_REGISTRATION_SECRET"  # noqa: S105 - the name of a variable
+STATIC_KEY = "TBOT_BOUND_KEYPAIR_STATIC_KEY"
+"""Variable with a key of bound_keypair that stays as it is: PEM in base64."""
 
 
 def method(
@@ -36,7 +38,9 @@ def method(
             client_id=environment.get("AZURE_CLIENT_ID", ""),
             address=environment.get("AZURE_POD_IDENTITY_AUTHORITY_HOST", ""),
         ),
-        "bound_keypair": lambda: BoundKeypairMethod(disk, folder, entropy, environment.get(SECRET, "")),
+        "bound_keypair": lambda: BoundKeypairMethod(
+            disk, folder, entropy, environment.get(SECRET, ""), environment.get(STATIC_KEY, "")
+        ),
         "ec2": lambda: Ec2Method(plain, environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT", "")),
         "gcp": lambda: id_token.gcp(plain),
         "github": lambda: id_token.github(environment, SystemFetch()),

@@ -16,7 +16,9 @@ class Reader(Struct, frozen=True, kw_only=True):
     """Who beside the bot may read a folder: one user or one group, by name or number."""
 
     user: str | int | None = None
+    """Name or number."""
     group: str | int | None = None
+    """Name or number."""
 
 
 class DirectoryDestination(Section, frozen=True, kw_only=True, tag_field="type", tag="directory"):
@@ -25,9 +27,11 @@ class DirectoryDestination(Section, frozen=True, kw_only=True, tag_field="type",
     path: str = ""
     """Absolute, or from the folder in which tbot is started."""
     symlinks: Literal["try-secure", "secure", "insecure"] = "try-secure"
+    """Whether links on the way to files are refused: if the system can, always, or never."""
     acls: Literal["", "try", "required", "off"] = ""
     """Empty: `try` on Linux."""
     readers: tuple[Reader, ...] = ()
+    """Who beside the bot may read the files; they become access control lists."""
 
     def __str__(self) -> str:
         return f"directory: {self.path}"
@@ -65,11 +69,15 @@ class KubernetesSecretDestination(Section, frozen=True, kw_only=True, tag_field=
     """A Secret of a Kubernetes cluster."""
 
     name: str = ""
+    """Required."""
     namespace: str = ""
     """Empty: POD_NAMESPACE."""
     labels: dict[str, str] = {}
+    """Labels of the Secret."""
     kubeconfig_path: str = ""
+    """How the cluster is reached; empty: KUBECONFIG, or as the pod that runs tbot."""
     kubeconfig_context: str = ""
+    """Empty: the current one."""
 
     def __str__(self) -> str:
         return f"kubernetes_secret: {self.name}"

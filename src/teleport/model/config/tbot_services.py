@@ -25,8 +25,9 @@ class ServiceSection(Section, frozen=True, kw_only=True, tag_field="type"):
     name: str = ""
     """Empty: derived from the type and the place in the list, as `application-output-1`."""
     credential_ttl: Duration | None = None
-    """None: that of the whole file."""
+    """Without it: that of the whole file."""
     renewal_interval: Duration | None = None
+    """Without it: that of the whole file."""
 
     @property
     def type(self) -> str:
@@ -75,7 +76,9 @@ class IdentityOutput(OutputSection, frozen=True, kw_only=True, tag="identity"):
     """Certificates for SSH and the API, with a configuration for OpenSSH."""
 
     ssh_config: Switch = ON
+    """Whether files for OpenSSH are written, for which the proxy is asked about its addresses."""
     allow_reissue: Switch = OFF
+    """Whether the certificates may be used to get others, as `tsh` does for each database."""
     cluster: str = ""
     """Empty: the bot's own."""
 
@@ -84,7 +87,9 @@ class ApplicationOutput(OutputSection, frozen=True, kw_only=True, tag="applicati
     """A certificate for one application."""
 
     app_name: str
+    """Name in the cluster."""
     specific_tls_naming: Switch = OFF
+    """Whether `tls.crt`, `tls.key` and `tls.cas` are written too."""
 
     def empty(self) -> Iterator[Fault]:
         """Return a missing `app_name`."""
@@ -95,9 +100,13 @@ class DatabaseOutput(OutputSection, frozen=True, kw_only=True, tag="database"):
     """A certificate for one database."""
 
     service: str
+    """Name of the database in the cluster."""
     database: str = ""
+    """Name of the database on its server."""
     username: str = ""
+    """User of the database."""
     format: Literal["", "tls", "mongo", "cockroach"] = ""
+    """Files for programs that want names of their own."""
 
     def empty(self) -> Iterator[Fault]:
         """Return a missing `service`."""
@@ -108,7 +117,9 @@ class KubernetesOutput(OutputSection, frozen=True, kw_only=True, tag="kubernetes
     """A kubeconfig for one Kubernetes cluster."""
 
     kubernetes_cluster: str
+    """Name in the cluster."""
     disable_exec_plugin: Switch = OFF
+    """Whether credentials stand in the kubeconfig, which then has to be read again after each renewal."""
 
     def empty(self) -> Iterator[Fault]:
         """Return a missing `kubernetes_cluster`."""
@@ -119,6 +130,7 @@ class KubernetesSelector(Struct, frozen=True, kw_only=True):
     """Which clusters are meant: one by name, or all with the labels."""
 
     name: str = ""
+    """Either this or `labels`."""
     labels: dict[str, str] = {}
     default_namespace: str = ""
 
@@ -129,7 +141,9 @@ class KubernetesV2Output(ServiceSection, frozen=True, kw_only=True, tag="kuberne
     destination: DestinationSection
     selectors: tuple[KubernetesSelector, ...] = ()
     disable_exec_plugin: Switch = OFF
+    """As for `kubernetes`."""
     context_name_template: str = "{{.ClusterName}}-{{.KubeName}}"
+    """Names of contexts, from ClusterName, KubeName and Labels."""
     relay_server: Unacted = None
 
     def default_name(self, number: int) -> str:
@@ -152,7 +166,9 @@ class SshHostOutput(OutputSection, frozen=True, kw_only=True, tag="ssh_host"):
     """Host key and certificate for an OpenSSH server."""
 
     principals: tuple[str, ...]
+    """Names under which the server is reached."""
     ca_type: Literal["user", "openssh"] = "user"
+    """Whom the server is to let in: users of the cluster, or what the proxy connects as."""
 
     def empty(self) -> Iterator[Fault]:
         """Return missing principals."""
@@ -166,9 +182,11 @@ class SshMultiplexer(ServiceSection, frozen=True, kw_only=True, tag="ssh-multipl
     destination: DirectoryDestination
     roles: tuple[str, ...] = ()
     enable_resumption: Switch = ON
+    """Whether sessions outlive their connection."""
     proxy_command: tuple[str, ...] = ()
     """Empty: tbot itself."""
     proxy_templates_path: str = ""
+    """File with rules that rewrite host names."""
     relay_server: Unacted = None
 
     def faults(self) -> Iterator[Fault]:

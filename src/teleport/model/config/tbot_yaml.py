@@ -36,26 +36,32 @@ class AzureOnboarding(Struct, frozen=True, kw_only=True):
     """Joining as an Azure machine."""
 
     client_id: str = ""
+    """Which managed identity, where the machine has several."""
 
 
 class GitlabOnboarding(Struct, frozen=True, kw_only=True):
     """Joining as a job of GitLab."""
 
     token_env_var_name: str = "TBOT_GITLAB_JWT"  # noqa: S105 - the name of a variable
+    """Variable in which the job has its token."""
 
 
 class KubernetesOnboarding(Struct, frozen=True, kw_only=True):
     """Joining as a pod."""
 
     token_path: str = ""
+    """File with the pod's token; empty: the variable KUBERNETES_TOKEN_PATH, or where Kubernetes mounts it."""
 
 
 class BoundKeypairOnboarding(Struct, frozen=True, kw_only=True):
     """Joining with a key of the machine's own."""
 
     registration_secret: str = ""
+    """Also the variable TBOT_REGISTRATION_SECRET."""
     registration_secret_path: str = ""
+    """File with it, so that tbot.yaml holds no secret."""
     static_key_path: str = ""
+    """Key that was made before and is never replaced."""
 
     def __repr__(self) -> str:
         return f"BoundKeypairOnboarding(static_key_path={self.static_key_path!r})"
@@ -69,7 +75,9 @@ class Onboarding(Section, frozen=True, kw_only=True):
     join_method: str = ""
     """Empty: `token`."""
     ca_pins: tuple[str, ...] = ()
+    """Hashes of the Auth Service's authority, `sha256:<hex>`, or absolute paths of files with them."""
     ca_path: str = ""
+    """PEM file with the authority of the Auth Service, in the place of pins."""
     azure: AzureOnboarding = AzureOnboarding()
     gitlab: GitlabOnboarding = GitlabOnboarding()
     kubernetes: KubernetesOnboarding = KubernetesOnboarding()
@@ -105,17 +113,27 @@ class TbotYaml(Section, frozen=True, kw_only=True):
 
     version: str = "v2"
     debug: Switch = OFF
+    """Whether the log has the level DEBUG."""
     auth_server: str = ""
+    """`host:port` of the Auth Service, where the machine reaches it directly. Port 3025 if none is given."""
     proxy_server: str = ""
+    """`host:port` of the proxy, as `teleport.example.com:443`: one of the two servers is needed, best this one."""
     credential_ttl: Duration = Duration(3600)
+    """How long certificates are valid; the Auth Service gives at most 24 hours."""
     renewal_interval: Duration = Duration(1200)
+    """How often they are renewed. Means nothing with `oneshot`."""
     oneshot: Switch = OFF
+    """Whether the bot writes everything once and ends."""
     fips: UnactedSwitch = False
     insecure: Switch = OFF
+    """Whether the proxy is believed whatever certificate it has. For tests alone."""
     diag_addr: str = ""
+    """`host:port` for `/livez`, `/readyz` and `/metrics`; empty: none."""
     pid_file: str = ""
+    """File for the process id; empty: none."""
     onboarding: Onboarding = Onboarding()
     storage: DestinationSection = DirectoryDestination(path=DEFAULT_STORAGE)
+    """Where the bot keeps its own identity. Never copy or share it: whoever renews second locks the bot."""
     services: tuple[ServiceEntry, ...] = ()
     """Those of `outputs`, the older name of the key, too."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
+from teleport.api.client import AuthClient
 from teleport.base.errors import TeleportError
-from tests.support.auth_cluster import Cluster, document_of, role, run, user
+from tests.support.auth_cluster import Cluster, document_of, role, rule, run, user
 from tests.support.bots import NAME, USER, Robot, invite, make_bot
 from tests.support.joiner import SECRET
 
@@ -88,3 +91,82 @@ def test_its_roles_must_exist_and_patterns_need_not() -> None:
         await invite(cluster, SECRET)
 
     run(story)
+
+
+def test_what_is_somebody_elses_by_now_stays() -> None:
+    """S1-46: user and role go only where they say that they are the bot's."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        await cluster.admin.upsert(user(USER, "access"))
+        await cluster.admin.delete("bot", NAME)
+        assert [each.name async for each in cluster.admin.list("user")] == [USER]
+        assert USER not in [each.name async for each in cluster.admin.list("role")]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("work", "needs"),
+    [
+        ("make", {"bot": "create", "token": "create"}),
+        ("change", {"bot": "readnosecrets update"}),
+        ("remove", {"bot": "delete"}),
+        ("list", {"bot": "list readnosecrets", "bot_instance": "list readnosecrets"}),
+        ("forget", {"bot_instance": "list readnosecrets delete"}),
+        ("unlock", {"lock": "list readnosecrets delete create"}),
+    ],
+)
+def test_rules_say_who_administers_bots(work: str, needs: dict[str, str]) -> None:
+    """Each thing is allowed by exactly these rules, and a refusal has the id of its decision."""
+
+    async def story(cluster: Cluster) -> None:
+        await cluster.admin.upsert(role("access"))
+        rules = [rule(kind, verbs) for kind, verbs in needs.items()]
+        await cluster.admin.upsert(role("may", rules=rules))
+        for number, left_out in enumerate(needs):
+            kept = [rule(kind, verbs) for kind, verbs in needs.items() if kind != left_out]
+            await cluster.admin.upsert(role(f"lacks-{number}", rules=kept))
+            await _prepared(cluster, work)
+            with pytest.raises(TeleportError) as caught:
+                await _works(cluster.client(cluster.user("carol", f"lacks-{number}")), work)
+            assert caught.value.code.startswith("POL-")
+            assert caught.value.id, "tctl access explain knows it"
+        await _prepared(cluster, work)
+        await _works(cluster.client(cluster.user("dora", "may")), work)
+
+    run(story)
+
+
+async def _prepared(cluster: Cluster, work: str) -> None:
+    """Leave a bot, a lock and an instance, unless a bot is to be made."""
+    for kind, name in (("bot", NAME), ("lock", "a-lock")):
+        with contextlib.suppress(TeleportError):
+            await cluster.admin.delete(kind, name)
+    if work == "make":
+        return
+    secret = cluster.entropy.token(16).hex()
+    await make_bot(cluster, "access", token=secret)
+    await Robot.joined(cluster, secret)
+    await cluster.admin.create(document_of("lock", "a-lock", {"target": {"user": "somebody"}}))
+
+
+async def _works(client: AuthClient, work: str) -> None:
+    if work == "make":
+        await client.create(document_of("bot", NAME, {"roles": ["access"]}))
+        await client.create(document_of("token", "made-by-hand-01234", {"roles": ["Bot"], "bot_name": NAME}))
+    elif work == "change":
+        bot = await client.get("bot", NAME)
+        await client.update(bot.with_metadata(labels={"team": "build"}))
+    elif work == "remove":
+        await client.delete("bot", NAME)
+    elif work == "list":
+        assert [each.name async for each in client.list("bot")] == [NAME]
+        assert len([each async for each in client.list("bot_instance")]) == 1
+    elif work == "forget":
+        (instance,) = [each.name async for each in client.list("bot_instance")]
+        await client.delete("bot_instance", instance)
+    else:
+        assert [each.name async for each in client.list("lock")] == ["a-lock"]
+        await client.delete("lock", "a-lock")
+        await client.create(document_of("lock", "a-lock", {"target": {"user": "somebody"}}))

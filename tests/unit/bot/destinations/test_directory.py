@@ -21,7 +21,8 @@ from teleport.base.disk import SystemDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported, TeleportError, Unavailable
 from teleport.bot.destinations import acl, directory, folder, hold, make, shared_storage
-from teleport.bot.destinations.directory import Directory, split
+from teleport.bot.destinations.directory import Directory
+from teleport.bot.destinations.names import split
 from teleport.model.config.tbot_destinations import DirectoryDestination, Reader
 from tests.support.root import need_root
 

@@ -281,6 +281,11 @@ PAGES = {
         why="the Auth Service, or what stands between, answered another request; nothing was stored",
         fix="the bot asks again by itself; if this stays, look at the log of the Auth Service",
     ),
+    "BOT-KEYPAIR-STORAGE": Page(
+        what='a key cannot be kept in "{storage}"',
+        why="a bound key must survive the bot: it needs a folder of this machine",
+        fix="give the folder that tbot will have as its storage, or make a static key: --static",
+    ),
     "BOT-KUBE-CONTEXT": Page(
         what="two Kubernetes clusters would have the context {name!r}: {first} and {second}",
         why="`context_name_template` gives both the same name, and kubectl knows clusters by the name of their context",
@@ -312,10 +317,60 @@ PAGES = {
         why="known are {{{{.ClusterName}}}}, {{{{.KubeName}}}}, {{{{.Labels.NAME}}}} and {{{{index .Labels 'NAME'}}}}",
         fix="write `context_name_template` with these alone",
     ),
-    "BOT-KUBERNETES-LATER": Page(
-        what="{destination}: this build does not write Secrets of Kubernetes yet",
-        why="the destination kubernetes_secret is not served",
-        fix="use a destination of the type directory",
+    "BOT-KUBERNETES-CONFLICT": Page(
+        what="the Secret {name} was changed by somebody else {attempts} times while it was to be written",
+        why="a Secret has one writer; another tbot, or an operator, writes to this one all the time",
+        fix="find it with `kubectl get secret {name} -o yaml --show-managed-fields`, and give each tbot a Secret of "
+        "its own (of a Deployment: `strategy: {{type: Recreate}}`)",
+    ),
+    "BOT-KUBERNETES-CREDENTIALS": Page(
+        what="the API server {server} does not know who tbot is",
+        why="the token or the client certificate has expired, or is for another cluster",
+        fix="renew the credentials in the kubeconfig, or look whether the pod has its service account's token mounted",
+    ),
+    "BOT-KUBERNETES-DENIED": Page(
+        what="no access to the destination {destination}: {problem}",
+        why="whoever tbot is there needs to get, create and update this Secret",
+        fix="kubectl create role tbot-{name} -n {space} --verb=get,create,update --resource=secrets, and bind it: "
+        "kubectl create rolebinding tbot-{name} -n {space} --role=tbot-{name} --serviceaccount={space}:NAME; as YAML: "
+        'rules: [{{apiGroups: [""], resources: [secrets], verbs: [create]}}, {{apiGroups: [""], resources: [secrets], '
+        "resourceNames: [{name}], verbs: [get, update]}}]",
+    ),
+    "BOT-KUBERNETES-KEY": Page(
+        what="the file {name!r} cannot be a key of a Secret",
+        why="keys have letters, digits, -, _ and ., a folder's slash becomes a dot, and no two files may share a key",
+        fix="use a destination of the type directory for this output",
+    ),
+    "BOT-KUBERNETES-KUBECONFIG": Page(
+        what="the kubeconfig {path} cannot be used: {problem}",
+        why="it must say which API server to ask, whom to believe there, and as whom to ask",
+        fix="look at it with `kubectl config view --kubeconfig={path} --minify`, or choose another context with "
+        "kubeconfig_context",
+    ),
+    "BOT-KUBERNETES-NAMESPACE": Page(
+        what="no namespace {space} for the destination {destination}",
+        why="a Secret is made when it is missing, the namespace that it is in is not",
+        fix="kubectl create namespace {space}, or correct `namespace`",
+    ),
+    "BOT-KUBERNETES-NO-NAMESPACE": Page(
+        what="the destination {destination} is in no namespace",
+        why="neither `namespace` nor POD_NAMESPACE nor the context of the kubeconfig names one",
+        fix="write `namespace: NAME`, or set POD_NAMESPACE from metadata.namespace in the pod's manifest",
+    ),
+    "BOT-KUBERNETES-NOWHERE": Page(
+        what="no API server of Kubernetes to ask",
+        why="tbot does not run in a pod, and neither kubeconfig_path nor KUBECONFIG names a file",
+        fix="write `kubeconfig_path: /path/to/kubeconfig` for the destination",
+    ),
+    "BOT-KUBERNETES-REFUSED": Page(
+        what="the API server refuses the destination {destination} ({status}): {problem}",
+        why="it does not take the Secret as it would be written",
+        fix="correct what it names; a Secret that is `immutable: true` must be deleted first",
+    ),
+    "BOT-KUBERNETES-UNREACHABLE": Page(
+        what="the API server {server} cannot be asked: {problem}",
+        why="it does not answer, answers with an error of its own, or is not whom its certificate should name",
+        fix="try `kubectl get --raw /readyz` from the same place with the same kubeconfig",
     ),
     "BOT-LOCKED": Page(
         what='bot "{bot}" is locked for another reason, and stays so',
@@ -459,6 +514,16 @@ PAGES = {
         why="this is a defect of tbot",
         fix="look at the log, and report it",
     ),
+    "BOT-UNIT-EXISTS": Page(
+        what="{path} exists and says something else",
+        why="it may have been changed by hand, and is not replaced unless you say so",
+        fix="compare it with `tbot install systemd`, then add --force",
+    ),
+    "BOT-UNIT-NAME": Page(
+        what="{option}: {word} cannot stand in a unit of systemd",
+        why="names of units, users and groups have letters, digits, and a few signs that mean nothing to systemd",
+        fix="use another name",
+    ),
     "BOT-UNLOCK-INCOMPLETE": Page(
         what="the bot's certificates are not the last ones of their instance",
         why="a lock was removed and the bot goes on with what it had, or somebody else renews with a copy: the next "
@@ -470,5 +535,20 @@ PAGES = {
         what="TBOT_USE_PROXY_ADDR requires that a proxy address is set using --proxy-server or proxy_server",
         why="it says that the configured address of the proxy is used, and none is configured",
         fix="set proxy_server, or take the variable away",
+    ),
+    "BOT-WAIT": Page(
+        what="the bot at {address} is not ready after {limit}: {problem}",
+        why="it has to run, with this diag_addr, and its services have to succeed",
+        fix="look at its log; with `tbot start --diag-addr={address}` it answers there",
+    ),
+    "BOT-WAIT-ANSWER": Page(
+        what="what answers at {address} is not a tbot",
+        why="its answer to /readyz has no state of services",
+        fix="use the bot's diag_addr: it stands in tbot.yaml, or behind `tbot start --diag-addr`",
+    ),
+    "BOT-WAIT-SERVICE": Page(
+        what="the bot has no service {service}",
+        why="its services are: {known}",
+        fix="use one of these names; in tbot.yaml an entry of services has the key `name`",
     ),
 }

@@ -348,6 +348,16 @@ PAGES = {
         why="it holds the keys to which a token is bound, and what the server gave to keep",
         fix="bring it back from a backup, or remove it and join with a new token",
     ),
+    "CLIENT-JOIN-STATIC": Page(
+        what="the static key of the join method bound_keypair cannot be read",
+        why="it is an Ed25519 private key, PEM; in TBOT_BOUND_KEYPAIR_STATIC_KEY the whole of it once more in base64",
+        fix="make one: tbot keypair create --proxy-server=HOST:PORT --static",
+    ),
+    "CLIENT-JOIN-ROTATE": Page(
+        what="the server asks for a new key, and this one is to stay as it is",
+        why="a static key cannot be replaced by the bot: nothing would be kept of the new one",
+        fix="take rotate_after out of the token, and set recovery.mode to insecure; or do without a static key",
+    ),
     "CLIENT-JOIN-METHOD": Page(
         what="join method {method!r} is not available in this build",
         why="it joins with {known}",
