@@ -2,9 +2,9 @@
 
 A proxy that serves Kubernetes is not part of this version. In its place stands a real API server that trusts the
 cluster's user authority and has a certificate of its host authority, for the name that TLS asks a proxy for. That
-kubectl goes to its port and not to the proxy's (`--server`) is all that is said otherwise: kubectl checks the server by the
-authorities and the name in the kubeconfig, and the API server the client by its certificate. It sees the user in it and
-the roles as groups, where a proxy would say for whom it acts and in which groups.
+kubectl goes to its port and not to the proxy's (`--server`) is all that is said otherwise: kubectl checks the server by
+the authorities and the name in the kubeconfig, and the API server the client by its certificate. It sees the user in it
+and the roles as groups, where a proxy would say for whom it acts and in which groups.
 """
 
 from __future__ import annotations
