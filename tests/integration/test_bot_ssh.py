@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import ssh_agent
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done
+from tests.support.cluster import NAME, NODE, OWN, Cluster, Done
 from tests.support.processes import wait_for
+from tests.support.server_process import BIN
 from tests.support.serving_bot import Tbot, service
 
 HOST = f"{NODE}.{NAME}"
@@ -44,7 +45,7 @@ def listening(bot: Tbot) -> None:
     wait_for("the sockets", (bot.folder / "mux" / "agent.sock").is_socket, seconds=60)
 
 
-def ssh(bot: Tbot, *words: str, place: str = "id", login: str = OWN, host: str = HOST, status: int = 0) -> Done:
+def ssh(bot: Tbot, *words: str, place: str = "id", login: str = OWN, host: str = HOST, status: int | None = 0) -> Done:
     """Run stock ssh with a configuration that the bot has written."""
     argv = ["ssh", "-F", str(bot.folder / place / "ssh_config"), *words[:-1], f"{login}@{host}", *words[-1:]]
     return bot.cluster.run(*argv, status=status, env=bot.cluster.environment("nobody"))

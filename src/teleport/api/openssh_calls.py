@@ -6,7 +6,7 @@ Every method raises what the server raised, Unavailable (API-UNAVAILABLE) or Tim
 from __future__ import annotations
 
 from teleport.api.client import AuthClient
-from teleport.api.openssh_messages import Certified, Former, Joined, JoinServer, LoginAt
+from teleport.api.openssh_messages import Certified, Former, Joined, JoinServer, LoginAt, ServerCertified, ServerRequest
 from teleport.api.pb import openssh_pb2 as pb
 from teleport.api.services import openssh
 from teleport.api.times import time_of
@@ -51,4 +51,17 @@ class OpenSSHCalls:
         return Joined(
             host_uuid=reply.host_uuid, cluster=reply.cluster, expires=time_of(reply.expires),
             certificate=keys.load_ssh_line(reply.ssh_certificate), user_authorities=tuple(reply.user_authorities),
+        )  # fmt: skip
+
+    async def issue_server(self, asked: ServerRequest) -> ServerCertified:
+        """Return a host certificate for an OpenSSH server. Raises AccessDenied (POL-*) without the rule
+        `host_cert: create`, BadParameter (AUTH-HOST-REQUEST, PKI-KEY)."""
+        request = pb.IssueServerRequest(
+            ssh_public_key=keys.ssh_line(asked.ssh_public_key), principals=asked.principals, expires=asked.expires,
+            trusts=asked.trusts,
+        )  # fmt: skip
+        reply = await self._channel.unary(openssh.ISSUE_SERVER, request)
+        return ServerCertified(
+            certificate=keys.load_ssh_line(reply.ssh_certificate), expires=time_of(reply.expires),
+            user_authorities=tuple(reply.user_authorities),
         )  # fmt: skip

@@ -76,3 +76,27 @@ class Joined:
     expires: dt.datetime
     user_authorities: tuple[str, ...]
     """Keys that its sshd has to trust for users: lines of authorized_keys without options."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRequest:
+    """An OpenSSH server is to have a host certificate."""
+
+    ssh_public_key: bytes
+    """Blob of its host key."""
+    principals: tuple[str, ...]
+    """Names under which it is reached; no others stand in the certificate."""
+    expires: dt.datetime
+    trusts: str = "user"
+    """Authority whose keys it is going to trust for users: `user` or `openssh`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCertified:
+    """What an OpenSSH server gets."""
+
+    certificate: bytes
+    """Blob."""
+    expires: dt.datetime
+    user_authorities: tuple[str, ...]
+    """Keys that its sshd has to trust for users: lines of authorized_keys without options."""

@@ -62,6 +62,7 @@ from teleport.auth.networking_config import KIND as NETWORKING
 from teleport.auth.networking_config import NetworkingHooks
 from teleport.auth.openssh import OpenSSHCertificates
 from teleport.auth.openssh_join import OpenSSHJoining
+from teleport.auth.openssh_server import ServerCertificates
 from teleport.auth.passwords import Cost, Passwords
 from teleport.auth.recording_archive import Archive
 from teleport.auth.recording_keys import KIND as RECORDING_CONFIG
@@ -221,7 +222,9 @@ class AuthService:
             *bots_api.methods(renewals, outputs),
             *inventory_api.methods(self.inventory),
             *openssh_api.methods(
-                servers, OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster)
+                servers,
+                OpenSSHJoining(store, self._tokens, trail, self.authorities, signer, clock, entropy, cluster),
+                ServerCertificates(trail, authorizer, self.authorities, signer, clock, entropy, cluster),
             ),
             *audit_api.methods(Audit(backend, trail, authorizer)),
             *audit_query_api.methods(

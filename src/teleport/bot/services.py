@@ -20,6 +20,7 @@ from teleport.model.config.tbot_services import (
     KubernetesOutput,
     KubernetesV2Output,
     ServiceEntry,
+    SshHostOutput,
     SshMultiplexer,
 )
 
@@ -46,6 +47,7 @@ MAKERS: Mapping[type, str] = {
     IdentityOutput: "teleport.bot.outputs.making:identity",
     KubernetesOutput: "teleport.bot.outputs.making:kubernetes",
     KubernetesV2Output: "teleport.bot.outputs.making:kubernetes_v2",
+    SshHostOutput: "teleport.bot.outputs.ssh_host:make",
     SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""

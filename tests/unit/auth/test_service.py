@@ -33,7 +33,7 @@ PEOPLE_MAY = {
     "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", "Recordings/List", "Recordings/Frames",
     "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", "AuditQuery/Query",
     "AuditProof/Head", "AuditProof/Check", "AuditProof/Export", "AuditProof/Prune", *REFLECTION,
-    "Inventory/ListConnected", "Inventory/PingInstance", *NOBODY_MAY,
+    "Inventory/ListConnected", "Inventory/PingInstance", "OpenSSH/IssueServer", *NOBODY_MAY,
 }  # fmt: skip
 ALL_SERVICES_MAY = {name for name in PEOPLE_MAY if name.startswith(("Resources", "Status", "Join", "/grpc"))} | {
     "Audit/Emit", "AuditQuery/Deliver", "Decisions/Record", "Status/GetSettings", "Inventory/Attend",

@@ -101,3 +101,25 @@ class JoinOpenSSHReply(_message.Message):
     host_uuid: str
     cluster: str
     def __init__(self, ssh_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user_authorities: _Optional[_Iterable[str]] = ..., host_uuid: _Optional[str] = ..., cluster: _Optional[str] = ...) -> None: ...
+
+class IssueServerRequest(_message.Message):
+    __slots__ = ("ssh_public_key", "principals", "expires", "trusts")
+    SSH_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    PRINCIPALS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    TRUSTS_FIELD_NUMBER: _ClassVar[int]
+    ssh_public_key: str
+    principals: _containers.RepeatedScalarFieldContainer[str]
+    expires: _timestamp_pb2.Timestamp
+    trusts: str
+    def __init__(self, ssh_public_key: _Optional[str] = ..., principals: _Optional[_Iterable[str]] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., trusts: _Optional[str] = ...) -> None: ...
+
+class IssueServerReply(_message.Message):
+    __slots__ = ("ssh_certificate", "expires", "user_authorities")
+    SSH_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    USER_AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
+    ssh_certificate: str
+    expires: _timestamp_pb2.Timestamp
+    user_authorities: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ssh_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., user_authorities: _Optional[_Iterable[str]] = ...) -> None: ...

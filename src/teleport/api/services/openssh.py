@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from teleport.api.caller import PROXY, Caller
-from teleport.api.openssh_messages import Certified, Former, Joined, JoinServer, LoginAt
+from teleport.api.caller import PEOPLE, PROXY, Caller
+from teleport.api.openssh_messages import Certified, Former, Joined, JoinServer, LoginAt, ServerCertified, ServerRequest
 from teleport.api.pb import openssh_pb2 as pb
 from teleport.api.rpc import Method, call
+from teleport.api.times import time_of
 from teleport.pki import keys
 from teleport.pki.login_proof import LoginProof
 
 ISSUE_TARGET = call("OpenSSH", "IssueTarget", pb.IssueTargetRequest, pb.IssueTargetReply)
 ISSUE_LOGIN = call("OpenSSH", "IssueLogin", pb.IssueLoginRequest, pb.IssueLoginReply)
 JOIN = call("OpenSSH", "Join", pb.JoinOpenSSHRequest, pb.JoinOpenSSHReply)
+ISSUE_SERVER = call("OpenSSH", "IssueServer", pb.IssueServerRequest, pb.IssueServerReply)
 
 
 class Certifier(Protocol):
@@ -36,7 +38,15 @@ class Joining(Protocol):
         ...
 
 
-def methods(certifier: Certifier, joining: Joining) -> tuple[Method, ...]:
+class ServerCertifier(Protocol):
+    """Who certifies OpenSSH servers. Methods raise `base.errors`."""
+
+    async def issue_server(self, caller: Caller, request: ServerRequest) -> ServerCertified:
+        """Certify a host key for names."""
+        ...
+
+
+def methods(certifier: Certifier, joining: Joining, servers: ServerCertifier) -> tuple[Method, ...]:
     """Return the methods of the service."""
 
     async def issue_target(caller: Caller, request: pb.IssueTargetRequest) -> pb.IssueTargetReply:
@@ -69,10 +79,24 @@ def methods(certifier: Certifier, joining: Joining) -> tuple[Method, ...]:
             user_authorities=joined.user_authorities, cluster=joined.cluster,
         )  # fmt: skip
 
+    async def issue_server(caller: Caller, request: pb.IssueServerRequest) -> pb.IssueServerReply:
+        made = await servers.issue_server(
+            caller,
+            ServerRequest(
+                ssh_public_key=keys.load_ssh_line(request.ssh_public_key), principals=tuple(request.principals),
+                expires=time_of(request.expires), trusts=request.trusts,
+            ),
+        )  # fmt: skip
+        return pb.IssueServerReply(
+            ssh_certificate=keys.ssh_line(made.certificate), expires=made.expires,
+            user_authorities=made.user_authorities,
+        )  # fmt: skip
+
     return (
         Method(ISSUE_TARGET, frozenset({PROXY}), issue_target),
         Method(ISSUE_LOGIN, frozenset({PROXY}), issue_login),
         Method(JOIN, frozenset({PROXY}), join),
+        Method(ISSUE_SERVER, PEOPLE, issue_server),
     )
 
 
