@@ -210,6 +210,7 @@ def editor(monkeypatch, tmp_path):
 
 
 def test_edit_stores_what_was_changed(host, editor):
+    """S1-43: the editor of the environment is opened, and what it saves is applied."""
     host.tctl("create", stdin=role("e-1"))
     for variable, login in (("EDITOR", "a"), ("VISUAL", "b"), ("TELEPORT_EDITOR", "c")):
         editor(f"import re; text = re.sub(r'logins:\\n    - \\w+', 'logins:\\n    - {login}', text)", variable)
@@ -218,6 +219,7 @@ def test_edit_stores_what_was_changed(host, editor):
 
 
 def test_edit_without_a_change_writes_nothing(host, editor):
+    """S1-43: no change, no update."""
     host.tctl("create", stdin=role("e-same"))
     before = revision(host, "e-same")
     editor("pass")
