@@ -82,7 +82,7 @@ def test_the_plugin_needs_a_folder() -> None:
     """S1-51, for this output."""
     with pytest.raises(BadParameter) as caught:
         generated(Place(folder=""), Issuing(), section(KubernetesSelector(name="a")))
-    assert caught.value.code == "BOT-KUBE-NO-FOLDER"
+    assert caught.value.code == "KUBE-NO-FOLDER"
 
 
 A, B = Cluster("a", {"env": "dev", "team": "web"}), Cluster("b", {"env": "prod"})
@@ -113,7 +113,7 @@ def test_no_cluster_at_all_is_an_error() -> None:
     wanted = section(KubernetesSelector(name="x"), KubernetesSelector(labels={"env": "x", "a": "b"}))
     with pytest.raises(NotFound) as caught:
         contexts(wanted, "example.com", [A, B])
-    assert caught.value.code == "BOT-KUBE-NONE"
+    assert caught.value.code == "KUBE-NONE"
     assert "name x; labels a=b,env=x" in caught.value.what
 
 
@@ -121,7 +121,7 @@ def test_two_clusters_cannot_have_one_name() -> None:
     wanted = section(KubernetesSelector(labels={"*": "*"}), context_name_template="prod")
     with pytest.raises(BadParameter) as caught:
         contexts(wanted, "example.com", [A, B])
-    assert caught.value.code == "BOT-KUBE-CONTEXT"
+    assert caught.value.code == "KUBE-CONTEXT"
     assert "a and b" in caught.value.what
 
 
@@ -129,7 +129,7 @@ def test_there_are_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes_v2, "_MOST", 1)
     with pytest.raises(BadParameter) as caught:
         contexts(section(KubernetesSelector(labels={"*": "*"})), "example.com", [A, B])
-    assert caught.value.code == "BOT-KUBE-MANY"
+    assert caught.value.code == "KUBE-MANY"
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_what_is_not_a_field_is_refused_at_the_start(template: str) -> None:
     wanted = section(KubernetesSelector(name="a"), context_name_template=template)
     with pytest.raises(BadParameter) as caught:
         generated(Place(), Issuing({"kube_cluster": [Shown("a")]}), wanted)
-    assert caught.value.code == "BOT-KUBE-TEMPLATE"
+    assert caught.value.code == "KUBE-TEMPLATE"
