@@ -82,6 +82,11 @@ class Victim:
         """What it has said."""
         return self._said.decode(errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def until(self, text: str, count: int = 1) -> None:
         """Wait until it has said something so many times."""
         deadline = time.monotonic() + LIMIT
