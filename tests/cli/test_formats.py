@@ -21,8 +21,8 @@ from tests.unit.model.samples import SAMPLES
 from tests.unit.model.samples import UUID as SAMPLE_ID
 
 SHOWING = {
-    "can", "env", "explain", "get", "get-log-level", "head", "identify", "list", "ls", "net", "ping", "prune", "query",
-    "readyz", "resolve", "search", "show", "status", "verify", "api-resources",
+    "can", "doctor", "env", "explain", "get", "get-log-level", "head", "identify", "list", "ls", "net", "ping", "prune",
+    "query", "readyz", "resolve", "search", "show", "status", "verify", "api-resources",
 }  # fmt: skip
 """Last words of commands that show something."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")

@@ -15,6 +15,11 @@ PAGES = {
         fix="find it with `kubectl get secret {name} -o yaml --show-managed-fields`, and give each tbot a Secret of "
         "its own (of a Deployment: `strategy: {{type: Recreate}}`)",
     ),
+    "KUBE-CONTEXT": Page(
+        what="two Kubernetes clusters would have the context {name!r}: {first} and {second}",
+        why="`context_name_template` gives both the same name, and kubectl knows clusters by the name of their context",
+        fix="write a template that has {{{{.KubeName}}}} in it, or select fewer clusters",
+    ),
     "KUBE-CREDENTIALS": Page(
         what="the API server {server} does not know who tbot is",
         why="the token or the client certificate has expired, or is for another cluster",
@@ -28,20 +33,41 @@ PAGES = {
         'rules: [{{apiGroups: [""], resources: [secrets], verbs: [create]}}, {{apiGroups: [""], resources: [secrets], '
         "resourceNames: [{name}], verbs: [get, update]}}]",
     ),
+    "KUBE-EXPIRED": Page(
+        what="the certificates in {folder} ended at {until}",
+        why="tbot has not renewed them: it is not running, or cannot reach the cluster",
+        fix="look at tbot's log; `pkill -sigusr1 tbot` makes a running one renew at once",
+    ),
     "KUBE-KEY": Page(
         what="the file {name!r} cannot be a key of a Secret",
         why="keys have letters, digits, -, _ and ., a folder's slash becomes a dot, and no two files may share a key",
         fix="use a destination of the type directory for this output",
+    ),
+    "KUBE-MANY": Page(
+        what="the selectors mean {number} Kubernetes clusters",
+        why="a kubeconfig has at most {most} of them",
+        fix="select fewer clusters, or divide them over several outputs",
     ),
     "KUBE-NAMESPACE": Page(
         what="no namespace {space} for the destination {destination}",
         why="a Secret is made when it is missing, the namespace that it is in is not",
         fix="kubectl create namespace {space}, or correct `namespace`",
     ),
+    "KUBE-NO-FOLDER": Page(
+        what="Destination {destination} must be a directory in exec plugin mode",
+        why="kubectl is to ask tbot for certificates, and tbot reads them in the folder of the output: here is none",
+        fix="write `disable_exec_plugin: true` in this output: then the certificate stands in the kubeconfig itself",
+    ),
     "KUBE-NO-NAMESPACE": Page(
         what="the destination {destination} is in no namespace",
         why="neither `namespace` nor POD_NAMESPACE nor the context of the kubeconfig names one",
         fix="write `namespace: NAME`, or set POD_NAMESPACE from metadata.namespace in the pod's manifest",
+    ),
+    "KUBE-NONE": Page(
+        what="no Kubernetes cluster matches the selectors: {selectors}",
+        why="there is none, or the roles of the bot do not show it: they need `kubernetes_labels`, and a rule for the "
+        "resources kube_server and kube_cluster with the verbs read and list",
+        fix="tctl get kube_cluster shows which there are; tctl bots update BOT --add-roles=ROLE adds a role",
     ),
     "KUBE-NOWHERE": Page(
         what="no API server of Kubernetes to ask",
@@ -52,6 +78,11 @@ PAGES = {
         what="the API server refuses the destination {destination} ({status}): {problem}",
         why="it does not take the Secret as it would be written",
         fix="correct what it names; a Secret that is `immutable: true` must be deleted first",
+    ),
+    "KUBE-TEMPLATE": Page(
+        what="the template {template!r} of context names is not understood",
+        why="known are {{{{.ClusterName}}}}, {{{{.KubeName}}}}, {{{{.Labels.NAME}}}} and {{{{index .Labels 'NAME'}}}}",
+        fix="write `context_name_template` with these alone",
     ),
     "KUBE-UNREACHABLE": Page(
         what="the API server {server} cannot be asked: {problem}",
