@@ -136,7 +136,7 @@ class Upstream:
 
     def _now(self) -> Acting:
         if self._acting is None:
-            raise Unavailable("BOT-NOT-READY")
+            raise Unavailable("MUX-NOT-READY")
         return self._acting
 
 
