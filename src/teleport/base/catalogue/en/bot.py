@@ -482,11 +482,6 @@ PAGES = {
         fix="make a token with `tctl bots instances add NAME` and start with it: the bot joins anew and writes every "
         "file again",
     ),
-    "BOT-STORAGE-LOCKED": Page(
-        what="another tbot, process {holder}, uses the storage {folder}",
-        why="the certificates of a bot renew themselves: two programs with the same ones lock the bot out",
-        fix="end that process (kill {holder}), or give this bot a storage of its own: --storage=/var/lib/teleport/NAME",
-    ),
     "BOT-STORAGE-MEMORY": Page(
         what="the bot keeps its identity in memory",
         why="it joins anew at each start, and a secret token is good for one join",
