@@ -51,7 +51,7 @@ from teleport.version import VERSION
 log = logger("TBOT")
 
 IDENTITY = "identity"
-ENDING = ("AUTH-BOT-GENERATION",)
+ENDING = ("AUTH-BOT-GENERATION", "BOT-IDENT-EXPIRED")
 """Refusals that no later attempt changes: whoever goes on hides that somebody has to look."""
 KEPT = "Failed to renew bot identity. Will attempt to proceed with the old identity, API calls may fail"
 _AGAIN = (Unavailable, TimedOut)
