@@ -19,7 +19,7 @@ from teleport.api.join_messages import BOT, Asked
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
-from teleport.base.errors import NotFound
+from teleport.base.errors import NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.bot.held import held_of, public_keys
 from teleport.bot.parts import Held
@@ -75,7 +75,10 @@ class Door:
             token=self.token(), ssh_public_key=ssh_line, tls_public_key=tls_pem, system_role=BOT,
             host_name=self._host_name, expires=self._expires(),
         )  # fmt: skip
-        joined = await join(await self._dial(former), asked, self._method())
+        try:
+            joined = await join(await self._dial(former), asked, self._method())
+        except TeleportError as error:
+            raise (error if former is None else await self._reach.told(error, former)) from error.__cause__
         return held_of(key, joined.certificates)
 
     async def renew(self, held: Held, key: str) -> Held:

@@ -42,6 +42,7 @@ from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_yaml import TbotYaml
 from teleport.model.config.teleport_section import AUTH_PORT
 from teleport.model.kinds.proxy import Proxy, web_address
+from teleport.net import notify
 from teleport.net.network import Network
 from teleport.net.way import WEB_PORT
 from teleport.version import VERSION
@@ -85,13 +86,11 @@ class BotProcess:
         self._changed = asyncio.Event()
         self.health = Health(self._changed.set)
         self._reload, self._outputs, self._stopped = Bell(), Bell(), asyncio.Event()
-        self.ready = asyncio.Event()
-        """Set when every service has reported once."""
         self._storage = world.destination(config.storage)
         find = WebFind(
             network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
         )  # fmt: skip
-        reach = Reach(way_to(config, world), find)
+        reach = Reach(way_to(config, world), find, clock=world.clock)
         self._door = self._make_door(reach)
         self.identity = OwnIdentity(
             self._storage, self._door, token=self._door.token, method=self._door.method, clock=world.clock,
@@ -119,6 +118,7 @@ class BotProcess:
 
     def stop(self) -> None:
         """End the run."""
+        notify.tell(self.world.environment, notify.STOPPING)
         self._stopped.set()
 
     async def run(self) -> None:
@@ -229,7 +229,7 @@ class BotProcess:
 
     async def _serve(self, service: Service) -> None:
         """Renew what a service has, and let it listen."""
-        serving = tasks.spawn(self._listen(service), name=f"{service.name} listens", on_error=lambda error: None)
+        serving = tasks.spawn(self._listen(service), name=f"{service.name} listens", on_error=_failed)
         try:
             await self._loop(service.name, service).run(self._outputs)
         finally:
@@ -295,14 +295,15 @@ class BotProcess:
         if not self.config.diag_addr:
             yield
             return
-        from teleport.bot.diagnostics import Diagnostics  # its library is the larger half of an idle bot
+        from teleport.bot.diagnostics import Diagnostics
 
         async with Diagnostics(self.health, self.tallies).serving(self.world.network, self.config.diag_addr):
             yield
 
     async def _tell_ready(self) -> None:
+        """Tell the service manager when every service has reported once."""
         await settled(self.health, self._changed)
-        self.ready.set()
+        notify.tell(self.world.environment, notify.READY)
 
 
 class _Prepared:
@@ -324,7 +325,7 @@ def means_of(config: TbotYaml, world: World) -> Means:
     """Return what services are made with."""
     return Means(
         clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
-        tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
+        disk=world.disk, tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
     )  # fmt: skip
 
 
@@ -346,6 +347,10 @@ def way_to(config: TbotYaml, world: World) -> AuthWay:
     return AuthWay(
         (address,), network=world.network, entropy=world.entropy, environment=world.environment, proxies=proxies
     )  # fmt: skip
+
+
+def _failed(error: BaseException) -> None:
+    log.error("A service failed unexpectedly and does not listen any more", error=error)
 
 
 async def until_signalled(process: BotProcess) -> None:

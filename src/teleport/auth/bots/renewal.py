@@ -103,8 +103,9 @@ class Renewals:
 
     async def beat(self, caller: Caller, said: Heartbeat, health: Sequence[ServiceHealth]) -> None:
         """Note what an instance says of itself and of its services. Raises BadParameter (AUTH-BOT-IDENTITY,
-        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE)."""
+        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED)."""
         shown = _of_instance(caller)
+        await self._certificates.check_locks(shown)
         _check_health(health)
         heard = msgspec.structs.replace(said, **{name: getattr(said, name)[:_SHOWN] for name in _WORDS})
         noted = tuple(msgspec.structs.replace(each, updated_at=each.updated_at or self._clock.now()) for each in health)
@@ -121,8 +122,9 @@ class Renewals:
 
     async def standing(self, caller: Caller) -> Standing:
         """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
-        (AUTH-BOT-NO-INSTANCE)."""
+        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED)."""
         shown = _of_instance(caller)
+        await self._certificates.check_locks(shown)
         instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
         if instance is None:
             raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)

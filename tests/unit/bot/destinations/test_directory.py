@@ -146,7 +146,7 @@ def test_sections_that_cannot_be_served() -> None:
     with pytest.raises(BadParameter, match="acls is off"):
         here(Path("/x"), acls="off", readers=(Reader(user=1),))
     assert isinstance(make(DirectoryDestination(path="/x")), Directory)
-    with pytest.raises(NotFound, match="no group nonesuch-group"):
+    with pytest.raises(NotFound, match="no group nonesuch-group on this machine"):
         ready(Path("/x"), readers=(Reader(user="root"), Reader(group="nonesuch-group")))
 
 
@@ -240,7 +240,7 @@ def test_whatever_call_fails_each_file_is_the_old_or_the_new(
         try:
             write(place, new)
         except TeleportError as error:
-            taught.append(error.code.startswith(("DISK-", "BOT-DESTINATION-")) and bool(error.why and error.fix))
+            taught.append(error.code.startswith(("DISK-", "DEST-")) and bool(error.why and error.fix))
         finally:
             monkeypatch.undo()
         found = everything(tmp_path)
@@ -376,20 +376,29 @@ def test_readers_may_read_and_nobody_else(open_path: Path) -> None:
         assert readable_by(12345, open_path / "d" / name)
         assert readable_by(12399, open_path / "d" / name, gid=23456)
         assert not readable_by(12399, open_path / "d" / name)
-    os.setxattr(open_path / "d", acl.ATTRIBUTE, acl.encode(acl.letting_read(acl.NOBODY, 0)))
+    os.setxattr(open_path / "d", acl.ATTRIBUTE, acl.encode(acl.letting(acl.NOBODY, 0)))
     assert not readable_by(12345, open_path / "d" / "key")
     asyncio.run(place.check())
     assert readable_by(12345, open_path / "d" / "key")
 
 
-def test_a_list_that_a_folder_hands_down_lets_nobody_in(open_path: Path) -> None:
+def test_what_a_folder_hands_down_counts_where_nobody_else_had_a_say(open_path: Path) -> None:
     need_root()
-    (open_path / "d").mkdir(mode=0o755)
-    subprocess.run(["setfacl", "-m", "d:u:12345:rwx,d:o::rwx", str(open_path / "d")], check=True)
-    place = ready(open_path / "d")
-    write(place, {"key": b"x"})
-    assert not readable_by(12345, open_path / "d" / "key")
-    assert mode(open_path / "d" / "key") == 0o600
+    for name, owner in (("ours", 0), ("theirs", 12345)):
+        above = open_path / name
+        above.mkdir(mode=0o755)
+        os.chown(above, owner, owner)
+        (above / "d").mkdir(mode=0o755)
+        subprocess.run(["setfacl", "-m", "d:u:12345:rwx,d:o::rwx", str(above / "d")], check=True)
+        os.chown(above / "d", owner, owner)
+        (above / "d" / "identity").write_text("")  # lets a group read, which a list would widen
+        subprocess.run(["setfacl", "-b", str(above / "d" / "identity")], check=True)
+        (above / "d" / "identity").chmod(0o640)
+        write(ready(above / "d"), {"key": b"x", "identity": b"x"})
+    assert readable_by(12345, open_path / "ours" / "d" / "key")
+    assert not readable_by(12345, open_path / "theirs" / "d" / "identity")
+    assert not readable_by(12345, open_path / "theirs" / "d" / "key")
+    assert not readable_by(12399, open_path / "ours" / "d" / "key")
 
 
 def test_who_could_read_a_file_can_read_the_next_one(open_path: Path) -> None:
@@ -477,7 +486,7 @@ def test_an_ordinary_user_is_told_who_they_should_be(open_path: Path) -> None:
     ).stdout.splitlines()  # fmt: skip
     assert len(said) == 3
     for line in said:
-        assert line.startswith(f"BOT-DESTINATION-DENIED no access to {open_path}")
+        assert line.startswith(f"DEST-DENIED no access to {open_path}")
         assert "the right user" in line
 
 
