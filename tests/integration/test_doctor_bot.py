@@ -172,9 +172,9 @@ def short_life(settings: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
-        (unknown_key, "BOT-CONFIG-PROBLEMS"), (two_servers, "BOT-CONFIG-TWO-SERVERS"), (no_server, "BOT-NO-SERVER"),
+        (unknown_key, "TBOT-PROBLEMS"), (two_servers, "TBOT-TWO-SERVERS"), (no_server, "BOT-NO-SERVER"),
         (shared_destination, "OUT-SHARED-DEST"), (secret_with_plugin, "K8S-SECRET-EXEC"),
-        (short_life, "BOT-CONFIG-SHORT-TTL"),
+        (short_life, "TBOT-SHORT-TTL"),
     ],
 )  # fmt: skip
 def test_configurations(patient: Patient, spoil: Callable[[dict[str, Any]], None], code: str) -> None:

@@ -82,7 +82,8 @@ async def _names(entry: ServiceEntry) -> frozenset[str]:
     told = _Told()
     here = world()
     means = Means(
-        clock=here.clock, entropy=here.entropy, environment=here.environment, destination=lambda _: told,
+        clock=here.clock, entropy=here.entropy, environment=here.environment, disk=here.disk,
+        destination=lambda _: told,
         tbot=here.tbot, ttl=3600.0, interval=1200.0,
     )  # fmt: skip
     for service in services.make([entry], means):
