@@ -48,6 +48,8 @@ DATABASE = {
     "kind": "db", "version": "v3", "metadata": {"name": "example", "labels": {"env": "dev"}},
     "spec": {"protocol": "postgres", "uri": "localhost:5432"},
 }  # fmt: skip
+pytestmark = pytest.mark.timeout(400)  # servers of others start slowly where much else runs
+
 RENEWED = "Successfully renewed impersonated certificates"
 RENEWALS = 3
 
