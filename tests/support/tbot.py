@@ -30,9 +30,11 @@ from tests.support.server_process import BIN
 TBOT = str(BIN / "tbot")
 
 
-def make_bot(cluster: Cluster, name: str, *roles: str) -> str:
-    """Make a bot that may have these roles; return the token with which it joins once."""
-    said = cluster.tctl("bots", "add", name, f"--roles={','.join(roles)}", "--format=json").out
+def make_bot(cluster: Cluster, name: str, *roles: str, ttl: str = "12h") -> str:
+    """Make a bot that may have these roles; return the token with which it joins once. `ttl`: what its certificates
+    last at most."""
+    options = (f"--roles={','.join(roles)}", f"--max-session-ttl={ttl}", "--format=json")
+    said = cluster.tctl("bots", "add", name, *options).out
     return str(json.loads(said)["token_id"])
 
 

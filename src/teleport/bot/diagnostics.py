@@ -1,26 +1,43 @@
 """Diagnostics: `diag_addr` of a bot, over HTTP. `/livez` says that the process answers, `/readyz` how its parts are,
 `/readyz/NAME` how one is, `/metrics` how often each did its work (Prometheus, text format 0.0.4).
 
+One GET for each connection, without a library: a bot that nobody asks should not hold the memory of a web server.
 Reference: machine identity, sections 9 and 12.
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-
-from aiohttp import web
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import unquote
 
 from teleport.base import tasks
 from teleport.base.log import logger
 from teleport.bot.health import Condition, Health, Histogram, Tallies, Tally
-from teleport.net.bridge import as_transport
 from teleport.net.network import Network
 from teleport.net.stream import Stream
 
 log = logger("TBOT")
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+JSON, METRICS = "application/json", "text/plain; version=0.0.4; charset=utf-8"
+PATIENCE = 10.0
+"""Seconds in which a question must be asked."""
+LONGEST = 8192
+"""Bytes of a question."""
+_QUESTION = re.compile(rb"GET (/[!-~]*) HTTP/1\.[01]\r\n")
+
+
+class Answer(NamedTuple):
+    """What is said to a question."""
+
+    status: int
+    content: str
+    kind: str = JSON
 
 
 class Diagnostics:
@@ -33,23 +50,7 @@ class Diagnostics:
     @asynccontextmanager
     async def serving(self, network: Network, address: str) -> AsyncIterator[str]:
         """Serve for the time of a block; yield the address (`host:port`). Raises what listening raises."""
-        app = web.Application()
-        app.add_routes(
-            [
-                web.get("/livez", self._livez), web.get("/readyz", self._readyz),
-                web.get("/readyz/{name}", self._readyz_of), web.get("/metrics", self._metrics),
-            ]
-        )  # fmt: skip
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        server = runner.server
-        assert server is not None  # noqa: S101 - set up above
-
-        async def serve(stream: Stream) -> None:
-            transport, _ = as_transport(stream, server)
-            await transport.wait_closed()
-
-        listener = await network.listen(address, serve)
+        listener = await network.listen(address, self._serve)
         serving = tasks.spawn(listener.serve_forever(), name="diagnostics", on_error=_ended)
         log.info("Diagnostics are served", address=listener.address)
         try:
@@ -57,27 +58,57 @@ class Diagnostics:
         finally:
             await tasks.cancel(serving)
             await listener.close()
-            await runner.cleanup()
 
-    async def _livez(self, request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+    async def _serve(self, stream: Stream) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = self.answer(await _path(stream))
+                body = found.content.encode()
+                head = (
+                    f"HTTP/1.1 {found.status} {HTTPStatus(found.status).phrase}\r\nContent-Type: {found.kind}\r\n"
+                    f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                )
+                await stream.write(head.encode() + body)
+                await stream.write_eof()
+        except TimeoutError:
+            log.debug("A question was not asked in time", peer=stream.peer.address)
 
-    async def _readyz(self, request: web.Request) -> web.Response:
+    def answer(self, path: str) -> Answer:
+        """Return what is said of a path; empty where the question could not be read."""
+        match path.strip("/").split("/"):
+            case ["livez"]:
+                return Answer(200, json.dumps({"status": "ok"}))
+            case ["readyz"]:
+                return self._every()
+            case ["readyz", name]:
+                return self._one(name)
+            case ["metrics"]:
+                return Answer(200, "".join(f"{line}\n" for line in metrics(self._tallies)), METRICS)
+        return Answer(404 if path else 400, json.dumps({"error": "ask for /livez, /readyz, /readyz/NAME or /metrics"}))
+
+    def _every(self) -> Answer:
         ready = self._health.ready
         services = {name: _condition(each) for name, each in self._health.conditions.items()}
         told = {"status": "healthy" if ready else "unhealthy", "services": services}
-        return web.json_response(told, status=200 if ready else 503)
+        return Answer(200 if ready else 503, json.dumps(told))
 
-    async def _readyz_of(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
+    def _one(self, name: str) -> Answer:
         found = self._health.conditions.get(name)
         if found is None:
-            return web.json_response({"error": f"there is no service {name[:80]!r}"}, status=404)
-        return web.json_response(_condition(found), status=200 if found.state == "healthy" else 503)
+            return Answer(404, json.dumps({"error": f"there is no service {name[:80]!r}"}))
+        return Answer(200 if found.state == "healthy" else 503, json.dumps(_condition(found)))
 
-    async def _metrics(self, request: web.Request) -> web.Response:
-        text = "".join(f"{line}\n" for line in metrics(self._tallies))
-        return web.Response(body=text.encode(), headers={"Content-Type": METRICS_TYPE})
+
+async def _path(stream: Stream) -> str:
+    """Read a question; return its path, or nothing if it is none."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = await stream.read()
+        data += part
+        if not part or len(data) > LONGEST:
+            return ""
+    found = _QUESTION.match(data)
+    return unquote(found[1].decode().partition("?")[0]) if found else ""
 
 
 def metrics(tallies: Tallies) -> Iterator[str]:

@@ -19,7 +19,7 @@ from teleport.api.join_messages import BOT, Asked
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
-from teleport.base.errors import NotFound
+from teleport.base.errors import NotFound, TeleportError
 from teleport.base.log import logger
 from teleport.bot.held import held_of, public_keys
 from teleport.bot.parts import Held
@@ -42,14 +42,15 @@ class Door:
 
     def __init__(
         self, onboarding: Onboarding, reach: Reach, *, ttl: float, host_name: str, environment: Mapping[str, str],
-        disk: Disk, folder: str, clock: Clock, entropy: Entropy, insecure: bool = False,
+        disk: Disk, folder: str, clock: Clock, entropy: Entropy, insecure: bool = False, host_id: str = "",
     ) -> None:  # fmt: skip
         """`ttl`: seconds that certificates shall last. `folder`, of `disk`, is where a join method may keep what is its
-        own. `insecure`: whoever answers is believed."""
+        own. `insecure`: whoever answers is believed. `host_id` says which machine this is, as evidence."""
         self._onboarding = onboarding
         self._reach = reach
         self._ttl = ttl
         self._host_name = host_name
+        self._host_id = host_id
         self._environment = _environment(onboarding, environment)
         self._disk = disk
         self._folder = folder
@@ -75,7 +76,10 @@ class Door:
             token=self.token(), ssh_public_key=ssh_line, tls_public_key=tls_pem, system_role=BOT,
             host_name=self._host_name, expires=self._expires(),
         )  # fmt: skip
-        joined = await join(await self._dial(former), asked, self._method())
+        try:
+            joined = await join(await self._dial(former), asked, self._method())
+        except TeleportError as error:
+            raise (error if former is None else await self._reach.told(error, former)) from error.__cause__
         return held_of(key, joined.certificates)
 
     async def renew(self, held: Held, key: str) -> Held:
@@ -83,7 +87,8 @@ class Door:
         raises."""
         ssh_line, tls_pem = public_keys(key)
         wanted = Renewal(
-            ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires(), hostname=self._host_name
+            ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires(), hostname=self._host_name,
+            host_id=self._host_id,
         )  # fmt: skip
         async with self._reach.client(lambda: held) as client:
             return held_of(key, await BotCalls(client).renew(wanted))

@@ -12,7 +12,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from teleport.api.client import AuthClient, over_stream
-from teleport.base.errors import TeleportError
+from teleport.api.refused import EXPIRED
+from teleport.base.clock import Clock
+from teleport.base.errors import NotAuthenticated, TeleportError
 from teleport.base.log import logger
 from teleport.bot.held import host_certificates
 from teleport.bot.parts import Held
@@ -27,17 +29,18 @@ log = logger("TBOT")
 
 TUNNEL_TRIES = 2
 """How often the address is tried as a proxy's, for each failure."""
-_OF_THE_WAY = ("NET-", "API-UNAVAILABLE", "CLIENT-NO-SERVER", "POL-LOCKED")
+_OF_THE_WAY = ("NET-", "API-UNAVAILABLE", "API-CERT-", "CLIENT-NO-SERVER", "POL-LOCKED")
 """How codes begin that say that the way to the Auth Service is closed."""
 
 
 class Reach:
     """Opens connections to the Auth Service."""
 
-    def __init__(self, way: AuthWay, find: WebFind) -> None:
+    def __init__(self, way: AuthWay, find: WebFind, *, clock: Clock) -> None:
         """`find` asks an address as a proxy is asked."""
         self.way = way
         self._find = find
+        self._clock = clock
 
     @asynccontextmanager
     async def client(self, who: Callable[[], Held]) -> AsyncIterator[AuthClient]:
@@ -49,26 +52,34 @@ class Reach:
             async with AuthClient(over_stream(lambda: self.dial(who()))) as client:
                 yield client
         except TeleportError as error:
-            raise await self._told(error) from error.__cause__
+            raise await self.told(error, who()) from error.__cause__
 
     async def dial(self, held: Held) -> Stream:
         """Return a connection on which both sides have proven themselves. Raises as `client`."""
         return await self.way.open(_context(held), (auth_protocol(held.identity.cluster),), x509.CLUSTER_NAME)
 
-    async def _told(self, error: TeleportError) -> TeleportError:
-        if not error.code.startswith(_OF_THE_WAY):
+    async def told(self, error: TeleportError, held: Held) -> TeleportError:
+        """Return an error of a call as `held`, with what is noted for the report if the way to the Auth Service is
+        closed."""
+        if not error.code.startswith(_OF_THE_WAY) or getattr(error, "__notes__", None):
             return error
+        found = self._named(error, held) or await self.way.named(error)
         if self.way.proxies:
-            return await self.way.named(error)
-        if getattr(error, "__notes__", None):
-            return error
-        first, second = primary(error), ""
+            return found if found is error else noted(found, error.what)
+        second = ""
         for _ in range(TUNNEL_TRIES):
             second = await self._as_proxy()
             line = f"Failed to resolve tunnel address {second}"
             log.error(line)
-        found = await self.way.named(error)
-        return noted(found, *direct(first, second))
+        return noted(found, *direct(primary(error), second))
+
+    def _named(self, error: TeleportError, held: Held) -> TeleportError | None:
+        """Return what the refusal of an identity means that has ended; None unless that is the reason."""
+        if error.code != EXPIRED or self._clock.now() < held.expires:
+            return None
+        return NotAuthenticated(
+            "BOT-IDENT-EXPIRED" if held.identity.renewable else "BOT-IDENT-REJOIN", bot=held.identity.bot_name
+        )
 
     async def _as_proxy(self) -> str:
         """Try the Auth Service's address as a proxy's; return why it is none."""

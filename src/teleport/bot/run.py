@@ -28,6 +28,7 @@ from teleport.bot.health import Health, Tallies, Tally
 from teleport.bot.heartbeat import INTERVAL as BEAT_INTERVAL
 from teleport.bot.heartbeat import NAME as HEARTBEAT
 from teleport.bot.heartbeat import Heartbeats, settled
+from teleport.bot.host_id import host_id
 from teleport.bot.identity import OwnIdentity
 from teleport.bot.loop import IDENTITY_ATTEMPTS, OUTPUT_ATTEMPTS, Bell, Loop, wait
 from teleport.bot.onboarding import Door
@@ -42,6 +43,7 @@ from teleport.model.config.tbot_destinations import DestinationSection
 from teleport.model.config.tbot_yaml import TbotYaml
 from teleport.model.config.teleport_section import AUTH_PORT
 from teleport.model.kinds.proxy import Proxy, web_address
+from teleport.net import notify
 from teleport.net.network import Network
 from teleport.net.way import WEB_PORT
 from teleport.version import VERSION
@@ -49,7 +51,7 @@ from teleport.version import VERSION
 log = logger("TBOT")
 
 IDENTITY = "identity"
-ENDING = ("AUTH-BOT-GENERATION",)
+ENDING = ("AUTH-BOT-GENERATION", "BOT-IDENT-EXPIRED")
 """Refusals that no later attempt changes: whoever goes on hides that somebody has to look."""
 KEPT = "Failed to renew bot identity. Will attempt to proceed with the old identity, API calls may fail"
 _AGAIN = (Unavailable, TimedOut)
@@ -85,13 +87,11 @@ class BotProcess:
         self._changed = asyncio.Event()
         self.health = Health(self._changed.set)
         self._reload, self._outputs, self._stopped = Bell(), Bell(), asyncio.Event()
-        self.ready = asyncio.Event()
-        """Set when every service has reported once."""
         self._storage = world.destination(config.storage)
         find = WebFind(
             network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
         )  # fmt: skip
-        reach = Reach(way_to(config, world), find)
+        reach = Reach(way_to(config, world), find, clock=world.clock)
         self._door = self._make_door(reach)
         self.identity = OwnIdentity(
             self._storage, self._door, token=self._door.token, method=self._door.method, clock=world.clock,
@@ -119,6 +119,7 @@ class BotProcess:
 
     def stop(self) -> None:
         """End the run."""
+        notify.tell(self.world.environment, notify.STOPPING)
         self._stopped.set()
 
     async def run(self) -> None:
@@ -229,7 +230,7 @@ class BotProcess:
 
     async def _serve(self, service: Service) -> None:
         """Renew what a service has, and let it listen."""
-        serving = tasks.spawn(self._listen(service), name=f"{service.name} listens", on_error=lambda error: None)
+        serving = tasks.spawn(self._listen(service), name=f"{service.name} listens", on_error=_failed)
         try:
             await self._loop(service.name, service).run(self._outputs)
         finally:
@@ -274,7 +275,7 @@ class BotProcess:
         return Door(
             self.config.onboarding, reach, ttl=float(self.config.credential_ttl), host_name=world.host_name,
             environment=world.environment, disk=world.disk if folder else MemoryDisk(), folder=folder or "/",
-            clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure),
+            clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure), host_id=host_id(world.disk),
         )  # fmt: skip
 
     @asynccontextmanager
@@ -295,14 +296,15 @@ class BotProcess:
         if not self.config.diag_addr:
             yield
             return
-        from teleport.bot.diagnostics import Diagnostics  # its library is the larger half of an idle bot
+        from teleport.bot.diagnostics import Diagnostics
 
         async with Diagnostics(self.health, self.tallies).serving(self.world.network, self.config.diag_addr):
             yield
 
     async def _tell_ready(self) -> None:
+        """Tell the service manager when every service has reported once."""
         await settled(self.health, self._changed)
-        self.ready.set()
+        notify.tell(self.world.environment, notify.READY)
 
 
 class _Prepared:
@@ -324,7 +326,7 @@ def means_of(config: TbotYaml, world: World) -> Means:
     """Return what services are made with."""
     return Means(
         clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
-        tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
+        disk=world.disk, tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
     )  # fmt: skip
 
 
@@ -346,6 +348,10 @@ def way_to(config: TbotYaml, world: World) -> AuthWay:
     return AuthWay(
         (address,), network=world.network, entropy=world.entropy, environment=world.environment, proxies=proxies
     )  # fmt: skip
+
+
+def _failed(error: BaseException) -> None:
+    log.error("A service failed unexpectedly and does not listen any more", error=error)
 
 
 async def until_signalled(process: BotProcess) -> None:

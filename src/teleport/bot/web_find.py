@@ -104,9 +104,10 @@ async def _blemish(way: Way, host: str) -> str:
     """Return what is wrong with the names of the certificate that is shown: it is looked at before its issuer."""
     try:
         stream = await tls.client_handshake(await way.reach(), contexts.unverified_context(), TIMEOUT, server_name=host)
-        shown = stream.ssl_object.getpeercert(binary_form=True) or b""
-        await stream.close()
-        names, addresses = _names(shown)
+        try:
+            names, addresses = _names(stream.ssl_object.getpeercert(binary_form=True) or b"")
+        finally:
+            await stream.close()
     except TeleportError:
         return ""
     if _is_address(host):

@@ -33,13 +33,13 @@ def case(source: str, loaded: Loaded, world: World, *, login: str = "") -> Case:
     find = WebFind(
         network=world.network, entropy=world.entropy, environment=world.environment, insecure=bool(config.insecure)
     )  # fmt: skip
-    reach = Reach(way_to(config, world), find)
+    reach = Reach(way_to(config, world), find, clock=world.clock)
     fixed = own_address(world.environment, config.proxy_server)
     bot = Connection(lambda: _held(made), reach, ProxyPing(find, lambda: proxy_address(config, bot), own_address=fixed))
     made = Case(
         source=source, loaded=loaded, machine=Machine(), bot=bot, trip=_trip(config, world), login=login,
         destination=world.destination, service=_service(config, world), token=_token(config, world, reach),
-        now=world.clock.now,
+        now=world.clock.now, host=world.host_name,
     )  # fmt: skip
     return made
 
