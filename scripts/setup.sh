@@ -23,6 +23,7 @@ sshd openssh-server
 plink putty-tools
 rsync rsync
 psql postgresql-client
+pg_ctlcluster postgresql
 mariadb mariadb-client
 git git
 haproxy haproxy

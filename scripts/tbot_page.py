@@ -23,7 +23,7 @@ HEAD = """\
 # Configuration: tbot.yaml
 
 Version v2, which begins with `version: v2`. A file without that line is of version v1: it is read as what it means in
-v2, with a warning, and `tbot migrate` prints it so. Unknown keys are errors with their place (`BOT-CONFIG-PROBLEMS`).
+v2, with a warning, and `tbot migrate` prints it so. Unknown keys are errors with their place (`TBOT-PROBLEMS`).
 Keys marked *later* are known, and refused where they would change what happens (`CONFIG-NOT-SUPPORTED`). What the
 command line says wins over the file: `tbot start --help`. The guide: [tbot](../guides/tbot.md).
 

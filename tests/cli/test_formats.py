@@ -21,8 +21,8 @@ from tests.unit.model.samples import SAMPLES
 from tests.unit.model.samples import UUID as SAMPLE_ID
 
 SHOWING = {
-    "can", "env", "explain", "get", "get-log-level", "head", "identify", "list", "ls", "net", "ping", "prune", "query",
-    "readyz", "resolve", "search", "show", "status", "verify", "api-resources",
+    "can", "doctor", "env", "explain", "get", "get-log-level", "head", "identify", "list", "ls", "net", "ping", "prune",
+    "query", "readyz", "resolve", "search", "show", "status", "verify", "api-resources",
 }  # fmt: skip
 """Last words of commands that show something."""
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -35,7 +35,7 @@ OWN_FORM = {
 }  # fmt: skip
 """Commands that print a file in a format of other programs."""
 TALKING = {
-    "add", "create", "del", "download", "edit", "join", "lock", "login", "logout", "openssh", "play", "proxy",
+    "add", "create", "del", "download", "edit", "init", "join", "lock", "login", "logout", "openssh", "play", "proxy",
     "puttyconfig", "recover", "reset", "restore", "rm", "rotate", "scp", "set-log-level", "sftp", "sign", "ssh",
     "ssh-multiplexer-proxy-command", "ssh-proxy-command", "start", "terminate", "update", "wait",
 }  # fmt: skip

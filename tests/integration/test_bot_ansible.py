@@ -23,14 +23,11 @@ PLAYBOOK = """\
   gather_facts: false
   tasks:
     - name: work while the bot renews
-      ansible.builtin.shell: >-
+      ansible.builtin.raw: >-
         touch FOLDER/ready-{{ item }};
         for step in $(seq 1200); do test -e FOLDER/go-{{ item }} && break; sleep 0.1; done;
-        test -e FOLDER/go-{{ item }} && echo "$SSH_CONNECTION"
+        test -e FOLDER/go-{{ item }} && echo "$SSH_CONNECTION" >> FOLDER/seen
       loop: [0, 1, 2]
-      register: worked
-    - name: tell the connections
-      ansible.builtin.copy: {content: "{{ worked.results | map(attribute='stdout') | join('\\n') }}", dest: FOLDER/seen}
 """
 
 
@@ -70,7 +67,7 @@ def played(bot: Tbot, folder: Path, place: str, options: str) -> list[str]:
             assert play.wait(90) == 0, (folder / "said").read_text()
         finally:
             play.kill()
-    assert "ok=2    changed=2    unreachable=0    failed=0" in (folder / "said").read_text()
+    assert "ok=1    changed=1    unreachable=0    failed=0" in (folder / "said").read_text()
     return (folder / "seen").read_text().splitlines()
 
 

@@ -1,8 +1,16 @@
-"""A job with psql runs off a bot's output through three renewals: no connection breaks, and no new one fails."""
+"""Bots and databases: the role that an output for a database needs, and what a real PostgreSQL makes of its files.
+
+A job with psql runs off such an output through three renewals: no connection breaks, and no new one fails.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import dataclasses
+import datetime as dt
 import signal
+import ssl as tls
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -10,23 +18,245 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bot_databases import DATABASE, machine, permit
-from tests.support.cluster import Cluster
+from teleport.base.clock import SystemClock
+from teleport.base.entropy import SeededEntropy
+from teleport.model.identity import Identity
+from teleport.pki import authority, codec, database, keys, ssh, x509
+from teleport.pki.signer import MemorySigner
+from tests.support.cluster import NAME, Cluster, Done
 from tests.support.postgres import Login, Postgres, Server, environment
 from tests.support.processes import wait_for
+from tests.support.server_process import BIN
+from tests.support.tbot import Machine, make_bot
 
+ROLE = """\
+kind: role
+version: v5
+metadata:
+  name: machine-id-db
+spec:
+  allow:
+    db_labels:
+      '*': '*'
+    db_names: [example]
+    db_users: [alice]
+    rules:
+      - resources: [db_server, db]
+        verbs: [read, list]
+"""
+DATABASE = {
+    "kind": "db", "version": "v3", "metadata": {"name": "example", "labels": {"env": "dev"}},
+    "spec": {"protocol": "postgres", "uri": "localhost:5432"},
+}  # fmt: skip
+pytestmark = pytest.mark.timeout(400)  # servers of others start slowly where much else runs
+
+RENEWED = "Successfully renewed impersonated certificates"
 RENEWALS = 3
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, Postgres]]:
-    folder = tmp_path_factory.mktemp("cluster")
-    with Cluster(folder).running() as cluster:
-        cluster.create(DATABASE)
-        permit(cluster)
-        cluster.tctl("auth", "sign", "--format=db", "--host=localhost", f"--out={folder}/server", "--ttl=2h")
-        with Postgres(folder, Server.signed(folder / "server"), ["alice"]).running() as running:
-            yield cluster, running
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")).running() as running:
+        running.role("foo", logins=["root"])
+        running.create(DATABASE)
+        (running.folder / "role.yaml").write_text(ROLE)
+        running.tctl("create", "-f", str(running.folder / "role.yaml"))
+        yield running
+
+
+@pytest.fixture(scope="module")
+def server(cluster: Cluster) -> Server:
+    """The files of a database server."""
+    prefix = cluster.folder / "server"
+    cluster.tctl("auth", "sign", "--format=db", "--host=localhost,127.0.0.1", f"--out={prefix}", "--ttl=2h")
+    return Server.signed(prefix)
+
+
+class OtherAuthority:
+    """Another authority for clients of databases, whose certificates were made when a test likes."""
+
+    def __init__(self) -> None:
+        self._entropy = SeededEntropy(5)
+        self._signer = MemorySigner(self._entropy)
+        self._ca = asyncio.run(
+            authority.create(self._signer, "db_client", NAME, now=self.ago(days=1), entropy=self._entropy)
+        )
+
+    @staticmethod
+    def ago(**span: float) -> dt.datetime:
+        """Return a moment before now."""
+        return SystemClock().now().replace(microsecond=0) - dt.timedelta(**span)
+
+    @property
+    def pem(self) -> str:
+        """Its certificate."""
+        return self._ca.spec.active_keys.tls[0].cert
+
+    def login(self, folder: Path, authorities: Path, expires: dt.datetime) -> Login:
+        """Return files with which alice could connect until then."""
+        key = keys.make_p256(self._entropy)
+        identity = Identity(
+            name="bot-example", cluster=NAME, kind="bot", roles=("machine-id-db",), principals=("alice",),
+            expires=expires, database_service="example", database_user="alice",
+        )  # fmt: skip
+        made = database.client_certificate(
+            self._signer, self._ca, identity, spki=keys.spki(key.public_key()), now=self.ago(hours=2),
+            entropy=self._entropy,
+        )  # fmt: skip
+        found = Login(folder / "crt", folder / "key", authorities)
+        found.certificate.write_text(x509.pem(asyncio.run(made)))
+        found.key.write_bytes(keys.private_pem(key))
+        found.key.chmod(0o600)
+        return found
+
+
+@pytest.fixture(scope="module")
+def other() -> OtherAuthority:
+    return OtherAuthority()
+
+
+@pytest.fixture(scope="module")
+def postgres(
+    server: Server, other: OtherAuthority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Postgres]:  # fmt: skip
+    """A database that trusts the cluster's authority for its clients, and another one."""
+    folder = tmp_path_factory.mktemp("postgres")
+    (folder / "clients").write_text(server.clients.read_text() + other.pem)
+    trusting = dataclasses.replace(server, clients=folder / "clients")
+    with Postgres(folder, trusting, ["alice", "bob"]).running() as running:
+        yield running
+
+
+def output(path: Path, **fields: object) -> dict[str, object]:
+    """Return an output for the database, as alice."""
+    return {
+        "type": "database", "destination": {"type": "directory", "path": str(path)}, "service": "example",
+        "database": "example", "username": "alice", **fields,
+    }  # fmt: skip
+
+
+def machine(cluster: Cluster, name: str, *roles: str) -> Machine:
+    """Return a machine with a bot that has one output, for the database."""
+    found = Machine(cluster, name, make_bot(cluster, name, *roles))
+    found.settings["services"] = [output(found.out)]
+    return found
+
+
+class Several:
+    """The folder of a bot with an output of each sort, after one run, and what it said."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        found = Machine(cluster, "several", make_bot(cluster, "several", "foo", "machine-id-db"))
+        sorts: dict[str, dict[str, object]] = {
+            "plain": {}, "tls": {"format": "tls"}, "mongo": {"format": "mongo"}, "cockroach": {"format": "cockroach"},
+            "narrow": {"roles": ["machine-id-db"]}, "blind": {"roles": ["foo"]}, "bob": {"username": "bob"},
+        }  # fmt: skip
+        self.folder = found.folder
+        found.settings["services"] = [output(self.folder / sort, **fields) for sort, fields in sorts.items()]
+        self.said: Done = found.once(status=1)
+
+
+@pytest.fixture(scope="module")
+def several(cluster: Cluster) -> Several:
+    return Several(cluster)
+
+
+def test_a_database_that_roles_do_not_show_is_not_found_until_one_does(cluster: Cluster) -> None:
+    """S1-38, S1-41, S1-45: the bot of the reference, from the failure to the cure; `tsh db ls` and `tbot db` work with
+    what it then has."""
+    found = machine(cluster, "example", "foo")
+    said = found.once(status=1)
+    cause = 'database "example" not found'
+    line = f"Failed to generate impersonated certs for directory {found.out}: {cause}"
+    assert f"ERROR: {line}\n{cause}\n" in said.err
+    assert "code: DB-NOT-FOUND-RBAC" in said.err
+    assert "rules: [{resources: [db_server, db], verbs: [read, list]}]" in said.err
+    assert not (found.out / "tlscert").exists()
+    with found.running() as bot:
+        bot.await_line(line)
+        cluster.tctl("bots", "update", "example", "--add-roles=machine-id-db")
+        bot.signal(signal.SIGUSR1)
+        bot.await_line(RENEWED)
+    proxy = f"--proxy={cluster.public}"
+    listed = cluster.run(str(BIN / "tsh"), "-i", str(found.out / "identity"), proxy, "db", "ls").out
+    heading, _, row = listed.splitlines()[:3]
+    assert heading.split() == ["Name", "Description", "Allowed", "Users", "Labels", "Connect"]
+    assert row.split() == ["example", "[alice]", "env=dev"]
+    options = (f"--destination-dir={found.out}", f"--proxy-server={cluster.public}")
+    assert found.run("db", *options, "--", "ls").out == listed
+
+
+def test_an_output_has_the_roles_that_it_asks_for(several: Several) -> None:
+    """S1-44: without `roles` all that the bot has, with it a part; one without the database's is refused it."""
+    assert roles_in(several.folder / "plain") == {"foo", "machine-id-db"}
+    assert roles_in(several.folder / "narrow") == {"machine-id-db"}
+    failed = f'Failed to generate impersonated certs for directory {several.folder}/blind: database "example" not found'
+    assert failed in several.said.err
+    assert not (several.folder / "blind" / "tlscert").exists()
+
+
+def roles_in(folder: Path) -> set[str]:
+    """Return the roles in the certificate for SSH, which names the bot: the other one names the account alone."""
+    line = (folder / "key-cert.pub").read_text()
+    return {*codec.from_ssh(ssh.parse(keys.load_ssh_line(line))).roles}
+
+
+def test_whom_the_roles_do_not_let_in_gets_no_certificate(several: Several) -> None:
+    assert f"Failed to generate impersonated certs for directory {several.folder}/bob: " in several.said.err
+    assert not (several.folder / "bob" / "tlscert").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "chain", "key", "authorities"),
+    [
+        ("tls", "tls.crt", "tls.key", "tls.cas"),
+        ("mongo", "mongo.crt", "mongo.crt", "mongo.cas"),
+        ("cockroach", "cockroach/node.crt", "cockroach/node.key", "cockroach/ca.crt"),
+    ],
+)
+def test_tls_clients_use_the_files_of_each_format(
+    several: Several, server: Server, form: str, chain: str, key: str, authorities: str
+) -> None:
+    out = several.folder / form
+    client = tls.create_default_context(cafile=out / authorities)
+    client.load_cert_chain(out / chain, out / key)
+    database = tls.create_default_context(tls.Purpose.CLIENT_AUTH, cafile=server.clients)
+    database.load_cert_chain(server.certificate, server.key)
+    database.verify_mode = tls.CERT_REQUIRED
+    assert subject_seen(client, database) == ((("commonName", "alice"),),)
+
+
+def subject_seen(client: tls.SSLContext, server: tls.SSLContext) -> object:
+    """Return what a server sees of a client's subject, when each has accepted the other."""
+    up, down = tls.MemoryBIO(), tls.MemoryBIO()
+    near = client.wrap_bio(down, up, server_hostname="localhost")
+    far = server.wrap_bio(up, down, server_side=True)
+    for end in (near, far, near):
+        with contextlib.suppress(tls.SSLWantReadError):
+            end.do_handshake()
+    far.do_handshake()
+    shown = far.getpeercert()
+    assert shown is not None
+    return shown["subject"]
+
+
+def test_a_real_postgresql_takes_the_account_and_no_other(several: Several, postgres: Postgres) -> None:
+    login = Login.of(several.folder / "plain")
+    asked = "select current_user, client_dn from pg_stat_ssl where pid = pg_backend_pid()"
+    assert postgres.query(login, asked, user="alice").out == "alice|/CN=alice\n"
+    refused = postgres.query(login, asked, user="bob")
+    assert refused.status == 2
+    assert 'certificate authentication failed for user "bob"' in refused.err
+
+
+def test_a_real_postgresql_refuses_what_has_ended(
+    other: OtherAuthority, several: Several, postgres: Postgres, tmp_path: Path
+) -> None:
+    authorities = Login.of(several.folder / "plain").authorities
+    lasting = other.login(tmp_path, authorities, other.ago(hours=-1))
+    assert postgres.query(lasting, "select current_user", user="alice").out == "alice\n"
+    ended = other.login(tmp_path, authorities, other.ago(hours=1))
+    assert "certificate expired" in postgres.query(ended, "select 1", user="alice").err
 
 
 class Job:
@@ -84,20 +314,19 @@ class Session:
         return self._psql.returncode
 
 
-def test_a_job_runs_through_three_renewals(postgres: tuple[Cluster, Postgres], tmp_path: Path) -> None:
-    cluster, database = postgres
+def test_a_job_runs_through_three_renewals(cluster: Cluster, postgres: Postgres, tmp_path: Path) -> None:
     found = machine(cluster, "job", "machine-id-db")
     login = Login.of(found.out)
     with found.running() as bot:
-        bot.await_line("Successfully renewed impersonated certificates")
+        bot.await_line(RENEWED)
         certificates = {login.certificate.read_bytes()}
-        session = Session(database, login, tmp_path)
+        session = Session(postgres, login, tmp_path)
         backend = session.ask("select pg_backend_pid()")
-        with Job(database, login) as job:
+        with Job(postgres, login) as job:
             for renewal in range(RENEWALS):
                 job.again()
                 bot.signal(signal.SIGUSR1)
-                bot.await_line("Successfully renewed impersonated certificates", renewal + 2)
+                bot.await_line(RENEWED, renewal + 2)
                 certificates.add(login.certificate.read_bytes())
                 assert session.ask("select pg_backend_pid()") == backend
             job.again()

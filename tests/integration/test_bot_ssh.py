@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -13,7 +15,8 @@ import pytest
 
 from tests.support import ssh_agent
 from tests.support.cluster import NAME, NODE, OWN, Cluster, Done
-from tests.support.processes import wait_for
+from tests.support.forwarder import Forwarder
+from tests.support.processes import tree, wait_for
 from tests.support.server_process import BIN
 from tests.support.serving_bot import Tbot, service
 
@@ -98,6 +101,18 @@ def test_the_role_decides_and_a_renewal_brings_it(cluster: Cluster) -> None:
         ssh(bot, "true")
 
 
+def test_the_signal_of_a_renewal_ends_no_connection(bot: Tbot) -> None:
+    """`pkill -sigusr1 tbot` may find more than the bot itself: here it is sent to everything that carries a session."""
+    argv = ["ssh", "-F", str(bot.folder / "id" / "ssh_config"), f"{OWN}@{HOST}", "echo open; exec cat"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
+        assert session.stdout is not None
+        assert session.stdout.readline() == b"open\n"
+        ways = [process for process in tree(session.pid) if "ssh-proxy-command" in process.arguments]
+        for way in ways:
+            os.kill(way.pid, signal.SIGUSR1)
+        assert (len(ways), session.communicate(b"still here")[0], session.wait(60)) == (1, b"still here", 0)
+
+
 # the multiplexer
 
 
@@ -163,3 +178,29 @@ def test_a_socket_of_a_bot_that_was_killed_is_replaced(cluster: Cluster, tmp_pat
     with bot.running():
         wait_for("the socket", lambda: ssh(bot, "true", place="mux", status=None).status == 0, seconds=60)
     assert not (tmp_path / "b" / "mux" / "v1.sock").exists()
+
+
+@pytest.mark.parametrize("place", ["id", "mux"])
+def test_sessions_are_resumed_after_renewals(cluster: Cluster, tmp_path: Path, place: str) -> None:
+    """The way to the proxy breaks when the certificates are others than those with which the session began."""
+    kind = {"id": "identity", "mux": "ssh-multiplexer"}[place]
+    with Forwarder(int(cluster.public.rpartition(":")[2])) as between:
+        bot = Tbot(
+            cluster, tmp_path / "b", roles=["access"], services=[service(kind, tmp_path / "b" / place)], name=place,
+            proxy_server=f"localhost:{between.port}", environment={"TBOT_USE_PROXY_ADDR": "yes"},
+        )  # fmt: skip
+        with bot.running():
+            if place == "mux":
+                listening(bot)
+            argv = ["ssh", "-F", str(bot.folder / place / "ssh_config"), f"{OWN}@{HOST}", "cat"]
+            with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as session:
+                assert session.stdin is not None
+                assert session.stdout is not None
+                for line in (b"before\n", b"after\n"):
+                    session.stdin.write(line)
+                    session.stdin.flush()
+                    assert session.stdout.readline() == line
+                    bot.renew()
+                    between.cut()
+                session.stdin.close()
+                assert session.wait(60) == 0

@@ -7,10 +7,8 @@ import contextlib
 import json
 import os
 import socket
-import ssl
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import pytest
 
 from tests.support.cluster import BIN, NAME, Cluster, User, free_ports
 from tests.support.front import PROXY_HOST, Front, Web, haproxy, tinyproxy
+from tests.support.pretenders import json_page, saying, speaking, web_server
 from tests.support.tls import Authority
 
 HEALTHY = 50 if os.environ.get("TELEPORT_SOAK") else 3
@@ -70,58 +69,6 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with cluster.running():
         cluster.role("walker")
         yield Stage(cluster, Authority("balancer"), cluster.sign_up("alice", ["walker"]))
-
-
-@contextlib.contextmanager
-def speaking(answer: Callable[[socket.socket], None], host: str = "127.0.0.1") -> Iterator[str]:
-    """Run what misbehaves at an address: `answer` gets each connection. No real program can be made to."""
-    listener = socket.create_server((host, 0))
-    over = threading.Event()
-
-    def serve() -> None:
-        while not over.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(30)
-                answer(connection)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"{host}:{listener.getsockname()[1]}"
-    finally:
-        over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(30)
-
-
-def saying(data: bytes) -> Callable[[socket.socket], None]:
-    """Read something, answer with `data`, and close."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.recv(4096)
-        connection.sendall(data)
-        connection.shutdown(socket.SHUT_WR)
-        connection.recv(4096)
-
-    return answer
-
-
-def web_of(stage: Stage, pem: bytes, page: bytes, tmp_path: Path) -> Callable[[socket.socket], None]:
-    """Be a web server with a certificate, which is no proxy of a cluster."""
-    (file := tmp_path / "web.pem").write_bytes(pem)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-
-    def answer(connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), context.wrap_socket(connection, server_side=True) as opened:
-            saying(page)(opened)
-
-    return answer
 
 
 def balancer(
@@ -247,7 +194,7 @@ def test_certificates_of_the_web_port(stage: Stage, tmp_path: Path) -> None:
         (stage.authority.issue("localhost", start=-3, end=-2), "NET-TLS-EXPIRED"),
         (stage.authority.issue("localhost", start=0.5, end=1), "NET-TLS-NOT-YET-VALID"),
     ):
-        with speaking(web_of(stage, pem, page, tmp_path)) as address:
+        with speaking(web_server(pem, page, tmp_path)) as address:
             assert stage.wrong(address.replace("127.0.0.1", "localhost")) == ("tls", code)
 
 
@@ -258,7 +205,7 @@ def test_a_port_without_tls(stage: Stage) -> None:
 
 def test_another_web_server(stage: Stage, tmp_path: Path) -> None:
     page = b"HTTP/1.1 200 OK\r\nServer: other\r\nContent-Length: 2\r\n\r\nok"
-    with speaking(web_of(stage, stage.authority.issue("localhost"), page, tmp_path)) as address:
+    with speaking(web_server(stage.authority.issue("localhost"), page, tmp_path)) as address:
         found = stage.examine(address.replace("127.0.0.1", "localhost"), status=1)
     assert found["web"]["code"] == "NET-NOT-A-PROXY"
     assert "other" in found["web"]["cause"]
@@ -330,9 +277,8 @@ def test_separate_ports_of_which_one_is_closed(stage: Stage, tmp_path: Path) -> 
         "proxy": {"tls_routing_enabled": False, "ssh": {"listen_addr": f"0.0.0.0:{free_ports(1)[0]}",
                                                          "tunnel_listen_addr": "0.0.0.0:3024"}},
     }  # fmt: skip
-    body = json.dumps(said).encode()
-    page = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with speaking(web_of(stage, stage.authority.issue("localhost"), page, tmp_path)) as address:
+    page = json_page(said)
+    with speaking(web_server(stage.authority.issue("localhost"), page, tmp_path)) as address:
         found = stage.examine(address.replace("127.0.0.1", "localhost"), "--only=advertised", status=1)
     assert found["advertised"]["code"] == "NET-PORTS"
 
@@ -343,7 +289,6 @@ def test_separate_ports_of_which_one_is_closed(stage: Stage, tmp_path: Path) -> 
 )
 def test_versions_that_do_not_go_together(stage: Stage, tmp_path: Path, field: str, version: str, code: str) -> None:
     said = {"cluster_name": NAME, "server_version": "0.1.0", "proxy": {"ssh": {}}, field: version}
-    body = json.dumps(said).encode()
-    page = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    with speaking(web_of(stage, stage.authority.issue("localhost"), page, tmp_path)) as address:
+    page = json_page(said)
+    with speaking(web_server(stage.authority.issue("localhost"), page, tmp_path)) as address:
         assert stage.wrong(address.replace("127.0.0.1", "localhost"), "--only=version") == ("version", code)

@@ -18,8 +18,7 @@ from tests.support.tbot import Machine, ca_pin, identity_in, instances, make_bot
 
 IDENTITY_SET = {
     "key", "key.pub", "key-cert.pub", "tlscert", "identity", "teleport-host-ca.crt", "teleport-user-ca.crt",
-    "teleport-database-ca.crt",
-    ".write-test",
+    "teleport-database-ca.crt", ".write-test",
 }  # fmt: skip
 OPENSSH = {"known_hosts", "ssh_config", "teleport.example.com.ssh_config", "teleport.example.com.known_hosts"}
 

@@ -41,6 +41,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.cluster import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority
@@ -65,6 +66,7 @@ class ApiServer:
         said = json.loads((folder / "running.json").read_text())
         self.url: str = said["url"]
         self._token: str = said["token"]
+        self._etcd: int = said["etcd"]
         self.ca = (folder / "ca.pem").read_text()
         """Certificate (PEM) of the authority that has signed the server's; for clients it trusts the same."""
         self._context = ssl.create_default_context(cadata=self.ca)
@@ -93,6 +95,25 @@ class ApiServer:
     def certificate(self, user: str) -> str:
         """Return a client certificate with its key (PEM) for a user. The user may do what a role gives it."""
         return Authority.load((self._folder / "authority.pem").read_bytes()).issue(user).decode()
+
+    @contextlib.contextmanager
+    def beside(self, folder: Path, *, certificate: Path, key: Path, authorities: Path, clients: Path) -> Iterator[str]:
+        """Run another API server for the same things, with a certificate (PEM) of its own, vouched for by
+        `authorities`, and for clients of `clients`; yield its URL."""
+        (port,) = free_ports(1)
+        url, more = f"https://localhost:{port}", (
+            f"--tls-cert-file={certificate}", f"--tls-private-key-file={key}", f"--client-ca-file={clients}",
+            f"--cert-dir={folder}/certs",
+        )  # fmt: skip
+        argv = command(self._folder, port, self._etcd, *more)
+        with (folder / "kube-apiserver.log").open("wb") as log:
+            process = subprocess.Popen(argv, stdout=log, stderr=log)
+        try:
+            wait_for("readiness", lambda: ready(str(authorities), url, self._token, process), seconds=180)
+            yield url
+        finally:
+            process.kill()
+            process.wait()
 
     def kubectl(self, *arguments: str, kubeconfig: Path | None = None, check: bool = True) -> str:
         """Run kubectl, as administrator or with a kubeconfig; return what it says. Without `check`: on stderr, too."""
@@ -169,6 +190,34 @@ def kubeconfig(url: str, ca: str, user: dict[str, str], namespace: str = "defaul
         "users": [{"name": "test", "user": user}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": namespace}}],
     }))  # fmt: skip
+
+
+def command(folder: Path, port: int, etcd_port: int, *more: str) -> list[str]:
+    """Return how an API server is started on a port, over the etcd on another; of an option that is given twice the
+    last one counts."""
+    return [
+        need("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{etcd_port}", f"--secure-port={port}",
+        "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--tls-cert-file={folder}/server.pem",
+        f"--tls-private-key-file={folder}/server.pem", f"--client-ca-file={folder}/ca.pem",
+        "--authorization-mode=Node,RBAC", "--anonymous-auth=false", f"--token-auth-file={folder}/tokens.csv",
+        f"--service-account-key-file={folder}/accounts.pem",
+        f"--service-account-signing-key-file={folder}/accounts.pem",
+        "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/24",
+        f"--cert-dir={folder}/certs", "--endpoint-reconciler-type=none", "--profiling=false", *more,
+    ]  # fmt: skip
+
+
+def ready(authorities: str, url: str, token: str, *processes: subprocess.Popen[bytes]) -> bool:
+    """Say whether an API server serves; none of the processes may have ended."""
+    for process in processes:
+        assert process.poll() is None, f"{process.args!r} has ended"
+    request = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
+    try:
+        context = ssl.create_default_context(cafile=authorities)
+        with urllib.request.urlopen(request, timeout=30, context=context) as reply:  # noqa: S310
+            return bool(reply.status == 200)
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

@@ -10,17 +10,15 @@ import json
 import os
 import secrets
 import signal
-import ssl
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.support.cluster import free_ports
-from tests.support.kubernetes import kubeconfig
+from tests.support.kubernetes import command, kubeconfig, ready
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority
@@ -39,21 +37,12 @@ def main(folder: Path) -> None:
         f"--initial-advertise-peer-urls=http://127.0.0.1:{etcd_peers}",
         f"--initial-cluster=default=http://127.0.0.1:{etcd_peers}",
     ])  # fmt: skip
-    api = subprocess.Popen([
-        need("kube-apiserver"), f"--etcd-servers=http://127.0.0.1:{etcd_port}", f"--secure-port={port}",
-        "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", f"--tls-cert-file={folder}/server.pem",
-        f"--tls-private-key-file={folder}/server.pem", f"--client-ca-file={folder}/ca.pem",
-        "--authorization-mode=Node,RBAC", "--anonymous-auth=false", f"--token-auth-file={folder}/tokens.csv",
-        f"--service-account-key-file={folder}/accounts.pem",
-        f"--service-account-signing-key-file={folder}/accounts.pem",
-        "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/24",
-        f"--cert-dir={folder}/certs", "--endpoint-reconciler-type=none", "--profiling=false",
-    ])  # fmt: skip
+    api = subprocess.Popen(command(folder, port, etcd_port))
     try:
-        wait_for("readiness", lambda: _ready(folder, url, token, etcd, api), seconds=100)
+        wait_for("readiness", lambda: ready(str(folder / "ca.pem"), url, token, etcd, api), seconds=100)
         (folder / "admin.yaml").write_text(kubeconfig(url, (folder / "ca.pem").read_text(), {"token": token}))
         draft = folder / "running.json.new"
-        draft.write_text(json.dumps({"url": url, "token": token}))
+        draft.write_text(json.dumps({"url": url, "token": token, "etcd": etcd_port}))
         draft.rename(folder / "running.json")
         with (folder / "users").open("w") as users:
             fcntl.flock(users, fcntl.LOCK_EX)
@@ -75,18 +64,6 @@ def _prepare(folder: Path, token: str) -> None:
         )
     )
     (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
-
-
-def _ready(folder: Path, url: str, token: str, *processes: subprocess.Popen[bytes]) -> bool:
-    for process in processes:
-        assert process.poll() is None, f"{process.args!r} has ended"
-    request = urllib.request.Request(f"{url}/readyz", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
-    try:
-        context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-        with urllib.request.urlopen(request, timeout=30, context=context) as reply:  # noqa: S310
-            return bool(reply.status == 200)
-    except OSError:
-        return False
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,13 +37,15 @@ class Tbot:
 
     def __init__(
         self, cluster: Cluster, folder: Path, *, roles: Sequence[str], services: Sequence[dict[str, Any]],
-        name: str = "example", **config: Any,
+        name: str = "example", environment: Mapping[str, str] | None = None, **config: Any,
     ) -> None:  # fmt: skip
-        """Make the bot and a token for it; nothing runs yet. `config` are more keys of tbot.yaml."""
+        """Make the bot and a token for it; nothing runs yet. `config` are more keys of tbot.yaml, `environment`
+        more variables."""
         self.cluster = cluster
         self.folder = folder
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment = {**cluster.environment("bot"), **(environment or {})}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         token = f"{name}-1234567890abcdef"
         spec = {"roles": list(roles)}
@@ -64,7 +66,7 @@ class Tbot:
         argv = [str(BIN / "tbot"), "start", "-c", str(self.config)]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.cluster.environment("bot"),
+                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
                 cwd=self.folder,
             )  # fmt: skip
         try:
@@ -85,7 +87,7 @@ class Tbot:
         with open(self.folder / "log", "ab") as log:
             done = subprocess.run(
                 [str(BIN / "tbot"), "start", "-c", str(self.config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=self.cluster.environment("bot"), cwd=self.folder, timeout=90, check=False,
+                env=self.environment, cwd=self.folder, timeout=90, check=False,
             )  # fmt: skip
         return done.returncode, self.log
 

@@ -27,7 +27,7 @@ SOURCE = ROOT / "src" / "teleport"
 PAGES = SOURCE / "base" / "catalogue"
 GENERATED = SOURCE / "api" / "pb"
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if GENERATED not in path.parents)
-CODE = re.compile(r"[A-Z]{2,}(-[A-Z0-9]+)+")
+CODE = re.compile(r"[A-Z][A-Z0-9]+(-[A-Z0-9]+)+")
 RAISERS = {cls.__name__ for cls in errors.CLASSES} | {"cls"}
 
 NOT_RAISED_BY_NAME = {"API-REMOTE", "API-INTERNAL"}

@@ -24,6 +24,7 @@ from teleport.api.messages import (
     Change,
     ClusterSettings,
     ClusterStatus,
+    DatabaseRequest,
     Decision,
     Enrolment,
     EventPage,
@@ -227,6 +228,17 @@ class AuthClient:
         request = web_sessions_pb2.WebListRequest(session=session, selection=selection_message(selection))
         reply = await self._channel.unary(web_sessions.LIST, request)
         return Page(tuple(resource_of(document) for document in reply.documents), reply.next)
+
+    async def issue_database(self, request: DatabaseRequest) -> MadeCertificates:
+        """Return a certificate for a database itself; there is none for SSH. Raises AccessDenied (POL-*)."""
+        asked = certificates_pb2.IssueDatabaseRequest(
+            hosts=request.hosts, tls_public_key=request.tls_public_key, ttl=_duration(request.ttl)
+        )
+        reply = await self._channel.unary(certificates.ISSUE_DATABASE, asked)
+        return MadeCertificates(
+            ssh_certificate="", tls_certificate=reply.tls_certificate, expires=time_of(reply.expires),
+            authorities=tuple(authority_of(entry) for entry in reply.authorities),
+        )  # fmt: skip
 
     async def issue_host(self, request: HostRequest) -> MadeCertificates:
         """Return certificates for a service."""

@@ -197,6 +197,18 @@ class HostRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseRequest:
+    """A database that is to have a certificate of its own."""
+
+    hosts: tuple[str, ...]
+    """Names and addresses under which it is reached."""
+    tls_public_key: str
+    """PEM."""
+    ttl: float = 0
+    """Seconds; 0: twelve hours."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserRequest:
     """A user in whose name somebody wants certificates."""
 

@@ -45,6 +45,7 @@ from teleport.auth.bots.lockout import Lockout
 from teleport.auth.bots.outputs import Outputs
 from teleport.auth.bots.renewal import Renewals
 from teleport.auth.bots.routes import Routes
+from teleport.auth.database_certs import DatabaseCertificates
 from teleport.auth.decisions import Decisions
 from teleport.auth.denials import Denials
 from teleport.auth.door import Door, Limits
@@ -203,6 +204,7 @@ class AuthService:
             backend, store, clock, entropy, sign_in, passwords, certificates, resources, idle=self._web_idle
         )  # fmt: skip
         hosts = HostCertificateIssuer(trail, authorizer, self.authorities, signer, clock, entropy, cluster)
+        databases = DatabaseCertificates(trail, authorizer, self.authorities, signer, clock, entropy)
         servers = OpenSSHCertificates(
             backend, store, trail, authorizer, self.authorities, signer, clock, entropy, cluster
         )  # fmt: skip
@@ -217,7 +219,7 @@ class AuthService:
             *users_api.methods(Users(backend, store, trail, authorizer, passwords, attempts, invites, factors)),
             *login_api.methods(login),
             *web_sessions_api.methods(browsers),
-            *certificates_api.methods(hosts, signing),
+            *certificates_api.methods(hosts, signing, databases),
             *join_api.methods(self._joining(hosts, admission)),
             *bots_api.methods(renewals, outputs),
             *inventory_api.methods(self.inventory),

@@ -65,7 +65,12 @@ def read_keys(ssh_public_key: str, tls_public_key: str) -> PublicKeys:
     """Read the public keys of a request. Raises BadParameter (PKI-KEY)."""
     blob = keys.load_ssh_line(ssh_public_key.strip())
     keys.load_ssh_blob(blob)
-    return PublicKeys(blob, keys.spki(keys.load_spki(_der(tls_public_key))))
+    return PublicKeys(blob, read_tls_key(tls_public_key))
+
+
+def read_tls_key(pem: str) -> bytes:
+    """Return the SubjectPublicKeyInfo (DER) of a public key. Raises BadParameter (PKI-KEY)."""
+    return keys.spki(keys.load_spki(_der(pem)))
 
 
 def _der(pem: str) -> bytes:

@@ -306,6 +306,18 @@ class Regexp:
             at = max(slots[1], slots[0] + 1)
         return "".join([*pieces, text[copied:]]) if pieces else None
 
+    def expand(self, text: str, template: str) -> str | None:
+        """Return `template` with the groups of the first match in it, as `replace` writes them; None without a match.
+
+        Raises BadParameter (POL-REGEXP) when the result grows beyond MAX_RESULT."""
+        slots = self._search(text, 0, [0] * (len(text) + 1))
+        if slots is None:
+            return None
+        filled = self._filled(template, text, slots)
+        if len(filled) > MAX_RESULT:
+            raise BadParameter("POL-REGEXP", pattern=self.pattern[:80], problem="its result is too long", column=1)
+        return filled
+
     def _filled(self, template: str, text: str, slots: _Slots) -> str:
         def group(reference: re.Match[str]) -> str:
             name = reference[1].strip("{}")

@@ -18,7 +18,7 @@ from teleport.model.identity import Identity
 
 
 class Destination(Protocol):
-    """A place for files. Methods raise `base.errors` (BOT-DESTINATION-*, DISK-*, and for Secrets BOT-KUBERNETES-*)."""
+    """A place for files. Methods raise `base.errors` (DEST-*, DISK-*, and for Secrets KUBE-*)."""
 
     @property
     def folder(self) -> str:

@@ -28,6 +28,7 @@ from teleport.bot.health import Health, Tallies, Tally
 from teleport.bot.heartbeat import INTERVAL as BEAT_INTERVAL
 from teleport.bot.heartbeat import NAME as HEARTBEAT
 from teleport.bot.heartbeat import Heartbeats, settled
+from teleport.bot.host_id import host_id
 from teleport.bot.identity import OwnIdentity
 from teleport.bot.loop import IDENTITY_ATTEMPTS, OUTPUT_ATTEMPTS, Bell, Loop, wait
 from teleport.bot.onboarding import Door
@@ -274,7 +275,7 @@ class BotProcess:
         return Door(
             self.config.onboarding, reach, ttl=float(self.config.credential_ttl), host_name=world.host_name,
             environment=world.environment, disk=world.disk if folder else MemoryDisk(), folder=folder or "/",
-            clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure),
+            clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure), host_id=host_id(world.disk),
         )  # fmt: skip
 
     @asynccontextmanager
@@ -325,7 +326,7 @@ def means_of(config: TbotYaml, world: World) -> Means:
     """Return what services are made with."""
     return Means(
         clock=world.clock, entropy=world.entropy, environment=world.environment, destination=world.destination,
-        tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
+        disk=world.disk, tbot=world.tbot, ttl=float(config.credential_ttl), interval=float(config.renewal_interval),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from teleport.base.clock import Clock
+from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
 from teleport.bot.parts import Destination, Service
 from teleport.model.config.tbot_destinations import DestinationSection
@@ -32,6 +33,7 @@ class Means:
     clock: Clock
     entropy: Entropy
     environment: Mapping[str, str]
+    disk: Disk
     destination: Callable[[DestinationSection], Destination]
     """Makes the destination of a section."""
     tbot: str

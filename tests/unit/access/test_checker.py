@@ -6,11 +6,11 @@ import pickle
 
 import pytest
 
-from teleport.access.checker import Assume, Connect, Denial, Grant, Join, Open, Use, decide, visible
+from teleport.access.checker import Assume, Connect, Denial, Grant, Join, Open, Reach, Use, decide, visible
 from teleport.access.roleset import RoleSet
 from teleport.base.errors import Internal
 from teleport.base.struct import Struct
-from teleport.model.resource import Resource, _registry, kind
+from teleport.model.resource import Resource, _registry, kind, load
 from tests.support.policy import CLUSTER, NOW, caller, conditions, joins, lock, node, role, tracker
 
 PROD = {"env": "prod", "team": "a"}
@@ -63,6 +63,47 @@ def dev(allow=None, deny=None, name="dev", **more):
 )
 def test_connecting(roles, login, expected):
     assert code(*roles, action=Connect(login)) == expected
+
+
+DATABASE = load(
+    {"kind": "db", "metadata": {"name": "sales", "labels": PROD}, "spec": {"protocol": "postgres", "uri": "db:5432"}}
+)
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "expected"),
+    [
+        ({"db_labels": {"env": "prod"}, "db_users": ["root"]}, {}, "yes"),
+        ({"db_labels": {"env": "prod"}}, {}, "POL-NO-ACCOUNT"),
+        ({"db_labels": {"env": "dev"}, "db_users": ["root"]}, {}, "POL-NO-LABELS"),
+        ({"db_labels": {"env": "prod"}, "db_users": ["root"]}, {"db_users": ["*"]}, "POL-DENY-RULE"),
+    ],
+)
+def test_reaching_a_database(allow, deny, expected):
+    given = role("dba", allow, deny)
+    assert code(given, action=Reach("root"), target=DATABASE) == expected
+    if expected == "yes":
+        assert ask(given, action=Reach("root"), target=DATABASE).role == "dba"
+        locked = conditions(lock(user="carol"))
+        assert code(given, action=Reach("root"), target=DATABASE, world=locked) == "POL-LOCKED"
+    else:
+        assert ask(given, action=Reach("root"), target=DATABASE).nearest is not None
+    assert visible(caller("dba"), RoleSet.build([given], {}), DATABASE, conditions()) is (expected != "POL-NO-LABELS")
+
+
+@pytest.mark.parametrize("target", ["db", node(), role("x")])
+def test_only_what_is_served_is_reached(target):
+    answer = ask(role("dba", {"db_labels": {"*": "*"}}), action=Reach(), target=target)
+    assert answer.code == "POL-NOT-CONNECTABLE"
+    assert answer.nearest.wanted == "a database, an application or a Kubernetes cluster"
+    assert code(dev(), action=Connect("root"), target=DATABASE) == "POL-NOT-CONNECTABLE"
+
+
+def test_a_database_that_rules_show_and_labels_do_not_is_not_listed():
+    given = role("dba", {"db_labels": {"env": "dev"}})
+    answer = ask(given, action=Use("read"), target=DATABASE)
+    assert (answer.code, answer.visible) == ("POL-NO-LABELS", False)
+    assert answer.nearest.condition == "db_labels"
 
 
 @pytest.mark.parametrize("target", ["node", "role", role("x")])

@@ -5,13 +5,15 @@ import datetime as dt
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from teleport.access.checker import Conditions, Connect, Denial, Grant, Open, Use, decide, visible
+from teleport.access.checker import Conditions, Connect, Denial, Grant, Open, Reach, Use, decide, visible
 from teleport.access.explain import from_record, not_found, to_record, tree, user_error
 from teleport.access.roleset import RoleSet
+from teleport.access.rules import user_data
+from teleport.access.served import reach_reasons
 from teleport.base.struct import Duration
 from teleport.model.kinds.lock import Lock, LockSpec, LockTarget
 from teleport.model.kinds.role import Role
-from teleport.model.resource import Metadata, Resource
+from teleport.model.resource import Metadata, Resource, load
 from teleport.model.role_spec import RoleConditions, RoleOptions, RoleSpec, Rule
 from tests.support.policy import CLUSTER, NOW, caller, conditions, lock, node
 
@@ -41,6 +43,29 @@ options = st.builds(
     RoleOptions, max_session_ttl=st.sampled_from([0, 60, 3600, 7200, 360000]).map(Duration),
     lock=st.sampled_from(["best_effort", "strict"]),
 )  # fmt: skip
+
+
+accounts = st.lists(st.sampled_from(["alice", "root", "*", "{{internal.db_users}}"]), max_size=2).map(tuple)
+database_sides = st.builds(
+    RoleConditions, db_labels=selectors, db_labels_expression=expressions, db_users=accounts, db_names=accounts
+)
+database_roles = st.lists(
+    st.builds(
+        Role, version=st.sampled_from(["v3", "v7"]), metadata=st.just(Metadata(name="role-a")),
+        spec=st.builds(RoleSpec, allow=database_sides, deny=st.one_of(st.just(RoleConditions()), database_sides)),
+    ), max_size=1,
+) | st.tuples(*(
+    st.builds(
+        Role, version=st.just("v7"), metadata=st.just(Metadata(name=name)),
+        spec=st.builds(RoleSpec, allow=database_sides, deny=st.one_of(st.just(RoleConditions()), database_sides)),
+    ) for name in ROLE_NAMES[:3]
+)).map(list)  # fmt: skip
+databases = labels.map(
+    lambda given: load(
+        {"kind": "db", "metadata": {"name": "d", "labels": given}, "spec": {"protocol": "postgres", "uri": "d:1"}}
+    )
+)
+reaches = st.builds(Reach, st.sampled_from([None, "alice", "root"]), st.sampled_from([None, "alice", "orders"]))
 
 
 def role_named(name):
@@ -201,6 +226,31 @@ def test_a_suggested_login_makes_it_succeed(roles, given_traits, target):
         assert isinstance(
             decide(who, RoleSet.build(changed, given_traits), Connect("root"), target, conditions()), Grant
         )
+
+
+@laws
+@given(database_roles, reaches, databases)
+def test_reaching_needs_one_role_that_allows_all_and_none_that_denies(roles, action, target):
+    """A second evaluator over the explanation, and the laws of lists and of prohibitions."""
+    compiled, who = RoleSet.build(roles, {}), holder(roles)
+    answer = decide(who, compiled, action, target, conditions())
+    steps = reach_reasons(compiled, action, target, user_data(who, {}), ()).steps
+    denied = any(step.matched for step in steps if step.side == "deny")
+    whole = [all(step.matched for step in steps if step.role == role.name and step.side == "allow") for role in roles]
+    assert isinstance(answer, Grant) is (any(whole) and not denied)
+    if isinstance(answer, Grant):
+        assert visible(who, compiled, target, conditions())
+        silent = [Role(version=each.version, metadata=each.metadata, spec=RoleSpec(deny=each.spec.deny))
+                  for each in roles]  # fmt: skip
+        only_denies = RoleSet.build([Role(version="v7", metadata=Metadata(name=each.name), spec=each.spec)
+                                     for each in silent], {})  # fmt: skip
+        assert isinstance(decide(who, only_denies, action, target, conditions()), Denial)
+    else:
+        harder = [*roles, Role(version="v7", metadata=Metadata(name="role-d"), spec=RoleSpec(
+            deny=RoleConditions(db_users=("bob",))))]  # fmt: skip
+        more = decide(holder(harder), RoleSet.build(harder, {}), action, target, conditions())
+        assert isinstance(more, Denial)
+        assert str(user_error(answer, "id"))
 
 
 texts = st.text(max_size=8)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from teleport.access.checker import Assume, Connect, Denial, Grant, Join, Open, Use, decide
+from teleport.access.checker import Assume, Connect, Denial, Grant, Join, Open, Reach, Use, decide
 from teleport.access.denial import Reasons, Step
 from teleport.access.explain import fingerprint, from_record, not_found, to_record, tree, user_error, why_allowed
 from teleport.access.roleset import RoleSet
@@ -38,6 +38,22 @@ def test_a_login_that_no_role_has():
     assert (error.code, error.id, error.what) == ("POL-NO-LOGIN", "id-1", CONFIRM)
     assert error.why == 'role "access" allows logins [alice]; you asked for "bob". node-7 itself matches'
     assert error.fix == "tsh ssh alice@node-7"
+
+
+def test_an_account_that_no_role_lists():
+    spec = {"protocol": "postgres", "uri": "db:5432"}
+    database = load({"kind": "db", "metadata": {"name": "sales", "labels": PROD}, "spec": spec})
+    reader = role("reader", {"db_labels": {"env": "prod"}, "db_users": ["alice"]})
+    denial = deny(reader, action=Reach("root", "orders"), target=database)
+    error = user_error(denial, "id-1")
+    assert error.what == "access to db denied. User does not have permissions. Confirm database user and name."
+    assert error.why == "no role of yours that allows sales lists what you asked for"
+    assert from_record(to_record(denial)).request == "reach db/sales as root in orders"
+    app = load({"kind": "app", "metadata": {"name": "graphs"}, "spec": {"uri": "http://graphs"}})
+    hidden = deny(reader, action=Reach(), target=app)
+    assert user_error(hidden, "id").what == 'app "graphs" not found'
+    hidden.visible = True
+    assert user_error(hidden, "id").what == "access to app denied. User does not have permissions."
 
 
 def test_a_role_that_was_not_given():

@@ -123,6 +123,7 @@ def test_logins_of_a_side():
     "allow",
     [
         {"node_labels_expression": "nope("},
+        {"db_labels_expression": "nope("},
         {"rules": [{"resources": ["role"], "verbs": ["read"], "where": "nope("}]},
         {"impersonate": {"roles": ["a"], "where": "nope("}},
     ],
@@ -142,4 +143,6 @@ def test_a_held_role_says_what_it_alone_says():
     given = role(allow={"logins": ["a"]}, deny={"logins": ["b"]}, options={"forward_agent": True})
     (held,) = [each for each in RoleSet.build([given], {}).roles if each.name == given.name]
     assert held.options == given.spec.options
+    assert held.labels("db_labels", "allow") is held.labels("db_labels", "allow")
+    assert not held.labels("db_labels", "deny").speaks
     assert (held.conditions("allow"), held.conditions("deny")) == (given.spec.allow, given.spec.deny)

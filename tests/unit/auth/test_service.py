@@ -30,7 +30,8 @@ NOBODY_MAY = {"Status/Ping", "Join/Join", "Join/GetClusterCACert"}
 PEOPLE_MAY = {
     "Resources/Get", "Resources/List", "Resources/Create", "Resources/Upsert", "Resources/Update", "Resources/Delete",
     "Resources/Watch", "Users/CreateInvite", "Users/CreateReset", "Audit/Search", "Audit/Verify", "Decisions/Explain",
-    "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", "Recordings/List", "Recordings/Frames",
+    "Decisions/Can", "Status/Ping", "Status/Get", "Certificates/IssueUser", "Certificates/IssueDatabase",
+    "Recordings/List", "Recordings/Frames",
     "Recordings/Search", "Recordings/Keys", "Recordings/RotateKey", "AuditQuery/Query",
     "AuditProof/Head", "AuditProof/Check", "AuditProof/Export", "AuditProof/Prune", *REFLECTION,
     "Inventory/ListConnected", "Inventory/PingInstance", "OpenSSH/IssueServer", *NOBODY_MAY,

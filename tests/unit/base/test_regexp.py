@@ -84,6 +84,24 @@ def test_a_result_is_bounded():
         regexp.compile("a").replace("a" * 1000, "$0" * 100)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "text", "template", "expected"),
+    [
+        ("([a-z]+)-([0-9]+)", "..node-7..x-1", "$2:${1}", "7:node"),
+        ("(?P<name>[a-z]+)", "abc", "${name}.$$", "abc.$"),
+        ("x", "abc", "y", None),
+        ("b", "abc", "", ""),
+    ],
+)
+def test_expand(pattern, text, template, expected):
+    assert regexp.compile(pattern).expand(text, template) == expected
+
+
+def test_what_is_expanded_is_bounded():
+    with pytest.raises(BadParameter, match="too long"):
+        regexp.compile("a+").expand("a" * 1000, "$0" * 100)
+
+
 def test_a_pattern_that_stops_python_takes_linear_time():
     assert regexp.compile("(a+)+$").matches("a" * 5000 + "b") is False
 

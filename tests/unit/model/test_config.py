@@ -1,8 +1,13 @@
-"""The page of teleport.yaml: no documented key is missing, and what is enforced has a test that sees it."""
+"""The pages of teleport.yaml and tbot.yaml: no key is left out, what is enforced has a test of it."""
+
+import re
+from pathlib import Path
 
 import pytest
 
-from scripts import config_page
+from scripts import config_page, tbot_page
+from teleport.model.config.tbot_services import LATER
+from teleport.model.config.tbot_yaml import read
 from teleport.model.later import Later
 
 KNOWN, CLAIMS = config_page.known(), config_page.claims()
@@ -47,3 +52,46 @@ def test_a_key_belongs_to_the_nearest_field():
     assert isinstance(config_page.leaf_of("app_service.apps[].uri", KNOWN).later, Later)
     assert config_page.leaf_of("teleport.nonsense", KNOWN) is None
     assert config_page.leaf_of("nonsense", KNOWN) is None
+
+
+GUIDE = Path(__file__).parents[3] / "docs/guides/tbot.md"
+PAGE = "\n".join(tbot_page.page())
+ROWS = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \| (.*) \|$", PAGE, re.M)
+PLAIN = {"version", "onboarding", "azure", "gitlab", "kubernetes", "bound_keypair", "destination", "selectors",
+         "labels", "default_namespace"}  # fmt: skip
+"""Keys that say themselves what they are."""
+
+
+def test_every_key_of_tbot_is_explained():
+    assert len(ROWS) > 80
+    assert {key for key, value, _, meaning in ROWS if not meaning and value != "*later*"} <= PLAIN
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "| `credential_ttl` | time, as `1h30m` | `1h0m0s` | How long",
+        "| `storage` | destination | `directory: /var/lib/teleport/bot` | ",
+        "| `services` | list: service |  | ",
+        "| `fips` | *later* |  |  |",
+        "| `app_name` | text | **required** | ",
+        "| `format` | `tls`, `mongo`, `cockroach` |  | ",
+        "| `destination` | destination, `directory` alone | **required** | ",
+        "| `selectors` | list: selector |  | ",
+        "| `user` | text or number |  | ",
+        "| `labels` | map of text |  | ",
+        "| `name` | text |  | Empty: derived from the type",
+    ],
+)
+def test_rows_of_the_page_of_tbot(row):
+    assert f"\n{row}" in PAGE
+
+
+def test_services_that_are_not_there_yet_are_named():
+    assert all(f"`{name}`" in PAGE for name in LATER)
+
+
+def test_the_configuration_of_the_guide_can_be_used():
+    (text,) = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.S)
+    found = read(text, "guide")
+    assert (found.warnings, len(found.config.services)) == ((), 2)

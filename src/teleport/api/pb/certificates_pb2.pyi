@@ -64,3 +64,23 @@ class IssueUserReply(_message.Message):
     expires: _timestamp_pb2.Timestamp
     authorities: _containers.RepeatedCompositeFieldContainer[_login_pb2.TrustedAuthority]
     def __init__(self, ssh_certificate: _Optional[str] = ..., tls_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., authorities: _Optional[_Iterable[_Union[_login_pb2.TrustedAuthority, _Mapping]]] = ...) -> None: ...
+
+class IssueDatabaseRequest(_message.Message):
+    __slots__ = ("hosts", "tls_public_key", "ttl")
+    HOSTS_FIELD_NUMBER: _ClassVar[int]
+    TLS_PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
+    hosts: _containers.RepeatedScalarFieldContainer[str]
+    tls_public_key: str
+    ttl: _duration_pb2.Duration
+    def __init__(self, hosts: _Optional[_Iterable[str]] = ..., tls_public_key: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class IssueDatabaseReply(_message.Message):
+    __slots__ = ("tls_certificate", "expires", "authorities")
+    TLS_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_FIELD_NUMBER: _ClassVar[int]
+    AUTHORITIES_FIELD_NUMBER: _ClassVar[int]
+    tls_certificate: str
+    expires: _timestamp_pb2.Timestamp
+    authorities: _containers.RepeatedCompositeFieldContainer[_login_pb2.TrustedAuthority]
+    def __init__(self, tls_certificate: _Optional[str] = ..., expires: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., authorities: _Optional[_Iterable[_Union[_login_pb2.TrustedAuthority, _Mapping]]] = ...) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from teleport.api.caller import ADMIN, AUTH, INSTANCE, PEOPLE, Caller
-from teleport.api.messages import HostRequest, MadeCertificates, UserRequest
+from teleport.api.messages import DatabaseRequest, HostRequest, MadeCertificates, UserRequest
 from teleport.api.pb import certificates_pb2 as pb
 from teleport.api.rpc import Method, call
 from teleport.api.services.login import authority_message
@@ -13,6 +13,8 @@ from teleport.api.times import seconds_of
 
 ISSUE_HOST = call("Certificates", "IssueHost", pb.IssueHostRequest, pb.IssueHostReply)
 ISSUE_USER = call("Certificates", "IssueUser", pb.IssueUserRequest, pb.IssueUserReply)
+
+ISSUE_DATABASE = call("Certificates", "IssueDatabase", pb.IssueDatabaseRequest, pb.IssueDatabaseReply)
 
 
 class HostIssuer(Protocol):
@@ -31,7 +33,15 @@ class UserIssuer(Protocol):
         ...
 
 
-def methods(hosts: HostIssuer, users: UserIssuer) -> tuple[Method, ...]:
+class DatabaseIssuer(Protocol):
+    """Who makes certificates of databases. Methods raise `base.errors`."""
+
+    async def issue_database(self, caller: Caller, request: DatabaseRequest) -> MadeCertificates:
+        """Issue a certificate for a database itself; there is none for SSH."""
+        ...
+
+
+def methods(hosts: HostIssuer, users: UserIssuer, databases: DatabaseIssuer) -> tuple[Method, ...]:
     """Return the methods of the service."""
 
     async def issue_host(caller: Caller, request: pb.IssueHostRequest) -> pb.IssueHostReply:
@@ -61,7 +71,18 @@ def methods(hosts: HostIssuer, users: UserIssuer) -> tuple[Method, ...]:
             authorities=[authority_message(authority) for authority in issued.authorities],
         )  # fmt: skip
 
+    async def issue_database(caller: Caller, request: pb.IssueDatabaseRequest) -> pb.IssueDatabaseReply:
+        wanted = DatabaseRequest(
+            hosts=tuple(request.hosts), tls_public_key=request.tls_public_key, ttl=seconds_of(request.ttl)
+        )
+        issued = await databases.issue_database(caller, wanted)
+        return pb.IssueDatabaseReply(
+            tls_certificate=issued.tls_certificate, expires=issued.expires,
+            authorities=[authority_message(authority) for authority in issued.authorities],
+        )  # fmt: skip
+
     return (
         Method(ISSUE_HOST, frozenset({ADMIN, AUTH, INSTANCE}), issue_host),
         Method(ISSUE_USER, PEOPLE, issue_user),
+        Method(ISSUE_DATABASE, PEOPLE, issue_database),
     )

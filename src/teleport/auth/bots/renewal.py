@@ -21,7 +21,14 @@ from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotF
 from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
 from teleport.model.identity import Identity
-from teleport.model.kinds.bot_instance import BotInstance, Heartbeat, ServiceHealth
+from teleport.model.kinds.bot_instance import (
+    LONGEST_NAME,
+    LONGEST_REASON,
+    MOST_SERVICES,
+    BotInstance,
+    Heartbeat,
+    ServiceHealth,
+)
 from teleport.model.kinds.role import Role
 from teleport.model.resource import Metadata
 from teleport.store.audit.log import AuditLog
@@ -33,8 +40,6 @@ _TRIES = 10
 _SHOWN = 80
 _WORDS = ("hostname", "join_method", "version", "architecture", "os", "kind")
 _STATUSES = ("initializing", "healthy", "unhealthy")
-LONGEST_NAME, LONGEST_REASON, MOST_SERVICES = 64, 256, 200
-"""Bytes of what is said of one service, and how many services one bot has."""
 
 
 class Renewals:
@@ -103,8 +108,9 @@ class Renewals:
 
     async def beat(self, caller: Caller, said: Heartbeat, health: Sequence[ServiceHealth]) -> None:
         """Note what an instance says of itself and of its services. Raises BadParameter (AUTH-BOT-IDENTITY,
-        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE)."""
+        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED)."""
         shown = _of_instance(caller)
+        await self._certificates.check_locks(shown)
         _check_health(health)
         heard = msgspec.structs.replace(said, **{name: getattr(said, name)[:_SHOWN] for name in _WORDS})
         noted = tuple(msgspec.structs.replace(each, updated_at=each.updated_at or self._clock.now()) for each in health)
@@ -121,8 +127,9 @@ class Renewals:
 
     async def standing(self, caller: Caller) -> Standing:
         """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
-        (AUTH-BOT-NO-INSTANCE)."""
+        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED)."""
         shown = _of_instance(caller)
+        await self._certificates.check_locks(shown)
         instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
         if instance is None:
             raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)

@@ -6,6 +6,7 @@ output. To them, what they may not list is not there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from teleport.access.checker import Grant
 from teleport.access.explain import not_found
 from teleport.access.rules import user_data
 from teleport.api.bot_messages import DatabaseRoute, Output
+from teleport.api.messages import cursor_of
 from teleport.auth.authorize import Authorizer, Rights
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.model.identity import Identity
@@ -29,6 +31,8 @@ from teleport.model.resource import Resource
 from teleport.store.resources import Resources
 
 _LOOK = ("list", "read")
+_PAGE = 500
+"""Heartbeats that are read at a time."""
 
 
 class Routes:
@@ -104,7 +108,12 @@ class Routes:
         except TeleportError as error:
             if error.code not in ("STORE-RESOURCE-NOT-FOUND", "STORE-RESOURCE-NAME"):
                 raise
-        return next((entry for entry in await self._resources.list(server) if entry.name == name), None)
+        batch: Sequence[Resource[Any]] = ()
+        while batch := await self._resources.list(server, cursor_of(batch[-1]) if batch else "", _PAGE):
+            found = [entry for entry in batch if entry.name == name]
+            if found:
+                return found[0]
+        return None
 
 
 def _only(listed: tuple[str, ...]) -> str:

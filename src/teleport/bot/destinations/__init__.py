@@ -35,7 +35,7 @@ def make(
 
     `environment`: POD_NAMESPACE, KUBECONFIG and where the API server of the pod is, for Secrets; `disk` has the
     files with credentials for it. `mountinfo` returns
-    the kernel's table of mounts. Raises NotSupported and BadParameter (BOT-DESTINATION-*, BOT-KUBERNETES-*).
+    the kernel's table of mounts. Raises NotSupported and BadParameter (DEST-*, KUBE-*).
     """
     if isinstance(section, MemoryDestination):
         return Memory()

@@ -72,22 +72,27 @@ def decode(data: bytes) -> tuple[Entry, ...]:
     return entries
 
 
-def letting_read(readers: Readers, owner: int, *, enter: int = 0, group: bool = False) -> tuple[Entry, ...]:
-    """Return the list of something that its owner may write and `readers` may read; `enter` is ENTER for a folder, and
-    `group` says whether the file's own group may read as well.
+def letting(
+    readers: Readers, owner: int, *, writers: Readers = NOBODY, enter: int = 0, group: bool = False
+) -> tuple[Entry, ...]:
+    """Return the list of something that its owner and `writers` may write, and `readers` may read; `enter` is ENTER for
+    a folder, and `group` says whether the file's own group may read as well.
 
-    The owner is left out of the readers: OpenSSH refuses keys that more than their owner may read only to the owner.
+    The owner is left out of the others: OpenSSH refuses keys that more than their owner may read only to the owner.
     """
     allowed = READ | enter
-    named = [Entry(USER, number, allowed) for number in sorted(readers.users - {owner})]
-    named += [Entry(GROUP, number, allowed) for number in sorted(readers.groups)]
-    mask = [Entry(MASK, _NONE, allowed)] if named else []
-    own = (
+    named = {Entry(USER, number, allowed) for number in readers.users - writers.users - {owner}}
+    named |= {Entry(GROUP, number, allowed) for number in readers.groups - writers.groups}
+    named |= {Entry(USER, number, allowed | WRITE) for number in writers.users - {owner}}
+    named |= {Entry(GROUP, number, allowed | WRITE) for number in writers.groups}
+    most = allowed | WRITE if any(entry.allowed & WRITE for entry in named) else allowed
+    mask = {Entry(MASK, _NONE, most)} if named else set()
+    own = {
         Entry(OWNER, _NONE, allowed | WRITE),
         Entry(GROUP_OF_FILE, _NONE, allowed if group else 0),
         Entry(OTHER, _NONE, 0),
-    )
-    return tuple(sorted([*own, *named, *mask]))
+    }
+    return tuple(sorted(own | named | mask))
 
 
 def readers_of(entries: Iterable[Entry]) -> Readers:
@@ -106,13 +111,13 @@ def supported(error: OSError) -> bool:
     return error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS)
 
 
-def read(descriptor: int) -> tuple[Entry, ...] | None:
+def read(descriptor: int, attribute: str = ATTRIBUTE) -> tuple[Entry, ...] | None:
     """Return the list of an open file; None when it has none beyond its mode, or the file system keeps none.
 
     Raises OSError.
     """
     try:
-        return decode(os.getxattr(descriptor, ATTRIBUTE))
+        return decode(os.getxattr(descriptor, attribute))
     except Malformed:
         return None
     except OSError as error:
@@ -121,9 +126,9 @@ def read(descriptor: int) -> tuple[Entry, ...] | None:
         raise
 
 
-def write(descriptor: int, entries: Iterable[Entry]) -> None:
+def write(descriptor: int, entries: Iterable[Entry], attribute: str = ATTRIBUTE) -> None:
     """Give an open file this list. Raises OSError."""
-    os.setxattr(descriptor, ATTRIBUTE, encode(entries))
+    os.setxattr(descriptor, attribute, encode(entries))
 
 
 def clear(descriptor: int) -> None:

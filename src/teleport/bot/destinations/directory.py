@@ -8,9 +8,7 @@ administrators decide there. How files are written safely is in `folder`.
 from __future__ import annotations
 
 import asyncio
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,10 +16,10 @@ from contextlib import ExitStack
 from teleport.base.entropy import Entropy
 from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported
 from teleport.base.log import logger
-from teleport.bot.destinations import acl, mounts
+from teleport.bot.destinations import accounts, acl, mounts
 from teleport.bot.destinations.folder import Access, Folder, open_folder
 from teleport.bot.destinations.names import WRITE_TEST, split, testing
-from teleport.model.config.tbot_destinations import DirectoryDestination, Reader
+from teleport.model.config.tbot_destinations import DirectoryDestination
 
 _WALKS = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 _LISTS = hasattr(os, "setxattr")
@@ -39,11 +37,11 @@ class Directory:
         walks: bool = _WALKS,
     ) -> None:
         """`walks`: whether this system opens folders relative to others. Raises NotSupported
-        (BOT-DESTINATION-SYMLINKS), BadParameter (BOT-DESTINATION-ACLS-OFF)."""
+        (DEST-SYMLINKS), BadParameter (DEST-ACLS-OFF)."""
         if section.symlinks == "secure" and not walks:
-            raise NotSupported("BOT-DESTINATION-SYMLINKS")
+            raise NotSupported("DEST-SYMLINKS")
         if section.readers and section.acls == "off":
-            raise BadParameter("BOT-DESTINATION-ACLS-OFF", path=section.path)
+            raise BadParameter("DEST-ACLS-OFF", path=section.path)
         self._section = section
         self._entropy = entropy
         self._mountinfo = mountinfo
@@ -69,7 +67,7 @@ class Directory:
         await asyncio.to_thread(self._prepare)
 
     async def check(self) -> None:
-        """Correct who may read, and write `.write-test`. Raises BOT-DESTINATION-WRITE."""
+        """Correct who may read, and write `.write-test`. Raises DEST-WRITE."""
         await asyncio.to_thread(self._check)
 
     async def read(self, name: str) -> bytes | None:
@@ -92,12 +90,10 @@ class Directory:
     # In a thread
 
     def _prepare(self) -> None:
-        self._readers = _numbers(self._section.readers)
+        self._readers = accounts.readers(self._section.readers)
         with self.open(make=True) as folder:
             if not self._links and folder.facts.st_mode & stat.S_IWOTH:
-                raise BadParameter(
-                    "BOT-DESTINATION-OPEN", path=self._path, mode=f"{stat.S_IMODE(folder.facts.st_mode):04o}"
-                )
+                raise BadParameter("DEST-OPEN", path=self._path, mode=f"{stat.S_IMODE(folder.facts.st_mode):04o}")
             folder.sweep()
             self._test_lists(folder)
             self._correct(folder)
@@ -110,7 +106,7 @@ class Directory:
         somebody = self._readers or acl.Readers(frozenset({os.geteuid() ^ 1}))
         try:
             if not _LISTS:
-                raise NotSupported("BOT-DESTINATION-ACLS", path=self._path, problem="this system has none of this form")
+                raise NotSupported("DEST-ACLS", path=self._path, problem="this system has none of this form")
             folder.discard(folder.draft(".acl-test", b"", Access(somebody), random=self._entropy.token(8)))
         except NotSupported as error:
             if needed:
@@ -168,25 +164,3 @@ class Directory:
         managed = self._readers and self._lists
         access = Access(self._readers) if managed else place.access(base)
         return place.draft(base, data, access, random=self._entropy.token(8), lists=self._lists)
-
-
-def _numbers(readers: Sequence[Reader]) -> acl.Readers:
-    """Return readers by number. Raises NotFound (BOT-DESTINATION-READER)."""
-    users = {_number(reader.user, "user", _user) for reader in readers if reader.user is not None}
-    groups = {_number(reader.group, "group", _group) for reader in readers if reader.group is not None}
-    return acl.Readers(frozenset(users), frozenset(groups))
-
-
-def _number(who: str | int, what: str, find: Callable[[str], int]) -> int:
-    try:
-        return int(who) if isinstance(who, int) or who.isdecimal() else find(who)
-    except KeyError:
-        raise NotFound("BOT-DESTINATION-READER", what=what, name=who) from None
-
-
-def _user(name: str) -> int:
-    return pwd.getpwnam(name).pw_uid
-
-
-def _group(name: str) -> int:
-    return grp.getgrnam(name).gr_gid

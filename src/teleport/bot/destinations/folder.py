@@ -62,7 +62,7 @@ class Folder:
         return os.fstat(self.descriptor)
 
     def enter(self, name: str, *, make: bool) -> Folder:
-        """Open a folder in this one. Raises NotFound (DISK-MISSING), and BOT-DESTINATION-LINK, -NOT-FOLDER."""
+        """Open a folder in this one. Raises NotFound (DISK-MISSING), and DEST-LINK, -NOT-FOLDER."""
         path = os.path.join(self.path, name)
         with map_errors(path):
             descriptor = _step(self.descriptor, name, path, os.O_RDONLY | _HERE | os.O_NOFOLLOW, make=make)
@@ -74,11 +74,11 @@ class Folder:
             return sorted(os.listdir(self.descriptor))
 
     def read(self, name: str, *, limit: int = READ_LIMIT) -> bytes | None:
-        """Return a file's content; None when there is none. Raises BOT-DESTINATION-LINK, DISK-TOO-LARGE."""
+        """Return a file's content; None when there is none. Raises DEST-LINK, DISK-TOO-LARGE."""
         path = os.path.join(self.path, name)
         with map_errors(path):
             try:
-                opened = self._open(name, path)
+                opened = self.open_file(name)
             except FileNotFoundError:
                 return None
             with os.fdopen(opened, "rb") as file:
@@ -87,9 +87,22 @@ class Folder:
             raise LimitExceeded("DISK-TOO-LARGE", path=path, limit=limit)
         return data
 
+    def open_file(self, name: str, *, create: bool = False) -> int:
+        """Open a regular file to read; with `create`, make it if there is none, and take no second name of a file that
+        stands elsewhere. Raises OSError, BadParameter (DEST-LINK, DEST-NOT-FILE)."""
+        path = os.path.join(self.path, name)
+        self._refuse_link(name, path)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | (os.O_CREAT if create else 0)
+        opened = os.open(name, flags, PRIVATE, dir_fd=self.descriptor)
+        facts = os.fstat(opened)
+        if not stat.S_ISREG(facts.st_mode) or (create and facts.st_nlink != 1):
+            os.close(opened)
+            raise BadParameter("DEST-NOT-FILE", path=path)
+        return opened
+
     def draft(self, name: str, data: bytes, access: Access, *, random: bytes, lists: bool = True) -> str:
         """Write and sync a file that will replace `name`; return its name until then. `lists`: whether access lists are
-        to be set, or let be. Raises BOT-DESTINATION-LINK where `name` is a link."""
+        to be set, or let be. Raises DEST-LINK where `name` is a link."""
         path, draft = os.path.join(self.path, name), f".{name}.{random.hex()}.new"
         with map_errors(path):
             self._refuse_link(name, path)
@@ -123,9 +136,9 @@ class Folder:
 
     def let_in(self, readers: acl.Readers) -> None:
         """Let readers enter the folder and list it, and nobody else beside its owner. Raises NotSupported
-        (BOT-DESTINATION-ACLS)."""
+        (DEST-ACLS)."""
         with map_errors(self.path):
-            wanted = acl.letting_read(readers, self.facts.st_uid, enter=acl.ENTER)
+            wanted = acl.letting(readers, self.facts.st_uid, enter=acl.ENTER)
             if acl.read(self.descriptor) != wanted:
                 _list(self.descriptor, wanted, self.path)
 
@@ -140,8 +153,10 @@ class Folder:
         folder could put a file there that lets them read what replaces it."""
         with map_errors(os.path.join(self.path, name)):
             try:
-                opened = self._open(name, os.path.join(self.path, name))
-            except (FileNotFoundError, PermissionError):
+                opened = self.open_file(name)
+            except FileNotFoundError:
+                return self._handed_down()
+            except PermissionError:
                 return ALONE
             try:
                 return self._said(os.fstat(opened), acl.read(opened))
@@ -158,27 +173,24 @@ class Folder:
         own = next((e.allowed for e in entries or () if e.kind == acl.GROUP_OF_FILE), facts.st_mode >> 3 & 7)
         return Access(acl.Readers(former, named.groups), facts.st_gid if own & facts.st_mode >> 3 & acl.READ else None)
 
-    def _open(self, name: str, path: str) -> int:
-        self._refuse_link(name, path)
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
-        opened = os.open(name, flags, dir_fd=self.descriptor)
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            os.close(opened)
-            raise BadParameter("BOT-DESTINATION-NOT-FILE", path=path)
-        return opened
+    def _handed_down(self) -> Access:
+        """Return who may read new files, as the folder says it."""
+        if self.facts.st_uid not in (0, os.geteuid()) and not self._safe:
+            return ALONE
+        return Access(acl.readers_of(acl.read(self.descriptor, acl.INHERITED) or ()))
 
     def _refuse_link(self, name: str, path: str) -> None:
         """Say what is wrong. What keeps us safe is that nothing follows a link that comes a moment later."""
         with suppress(FileNotFoundError):
             if stat.S_ISLNK(os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_mode):
-                raise BadParameter("BOT-DESTINATION-LINK", path=path)
+                raise BadParameter("DEST-LINK", path=path)
 
 
 def _let_read(descriptor: int, path: str, access: Access, *, lists: bool) -> None:
     """Set who may read an empty file of ours."""
     group = access.group is not None and _given(descriptor, access.group)
     if lists and access.readers:
-        _list(descriptor, acl.letting_read(access.readers, os.geteuid(), group=group), path)
+        _list(descriptor, acl.letting(access.readers, os.geteuid(), group=group), path)
         return
     if lists:
         acl.clear(descriptor)  # one that the folder makes new files inherit
@@ -186,13 +198,13 @@ def _let_read(descriptor: int, path: str, access: Access, *, lists: bool) -> Non
 
 
 def _list(descriptor: int, entries: tuple[acl.Entry, ...], path: str) -> None:
-    """Set an access list. Raises NotSupported (BOT-DESTINATION-ACLS) where the file system keeps none."""
+    """Set an access list. Raises NotSupported (DEST-ACLS) where the file system keeps none."""
     try:
         acl.write(descriptor, entries)
     except OSError as error:
         if acl.supported(error):
             raise
-        raise NotSupported("BOT-DESTINATION-ACLS", path=path, problem="its file system keeps none") from error
+        raise NotSupported("DEST-ACLS", path=path, problem="its file system keeps none") from error
 
 
 def _given(descriptor: int, group: int) -> bool:
@@ -206,8 +218,8 @@ def open_folder(path: str, *, links: bool, make: bool) -> Folder:
     """Open the folder at an absolute path, and make what is missing of it (0700). With `links`, links on the way are
     followed, once.
 
-    Raises NotFound (DISK-MISSING), BadParameter (BOT-DESTINATION-LINK, BOT-DESTINATION-NOT-FOLDER), AccessDenied
-    (BOT-DESTINATION-DENIED), DISK-*.
+    Raises NotFound (DISK-MISSING), BadParameter (DEST-LINK, DEST-NOT-FOLDER), AccessDenied
+    (DEST-DENIED), DISK-*.
     """
     names = [name for name in (os.path.realpath(path) if links else path).split("/") if name]
     with _teaching(path), map_errors(path):
@@ -228,7 +240,7 @@ def open_folder(path: str, *, links: bool, make: bool) -> Folder:
 
 
 def _step(way: int, name: str, path: str, flags: int, *, make: bool) -> int:
-    """Open a folder from the one before; make it if it may be made. Raises OSError and BOT-DESTINATION-*."""
+    """Open a folder from the one before; make it if it may be made. Raises OSError and DEST-*."""
     made = False
     if make:
         with suppress(FileExistsError):
@@ -241,7 +253,7 @@ def _step(way: int, name: str, path: str, flags: int, *, make: bool) -> int:
         raise
     if made and os.fstat(opened).st_uid != os.geteuid():
         os.close(opened)
-        raise BadParameter("BOT-DESTINATION-EXCHANGED", path=path)
+        raise BadParameter("DEST-EXCHANGED", path=path)
     return opened
 
 
@@ -268,8 +280,8 @@ def _make(way: int, name: str) -> bool:
 def _no_folder(way: int, name: str, path: str) -> BadParameter:
     with suppress(OSError):
         if stat.S_ISLNK(os.stat(name, dir_fd=way, follow_symlinks=False).st_mode):
-            return BadParameter("BOT-DESTINATION-LINK", path=path)
-    return BadParameter("BOT-DESTINATION-NOT-FOLDER", path=path)
+            return BadParameter("DEST-LINK", path=path)
+    return BadParameter("DEST-NOT-FOLDER", path=path)
 
 
 def _only_ours(facts: os.stat_result) -> bool:
@@ -283,8 +295,6 @@ def _teaching(path: str) -> Iterator[None]:
     try:
         yield
     except AccessDenied as error:
-        raise AccessDenied(
-            "BOT-DESTINATION-DENIED", path=path, problem=error.fields["problem"], user=os.geteuid()
-        ) from error
+        raise AccessDenied("DEST-DENIED", path=path, problem=error.fields["problem"], user=os.geteuid()) from error
     except NotFound as error:
-        raise NotFound("BOT-DESTINATION-MISSING", path=path) from error
+        raise NotFound("DEST-MISSING", path=path) from error

@@ -47,14 +47,14 @@ class Account:
 def find(disk: Disk, *, path: str, context: str, environment: Mapping[str, str], pod: str = POD) -> Account:
     """Return the account of a kubeconfig, or where neither `path` nor KUBECONFIG names one, of the pod.
 
-    Raises BadParameter (BOT-KUBERNETES-KUBECONFIG, CFG-YAML-*, PKI-KEY), NotFound (BOT-KUBERNETES-NOWHERE), DISK-*.
+    Raises BadParameter (KUBE-CONFIG, CFG-YAML-*, PKI-KEY), NotFound (KUBE-NOWHERE), DISK-*.
     """
     paths = [path] if path else [each for each in environment.get("KUBECONFIG", "").split(":") if each]
     if paths:
         return _Kubeconfig(disk, paths).account(context)
     host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
-        raise NotFound("BOT-KUBERNETES-NOWHERE")
+        raise NotFound("KUBE-NOWHERE")
     authorities = disk.read(os.path.join(pod, "ca.crt")).decode(errors="replace")
     return Account(
         server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
@@ -139,7 +139,7 @@ class _Kubeconfig:
         return self._disk.read(os.path.join(base, path)).decode(errors="replace") if path else ""
 
     def _wrong(self, problem: str) -> BadParameter:
-        return BadParameter("BOT-KUBERNETES-KUBECONFIG", path=self._source, problem=problem)
+        return BadParameter("KUBE-CONFIG", path=self._source, problem=problem)
 
 
 def _context(authorities: str, source: str) -> ssl.SSLContext:
@@ -148,7 +148,7 @@ def _context(authorities: str, source: str) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=authorities or None)
     except (ssl.SSLError, ValueError, TypeError):
         problem = "the certificate of its authority is none"
-        raise BadParameter("BOT-KUBERNETES-KUBECONFIG", path=source, problem=problem) from None
+        raise BadParameter("KUBE-CONFIG", path=source, problem=problem) from None
 
 
 def _optional(disk: Disk, path: str) -> str:

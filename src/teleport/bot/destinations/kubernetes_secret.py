@@ -40,7 +40,7 @@ def _fetch(account: Account) -> Fetch:
 
 
 class KubernetesSecret:
-    """A Secret. What each method raises is in `bot.parts.Destination`, and CompareFailed (BOT-KUBERNETES-CONFLICT)."""
+    """A Secret. What each method raises is in `bot.parts.Destination`, and CompareFailed (KUBE-CONFLICT)."""
 
     folder = ""
 
@@ -69,7 +69,7 @@ class KubernetesSecret:
         await self._call()
 
     async def check(self) -> None:
-        """Write `.write-test`. Raises BOT-DESTINATION-WRITE."""
+        """Write `.write-test`. Raises DEST-WRITE."""
         with testing(self):
             await self.write({WRITE_TEST: b""})
 
@@ -87,7 +87,7 @@ class KubernetesSecret:
         for _ in range(ATTEMPTS):
             if await self._put(await self._call(), data):
                 return
-        raise CompareFailed("BOT-KUBERNETES-CONFLICT", name=self._section.name, attempts=ATTEMPTS)
+        raise CompareFailed("KUBE-CONFLICT", name=self._section.name, attempts=ATTEMPTS)
 
     async def _put(self, found: dict[str, Any] | None, data: Mapping[str, str]) -> bool:
         """Write what was read with new keys; say whether nobody came before us."""
@@ -111,7 +111,7 @@ class KubernetesSecret:
         )  # fmt: skip
         namespace = self._section.namespace or self._environment.get("POD_NAMESPACE", "") or account.namespace
         if not namespace:
-            raise BadParameter("BOT-KUBERNETES-NO-NAMESPACE", destination=self)
+            raise BadParameter("KUBE-NO-NAMESPACE", destination=self)
         url = f"{account.server}/api/v1/namespaces/{namespace}/secrets"
         full = {"apiVersion": "v1", "kind": "Secret", **body} if body is not None else None
         answer = await self._ask(account, method, url if method == "POST" else f"{url}/{self._section.name}", full)
@@ -134,31 +134,29 @@ class KubernetesSecret:
         try:
             return await self._fetch(account)(url, method=method, headers=headers, body=data)
         except Unavailable as error:
-            raise Unavailable(
-                "BOT-KUBERNETES-UNREACHABLE", server=account.server, problem=error.fields["problem"]
-            ) from None
+            raise Unavailable("KUBE-UNREACHABLE", server=account.server, problem=error.fields["problem"]) from None
 
     def _refused(self, status: int, problem: str, namespace: str, server: str) -> TeleportError:
         name = self._section.name
         if status == 401:
-            return NotAuthenticated("BOT-KUBERNETES-CREDENTIALS", server=server)
+            return NotAuthenticated("KUBE-CREDENTIALS", server=server)
         if status == 403:
-            return AccessDenied("BOT-KUBERNETES-DENIED", destination=self, problem=problem, name=name, space=namespace)
+            return AccessDenied("KUBE-DENIED", destination=self, problem=problem, name=name, space=namespace)
         if status == 404:
-            return NotFound("BOT-KUBERNETES-NAMESPACE", destination=self, space=namespace)
+            return NotFound("KUBE-NAMESPACE", destination=self, space=namespace)
         if status == 429 or status >= 500:
-            return Unavailable("BOT-KUBERNETES-UNREACHABLE", server=server, problem=f"{status}: {problem}")
-        return BadParameter("BOT-KUBERNETES-REFUSED", destination=self, status=status, problem=problem)
+            return Unavailable("KUBE-UNREACHABLE", server=server, problem=f"{status}: {problem}")
+        return BadParameter("KUBE-REFUSED", destination=self, status=status, problem=problem)
 
 
 def _keys(names: Sequence[str] | Mapping[str, bytes]) -> dict[str, str]:
-    """Return the key of each name. Raises BadParameter (BOT-DESTINATION-NAME, BOT-KUBERNETES-KEY)."""
+    """Return the key of each name. Raises BadParameter (DEST-NAME, KUBE-KEY)."""
     keys: dict[str, str] = {}
     for name in names:
         split(name)
         key = name.replace("/", ".")
         if not _KEY.match(key) or key in keys.values():
-            raise BadParameter("BOT-KUBERNETES-KEY", name=name)
+            raise BadParameter("KUBE-KEY", name=name)
         keys[name] = key
     return keys
 
@@ -170,7 +168,7 @@ def _object(answer: Answer, server: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise Unavailable("BOT-KUBERNETES-UNREACHABLE", server=server, problem="it answers something else than JSON")
+        raise Unavailable("KUBE-UNREACHABLE", server=server, problem="it answers something else than JSON")
     return found
 
 

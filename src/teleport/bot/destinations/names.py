@@ -13,19 +13,19 @@ WRITE_TEST = ".write-test"
 
 def split(name: str) -> tuple[str, str]:
     """Return folder and file of a name: `("", "key")`, `("cockroach", "node.key")`. Raises BadParameter
-    (BOT-DESTINATION-NAME): parts of names come from elsewhere, names of clusters for example."""
+    (DEST-NAME): parts of names come from elsewhere, names of clusters for example."""
     parts = name.split("/")
     if len(parts) > 2 or any(part in ("", ".", "..") or "\0" in part for part in parts) or len(parts[-1]) > 200:
-        raise BadParameter("BOT-DESTINATION-NAME", name=name[:300])
+        raise BadParameter("DEST-NAME", name=name[:300])
     return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
 
 
 @contextmanager
 def testing(destination: object) -> Iterator[None]:
-    """Say of whatever fails in the block that the destination cannot be written to (BOT-DESTINATION-WRITE)."""
+    """Say of whatever fails in the block that the destination cannot be written to (DEST-WRITE)."""
     try:
         yield
     except TeleportError as error:
         raise type(error)(
-            "BOT-DESTINATION-WRITE", destination=destination, problem=error.what, cause=error.why, fix=error.fix
+            "DEST-WRITE", destination=destination, problem=error.what, cause=error.why, fix=error.fix
         ) from error

@@ -39,7 +39,7 @@ def case(source: str, loaded: Loaded, world: World, *, login: str = "") -> Case:
     made = Case(
         source=source, loaded=loaded, machine=Machine(), bot=bot, trip=_trip(config, world), login=login,
         destination=world.destination, service=_service(config, world), token=_token(config, world, reach),
-        now=world.clock.now,
+        now=world.clock.now, host=world.host_name,
     )  # fmt: skip
     return made
 

@@ -42,12 +42,16 @@ class Case:
     token: Callable[[], str]
     """Returns the configured join token. Raises what reading its file raises."""
     now: Callable[[], dt.datetime]
+    host: str = ""
+    """Name of this machine, as the bot writes it."""
     login: str = ""
     """Who shall be signed in as on servers."""
     in_standing: bool = False
     """Whether the cluster serves the bot."""
     found: Found | None = None
     """What the storage holds."""
+    interrupted: str = ""
+    """Evidence that a renewal was; empty without any."""
     copied: str = ""
     """Evidence that the storage is used in two places; empty without any."""
     repairs: dict[str, Repair] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from teleport.client.doctor.report import Finding
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import KubernetesOutput, KubernetesV2Output
 
-SHARED = "BOT-CONFIG-IDENTICAL"
+SHARED = "TBOT-IDENTICAL"
 
 
 async def run(case: Case) -> str | Finding:

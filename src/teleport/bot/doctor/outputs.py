@@ -16,9 +16,10 @@ from teleport.bot.held import stamp
 from teleport.bot.parts import Destination
 from teleport.client.doctor.report import Finding
 from teleport.model.config.tbot_services import KubernetesV2Output, OutputSection, ServiceEntry
-from teleport.pki import codec, keys, x509
+from teleport.model.identity import Identity
+from teleport.pki import codec, keys, ssh, x509
 
-CERTIFICATE, KEY = "tlscert", "key"
+CERTIFICATE, SSH_CERTIFICATE, KEY = "tlscert", "key-cert.pub", "key"
 _OF_TODAY = (".write-test",)
 """Files whose absence means nothing."""
 
@@ -124,11 +125,16 @@ class Look:
         key = await place.read(KEY)
         if key is not None and keys.load_private(key).public_key() != certificate.public_key():
             return Finding.told(self._name, "OUT-MIXED", f"{place}: {CERTIFICATE} is not for {KEY}", place=place)
-        identity, until = codec.from_x509(certificate), certificate.not_valid_after_utc
+        until = certificate.not_valid_after_utc
         if until <= case.now():
             return Finding.told(self._name, "OUT-EXPIRED", f"{place}: ended at {stamp(until)}", place=place)
-        if wanted is not None and CERTIFICATE in wanted:
-            now = codec.from_x509(x509.parse(wanted[CERTIFICATE]))
+        # Whom certificates name stands in the one for SSH: that for a database names an account of the database.
+        line = await place.read(SSH_CERTIFICATE)
+        if line is None:
+            return f"{place}: valid until {stamp(until)}"
+        identity = _named(line)
+        if wanted is not None and SSH_CERTIFICATE in wanted:
+            now = _named(wanted[SSH_CERTIFICATE])
             changed = [
                 f"{what} {_words(former)}, now {_words(new)}"
                 for what, former, new in (
@@ -148,6 +154,11 @@ class Look:
             case.repairs[self._name] = Repair(
                 f"kill -USR1 {holder.pid}", partial(os.kill, holder.pid, signal.SIGUSR1)
             )  # fmt: skip
+
+
+def _named(line: bytes) -> Identity:
+    """Return whom an SSH certificate names."""
+    return codec.from_ssh(ssh.parse(keys.load_ssh_line(line.decode("ascii", "replace"))))
 
 
 def _words(value: object) -> str:

@@ -21,7 +21,7 @@ async def run(case: Case) -> str | Finding:
     if not folder:
         return Finding.told("storage", "BOT-STORAGE-MEMORY", f"the storage is {case.storage}", "warn")
     if not os.path.isdir(folder):
-        return Finding("storage", "warn", f"{folder} is not there yet: tbot makes it when it joins")
+        return f"{folder} is not there yet: tbot makes it when it joins"
     return _open(case, folder) or _cramped(case, folder) or f"{folder} is private and can be written to"
 
 
@@ -50,6 +50,5 @@ def _cramped(case: Case, folder: str) -> Finding | None:
     if free < LEAST:
         return Finding.told("storage", "BOT-SAVE-CRASH", f"{free} bytes are free at {folder}", folder=folder)
     if pending and case.machine.holder(os.path.join(folder, "lock")) is None:
-        evidence = f"{underway} holds a renewal whose end was not seen"
-        return Finding.told("storage", "BOT-SAVE-CRASH", evidence, "warn", folder=folder)
+        case.interrupted = f"{underway} holds a renewal whose end was not seen"
     return None

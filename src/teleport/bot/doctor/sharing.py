@@ -6,6 +6,7 @@ import os
 from itertools import pairwise
 
 from teleport.bot.destinations import mounts
+from teleport.bot.destinations.writer import LOCK
 from teleport.bot.doctor.case import Case
 from teleport.client.doctor.report import Finding
 
@@ -15,11 +16,17 @@ async def run(case: Case) -> str | Finding:
     folder = case.storage.folder
     if not folder:
         return "nothing of it leaves the process"
+    if not os.path.isdir(folder):
+        return f"{folder} is not there yet"
     kind = mounts.shared_type(folder, os.stat(folder).st_dev, case.machine.mounts)
     if kind:
         case.copied = f"{folder} is on {kind}, which other machines can use at the same time"
         return Finding.told("sharing", "BOT-DIR-NFS", case.copied, path=folder, kind=kind)
-    holder = case.machine.holder(os.path.join(folder, "lock"))
+    holder = case.machine.holder(os.path.join(folder, LOCK))
+    last = (await case.storage.read(LOCK) or b"").decode(errors="replace").split()
+    if holder is None and len(last) == 2 and last[1] != case.host:
+        case.copied = f"{folder} was last used on {last[1]}, this is {case.host}"
+        return Finding.told("sharing", "BOT-DIR-COPIED", case.copied, path=folder, host=last[1])
     if holder is None:
         return f"no tbot works with {folder} now"
     if case.source and holder.command and not _same(case.source, holder.command):

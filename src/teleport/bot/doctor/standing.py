@@ -51,11 +51,12 @@ def _place(case: Case, held: Held, said: Standing) -> str | Finding:
     shown, given = held.identity.generation, said.generation
     when = stamp(said.authenticated_at) if said.authenticated_at else "an unknown time"
     last = f"the last was given at {when} to {said.address or 'an unknown address'} {said.hostname}".rstrip()
-    if shown == given or not held.identity.renewable:
-        return f"generation {shown} is the last one; {last}"
     underway = case.found.next if case.found else None
-    if shown == given - 1 and underway is not None and _text(underway.key) == said.public_key:
-        return f"generation {given} was given and is fetched again by the next renewal"
+    lost = shown == given - 1 and underway is not None and _text(underway.key) == said.public_key
+    if lost or shown == given or not held.identity.renewable:
+        if case.interrupted:  # what is left of a renewal that was refused is no crash
+            return Finding.told("standing", "BOT-SAVE-CRASH", case.interrupted, "warn", folder=case.storage.folder)
+        return f"generation {shown} is the last one; {last}"
     evidence = f"renewable cert generation mismatch: stored={given}, presented={shown}; {last}"
     return Finding.told("standing", "BOT-UNLOCK-INCOMPLETE", evidence, bot=held.identity.bot_name)
 

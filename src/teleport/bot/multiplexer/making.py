@@ -9,10 +9,10 @@ from teleport.model.config.tbot_services import SshMultiplexer
 
 
 def multiplexer(section: SshMultiplexer, *, name: str, ttl: float, interval: float, means: Means) -> Multiplexer:
-    """Return the service of an entry `ssh-multiplexer`. Raises NotSupported (BOT-PROXY-TEMPLATES)."""
+    """Return the service of an entry `ssh-multiplexer`."""
     destination = means.destination(section.destination)
     certified = Certified(destination, ttl=ttl, clock=means.clock, entropy=means.entropy)
     return Multiplexer(
         section, destination, certified, name=name, interval=interval, tbot=means.tbot,
-        environment=means.environment, entropy=means.entropy,
+        environment=means.environment, entropy=means.entropy, disk=means.disk,
     )  # fmt: skip

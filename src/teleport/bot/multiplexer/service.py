@@ -13,11 +13,13 @@ import socket
 from collections.abc import Callable, Mapping
 
 from teleport.api.bot_messages import Output
+from teleport.base.disk import Disk
 from teleport.base.entropy import Entropy
-from teleport.base.errors import BadParameter, NotSupported
+from teleport.base.errors import BadParameter
 from teleport.bot import ssh_files
-from teleport.bot.multiplexer import sockets
+from teleport.bot.multiplexer import sockets, templates
 from teleport.bot.multiplexer.keys import KeyAgent
+from teleport.bot.multiplexer.templates import Template
 from teleport.bot.multiplexer.upstream import Upstream, acting
 from teleport.bot.outputs.certified import Certified
 from teleport.bot.parts import Bot, Destination, Held, ProxyFacts
@@ -42,11 +44,9 @@ class Multiplexer:
 
     def __init__(
         self, section: SshMultiplexer, destination: Destination, certified: Certified, *, name: str, interval: float,
-        tbot: str, environment: Mapping[str, str], entropy: Entropy,
+        tbot: str, environment: Mapping[str, str], entropy: Entropy, disk: Disk,
     ) -> None:  # fmt: skip
-        """Raises NotSupported (BOT-PROXY-TEMPLATES)."""
-        if section.proxy_templates_path:
-            raise NotSupported("BOT-PROXY-TEMPLATES", path=section.proxy_templates_path)
+        """`disk` has the file of proxy templates, if one is configured."""
         self.name = name
         self.interval = interval
         self._section = section
@@ -57,9 +57,13 @@ class Multiplexer:
         self._agent = KeyAgent()
         self._upstream = Upstream(resume=bool(section.enable_resumption), entropy=entropy)
         self._generated = asyncio.Event()
+        self._disk = disk
+        self._templates: tuple[Template, ...] = ()
 
     async def prepare(self) -> None:
-        """See Service.prepare."""
+        """See Service.prepare. Raises what `templates.read` raises."""
+        if self._section.proxy_templates_path:
+            self._templates = templates.read(self._disk, self._section.proxy_templates_path)
         await self._destination.prepare([ssh_files.CONFIG, ssh_files.KNOWN_HOSTS])
 
     async def generate(self, bot: Bot) -> None:
@@ -85,7 +89,7 @@ class Multiplexer:
         }
 
     async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Listen until cancelled. Raises AlreadyExists (BOT-SOCKET-TAKEN), Unavailable (BOT-SOCKET)."""
+        """Listen until cancelled. Raises AlreadyExists (MUX-SOCKET-TAKEN), Unavailable (MUX-SOCKET)."""
         await self._generated.wait()
         folder = self._destination.folder
         with sockets.listening(folder, SOCKET) as mux, sockets.listening(folder, AGENT) as agent:
@@ -98,18 +102,19 @@ class Multiplexer:
                 self._upstream.close()
 
     async def _carry(self, sock: socket.socket) -> None:
-        """Serve one client. Raises OSError, BadParameter (BOT-MUX-TARGET)."""
+        """Serve one client. Raises OSError, BadParameter (MUX-TARGET)."""
         try:
             target, first = await asyncio.wait_for(_target(sock), _PATIENCE)
         except TimeoutError:
-            raise BadParameter("BOT-MUX-TARGET", problem="nothing was said in time") from None
+            raise BadParameter("MUX-TARGET", problem="nothing was said in time") from None
+        meant = templates.apply(self._templates, target)
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
         def ended() -> None:
             with contextlib.suppress(RuntimeError):  # the bot has stopped
                 loop.call_soon_threadsafe(over.set)
 
-        self._upstream.start(sock, target, first, ended)
+        self._upstream.start(sock, meant.target, meant.cluster, first, ended)
         await over.wait()
 
 
@@ -119,10 +124,10 @@ async def _target(sock: socket.socket) -> tuple[str, bytes]:
     while b"\0" not in received:
         data = await loop.sock_recv(sock, LONGEST_TARGET)
         if not data or len(received) > LONGEST_TARGET:
-            raise BadParameter("BOT-MUX-TARGET", problem="it has no end")
+            raise BadParameter("MUX-TARGET", problem="it has no end")
         received += data
     said, _, first = received.partition(b"\0")
     try:
         return said.decode("ascii"), first
     except UnicodeDecodeError:
-        raise BadParameter("BOT-MUX-TARGET", problem="it is not ASCII") from None
+        raise BadParameter("MUX-TARGET", problem="it is not ASCII") from None

@@ -7,6 +7,7 @@ signed in, nor the connection. Only a new way, after a loss, is dialled with the
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -72,15 +73,18 @@ class Upstream:
         """Dial as this from now on."""
         self._acting = acting
 
-    def start(self, sock: socket.socket, target: str, first: bytes, ended: Callable[[], None]) -> None:
-        """Connect a client with `target` (`host:port`) in a thread; `first` is what it has sent already. `ended` is
-        called, in that thread, when it is over. Raises RuntimeError for want of threads."""
+    def start(
+        self, sock: socket.socket, target: str, cluster: str, first: bytes, ended: Callable[[], None]
+    ) -> None:  # fmt: skip
+        """Connect a client with `target` (`host:port`) of a cluster, empty for the bot's own, in a thread; `first` is
+        what it has sent already. `ended` is called, in that thread, when it is over. Raises OSError for want of
+        threads."""
         with self._lock:
             self._open.add(sock)
 
         def run() -> None:
             try:
-                self._carry(sock, target, first)
+                self._carry(sock, target, cluster, first)
             except (TeleportError, OSError) as error:
                 log.debug("A connection to a node has ended", target=target, error=error)
             finally:
@@ -89,7 +93,12 @@ class Upstream:
                 sock.close()
                 ended()
 
-        threading.Thread(target=run, name="multiplexed", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="multiplexed", daemon=True).start()
+        except RuntimeError as error:
+            with self._lock:
+                self._open.discard(sock)
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def close(self) -> None:
         """Let every connection end."""
@@ -100,11 +109,10 @@ class Upstream:
                 except OSError:
                     continue
 
-    def _carry(self, sock: socket.socket, target: str, first: bytes) -> None:
-        host, _, cluster = target.partition("|")
+    def _carry(self, sock: socket.socket, target: str, cluster: str, first: bytes) -> None:
         try:
             now = self._now()
-            request = Request(host, cluster or now.profile.cluster)
+            request = Request(target, cluster or now.profile.cluster)
             way = reach(now.home, now.profile, request)
         except TeleportError as error:
             log.warn("A node cannot be reached", target=target, error=error)
@@ -115,6 +123,10 @@ class Upstream:
             if first:
                 carrier.give(first)
             join(carrier, sock.fileno(), sock.fileno())
+        except OSError:  # the client is gone: the node must not wait for its return
+            carrier.give_end()
+            carrier.flush()
+            raise
         finally:
             carrier.sock.close()
 
@@ -130,7 +142,7 @@ class Upstream:
 
     def _now(self) -> Acting:
         if self._acting is None:
-            raise Unavailable("BOT-NOT-READY")
+            raise Unavailable("MUX-NOT-READY")
         return self._acting
 
 

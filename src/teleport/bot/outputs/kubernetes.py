@@ -45,7 +45,7 @@ class KubernetesService:
         self._tbot = tbot
 
     async def prepare(self) -> None:
-        """See Service.prepare. Raises BadParameter (BOT-KUBE-NO-FOLDER) too."""
+        """See Service.prepare. Raises BadParameter (KUBE-NO-FOLDER) too."""
         check_folder(self._destination, embedded=bool(self._section.disable_exec_plugin))
         await self._destination.prepare([*NAMES, KUBECONFIG])
 
@@ -70,10 +70,10 @@ class KubernetesService:
 
 
 def check_folder(destination: Destination, *, embedded: bool) -> None:
-    """Raise BadParameter (BOT-KUBE-NO-FOLDER) where `kubectl` is to ask for certificates, and there is no folder from
+    """Raise BadParameter (KUBE-NO-FOLDER) where `kubectl` is to ask for certificates, and there is no folder from
     which they could come."""
     if not embedded and not destination.folder:
-        error = BadParameter("BOT-KUBE-NO-FOLDER", destination=destination)
+        error = BadParameter("KUBE-NO-FOLDER", destination=destination)
         log.warn(error.what)
         raise error
 

@@ -58,13 +58,13 @@ class KubernetesV2Service:
         self._tbot = tbot
 
     async def prepare(self) -> None:
-        """See Service.prepare. Raises BadParameter (BOT-KUBE-NO-FOLDER, BOT-KUBE-TEMPLATE) too."""
+        """See Service.prepare. Raises BadParameter (KUBE-NO-FOLDER, KUBE-TEMPLATE) too."""
         check_folder(self._destination, embedded=bool(self._section.disable_exec_plugin))
         context_name(self._section.context_name_template, "cluster", Cluster("kube", {}))
         await self._destination.prepare([*NAMES, KUBECONFIG])
 
     async def generate(self, bot: Bot) -> None:
-        """Write a new certificate and the kubeconfig. Raises BadParameter (BOT-KUBE-*), NotFound (BOT-KUBE-NONE), what
+        """Write a new certificate and the kubeconfig. Raises BadParameter (KUBE-*), NotFound (KUBE-NONE), what
         `Bot.issue` and `Bot.proxy` raise, and the destination."""
         embedded = bool(self._section.disable_exec_plugin)
         await self._destination.check()
@@ -101,7 +101,7 @@ def contexts(section: KubernetesV2Output, teleport: str, clusters: Sequence[Clus
     """Return a context for each cluster that a selector means, those of the first selector first.
 
     What some selector does not find is only noted: a cluster that is gone must not end the access to the others. Raises
-    NotFound (BOT-KUBE-NONE) when none finds anything, BadParameter (BOT-KUBE-CONTEXT, BOT-KUBE-MANY)."""
+    NotFound (KUBE-NONE) when none finds anything, BadParameter (KUBE-CONTEXT, KUBE-MANY)."""
     found: dict[str, Context] = {}
     named: dict[str, str] = {}
     for selector in section.selectors:
@@ -113,20 +113,20 @@ def contexts(section: KubernetesV2Output, teleport: str, clusters: Sequence[Clus
                 continue
             name = context_name(section.context_name_template, teleport, cluster)
             if name in named:
-                raise BadParameter("BOT-KUBE-CONTEXT", name=name, first=named[name], second=cluster.name)
+                raise BadParameter("KUBE-CONTEXT", name=name, first=named[name], second=cluster.name)
             named[name] = cluster.name
             path = kubeconfig.cluster_path(teleport, cluster.name)
             found[cluster.name] = Context(name=name, namespace=selector.default_namespace, path=path)
     if not found:
-        raise NotFound("BOT-KUBE-NONE", selectors="; ".join(_text(selector) for selector in section.selectors))
+        raise NotFound("KUBE-NONE", selectors="; ".join(_text(selector) for selector in section.selectors))
     if len(found) > _MOST:
-        raise BadParameter("BOT-KUBE-MANY", number=len(found), most=_MOST)
+        raise BadParameter("KUBE-MANY", number=len(found), most=_MOST)
     return list(found.values())
 
 
 def context_name(template: str, teleport: str, cluster: Cluster) -> str:
     """Return a template with its fields filled in: `{{.ClusterName}}`, `{{.KubeName}}`, `{{.Labels.NAME}}` and
-    `{{index .Labels "NAME"}}`; a label that a cluster lacks is empty. Raises BadParameter (BOT-KUBE-TEMPLATE)."""
+    `{{index .Labels "NAME"}}`; a label that a cluster lacks is empty. Raises BadParameter (KUBE-TEMPLATE)."""
     fields = {"ClusterName": teleport, "KubeName": cluster.name}
 
     def value(match: re.Match[str]) -> str:
@@ -135,7 +135,7 @@ def context_name(template: str, teleport: str, cluster: Cluster) -> str:
         return cluster.labels.get(match["label"] or match["quoted"] or "", "")
 
     if "{{" in _FIELD.sub("", template):
-        raise BadParameter("BOT-KUBE-TEMPLATE", template=template)
+        raise BadParameter("KUBE-TEMPLATE", template=template)
     return _FIELD.sub(value, template)
 
 

@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "configure ssh-multiplexer": f"{_HERE}.configure:ssh_multiplexer",
     "db": f"{_HERE}.db:db",
     "doctor": f"{_HERE}.doctor:doctor",
+    "init": f"{_HERE}.init:init",
     "install systemd": f"{_HERE}.install:systemd",
     "keypair create": f"{_HERE}.keypair:create",
     "kube credentials": f"{_HERE}.kube:credentials",

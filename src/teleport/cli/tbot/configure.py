@@ -122,7 +122,7 @@ def migrate(config: str, output: str) -> None:
     if loaded.version == "v2":
         click.echo(LATEST, err=True)
         return
-    warn(tuple(each for each in loaded.warnings if each.code != "BOT-CONFIG-DEPRECATED"))
+    warn(tuple(each for each in loaded.warnings if each.code != "TBOT-DEPRECATED"))
     write(loaded.config, output)
 
 

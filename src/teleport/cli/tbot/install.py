@@ -86,19 +86,19 @@ def systemd(write: bool, force: bool, name: str, folder: str, **said: str) -> No
     disk = SystemDisk()
     there = disk.read(path) if disk.exists(path) else text.encode()
     if there != text.encode() and not force:
-        raise AlreadyExists("BOT-UNIT-EXISTS", path=path)
+        raise AlreadyExists("TBOT-UNIT-EXISTS", path=path)
     disk.write(path, text.encode(), mode=0o644)
     click.echo(f"Wrote {path}. Next: systemctl daemon-reload && systemctl enable --now {name}", err=True)
 
 
 def unit(name: str, *, user: str, group: str, pid_file: str, config: str, tbot_path: str) -> str:
-    """Return the unit. Raises BadParameter (CLI-UNIT-PATH, BOT-UNIT-NAME) for what it would read as something else."""
+    """Return the unit. Raises BadParameter (CLI-UNIT-PATH, TBOT-UNIT-NAME) for what it would read as something else."""
     for option, path in (("--pid-file", pid_file), ("--config", config), ("--tbot-path", tbot_path)):
         if path or option != "--pid-file":
             check_path(option, path)
     for option, word, allowed in (("--name", name, _NAME), ("--user", user, _USER), ("--group", group, _USER)):
         if not allowed.fullmatch(word):
-            raise BadParameter("BOT-UNIT-NAME", option=option, word=ascii(word[:60])[1:-1])
+            raise BadParameter("TBOT-UNIT-NAME", option=option, word=ascii(word[:60])[1:-1])
     runtime = _RUNTIME.fullmatch(pid_file)
     return UNIT.format(
         name=name, user=user, group=group, program=tbot_path, config=config,

@@ -29,7 +29,7 @@ def answer(disk: Disk, clock: Clock, folder: str, asked: str) -> str:
     """Return what `kubectl` reads. `asked` is the value of KUBERNETES_EXEC_INFO.
 
     All of it comes from the one file `identity`, which is replaced as a whole: key and certificate always fit. Raises
-    NotAuthenticated (BOT-KUBE-EXPIRED), BadParameter (CLIENT-KUBE-EXEC-INFO, CLIENT-IDENTITY), NotFound
+    NotAuthenticated (KUBE-EXPIRED), BadParameter (CLIENT-KUBE-EXEC-INFO, CLIENT-IDENTITY), NotFound
     (CLIENT-DESTINATION), DISK-*.
     """
     from teleport.client import kubeconfig, output_folder
@@ -39,6 +39,6 @@ def answer(disk: Disk, clock: Clock, folder: str, asked: str) -> str:
     parts = output_folder.read(disk, folder, "", "").parts
     expires = x509.parse(parts.tls_certificate.encode()).not_valid_after_utc
     if expires <= clock.now():
-        raise NotAuthenticated("BOT-KUBE-EXPIRED", folder=folder, until=expires.isoformat())
+        raise NotAuthenticated("KUBE-EXPIRED", folder=folder, until=expires.isoformat())
     user = kubeconfig.Embedded(certificate=parts.tls_certificate, key=parts.key)
     return kubeconfig.exec_credential(version, user, expires)

@@ -150,8 +150,8 @@ def merged(
     """
     config, overrides = merging.merge(loaded.config, flags, service, replace=replace)
     if errors := [fault.error for fault in config.faults()]:
-        raise summed("the command line", [], errors, "BOT-CONFIG-LINE")
-    own = [each for each in loaded.warnings if each.code == "BOT-CONFIG-DEPRECATED"]
+        raise summed("the command line", [], errors, "TBOT-LINE")
+    own = [each for each in loaded.warnings if each.code == "TBOT-DEPRECATED"]
     return Given(config, (*own, *config.warnings), overrides, "text")
 
 
@@ -159,4 +159,4 @@ def _unknown(kind: str) -> BadParameter | NotSupported:
     known = ", ".join(TYPES)
     if kind in LATER:
         return NotSupported("CONFIG-NOT-SUPPORTED", key=f"the service type {kind}", supported=known)
-    return BadParameter("BOT-CONFIG-NOT-LEGACY", type=ascii(kind[:60])[1:-1], known=known)
+    return BadParameter("TBOT-NOT-LEGACY", type=ascii(kind[:60])[1:-1], known=known)

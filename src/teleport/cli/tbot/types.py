@@ -52,7 +52,7 @@ class Type(NamedTuple):
 
 
 def _destination(flags: Flags) -> DestinationSection:
-    """Read `--destination` with its readers. Raises BadParameter (BOT-CONFIG-READERS, and those of `from_uri`)."""
+    """Read `--destination` with its readers. Raises BadParameter (TBOT-READERS, and those of `from_uri`)."""
     found = from_uri(flags["destination"])
     readers = (
         *(Reader(user=_number(name)) for name in flags.get("reader_users", ())),
@@ -61,7 +61,7 @@ def _destination(flags: Flags) -> DestinationSection:
     if not readers:
         return found
     if not isinstance(found, DirectoryDestination):
-        raise BadParameter("BOT-CONFIG-READERS")
+        raise BadParameter("TBOT-READERS")
     return DirectoryDestination(path=found.path, readers=readers)
 
 
@@ -102,7 +102,7 @@ def _kubernetes(flags: Flags) -> KubernetesOutput:
 def _kubernetes_v2(flags: Flags) -> KubernetesV2Output:
     names, labels = flags["name_selectors"], flags["label_selectors"]
     if names and labels:
-        raise BadParameter("BOT-CONFIG-OPTIONS", first="--name-selector", second="--label-selector")
+        raise BadParameter("TBOT-OPTIONS", first="--name-selector", second="--label-selector")
     selectors = (
         *(KubernetesSelector(name=name) for name in names),
         *(KubernetesSelector(labels=_labels(text)) for text in labels),
@@ -116,7 +116,7 @@ def _labels(text: str) -> dict[str, str]:
     try:
         return parse_labels(text)
     except TeleportError as error:
-        raise BadParameter("BOT-CONFIG-LABELS", text=ascii(text[:80])[1:-1], problem=error.what) from None
+        raise BadParameter("TBOT-LABELS", text=ascii(text[:80])[1:-1], problem=error.what) from None
 
 
 def _ssh_host(flags: Flags) -> SshHostOutput:
@@ -128,7 +128,7 @@ def _multiplexer(flags: Flags) -> SshMultiplexer:
     destination = from_uri(flags["destination"])
     if not isinstance(destination, DirectoryDestination):
         name = str(destination.__struct_config__.tag)
-        raise BadParameter("BOT-CONFIG-TYPE", what="destination", type=name, known="directory")
+        raise BadParameter("TBOT-TYPE", what="destination", type=name, known="directory")
     return SshMultiplexer(
         destination=destination, enable_resumption=switch(flags["enable_resumption"]),
         proxy_templates_path=flags["proxy_templates_path"],

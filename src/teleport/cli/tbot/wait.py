@@ -40,8 +40,8 @@ def wait(diag_addr: str, service: str, timeout: str) -> None:
 async def until_ready(fetch: Fetch, address: str, service: str, limit: Duration) -> None:
     """Return as soon as the bot, or one of its services, is ready; ask at least once.
 
-    Raises Unavailable (BOT-WAIT) with what was the matter when the time was over, NotFound (BOT-WAIT-SERVICE), and
-    Unavailable (BOT-WAIT-ANSWER) where no bot answers.
+    Raises Unavailable (TBOT-WAIT) with what was the matter when the time was over, NotFound (TBOT-WAIT-SERVICE), and
+    Unavailable (TBOT-WAIT-ANSWER) where no bot answers.
     """
     problem = "it did not answer"
     try:
@@ -49,7 +49,7 @@ async def until_ready(fetch: Fetch, address: str, service: str, limit: Duration)
             while problem := await _problem(fetch, address, service):  # noqa: ASYNC110 - that is another process
                 await asyncio.sleep(PERIOD)
     except TimeoutError:
-        raise Unavailable("BOT-WAIT", limit=limit, address=address, problem=problem) from None
+        raise Unavailable("TBOT-WAIT", limit=limit, address=address, problem=problem) from None
 
 
 async def _problem(fetch: Fetch, address: str, service: str) -> str:
@@ -60,7 +60,7 @@ async def _problem(fetch: Fetch, address: str, service: str) -> str:
     except TeleportError as error:
         return error.what
     if answer.status not in (200, 404, 503):
-        raise Unavailable("BOT-WAIT-ANSWER", address=address)
+        raise Unavailable("TBOT-WAIT-ANSWER", address=address)
     if answer.status == 404:
         return await _missing(fetch, address, service)
     services = {service: _object(address, answer.body)} if service else _services(address, answer.body)
@@ -74,14 +74,14 @@ async def _missing(fetch: Fetch, address: str, service: str) -> str:
     """Return what the matter is where the bot does not know the service: it may only just have begun."""
     answer = await fetch(f"http://{address}/readyz")
     if known := _services(address, answer.body):
-        raise NotFound("BOT-WAIT-SERVICE", service=ascii(service[:80])[1:-1], known=", ".join(sorted(known)))
+        raise NotFound("TBOT-WAIT-SERVICE", service=ascii(service[:80])[1:-1], known=", ".join(sorted(known)))
     return NOTHING
 
 
 def _services(address: str, body: bytes) -> dict[str, dict[str, Any]]:
     services = _object(address, body).get("services")
     if not isinstance(services, dict) or not all(isinstance(each, dict) for each in services.values()):
-        raise Unavailable("BOT-WAIT-ANSWER", address=address)
+        raise Unavailable("TBOT-WAIT-ANSWER", address=address)
     return services
 
 
@@ -92,7 +92,7 @@ def _object(address: str, body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or "status" not in found:
-        raise Unavailable("BOT-WAIT-ANSWER", address=address)
+        raise Unavailable("TBOT-WAIT-ANSWER", address=address)
     return found
 
 

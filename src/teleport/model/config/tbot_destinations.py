@@ -44,13 +44,13 @@ class DirectoryDestination(Section, frozen=True, kw_only=True, tag_field="type",
     def faults(self) -> Iterator[Fault]:
         """Return an unusable path, and readers that are nobody."""
         if not self.path:
-            yield Fault(("path",), BadParameter("BOT-CONFIG-NO-PATH"))
+            yield Fault(("path",), BadParameter("TBOT-NO-PATH"))
         elif "\0" in self.path:
-            yield Fault(("path",), BadParameter("BOT-CONFIG-EMPTY", key="path", problem="has a NUL byte in it"))
+            yield Fault(("path",), BadParameter("TBOT-EMPTY", key="path", problem="has a NUL byte in it"))
         for index, reader in enumerate(self.readers):
             said = [value for value in (reader.user, reader.group) if value is not None]
             if len(said) != 1 or said[0] == "":
-                yield Fault(("readers", index), BadParameter("BOT-CONFIG-READER"))
+                yield Fault(("readers", index), BadParameter("TBOT-READER"))
 
 
 class MemoryDestination(Section, frozen=True, kw_only=True, tag_field="type", tag="memory"):
@@ -91,7 +91,7 @@ class KubernetesSecretDestination(Section, frozen=True, kw_only=True, tag_field=
     def faults(self) -> Iterator[Fault]:
         """Return a missing name."""
         if not self.name:
-            yield Fault(("name",), BadParameter("BOT-CONFIG-EMPTY", key="name", problem="is empty"))
+            yield Fault(("name",), BadParameter("TBOT-EMPTY", key="name", problem="is empty"))
 
 
 DestinationSection = DirectoryDestination | MemoryDestination | KubernetesSecretDestination
@@ -101,7 +101,7 @@ def from_uri(text: str) -> DestinationSection:
     """Read a destination as command lines say it: a path, `file:///path`, `memory://`, or
     `kubernetes-secret://[namespace/]name`.
 
-    Raises BadParameter (BOT-DESTINATION-HOST, BOT-DESTINATION-SCHEME, BOT-CONFIG-NO-PATH, BOT-CONFIG-EMPTY).
+    Raises BadParameter (TBOT-URI-HOST, TBOT-URI-SCHEME, TBOT-NO-PATH, TBOT-EMPTY).
     """
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -109,7 +109,7 @@ def from_uri(text: str) -> DestinationSection:
     elif scheme == "file":
         host, slash, path = rest.partition("/")
         if host:
-            raise BadParameter("BOT-DESTINATION-HOST", host=ascii(host[:80])[1:-1])
+            raise BadParameter("TBOT-URI-HOST", host=ascii(host[:80])[1:-1])
         found = DirectoryDestination(path=unquote(slash + path))
     elif scheme == "memory" and not rest.strip("/"):
         found = MemoryDestination()
@@ -117,7 +117,7 @@ def from_uri(text: str) -> DestinationSection:
         namespace, _, name = rest.rpartition("/")
         found = KubernetesSecretDestination(name=unquote(name), namespace=unquote(namespace))
     else:
-        raise BadParameter("BOT-DESTINATION-SCHEME", text=ascii(text[:80])[1:-1])
+        raise BadParameter("TBOT-URI-SCHEME", text=ascii(text[:80])[1:-1])
     for fault in found.faults():
         raise fault.error
     return found

@@ -108,4 +108,4 @@ def unknown_type(what: str, place: str, name: object) -> TeleportError:
     if what != "destination" and name in LATER:
         return NotSupported("CONFIG-NOT-SUPPORTED", key=f"{place}.type: {name}", supported=known)
     shown = "" if name is None else ascii(name)[:60].strip("'")
-    return BadParameter("BOT-CONFIG-TYPE", what=what, type=shown, known=known)
+    return BadParameter("TBOT-TYPE", what=what, type=shown, known=known)

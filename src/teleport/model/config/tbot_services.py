@@ -41,13 +41,13 @@ class ServiceSection(Section, frozen=True, kw_only=True, tag_field="type"):
     def faults(self) -> Iterator[Fault]:
         """Return a name that cannot be used, times that are none, and what is wrong with the destination."""
         if self.name and (not _NAME.fullmatch(self.name) or len(self.name) > LONGEST_NAME):
-            yield Fault(("name",), BadParameter("BOT-CONFIG-NAME", name=ascii(self.name[:80])[1:-1]))
+            yield Fault(("name",), BadParameter("TBOT-NAME", name=ascii(self.name[:80])[1:-1]))
         if self.name in OWN_NAMES:
-            yield Fault(("name",), BadParameter("BOT-CONFIG-OWN-NAME", name=self.name))
+            yield Fault(("name",), BadParameter("TBOT-OWN-NAME", name=self.name))
         for key in ("credential_ttl", "renewal_interval"):
             value = getattr(self, key)
             if value is not None and not value > 0:
-                yield Fault((key,), BadParameter("BOT-CONFIG-EMPTY", key=key, problem="is not longer than no time"))
+                yield Fault((key,), BadParameter("TBOT-EMPTY", key=key, problem="is not longer than no time"))
 
 
 class OutputSection(ServiceSection, frozen=True, kw_only=True):
@@ -155,11 +155,11 @@ class KubernetesV2Output(ServiceSection, frozen=True, kw_only=True, tag="kuberne
         yield from super().faults()
         yield from within(self.destination)
         if not self.selectors:
-            yield Fault(("selectors",), BadParameter("BOT-CONFIG-SELECTOR", problem="there is none"))
+            yield Fault(("selectors",), BadParameter("TBOT-SELECTOR", problem="there is none"))
         for index, selector in enumerate(self.selectors):
             if bool(selector.name) == bool(selector.labels):
                 problem = "it has both" if selector.name else "it has neither"
-                yield Fault(("selectors", index), BadParameter("BOT-CONFIG-SELECTOR", problem=problem))
+                yield Fault(("selectors", index), BadParameter("TBOT-SELECTOR", problem=problem))
 
 
 class SshHostOutput(OutputSection, frozen=True, kw_only=True, tag="ssh_host"):
@@ -181,6 +181,7 @@ class SshMultiplexer(ServiceSection, frozen=True, kw_only=True, tag="ssh-multipl
 
     destination: DirectoryDestination
     roles: tuple[str, ...] = ()
+    """Empty: every role that the bot may have."""
     enable_resumption: Switch = ON
     """Whether sessions outlive their connection."""
     proxy_command: tuple[str, ...] = ()
@@ -222,4 +223,4 @@ def within(destination: DestinationSection) -> Iterator[Fault]:
 def said(key: str, value: str) -> Iterator[Fault]:
     """Return a fault where a required key is there and says nothing."""
     if not value:
-        yield Fault((key,), BadParameter("BOT-CONFIG-EMPTY", key=key, problem="is empty"))
+        yield Fault((key,), BadParameter("TBOT-EMPTY", key=key, problem="is empty"))

@@ -88,7 +88,7 @@ def migrate(document: yaml.Document) -> yaml.Document:
     """
     for key in NEWER:
         if key in document.data:
-            raise BadParameter("BOT-CONFIG-OUTPUTS", key=key).at(document.where((key,)))
+            raise BadParameter("TBOT-OUTPUTS", key=key).at(document.where((key,)))
     document = dataclasses.replace(document, data=_plain(document.data))
     problems = [str(problem) for problem in problems_but_nulls(document, V1File)]
     errors: list[TeleportError] = []
@@ -107,7 +107,7 @@ def migrate(document: yaml.Document) -> yaml.Document:
                 errors.append(error.at(document.where(("destinations", index))))
         found["services"] = services
     if problems or errors:
-        raise summed(document.source, problems, errors, "BOT-CONFIG-PROBLEMS")
+        raise summed(document.source, problems, errors, "TBOT-PROBLEMS")
     return dataclasses.replace(document, data={"version": "v2", **found})
 
 
@@ -143,10 +143,10 @@ def _service(entry: V1Destination) -> dict[str, Any]:
         ("ssh_host", HOST in templates),
     ) if said]  # fmt: skip
     if len(kinds) > 1:
-        raise BadParameter("BOT-CONFIG-V1-SEVERAL", kinds=", ".join(kinds))
+        raise BadParameter("TBOT-V1-SEVERAL", kinds=", ".join(kinds))
     kind = kinds[0] if kinds else "identity"
     if entry.cluster and kind != "identity":
-        raise BadParameter("BOT-CONFIG-V1-CLUSTER", kind=kind)
+        raise BadParameter("TBOT-V1-CLUSTER", kind=kind)
     roles = {"roles": list(entry.roles)} if entry.roles else {}
     return {"type": kind, "destination": _destination(entry), **roles, **_own(kind, entry, templates)}
 
@@ -168,7 +168,7 @@ def _own(kind: str, entry: V1Destination, templates: dict[str, dict[str, Any]]) 
 def _destination(entry: V1Destination) -> dict[str, Any]:
     """Return where an entry's files go."""
     if (entry.directory is None) == (entry.memory is None):
-        raise BadParameter("BOT-CONFIG-V1-DESTINATION")
+        raise BadParameter("TBOT-V1-DESTINATION")
     if entry.directory is None:
         return {"type": "memory"}
     return tbot_forms.destination({"directory": plain(entry.directory)})
@@ -177,7 +177,7 @@ def _destination(entry: V1Destination) -> dict[str, Any]:
 def _database(entry: V1Destination, templates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     formats = [name for name in FORMATS if name in templates]
     if len(formats) > 1:
-        raise BadParameter("BOT-CONFIG-V1-FORMATS", formats=", ".join(formats))
+        raise BadParameter("TBOT-V1-FORMATS", formats=", ".join(formats))
     database = entry.database or V1Database(service="")
     said = {"service": database.service, "database": database.database, "username": database.username}
     return {key: value for key, value in (*said.items(), ("format", "".join(formats))) if value}
@@ -186,13 +186,11 @@ def _database(entry: V1Destination, templates: dict[str, dict[str, Any]]) -> dic
 def _template(config: str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Read an entry of `configs`. Raises BadParameter or NotSupported for what v2 cannot say."""
     if isinstance(config, dict) and len(config) != 1:
-        raise BadParameter(
-            "BOT-CONFIG-V1-TEMPLATE", template=f"a map of {len(config)} keys", known=", ".join(TEMPLATES)
-        )
+        raise BadParameter("TBOT-V1-TEMPLATE", template=f"a map of {len(config)} keys", known=", ".join(TEMPLATES))
     name, settings = (config, {}) if isinstance(config, str) else next(iter(config.items()))
     if name not in TEMPLATES or not isinstance(settings, dict):
-        raise BadParameter("BOT-CONFIG-V1-TEMPLATE", template=ascii(name)[:60], known=", ".join(TEMPLATES))
+        raise BadParameter("TBOT-V1-TEMPLATE", template=ascii(name)[:60], known=", ".join(TEMPLATES))
     if unmoved := [key for key in settings if (name, key) != (HOST, "principals")]:
         key = f"{name}.{ascii(unmoved[0])[1:-1][:60]}"
-        raise NotSupported("BOT-CONFIG-V1-SETTING", key=key)
+        raise NotSupported("TBOT-V1-SETTING", key=key)
     return name, settings

@@ -91,7 +91,7 @@ class Onboarding(Section, frozen=True, kw_only=True):
         """Return methods and pins that are none, and what contradicts itself."""
         if self.join_method and self.join_method not in BOT_METHODS:
             shown = ascii(self.join_method[:40])[1:-1]
-            error = BadParameter("BOT-CONFIG-JOIN-METHOD", method=shown, known=", ".join(BOT_METHODS))
+            error = BadParameter("TBOT-JOIN-METHOD", method=shown, known=", ".join(BOT_METHODS))
             yield Fault(("join_method",), error)
         elif self.join_method and self.join_method not in SERVED_METHODS:
             served = ", ".join(method for method in BOT_METHODS if method in SERVED_METHODS)
@@ -103,9 +103,9 @@ class Onboarding(Section, frozen=True, kw_only=True):
                 yield Fault(("ca_pins", index), error)
         if self.ca_pins and self.ca_path:
             problem = "the options ca-pin and ca-path are mutually exclusive"
-            yield Fault(("ca_path",), BadParameter("BOT-CONFIG-CA", problem=problem))
+            yield Fault(("ca_path",), BadParameter("TBOT-CA", problem=problem))
         if self.bound_keypair.registration_secret and self.bound_keypair.registration_secret_path:
-            yield Fault(("bound_keypair",), BadParameter("BOT-CONFIG-TWO-SECRETS"))
+            yield Fault(("bound_keypair",), BadParameter("TBOT-TWO-SECRETS"))
 
 
 class TbotYaml(Section, frozen=True, kw_only=True):
@@ -143,38 +143,44 @@ class TbotYaml(Section, frozen=True, kw_only=True):
         return tuple(entry.name or entry.default_name(number) for number, entry in enumerate(self.services, 1))
 
     def faults(self) -> Iterator[Fault]:
-        """Return what is wrong with the values, as soon as all of them are known: of the file, or of file and flags."""
+        """Return what is wrong with the values: of the file, or of file and flags together."""
+        yield from self.own_faults()
+        parts: list[tuple[Path, Section]] = [(("storage",), self.storage)]
+        parts += [(("services", index), entry) for index, entry in enumerate(self.services)]
+        for path, part in parts:
+            for inner, error in part.faults():
+                yield Fault((*path, *inner), error)
+        yield from self.shared_faults()
+
+    def own_faults(self) -> Iterator[Fault]:
+        """Return what is wrong with the values outside storage and services."""
         if self.auth_server and self.proxy_server:
-            yield Fault(("proxy_server",), BadParameter("BOT-CONFIG-TWO-SERVERS"))
+            yield Fault(("proxy_server",), BadParameter("TBOT-TWO-SERVERS"))
         for key, port in (("auth_server", AUTH_PORT), ("proxy_server", PROXY_PORT), ("diag_addr", 0)):
             if value := getattr(self, key):
                 yield from trying((key,), parse_addr, value, port)
         for key in ("credential_ttl", "renewal_interval"):
             if not getattr(self, key) > 0:
-                yield Fault((key,), BadParameter("BOT-CONFIG-EMPTY", key=key, problem="is not longer than no time"))
+                yield _no_time(key)
         if self.insecure:
             for key, word in (("ca_pins", "ca-pin"), ("ca_path", "ca-path")):
                 if getattr(self.onboarding, key):
                     problem = f"the option {word} is mutually exclusive with --insecure"
-                    yield Fault(("onboarding", key), BadParameter("BOT-CONFIG-CA", problem=problem))
-        parts: list[tuple[Path, Section]] = [(("onboarding",), self.onboarding), (("storage",), self.storage)]
-        parts += [(("services", index), entry) for index, entry in enumerate(self.services)]
-        for path, part in parts:
-            for inner, error in part.faults():
-                yield Fault((*path, *inner), error)
-        yield from self._shared()
+                    yield Fault(("onboarding", key), BadParameter("TBOT-CA", problem=problem))
+        for path, error in self.onboarding.faults():
+            yield Fault(("onboarding", *path), error)
 
-    def _shared(self) -> Iterator[Fault]:
+    def shared_faults(self) -> Iterator[Fault]:
         """Return destinations and names that two have."""
         places, names = {self.storage.place: "storage"}, set[str]()
         for index, (entry, name) in enumerate(zip(self.services, self.names, strict=True)):
             place = entry.destination.place
             if place and place in places:
-                error = BadParameter("BOT-CONFIG-IDENTICAL", place=ascii(place)[1:-1], first=places[place])
+                error = BadParameter("TBOT-IDENTICAL", place=ascii(place)[1:-1], first=places[place])
                 yield Fault(("services", index, "destination"), error)
             places.setdefault(place, f"services[{index}]")
             if name in names:
-                yield Fault(("services", index, "name"), BadParameter("BOT-CONFIG-SAME-NAME", name=ascii(name)[1:-1]))
+                yield Fault(("services", index, "name"), BadParameter("TBOT-SAME-NAME", name=ascii(name)[1:-1]))
             names.add(name)
 
     @property
@@ -189,9 +195,9 @@ class TbotYaml(Section, frozen=True, kw_only=True):
             ttl, interval = ttl or self.credential_ttl, interval or self.renewal_interval
             if interval > ttl and not self.oneshot:
                 key = f"{where}credential_ttl"
-                found.append(warned("BOT-CONFIG-SHORT-TTL", key=key, ttl=ttl, interval=interval))
+                found.append(warned("TBOT-SHORT-TTL", key=key, ttl=ttl, interval=interval))
             if ttl > LONGEST_TTL:
-                found.append(warned("BOT-CONFIG-LONG-TTL", key=f"{where}credential_ttl", ttl=ttl, most=LONGEST_TTL))
+                found.append(warned("TBOT-LONG-TTL", key=f"{where}credential_ttl", ttl=ttl, most=LONGEST_TTL))
         return tuple(found)
 
 
@@ -213,6 +219,16 @@ class _File(TbotYaml, frozen=True, kw_only=True):
     services: tuple[Any, ...] = ()
     outputs: tuple[Any, ...] = ()
 
+    def faults(self) -> Iterator[Fault]:
+        """Return what is wrong beside the entries, which say it themselves."""
+        yield from self.own_faults()
+        if self.certificate_ttl is not None and not self.certificate_ttl > 0:
+            yield _no_time("certificate_ttl")
+
+
+def _no_time(key: str) -> Fault:
+    return Fault((key,), BadParameter("TBOT-EMPTY", key=key, problem="is not longer than no time"))
+
 
 def load(text: str, source: str) -> TbotYaml:
     """Return the configuration of a file, as `read` does."""
@@ -223,24 +239,24 @@ def read(text: str, source: str) -> Loaded:
     """Read tbot.yaml; `source` is the name shown in errors. A text without a word is a file of version v1.
 
     Raises BadParameter or NotSupported with the place, for one fault alone; for several, BadParameter
-    (BOT-CONFIG-PROBLEMS) or, where all of them are keys not acted on yet, NotSupported (CONFIG-NOT-SUPPORTED-KEYS).
+    (TBOT-PROBLEMS) or, where all of them are keys not acted on yet, NotSupported (CONFIG-NOT-SUPPORTED-KEYS).
     """
     found = yaml.documents(text, source)
     if not found:
-        return Loaded(TbotYaml(), (warned("BOT-CONFIG-DEPRECATED"),), "v1")
+        return Loaded(TbotYaml(), (warned("TBOT-DEPRECATED"),), "v1")
     if len(found) > 1 or not isinstance(found[0].data, dict):
-        raise BadParameter("BOT-CONFIG-NOT-A-MAP", source=source)
+        raise BadParameter("TBOT-NOT-A-MAP", source=source)
     document = found[0]
     version = document.data.get("version") or "v1"
     if version not in VERSIONS:
-        error = BadParameter("BOT-CONFIG-VERSION", version=ascii(version)[:40].strip("'"))
+        error = BadParameter("TBOT-VERSION", version=ascii(version)[:40].strip("'"))
         raise error.at(document.where(("version",)))
     if version == "v2":
         config = _Reader(dataclasses.replace(document, data=tbot_forms.plain(document.data))).config()
         return Loaded(config, config.warnings, version)
     migrated = tbot_v1.migrate(document)
     config = _Reader(migrated, tbot_v1.origin).config()
-    return Loaded(config, (warned("BOT-CONFIG-DEPRECATED"), *config.warnings), version)
+    return Loaded(config, (warned("TBOT-DEPRECATED"), *config.warnings), version)
 
 
 class _Reader:
@@ -257,7 +273,7 @@ class _Reader:
         data = self._document.data
         self._check((), _File)
         if data.get("certificate_ttl") is not None and data.get("credential_ttl") is not None:
-            twice = BadParameter("BOT-CONFIG-TWICE", key="credential_ttl", older="certificate_ttl")
+            twice = BadParameter("TBOT-TWICE", key="credential_ttl", older="certificate_ttl")
             self._wrong(("certificate_ttl",), twice)
         entries = [(key, n) for key in tbot_forms.LISTS for n, _ in enumerate(tbot_forms.listed(data.get(key)))]
         for entry in entries:
@@ -267,11 +283,11 @@ class _Reader:
             self._check(("storage",), shape)
         if not self._problems and not self._errors:
             config = convert(tbot_forms.joined(written.without_nulls(data)), TbotYaml)
-            for path, error in config.faults():
+            for path, error in config.shared_faults():
                 self._wrong((*entries[int(path[1])], *path[2:]) if path[0] == "services" else path, error)
             if not self._errors:
                 return config
-        raise summed(self._document.source, self._problems, self._errors, "BOT-CONFIG-PROBLEMS")
+        raise summed(self._document.source, self._problems, self._errors, "TBOT-PROBLEMS")
 
     def _check_entry(self, path: Path) -> None:
         """See that an entry of a list is a service, and its destination one."""
@@ -293,8 +309,13 @@ class _Reader:
         return None
 
     def _check(self, path: Path, shape: type[Section]) -> None:
-        """Note what keeps the part at `path` from being of a shape, and keys in it that nothing acts on yet."""
-        self._problems += map(str, written.problems_but_nulls(self._document, shape, path))
+        """Note what keeps the part at `path` from being of a shape, values that it cannot have, and keys that nothing
+        acts on yet."""
+        problems = written.problems_but_nulls(self._document, shape, path)
+        self._problems += map(str, problems)
+        if not problems:
+            for inner, error in convert(written.without_nulls(self._at(path)), shape).faults():
+                self._wrong((*path, *inner), error)
         for at, later, beside in refusals(shape, self._at(path), path):
             supported = later.supported if later.harmless else f"beside it {', '.join(beside)}"
             self._wrong(at, NotSupported("CONFIG-NOT-SUPPORTED", key=dotted(at), supported=supported))

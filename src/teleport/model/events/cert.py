@@ -77,7 +77,7 @@ def _to_database(identity: Identity) -> RouteToDatabase | None:
 class CertCreate(CallerEvent, frozen=True, kw_only=True, tag="cert.create"):
     """Certificates were issued for an identity."""
 
-    cert_type: Annotated[Literal["user", "host"], Level.PUBLIC]
+    cert_type: Annotated[Literal["user", "host", "database"], Level.PUBLIC]
     identity: Annotated[CertIdentity, Level.SENSITIVE]
     target: Public = ""
     """Id of the server that it is for, where it is for one."""

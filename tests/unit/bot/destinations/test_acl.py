@@ -32,7 +32,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_what_is_written_getfacl_reads(file: Path) -> None:
     opened = descriptor(file)
-    acl.write(opened, acl.letting_read(Readers(frozenset({1234, 99}), frozenset({5678})), os.geteuid()))
+    acl.write(opened, acl.letting(Readers(frozenset({1234, 99}), frozenset({5678})), os.geteuid()))
     os.close(opened)
     shown = subprocess.run(
         [need("getfacl"), "-cnp", str(file)], capture_output=True, text=True, check=True
@@ -61,17 +61,17 @@ def test_what_setfacl_writes_is_read(file: Path) -> None:
 
 
 def test_what_the_mask_takes_away_is_taken_away() -> None:
-    entries = (*acl.letting_read(Readers(frozenset({7})), 0),)
+    entries = (*acl.letting(Readers(frozenset({7})), 0),)
     masked = [e._replace(allowed=0) if e.kind == acl.MASK else e for e in entries]
     assert acl.readers_of(masked) == acl.NOBODY
 
 
 def test_the_owner_is_no_reader() -> None:
-    assert acl.letting_read(Readers(frozenset({5})), 5) == acl.letting_read(acl.NOBODY, 5)
+    assert acl.letting(Readers(frozenset({5})), 5) == acl.letting(acl.NOBODY, 5)
 
 
 def test_a_folder_can_be_entered_by_readers_and_its_group_may_have_a_say() -> None:
-    entries = acl.letting_read(Readers(frozenset({5})), 0, enter=acl.ENTER, group=True)
+    entries = acl.letting(Readers(frozenset({5})), 0, enter=acl.ENTER, group=True)
     assert {e.kind: e.allowed for e in entries} == {
         acl.OWNER: 7, acl.USER: 5, acl.GROUP_OF_FILE: 5, acl.MASK: 5, acl.OTHER: 0
     }  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_folder_can_be_entered_by_readers_and_its_group_may_have_a_say() -> No
 
 @given(READERS, NUMBERS)
 def test_lists_come_back_as_they_were(readers: Readers, owner: int) -> None:
-    entries = acl.letting_read(readers, owner)
+    entries = acl.letting(readers, owner)
     assert acl.decode(acl.encode(reversed(entries))) == entries
     assert acl.readers_of(entries) == readers._replace(users=readers.users - {owner})
 

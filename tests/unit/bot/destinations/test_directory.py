@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import fcntl
 import os
 import resource
 import subprocess
@@ -17,10 +16,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from teleport.base.disk import SystemDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported, TeleportError, Unavailable
-from teleport.bot.destinations import acl, directory, folder, hold, make, shared_storage
+from teleport.bot.destinations import acl, directory, folder, make
 from teleport.bot.destinations.directory import Directory
 from teleport.bot.destinations.names import split
 from teleport.model.config.tbot_destinations import DirectoryDestination, Reader
@@ -146,7 +144,7 @@ def test_sections_that_cannot_be_served() -> None:
     with pytest.raises(BadParameter, match="acls is off"):
         here(Path("/x"), acls="off", readers=(Reader(user=1),))
     assert isinstance(make(DirectoryDestination(path="/x")), Directory)
-    with pytest.raises(NotFound, match="no group nonesuch-group"):
+    with pytest.raises(NotFound, match="no group nonesuch-group on this machine"):
         ready(Path("/x"), readers=(Reader(user="root"), Reader(group="nonesuch-group")))
 
 
@@ -240,7 +238,7 @@ def test_whatever_call_fails_each_file_is_the_old_or_the_new(
         try:
             write(place, new)
         except TeleportError as error:
-            taught.append(error.code.startswith(("DISK-", "BOT-DESTINATION-")) and bool(error.why and error.fix))
+            taught.append(error.code.startswith(("DISK-", "DEST-")) and bool(error.why and error.fix))
         finally:
             monkeypatch.undo()
         found = everything(tmp_path)
@@ -376,20 +374,29 @@ def test_readers_may_read_and_nobody_else(open_path: Path) -> None:
         assert readable_by(12345, open_path / "d" / name)
         assert readable_by(12399, open_path / "d" / name, gid=23456)
         assert not readable_by(12399, open_path / "d" / name)
-    os.setxattr(open_path / "d", acl.ATTRIBUTE, acl.encode(acl.letting_read(acl.NOBODY, 0)))
+    os.setxattr(open_path / "d", acl.ATTRIBUTE, acl.encode(acl.letting(acl.NOBODY, 0)))
     assert not readable_by(12345, open_path / "d" / "key")
     asyncio.run(place.check())
     assert readable_by(12345, open_path / "d" / "key")
 
 
-def test_a_list_that_a_folder_hands_down_lets_nobody_in(open_path: Path) -> None:
+def test_what_a_folder_hands_down_counts_where_nobody_else_had_a_say(open_path: Path) -> None:
     need_root()
-    (open_path / "d").mkdir(mode=0o755)
-    subprocess.run(["setfacl", "-m", "d:u:12345:rwx,d:o::rwx", str(open_path / "d")], check=True)
-    place = ready(open_path / "d")
-    write(place, {"key": b"x"})
-    assert not readable_by(12345, open_path / "d" / "key")
-    assert mode(open_path / "d" / "key") == 0o600
+    for name, owner in (("ours", 0), ("theirs", 12345)):
+        above = open_path / name
+        above.mkdir(mode=0o755)
+        os.chown(above, owner, owner)
+        (above / "d").mkdir(mode=0o755)
+        subprocess.run(["setfacl", "-m", "d:u:12345:rwx,d:o::rwx", str(above / "d")], check=True)
+        os.chown(above / "d", owner, owner)
+        (above / "d" / "identity").write_text("")  # lets a group read, which a list would widen
+        subprocess.run(["setfacl", "-b", str(above / "d" / "identity")], check=True)
+        (above / "d" / "identity").chmod(0o640)
+        write(ready(above / "d"), {"key": b"x", "identity": b"x"})
+    assert readable_by(12345, open_path / "ours" / "d" / "key")
+    assert not readable_by(12345, open_path / "theirs" / "d" / "identity")
+    assert not readable_by(12345, open_path / "theirs" / "d" / "key")
+    assert not readable_by(12399, open_path / "ours" / "d" / "key")
 
 
 def test_who_could_read_a_file_can_read_the_next_one(open_path: Path) -> None:
@@ -477,61 +484,5 @@ def test_an_ordinary_user_is_told_who_they_should_be(open_path: Path) -> None:
     ).stdout.splitlines()  # fmt: skip
     assert len(said) == 3
     for line in said:
-        assert line.startswith(f"BOT-DESTINATION-DENIED no access to {open_path}")
+        assert line.startswith(f"DEST-DENIED no access to {open_path}")
         assert "the right user" in line
-
-
-# One tbot for each storage
-
-
-def test_a_second_tbot_is_refused_a_storage(tmp_path: Path) -> None:
-    """S1-11: each bot has a storage of its own; one storage is not shared by two."""
-    one, two = ready(tmp_path / "one"), ready(tmp_path / "two")
-    held = hold(one, host="host-a")
-    other = hold(two, host="host-a")
-    assert (tmp_path / "one" / "lock").read_text() == f"{os.getpid()} host-a\n"
-    with pytest.raises(Unavailable) as caught:
-        hold(ready(tmp_path / "one"), host="host-a")
-    assert caught.value.code == "BOT-DIR-SHARED"
-    assert f"process {os.getpid()} of this host" in caught.value.what
-    with pytest.raises(Unavailable, match="of host host-a"):
-        hold(one, host="host-b")
-    held.release()
-    held.release()
-    hold(one, host="host-b").release()
-    other.release()
-    assert asyncio.run(one.read("lock")) == f"{os.getpid()} host-b\n".encode()
-
-
-def test_the_lock_is_that_of_the_disk_too(tmp_path: Path) -> None:
-    place = ready(tmp_path)
-    held = SystemDisk().lock(str(tmp_path / "lock"))
-    with pytest.raises(Unavailable, match="of this host"):
-        hold(place, host="h")
-    held.release()
-    (tmp_path / "lock").unlink()
-    (tmp_path / "lock").symlink_to("/etc/hostname")
-    with pytest.raises(BadParameter, match="symbolic link"):
-        hold(place, host="h")
-
-
-def test_a_lock_that_the_file_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: Any) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refused)
-    with pytest.raises(Unavailable, match="no locks available"):
-        hold(ready(tmp_path), host="h")
-
-
-def test_a_storage_on_a_network_file_system_is_named(tmp_path: Path) -> None:
-    """S1-64: the internal folder is never shared; where other machines see it, tbot says so."""
-    device = tmp_path.stat().st_dev
-    line = f"9 1 {os.major(device)}:{os.minor(device)} / {tmp_path} rw - nfs4 files.example.com:/bots rw\n"
-    place = make(DirectoryDestination(path=str(tmp_path)), mountinfo=lambda: line)
-    asyncio.run(place.prepare([]))
-    warning = shared_storage(place)
-    assert warning is not None
-    assert warning.code == "BOT-DIR-NFS"
-    assert warning.what == f"the storage {tmp_path} is on a network file system (nfs4)"
-    assert shared_storage(ready(tmp_path)) is None

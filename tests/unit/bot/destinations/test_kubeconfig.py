@@ -86,7 +86,7 @@ def test_of_several_files_the_first_that_names_something_counts(tmp_path: Path) 
 def test_what_cannot_be_used_is_named(changes: dict[str, Any], context: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(BadParameter, match=said) as caught:
         account(written(tmp_path, **changes), context)
-    assert caught.value.code == "BOT-KUBERNETES-KUBECONFIG"
+    assert caught.value.code == "KUBE-CONFIG"
 
 
 def test_what_is_no_kubeconfig(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_missing_rights_are_told_with_the_rule_that_is_missing(api: ApiServer, t
     own.allow("reader", "list", "pods")
     path = str(own.kubeconfig(tmp_path, "reader"))
     denied = failure(secret("output", path), FILES)
-    assert denied.code == "BOT-KUBERNETES-DENIED"
+    assert denied.code == "KUBE-DENIED"
     assert f'User "system:serviceaccount:{own.name}:reader" cannot get resource "secrets"' in denied.what
     assert "resources: [secrets], resourceNames: [output], verbs: [get, update]" in denied.fix
     with pytest.raises(AccessDenied) as caught:
@@ -204,17 +204,17 @@ def test_what_the_server_does_not_take(space: Namespace, path: str) -> None:
     immutable = {"metadata": {"name": "fixed"}, "immutable": True, "data": {}}
     space.api.call("POST", space.path("secrets"), immutable)
     error = failure(secret("fixed", path), {"key": b"very secret"})
-    assert error.code == "BOT-KUBERNETES-REFUSED"
+    assert error.code == "KUBE-REFUSED"
     assert "immutable" in error.what
     assert base64.b64encode(b"very secret").decode() not in error.what
-    assert failure(secret("Not A Name", path), FILES).code == "BOT-KUBERNETES-REFUSED"
+    assert failure(secret("Not A Name", path), FILES).code == "KUBE-REFUSED"
 
 
 def test_a_server_that_is_away_or_somebody_else(space: Namespace, tmp_path: Path) -> None:
     (tmp_path / "away.yaml").write_text(
         kubeconfig(f"https://localhost:{free_ports(1)[0]}", space.api.ca, {"token": "t"})
     )
-    assert failure(secret("s", str(tmp_path / "away.yaml")), FILES).code == "BOT-KUBERNETES-UNREACHABLE"
+    assert failure(secret("s", str(tmp_path / "away.yaml")), FILES).code == "KUBE-UNREACHABLE"
     (tmp_path / "other.yaml").write_text(kubeconfig(space.api.url, authority().pem, {"token": "t"}))
     error = failure(secret("s", str(tmp_path / "other.yaml")), FILES)
     assert "certificate" in error.what

@@ -7,24 +7,23 @@ import socket
 
 import pytest
 
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
-from teleport.base.errors import BadParameter, NotSupported
+from teleport.base.errors import BadParameter, NotFound
 from teleport.bot.multiplexer import service
 from teleport.bot.multiplexer.service import Multiplexer
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import SshMultiplexer
+from teleport.wire import ssh_agent
 from tests.support.bot_facts import HELD, PROXY
-
-
-class Place:
-    folder = "/opt/mux"
+from tests.support.bot_outputs import Issuing, Place, certified
 
 
 def made(**changes: object) -> Multiplexer:
     section = SshMultiplexer(destination=DirectoryDestination(path="/opt/mux"), **changes)  # type: ignore[arg-type]
     return Multiplexer(
-        section, Place(), None, name="mux", interval=1.0, tbot="/usr/bin/tbot",  # type: ignore[arg-type]
-        environment={}, entropy=SeededEntropy(1),
+        section, Place("/opt/mux"), None, name="mux", interval=1.0, tbot="/usr/bin/tbot",  # type: ignore[arg-type]
+        environment={}, entropy=SeededEntropy(1), disk=MemoryDisk(),
     )  # fmt: skip
 
 
@@ -42,10 +41,29 @@ def test_another_command_may_take_the_place_of_tbot() -> None:
     assert '    ProxyCommand "/usr/bin/fdpass-teleport" /opt/mux/v1.sock %h:%p\n' in text
 
 
-def test_what_is_not_acted_on_is_refused() -> None:
-    with pytest.raises(NotSupported) as caught:
-        made(proxy_templates_path="/etc/templates.yaml")
-    assert caught.value.code == "BOT-PROXY-TEMPLATES"
+def test_templates_are_read_before_anything_else() -> None:
+    with pytest.raises(NotFound):
+        asyncio.run(made(proxy_templates_path="/etc/templates.yaml").prepare())
+
+
+def test_it_takes_certificates_into_use_and_keeps_no_key_on_disk() -> None:
+    place, bot = Place("/opt/mux"), Issuing()
+
+    async def main() -> None:
+        section = SshMultiplexer(destination=DirectoryDestination(path="/opt/mux"), roles=("access",))
+        one = Multiplexer(
+            section, place, certified(place), name="mux", interval=1.0, tbot="/usr/bin/tbot", environment={},
+            entropy=SeededEntropy(1), disk=MemoryDisk(),
+        )  # fmt: skip
+        await one.prepare()
+        await one.generate(bot)
+        assert [wanted.roles for wanted in bot.asked] == [("access",)]
+        assert set(place.files) == set(place.names) == {"ssh_config", "known_hosts"}
+        assert b"PRIVATE" not in b"".join(place.files.values())
+        (shown,) = ssh_agent.read_identities(one._agent.answer(ssh_agent.list_identities()[4:])[4:])
+        assert shown.comment == "teleport:example.com:bot-example"
+
+    asyncio.run(main())
 
 
 def asked(*pieces: bytes) -> tuple[str, bytes]:
@@ -70,4 +88,4 @@ def test_a_client_says_where_to_and_goes_on() -> None:
 def test_what_is_no_target(data: bytes) -> None:
     with pytest.raises(BadParameter) as caught:
         asked(data)
-    assert caught.value.code == "BOT-MUX-TARGET"
+    assert caught.value.code == "MUX-TARGET"

@@ -34,7 +34,7 @@ def test_before_the_first_certificates_nobody_is_connected() -> None:
     with ours:
         ours.settimeout(60)
         ours.sendall(b"SSH-2.0-Test\r\n")
-        upstream.start(theirs, "node-1:3022", b"", over.set)
+        upstream.start(theirs, "node-1:3022", "", b"", over.set)
         received = b""
         while data := ours.recv(1000):
             received += data

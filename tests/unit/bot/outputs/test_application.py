@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-
-import pytest
+import io
 
 from teleport.base.struct import Switch
 from teleport.bot.outputs.application import ApplicationService
@@ -12,6 +11,7 @@ from teleport.bot.outputs.certified import NAMES
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import ApplicationOutput
 from tests.support.bot_outputs import Issuing, Place, certified
+from tests.support.log_lines import said as said
 
 
 def generated(*, named: bool, bot: Issuing | None = None) -> Place:
@@ -47,8 +47,7 @@ def test_the_usual_names_of_tls_are_there_if_wanted() -> None:
     assert place.files["tls.cas"] == place.files["teleport-host-ca.crt"] != b""
 
 
-def test_the_log_says_it(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        generated(named=False)
+def test_the_log_says_it(said: io.StringIO) -> None:
+    generated(named=False)
     line = "Successfully renewed impersonated certificates for directory /opt/machine-id, valid: after="
-    assert any(record.getMessage().startswith(line) for record in caplog.records)
+    assert line in said.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import DatabaseOutput
 from teleport.pki import codec, x509
 from tests.support.bot_outputs import DATABASE_CA, Issuing, Place, certified
+from tests.support.log_lines import said as said
 
 EXAMPLE = SimpleNamespace(name="example")
 DENIED = AccessDenied("POL-NO-VERB", denied="", reason="", hint="")
@@ -100,16 +102,16 @@ def test_a_database_is_found_in_either_list(shown: Mapping[str, Sequence[Any] | 
     "shown", [{}, {"db": [SimpleNamespace(name="example-2")]}, {"db": DENIED, "db_server": DENIED}]
 )
 def test_what_the_roles_do_not_show_is_not_there(
-    shown: Mapping[str, Sequence[Any] | TeleportError], caplog: pytest.LogCaptureFixture
+    shown: Mapping[str, Sequence[Any] | TeleportError], said: io.StringIO
 ) -> None:
     """S1-38: the first line names the destination, the second one is the cause alone."""
     bot = Issuing(shown)
-    with caplog.at_level("ERROR"), pytest.raises(NotFound) as caught:
+    with pytest.raises(NotFound) as caught:
         generated(bot)
     error = caught.value
     assert (error.code, error.what) == ("DB-NOT-FOUND-RBAC", 'database "example" not found')
     line = 'Failed to generate impersonated certs for directory /opt/machine-id: database "example" not found'
     assert list(report.lines(error, debug=False))[:2] == [f"ERROR: {line}", 'database "example" not found']
-    assert [record.getMessage() for record in caplog.records] == [line]
+    assert said.getvalue().count(line) == 1
     assert "resources: [db_server, db], verbs: [read, list]" in error.fix
     assert len(bot.asked) == 1, "nothing is asked for it"

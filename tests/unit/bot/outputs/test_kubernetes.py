@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import io
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from teleport.bot.parts import ProxyFacts
 from teleport.model.config.tbot_destinations import KubernetesSecretDestination
 from teleport.model.config.tbot_services import KubernetesOutput
 from tests.support.bot_outputs import PROXY, Issuing, Place, certified
+from tests.support.log_lines import said as said
 
 TBOT = "/usr/local/bin/tbot"
 NAME = "example.com-prod"
@@ -66,15 +68,15 @@ def test_the_certificate_may_stand_in_the_kubeconfig() -> None:
     }  # fmt: skip
 
 
-def test_a_secret_has_no_folder_for_the_plugin(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_has_no_folder_for_the_plugin(said: io.StringIO) -> None:
     """S1-51: the text is logged, and nothing is asked for and nothing written."""
     place, bot = Place(folder=""), Issuing()
-    with caplog.at_level("WARNING"), pytest.raises(BadParameter) as caught:
+    with pytest.raises(BadParameter) as caught:
         generated(place, bot=bot)
     text = "Destination kubernetes_secret: identity-output must be a directory in exec plugin mode"
     assert caught.value.what == text
     assert "disable_exec_plugin: true" in caught.value.fix
-    assert [record.getMessage() for record in caplog.records] == [text]
+    assert text in said.getvalue()
     assert (place.files, bot.asked) == ({}, [])
 
 

@@ -141,7 +141,7 @@ def test_the_environment_is_command_line(
     assert config.debug
     assert len(err.splitlines()) == 3
     monkeypatch.setenv("TELEPORT_PROXY", "p:443")
-    assert "BOT-CONFIG-TWO-SERVERS" in refused(capsys, "configure")
+    assert "TBOT-TWO-SERVERS" in refused(capsys, "configure")
 
 
 def test_a_service_of_the_command_line_is_added_to_the_file(capsys: Captured, file: str) -> None:
@@ -155,11 +155,11 @@ def test_a_service_of_the_command_line_is_added_to_the_file(capsys: Captured, fi
     ("words", "status", "said"),
     [
         ((), 1, "BOT-NO-SERVER"),
-        ((PROXY, "-a", "a:3025"), 1, "BOT-CONFIG-TWO-SERVERS"),
+        ((PROXY, "-a", "a:3025"), 1, "TBOT-TWO-SERVERS"),
         ((PROXY, "nonsense"), 1, "unrecognized service type (nonsense)"),
         ((PROXY, "--join-method=x"), 1, 'unrecognized join method: "x"'),
         ((PROXY, "--insecure", "--ca-pin=/x"), 1, "the option ca-pin is mutually exclusive with --insecure"),
-        ((PROXY, "--insecure", "--ca-pin=/x", "--join-method=x"), 1, "BOT-CONFIG-LINE"),
+        ((PROXY, "--insecure", "--ca-pin=/x", "--join-method=x"), 1, "TBOT-LINE"),
         ((PROXY, "--fips"), 1, "--fips is not supported yet"),
         ((PROXY, "--storage=s3://x"), 1, "unrecognized data storage scheme"),
         ((PROXY, "--renewal-interval=x"), 1, "CFG-DURATION"),
@@ -170,7 +170,7 @@ def test_a_service_of_the_command_line_is_added_to_the_file(capsys: Captured, fi
         (("kubernetes/v2", PROXY, "--destination=/a"), 1, "a selector must have a name or labels: there is none"),
         (("kubernetes/v2", PROXY, "--destination=/a", "--name-selector=a", "--label-selector=b=c"), 1,
          "--name-selector and --label-selector are mutually exclusive"),
-        (("kubernetes/v2", PROXY, "--destination=/a", "--label-selector=b"), 1, "BOT-CONFIG-LABELS"),
+        (("kubernetes/v2", PROXY, "--destination=/a", "--label-selector=b"), 1, "TBOT-LABELS"),
         (("ssh-multiplexer", PROXY, "--destination=memory://"), 1, "unrecognized destination type (memory)"),
         (("-c", "/nonexistent/tbot.yaml"), 1, "/nonexistent/tbot.yaml"),
     ],

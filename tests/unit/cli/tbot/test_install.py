@@ -62,7 +62,7 @@ def test_the_unit_has_the_name_that_users_choose(capsys: Captured, tmp_path: Pat
     assert main("tbot", words) == 0, "the same again changes nothing"
     capsys.readouterr()
     assert main("tbot", [*words, "--user=alice"]) == 1
-    assert "BOT-UNIT-EXISTS" in capsys.readouterr().err
+    assert "TBOT-UNIT-EXISTS" in capsys.readouterr().err
     assert "User=teleport\n" in path.read_text()
     assert main("tbot", [*words, "--user=alice", "--force"]) == 0
     assert "User=alice\n" in path.read_text()
@@ -89,10 +89,10 @@ def test_systemd_finds_no_fault(capsys: Captured, tmp_path: Path) -> None:
         ("--config=tbot.yaml", "CLI-UNIT-PATH"),
         ("--pid-file=/run/two words", "CLI-UNIT-PATH"),
         ("--tbot-path=/bin/$HOME", "CLI-UNIT-PATH"),
-        ("--name=a/b", "BOT-UNIT-NAME"),
-        ("--name=", "BOT-UNIT-NAME"),
-        ("--user=a b", "BOT-UNIT-NAME"),
-        ("--group=%i", "BOT-UNIT-NAME"),
+        ("--name=a/b", "TBOT-UNIT-NAME"),
+        ("--name=", "TBOT-UNIT-NAME"),
+        ("--user=a b", "TBOT-UNIT-NAME"),
+        ("--group=%i", "TBOT-UNIT-NAME"),
     ],
 )
 def test_what_a_unit_would_read_as_something_else(capsys: Captured, option: str, code: str) -> None:

@@ -38,14 +38,14 @@ def test_the_answer_is_of_the_identity_file() -> None:
 def test_what_has_ended_is_not_handed_out() -> None:
     with pytest.raises(NotAuthenticated) as caught:
         answer(disk(), ManualClock(authorities.NOW + dt.timedelta(hours=1)), FOLDER, "")
-    assert caught.value.code == "BOT-KUBE-EXPIRED"
+    assert caught.value.code == "KUBE-EXPIRED"
     assert FOLDER in caught.value.what
 
 
 def test_kubectl_gets_the_error_and_nothing_else(tmp_path: Path) -> None:
     SystemDisk().write(str(tmp_path / "identity"), identities.data())
     done = run("tbot", "kube", "credentials", f"--destination-dir={tmp_path}")
-    assert (done.status, done.out, "BOT-KUBE-EXPIRED" in done.err) == (1, "", True)
+    assert (done.status, done.out, "KUBE-EXPIRED" in done.err) == (1, "", True)
 
 
 def test_the_version_is_the_one_that_kubectl_asks_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

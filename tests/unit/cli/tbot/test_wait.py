@@ -72,14 +72,14 @@ def test_one_service_alone() -> None:
 def test_a_service_that_the_bot_does_not_know() -> None:
     error = failure(answer(404, {}), whole(200, identity=HEALTHY, a=HEALTHY), service="b")
     assert (error.code, str(error), error.why) == (
-        "BOT-WAIT-SERVICE", "the bot has no service b", "its services are: a, identity",
+        "TBOT-WAIT-SERVICE", "the bot has no service b", "its services are: a, identity",
     )  # fmt: skip
     waited(answer(404, {}), whole(200), answer(200, HEALTHY), service="b")
 
 
 def test_what_was_the_matter_when_the_time_is_over() -> None:
     error = failure(whole(503, b=SICK, a={"status": "initializing", "reason": ""}, c=HEALTHY))
-    assert error.code == "BOT-WAIT"
+    assert error.code == "TBOT-WAIT"
     assert str(error) == (
         f"the bot at {ADDRESS} is not ready after 1m0s: a is initializing; b is unhealthy (no such role)"
     )
@@ -98,11 +98,11 @@ def strange() -> Iterator[Answer]:
 
 @pytest.mark.parametrize("what", [*strange()])
 def test_others_that_answer_there(what: Answer) -> None:
-    assert failure(what).code == "BOT-WAIT-ANSWER"
+    assert failure(what).code == "TBOT-WAIT-ANSWER"
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main("tbot", ["wait"]) == 2
     assert main("tbot", ["wait", "--diag-addr=:::"]) == 1
     assert main("tbot", ["wait", "--diag-addr=127.0.0.1:1", "--timeout=0"]) == 1
-    assert "BOT-WAIT" in capsys.readouterr().err
+    assert "TBOT-WAIT" in capsys.readouterr().err

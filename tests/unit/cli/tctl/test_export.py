@@ -50,7 +50,7 @@ def test_fingerprint_selects(host):
 
 
 def test_what_is_not_there_or_not_given(host):
-    for kind in ("tls-spiffe", "db", "saml-idp"):
+    for kind in ("tls-spiffe", "saml-idp"):
         assert "CLI-EXPORT-NONE" in host.tctl("auth", "export", f"--type={kind}", status=1).err
     done = host.tctl("auth", "export", "--type=user", "--keys", status=1)
     assert "CLI-EXPORT-KEYS" in done.err

@@ -210,6 +210,7 @@ def editor(monkeypatch, tmp_path):
 
 
 def test_edit_stores_what_was_changed(host, editor):
+    """S1-43: the editor of the environment is opened, and what it saves is applied."""
     host.tctl("create", stdin=role("e-1"))
     for variable, login in (("EDITOR", "a"), ("VISUAL", "b"), ("TELEPORT_EDITOR", "c")):
         editor(f"import re; text = re.sub(r'logins:\\n    - \\w+', 'logins:\\n    - {login}', text)", variable)
@@ -218,6 +219,7 @@ def test_edit_stores_what_was_changed(host, editor):
 
 
 def test_edit_without_a_change_writes_nothing(host, editor):
+    """S1-43: no change, no update."""
     host.tctl("create", stdin=role("e-same"))
     before = revision(host, "e-same")
     editor("pass")
@@ -313,3 +315,46 @@ def test_kinds_are_listed(host):
     assert any(line.startswith("role ") for line in lines)
     (found,) = (kind for kind in json.loads(host.tctl("api-resources", "-f", "json").out) if kind["kind"] == "role")
     assert found["commands"] == ["create", "edit", "rm"]
+
+
+# the role of the page on databases
+
+MACHINE_ID_DB = """\
+kind: role
+version: v5
+metadata:
+  name: machine-id-db
+spec:
+  allow:
+    db_labels:
+      '*': '*'
+    db_names: [example]
+    db_users: [alice]
+    rules:
+      - resources: [db_server, db]
+        verbs: [read, list]
+"""
+
+
+def test_the_role_for_databases_is_shown_as_it_was_written(host):
+    """S1-41: the role of the page is accepted without a warning. S1-42: `tctl get` prints it as YAML."""
+    done = host.tctl("create", stdin=MACHINE_ID_DB)
+    assert (done.out, done.err) == ('role "machine-id-db" has been created\n', "")
+    shown = yaml.safe_load(host.tctl("get", "role/machine-id-db").out)
+    assert (shown["kind"], shown["version"]) == ("role", "v5")
+    assert shown["spec"]["allow"] == yaml.safe_load(MACHINE_ID_DB)["spec"]["allow"]
+
+
+def test_databases_by_every_name_of_their_kind(host):
+    spec = {"protocol": "postgres", "uri": "db.example.com:5432"}
+    document = {"kind": "db", "version": "v3", "metadata": {"name": "sales", "labels": {"env": "dev"}}, "spec": spec}
+    assert host.tctl("create", stdin=json.dumps(document)).out == 'database "sales" has been created\n'
+    for words in (("db/sales",), ("databases/sales",), ("db", "sales")):
+        assert yaml.safe_load(host.tctl("get", *words).out)["spec"]["uri"] == "db.example.com:5432"
+    lines = host.tctl("get", "databases", "--format=text").out.splitlines()
+    assert lines[0].split() == ["Name", "Protocol", "URI", "Labels"]
+    assert lines[2].split() == ["sales", "postgres", "db.example.com:5432", "env=dev"]
+    assert host.tctl("rm", "db/sales").out == 'database "sales" has been deleted\n'
+    assert 'db "sales" not found' in host.tctl("get", "db/sales", status=1).err
+    found = host.do(lambda cluster: cluster.events("db.create"))
+    assert (found[-1]["name"], found[-1]["db_protocol"]) == ("sales", "postgres")

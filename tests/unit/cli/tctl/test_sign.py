@@ -76,6 +76,30 @@ def test_certificates_of_a_host(host, tmp_path):
     assert {"build-1.lan", "192.0.2.4"} <= set(certificate.principals)
 
 
+def test_certificates_of_a_database(host, tmp_path):
+    """What a database shows is of the authority `db`; what it is to trust is `db_client`, as `auth export` has it."""
+    words = ("auth", "sign", "--host=db.example.com,192.0.2.4", f"--out={tmp_path}/server")
+    host.tctl(*words, "--format=db", "--ttl=2190h")
+    key, certificate, trusted = (tmp_path / f"server.{end}" for end in ("key", "crt", "cas"))
+    assert [mode(path) for path in (key, certificate, trusted)] == [0o600] * 3
+    parsed = x509.parse(certificate.read_bytes())
+    assert parsed.subject.rfc4514_string() == "CN=db.example.com"
+    assert parsed.public_key() == keys.load_private(key.read_bytes()).public_key()
+    left = parsed.not_valid_after_utc - SystemClock().now()
+    assert dt.timedelta(hours=2189) < left <= dt.timedelta(hours=2190)
+    (issuer,) = x509.split_pem(host.tctl("auth", "export", "--type=db").out)
+    assert x509.is_issued_by(parsed, x509.parse(issuer))
+    assert x509.split_pem(trusted.read_text()) == x509.split_pem(host.tctl("auth", "export", "--type=db-client").out)
+    event = host.do(lambda cluster: cluster.events("cert.create"))[-1]
+    assert (event["cert_type"], event["identity"]["user"]) == ("database", "db.example.com")
+    host.tctl(*words, "--format=mongodb", "--overwrite")
+    both = certificate.read_bytes()
+    assert keys.load_private(both[both.index(b"-----BEGIN PRIVATE") :])
+    assert b"-----BEGIN CERTIFICATE" in both
+    twelve = x509.parse(both[: both.index(b"-----BEGIN PRIVATE")]).not_valid_after_utc - SystemClock().now()
+    assert dt.timedelta(hours=11) < twelve <= dt.timedelta(hours=12)
+
+
 def test_files_that_exist_are_kept_without_being_asked(deploy, tmp_path):
     out = tmp_path / "deploy"
     out.write_text("mine")
@@ -98,7 +122,9 @@ def test_files_that_exist_are_kept_without_being_asked(deploy, tmp_path):
         (("--user=deploy", "--host=h"), "CLI-SIGN-WHO"),
         (("--host=,",), "CLI-SIGN-WHO"),
         (("--user=deploy", "--format=kubernetes"), "CLI-SIGN-FORMAT"),
-        (("--user=deploy", "--format=db"), "CLI-SIGN-FORMAT"),
+        (("--user=deploy", "--format=db"), "CLI-SIGN-DATABASE"),
+        (("--host=a b", "--format=db"), "PKI-X509"),
+        (("--host=teleport.cluster.local", "--format=db"), "AUTH-HOST-REQUEST"),
         (("--user=deploy", "--ttl=soon"), "CFG-DURATION"),
         (("--user=nobody",), "POL-NOT-FOUND"),
         (("--host=a b",), "AUTH-HOST-REQUEST"),

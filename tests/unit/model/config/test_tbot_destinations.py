@@ -33,12 +33,12 @@ def test_uris(text: str, wanted: DestinationSection) -> None:
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ("file://host/a", "BOT-DESTINATION-HOST", "file-backed data storage must be on the local host"),
-        ("s3://bucket", "BOT-DESTINATION-SCHEME", "unrecognized data storage scheme"),
-        ("memory://x", "BOT-DESTINATION-SCHEME", "unrecognized data storage scheme"),
-        ("", "BOT-CONFIG-NO-PATH", "destination path must not be empty"),
-        ("file://", "BOT-CONFIG-NO-PATH", "destination path must not be empty"),
-        ("kubernetes-secret://", "BOT-CONFIG-EMPTY", "name is empty"),
+        ("file://host/a", "TBOT-URI-HOST", "file-backed data storage must be on the local host"),
+        ("s3://bucket", "TBOT-URI-SCHEME", "unrecognized data storage scheme"),
+        ("memory://x", "TBOT-URI-SCHEME", "unrecognized data storage scheme"),
+        ("", "TBOT-NO-PATH", "destination path must not be empty"),
+        ("file://", "TBOT-NO-PATH", "destination path must not be empty"),
+        ("kubernetes-secret://", "TBOT-EMPTY", "name is empty"),
     ],
 )
 def test_what_is_none(text: str, code: str, said: str) -> None:

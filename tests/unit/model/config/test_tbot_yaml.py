@@ -175,7 +175,7 @@ outputs:
 def test_files_without_version_are_v1(text: str) -> None:
     found = read(text, "t")
     assert found.version == "v1"
-    assert found.warnings[0].code == "BOT-CONFIG-DEPRECATED"
+    assert found.warnings[0].code == "TBOT-DEPRECATED"
     assert str(found.warnings[0]).startswith("Deprecated config version (V1) detected")
 
 
@@ -185,73 +185,73 @@ ID, A = "type: identity, destination: {directory: /a}", "type: application, app_
 @pytest.mark.parametrize(
     ("text", "code", "said"),
     [
-        ("- 1", "BOT-CONFIG-NOT-A-MAP", "t.yaml: this is not a configuration file"),
-        ("version: v2\n---\nversion: v2", "BOT-CONFIG-NOT-A-MAP", "t.yaml: this is not"),
-        ("a: 1\nversion: v9", "BOT-CONFIG-VERSION", 't.yaml:2:1: unrecognized config version "v9"'),
-        ("version: 2", "BOT-CONFIG-VERSION", 't.yaml:1:1: unrecognized config version "2"'),
-        ("outputs: []", "BOT-CONFIG-OUTPUTS", "the file has been detected as potentially v1, but has the v2"),
-        ("version: v2\nx: 1", "BOT-CONFIG-PROBLEMS", "failed parsing config file: t.yaml:2:1: x: unknown key"),
-        ("version: v2\nauth_server: a\nproxy_server: b", "BOT-CONFIG-TWO-SERVERS", "t.yaml:3:1: both auth_server and"),
+        ("- 1", "TBOT-NOT-A-MAP", "t.yaml: this is not a configuration file"),
+        ("version: v2\n---\nversion: v2", "TBOT-NOT-A-MAP", "t.yaml: this is not"),
+        ("a: 1\nversion: v9", "TBOT-VERSION", 't.yaml:2:1: unrecognized config version "v9"'),
+        ("version: 2", "TBOT-VERSION", 't.yaml:1:1: unrecognized config version "2"'),
+        ("outputs: []", "TBOT-OUTPUTS", "the file has been detected as potentially v1, but has the v2"),
+        ("version: v2\nx: 1", "TBOT-PROBLEMS", "failed parsing config file: t.yaml:2:1: x: unknown key"),
+        ("version: v2\nauth_server: a\nproxy_server: b", "TBOT-TWO-SERVERS", "t.yaml:3:1: both auth_server and"),
         ("version: v2\nproxy_server: 'a:b:c'", "KIND-ADDRESS", "t.yaml:2:1: "),
         ("version: v2\ndiag_addr: ':::'", "KIND-ADDRESS", "t.yaml:2:1: "),
-        ("version: v2\ninsecure: yes\nonboarding: {ca_pins: [/x]}", "BOT-CONFIG-CA",
+        ("version: v2\ninsecure: yes\nonboarding: {ca_pins: [/x]}", "TBOT-CA",
          "t.yaml:3:14: the option ca-pin is mutually exclusive with --insecure"),
-        ("version: v2\ninsecure: yes\nonboarding: {ca_path: /x}", "BOT-CONFIG-CA",
+        ("version: v2\ninsecure: yes\nonboarding: {ca_path: /x}", "TBOT-CA",
          "t.yaml:3:14: the option ca-path is mutually exclusive with --insecure"),
-        ("version: v2\nonboarding: {ca_path: /x, ca_pins: [/y]}", "BOT-CONFIG-CA",
+        ("version: v2\nonboarding: {ca_path: /x, ca_pins: [/y]}", "TBOT-CA",
          "t.yaml:2:14: the options ca-pin and ca-path are mutually exclusive"),
         ("version: v2\nonboarding: {ca_pins: [nonsense]}", "CONFIG-VALUE", "t.yaml:2:24: unknown CA pin"),
-        ("version: v2\nonboarding: {join_method: x}", "BOT-CONFIG-JOIN-METHOD",
+        ("version: v2\nonboarding: {join_method: x}", "TBOT-JOIN-METHOD",
          't.yaml:2:14: unrecognized join method: "x"'),
-        ("version: v2\nonboarding: {join_method: ec2}", "BOT-CONFIG-JOIN-METHOD", 'unrecognized join method: "ec2"'),
+        ("version: v2\nonboarding: {join_method: ec2}", "TBOT-JOIN-METHOD", 'unrecognized join method: "ec2"'),
         ("version: v2\nonboarding: {join_method: circleci}", "CONFIG-NOT-SUPPORTED", "t.yaml:2:14: onboarding.join_"),
         ("version: v2\nonboarding: {terraform: {audience_tag: x}}", "CONFIG-NOT-SUPPORTED", "t.yaml:2:14: onb"),
         ("version: v2\nfips: yes", "CONFIG-NOT-SUPPORTED", "t.yaml:2:1: fips is not supported yet; supported: no"),
         ("version: v2\nonboarding: {bound_keypair: {registration_secret: a, registration_secret_path: b}}",
-         "BOT-CONFIG-TWO-SECRETS", "t.yaml:2:14: both registration_secret"),
-        ("version: v2\ncertificate_ttl: 1h\ncredential_ttl: 1h", "BOT-CONFIG-TWICE", "t.yaml:2:1: both credential_ttl"),
-        ("version: v2\ncredential_ttl: 0", "BOT-CONFIG-EMPTY", "t.yaml:2:1: credential_ttl is not longer than no time"),
-        ("version: v2\nrenewal_interval: never", "BOT-CONFIG-EMPTY", "t.yaml:2:1: renewal_interval is not longer"),
-        ("version: v2\ncredential_ttl: soon", "BOT-CONFIG-PROBLEMS", "t.yaml:2:1: credential_ttl: "),
-        ("version: v2\nstorage: {type: x}", "BOT-CONFIG-TYPE", "t.yaml:2:11: unrecognized destination type (x)"),
-        ("version: v2\nstorage: /x", "BOT-CONFIG-TYPE", "t.yaml:2:1: unrecognized destination type ()"),
-        ("version: v2\nstorage: {directory: ''}", "BOT-CONFIG-NO-PATH",
+         "TBOT-TWO-SECRETS", "t.yaml:2:14: both registration_secret"),
+        ("version: v2\ncertificate_ttl: 1h\ncredential_ttl: 1h", "TBOT-TWICE", "t.yaml:2:1: both credential_ttl"),
+        ("version: v2\ncredential_ttl: 0", "TBOT-EMPTY", "t.yaml:2:1: credential_ttl is not longer than no time"),
+        ("version: v2\nrenewal_interval: never", "TBOT-EMPTY", "t.yaml:2:1: renewal_interval is not longer"),
+        ("version: v2\ncredential_ttl: soon", "TBOT-PROBLEMS", "t.yaml:2:1: credential_ttl: "),
+        ("version: v2\nstorage: {type: x}", "TBOT-TYPE", "t.yaml:2:11: unrecognized destination type (x)"),
+        ("version: v2\nstorage: /x", "TBOT-TYPE", "t.yaml:2:1: unrecognized destination type ()"),
+        ("version: v2\nstorage: {directory: ''}", "TBOT-NO-PATH",
          "t.yaml:2:1: destination path must not be empty"),
-        (services("{type: x}"), "BOT-CONFIG-TYPE", "t.yaml:3:4: unrecognized service type (x)"),
-        (services("{type: [x]}"), "BOT-CONFIG-TYPE", "t.yaml:3:4: unrecognized service type (["),
-        (services("x"), "BOT-CONFIG-TYPE", "t.yaml:3:3: unrecognized service type ()"),
-        ("version: v2\noutputs: [{type: x}]", "BOT-CONFIG-TYPE", "t.yaml:2:12: unrecognized output type (x)"),
+        (services("{type: x}"), "TBOT-TYPE", "t.yaml:3:4: unrecognized service type (x)"),
+        (services("{type: [x]}"), "TBOT-TYPE", "t.yaml:3:4: unrecognized service type (["),
+        (services("x"), "TBOT-TYPE", "t.yaml:3:3: unrecognized service type ()"),
+        ("version: v2\noutputs: [{type: x}]", "TBOT-TYPE", "t.yaml:2:12: unrecognized output type (x)"),
         (services("{type: spiffe-svid}"), "CONFIG-NOT-SUPPORTED", "t.yaml:3:4: services[0].type: spiffe-svid is not"),
-        (services("{type: identity, destination: {type: z}}"), "BOT-CONFIG-TYPE", "t.yaml:3:34: unrecognized dest"),
-        (services("{type: identity}"), "BOT-CONFIG-PROBLEMS", "Object missing required field `destination`"),
-        (services(f"{{{ID}, sshconfig: off}}"), "BOT-CONFIG-PROBLEMS", "services[0].sshconfig: unknown key, did you"),
-        (services(f"{{{ID}, name: 'a b'}}"), "BOT-CONFIG-NAME", "the name a b of a service cannot be used"),
-        (services(f"{{{ID}, name: {'a' * 65}}}"), "BOT-CONFIG-NAME", "t.yaml:3:"),
-        (services(f"{{{ID}, name: heartbeat}}"), "BOT-CONFIG-OWN-NAME", "the name heartbeat belongs to"),
-        (services(f"{{{ID}, credential_ttl: 0s}}"), "BOT-CONFIG-EMPTY", "credential_ttl is not longer"),
+        (services("{type: identity, destination: {type: z}}"), "TBOT-TYPE", "t.yaml:3:34: unrecognized dest"),
+        (services("{type: identity}"), "TBOT-PROBLEMS", "Object missing required field `destination`"),
+        (services(f"{{{ID}, sshconfig: off}}"), "TBOT-PROBLEMS", "services[0].sshconfig: unknown key, did you"),
+        (services(f"{{{ID}, name: 'a b'}}"), "TBOT-NAME", "the name a b of a service cannot be used"),
+        (services(f"{{{ID}, name: {'a' * 65}}}"), "TBOT-NAME", "t.yaml:3:"),
+        (services(f"{{{ID}, name: heartbeat}}"), "TBOT-OWN-NAME", "the name heartbeat belongs to"),
+        (services(f"{{{ID}, credential_ttl: 0s}}"), "TBOT-EMPTY", "credential_ttl is not longer"),
         (services(f"{{{ID}, name: application-output-2}}", f"{{{A}, destination: {{type: memory}}}}"),
-         "BOT-CONFIG-SAME-NAME", "t.yaml:4:3: two services have the name application-output-2"),
-        (services("{type: identity, destination: {directory: /a, acls: off}}"), "BOT-CONFIG-TYPE", "t.yaml:3:"),
-        (services('{type: identity, destination: {directory: "/a\\0"}}'), "BOT-CONFIG-EMPTY", "path has a NUL"),
-        (services("{type: identity, destination: {type: directory, path: /a, readers: [{}]}}"), "BOT-CONFIG-READER",
+         "TBOT-SAME-NAME", "t.yaml:4:3: two services have the name application-output-2"),
+        (services("{type: identity, destination: {directory: /a, acls: off}}"), "TBOT-TYPE", "t.yaml:3:"),
+        (services('{type: identity, destination: {directory: "/a\\0"}}'), "TBOT-EMPTY", "path has a NUL"),
+        (services("{type: identity, destination: {type: directory, path: /a, readers: [{}]}}"), "TBOT-READER",
          "a reader must be one user or one group"),
         (services("{type: identity, destination: {type: directory, path: /a, readers: [{user: a, group: b}]}}"),
-         "BOT-CONFIG-READER", "a reader must be"),
-        (services("{type: identity, destination: {type: kubernetes_secret}}"), "BOT-CONFIG-EMPTY", "name is empty"),
-        (services("{type: application, app_name: '', destination: {type: memory}}"), "BOT-CONFIG-EMPTY", "app_name is"),
-        (services("{type: database, service: '', destination: {type: memory}}"), "BOT-CONFIG-EMPTY", "service is"),
-        (services("{type: kubernetes, kubernetes_cluster: '', destination: {type: memory}}"), "BOT-CONFIG-EMPTY",
+         "TBOT-READER", "a reader must be"),
+        (services("{type: identity, destination: {type: kubernetes_secret}}"), "TBOT-EMPTY", "name is empty"),
+        (services("{type: application, app_name: '', destination: {type: memory}}"), "TBOT-EMPTY", "app_name is"),
+        (services("{type: database, service: '', destination: {type: memory}}"), "TBOT-EMPTY", "service is"),
+        (services("{type: kubernetes, kubernetes_cluster: '', destination: {type: memory}}"), "TBOT-EMPTY",
          "kubernetes_cluster is empty"),
-        (services("{type: ssh_host, principals: [], destination: {type: memory}}"), "BOT-CONFIG-EMPTY", "principals"),
-        (services("{type: kubernetes/v2, destination: {type: memory}}"), "BOT-CONFIG-SELECTOR", "there is none"),
-        (services("{type: kubernetes/v2, destination: {type: memory}, selectors: [{}]}"), "BOT-CONFIG-SELECTOR",
+        (services("{type: ssh_host, principals: [], destination: {type: memory}}"), "TBOT-EMPTY", "principals"),
+        (services("{type: kubernetes/v2, destination: {type: memory}}"), "TBOT-SELECTOR", "there is none"),
+        (services("{type: kubernetes/v2, destination: {type: memory}, selectors: [{}]}"), "TBOT-SELECTOR",
          "it has neither"),
         (services("{type: kubernetes/v2, destination: {type: memory}, selectors: [{name: a, labels: {a: b}}]}"),
-         "BOT-CONFIG-SELECTOR", "it has both"),
+         "TBOT-SELECTOR", "it has both"),
         (services("{type: kubernetes/v2, destination: {type: memory}, selectors: [{name: a}], relay_server: x}"),
          "CONFIG-NOT-SUPPORTED", "services[0].relay_server is not supported yet"),
-        (services("{type: ssh-multiplexer, destination: {type: memory}}"), "BOT-CONFIG-PROBLEMS", "t.yaml:3:"),
-        (services("{type: ssh-multiplexer, destination: {type: directory}}"), "BOT-CONFIG-NO-PATH", "t.yaml:3:"),
+        (services("{type: ssh-multiplexer, destination: {type: memory}}"), "TBOT-PROBLEMS", "t.yaml:3:"),
+        (services("{type: ssh-multiplexer, destination: {type: directory}}"), "TBOT-NO-PATH", "t.yaml:3:"),
     ],
 )  # fmt: skip
 def test_what_is_refused(text: str, code: str, said: str) -> None:
@@ -271,7 +271,7 @@ def test_what_is_refused(text: str, code: str, said: str) -> None:
 def test_destinations_are_not_shared(text: str) -> None:
     """S1-50: two outputs, or an output and the storage."""
     error = failure(text)
-    assert error.code == "BOT-CONFIG-IDENTICAL"
+    assert error.code == "TBOT-IDENTICAL"
     place = "kubernetes-secret://a" if "kubernetes_secret" in text else "file:///a"
     assert f"Identical destinations used within config: {place}" in str(error)
     assert str(error).startswith("t.yaml:")
@@ -290,11 +290,19 @@ def test_all_problems_are_told_at_once() -> None:
     error = failure(
         "version: v2\nproxy_serve: b\noutputs:\n- {type: foo}\nservices:\n- {type: example}\n"
         "- {type: database, destination: {type: memory}}\n- {type: kubernetes, destination: {type: nope}}\n"
+        "- {type: identity, name: a b, destination: {directory: ''}}\nstorage: {type: kubernetes_secret}\n"
     )
     assert isinstance(error, BadParameter)
     lines = str(error).splitlines()
     assert lines[0] == "failed parsing config file: t.yaml:2:1: proxy_serve: unknown key, did you mean 'proxy_server'?"
-    assert [line.partition(": ")[0] for line in lines[1:]] == ["t.yaml:7:3", "t.yaml:6:4", "t.yaml:8:36", "t.yaml:4:4"]
+    assert sorted(line.partition(": ")[0] for line in lines[1:]) == [
+        "t.yaml:10:1", "t.yaml:4:4", "t.yaml:6:4", "t.yaml:7:3", "t.yaml:8:36", "t.yaml:9:20", "t.yaml:9:31",
+    ]  # fmt: skip
+
+
+def test_values_are_told_beside_keys_of_other_parts() -> None:
+    error = failure("version: v2\nauth_server: a\nproxy_server: b\ncertificate_ttl: 0\nservices: [{type: x}]\n")
+    assert [line.rpartition("t.yaml:")[2][:3] for line in str(error).splitlines()] == ["3:1", "4:1", "5:1"]
 
 
 def test_several_keys_for_later_are_one_error_of_their_sort() -> None:
@@ -306,23 +314,23 @@ def test_several_keys_for_later_are_one_error_of_their_sort() -> None:
 @pytest.mark.parametrize(
     ("lines", "codes"),
     [
-        ("credential_ttl: 5m", ["BOT-CONFIG-SHORT-TTL"]),
-        ("certificate_ttl: 5m", ["BOT-CONFIG-SHORT-TTL"]),
+        ("credential_ttl: 5m", ["TBOT-SHORT-TTL"]),
+        ("certificate_ttl: 5m", ["TBOT-SHORT-TTL"]),
         ("credential_ttl: 5m\noneshot: yes", []),
         ("credential_ttl: 24h", []),
-        ("credential_ttl: 25h", ["BOT-CONFIG-LONG-TTL"]),
-        (f"services:\n- {{{ID}, credential_ttl: 5m}}", ["BOT-CONFIG-SHORT-TTL"]),
-        (f"services:\n- {{{ID}, renewal_interval: 2h}}", ["BOT-CONFIG-SHORT-TTL"]),
+        ("credential_ttl: 25h", ["TBOT-LONG-TTL"]),
+        (f"services:\n- {{{ID}, credential_ttl: 5m}}", ["TBOT-SHORT-TTL"]),
+        (f"services:\n- {{{ID}, renewal_interval: 2h}}", ["TBOT-SHORT-TTL"]),
         (f"services:\n- {{{ID}, credential_ttl: 30h, renewal_interval: 31h}}",
-         ["BOT-CONFIG-SHORT-TTL", "BOT-CONFIG-LONG-TTL"]),
+         ["TBOT-SHORT-TTL", "TBOT-LONG-TTL"]),
     ],
 )  # fmt: skip
 def test_warnings_about_times(lines: str, codes: list[str]) -> None:
     found = read(f"version: v2\n{lines}\n", "t").warnings
     assert [warning.code for warning in found] == codes
     texts = {
-        "BOT-CONFIG-SHORT-TTL": "TTL is shorter than the renewal interval. This is likely an invalid configuration",
-        "BOT-CONFIG-LONG-TTL": "Requested certificate TTL exceeds the maximum TTL allowed and will likely be reduced "
+        "TBOT-SHORT-TTL": "TTL is shorter than the renewal interval. This is likely an invalid configuration",
+        "TBOT-LONG-TTL": "Requested certificate TTL exceeds the maximum TTL allowed and will likely be reduced "
         "by the Teleport server",
     }
     assert all(texts[warning.code] in str(warning) for warning in found)

@@ -142,6 +142,11 @@ PAGES = {
         why="certificates name exactly one user, or one host",
         fix="give one of them, for example: tctl auth sign --user=deploy --out=deploy.identity",
     ),
+    "CLI-SIGN-DATABASE": Page(
+        what="certificates in the form {format} are for a database, and none is named",
+        why="they say under which names the database is reached; people and bots get theirs from outputs of tbot",
+        fix="name it: tctl auth sign --format={format} --host=db.example.com --out=server",
+    ),
     "CLI-SIGN-FORMAT": Page(
         what="the format {format!r} is not supported yet",
         why="this build has no access to what the format is for",
