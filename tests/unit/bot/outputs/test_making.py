@@ -33,7 +33,7 @@ def test_each_section_has_its_service() -> None:
         return Place()
 
     means = Means(
-        clock=ManualClock(authorities.NOW), entropy=SeededEntropy(1), disk=MemoryDisk(), environment={},
+        clock=ManualClock(authorities.NOW), entropy=SeededEntropy(1), environment={}, disk=MemoryDisk(),
         destination=destination, tbot="/usr/bin/tbot", ttl=3600.0, interval=1200.0,
     )  # fmt: skip
     sections = (
