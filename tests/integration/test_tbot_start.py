@@ -162,7 +162,7 @@ def test_what_listens_is_told_by_diagnostics_and_by_the_instance(cluster: Cluste
     machine.settings |= {"diag_addr": f"127.0.0.1:{port}", "pid_file": str(machine.folder / "pid")}
     machine.settings["services"].append(machine.output(machine.folder / "wrong", roles=["build"], name="broken"))
     with machine.running() as bot:
-        bot.await_line("Successfully renewed")
+        bot.await_line("Task succeeded. Waiting interval service:identity-output-1")
         bot.await_line("Task failed. Backing off and retrying")
         assert int((machine.folder / "pid").read_text()) == bot.process.pid
         assert _get(port, "/livez")[0] == 200
