@@ -51,7 +51,7 @@ from teleport.version import VERSION
 log = logger("TBOT")
 
 IDENTITY = "identity"
-ENDING = ("AUTH-BOT-GENERATION",)
+ENDING = ("AUTH-BOT-GENERATION", "BOT-IDENT-EXPIRED")
 """Refusals that no later attempt changes: whoever goes on hides that somebody has to look."""
 KEPT = "Failed to renew bot identity. Will attempt to proceed with the old identity, API calls may fail"
 _AGAIN = (Unavailable, TimedOut)
@@ -111,6 +111,10 @@ class BotProcess:
             self.bot, self.health, host_name=world.host_name, method=self._door.method, one_shot=bool(config.oneshot),
             clock=world.clock, started=world.clock.now(),
         )  # fmt: skip
+
+    def token(self) -> str:
+        """Return the join token. Raises what reading its file raises (DISK-*)."""
+        return self._door.token()
 
     def reload(self) -> None:
         """Renew everything now: the identity first, then the outputs."""
