@@ -25,6 +25,8 @@ from tests.support.kubernetes import ApiServer, Namespace, api_server
 from tests.support.programs import need
 from tests.support.tbot import TBOT, Machine, make_bot
 
+pytestmark = pytest.mark.timeout(400)  # servers of others start slowly where much else runs
+
 NAME = "kube-teleport-proxy-alpn.localhost"
 
 

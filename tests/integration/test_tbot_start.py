@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import signal
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,29 @@ def test_an_output_has_the_roles_it_asks_for(cluster: Cluster) -> None:
     assert {*identity_in(every).roles} == {"access", "build"}
 
 
+def test_an_output_is_for_an_application(cluster: Cluster) -> None:
+    """S1-44, for applications: the role shows it, and the certificate leads to it, under the usual names of TLS."""
+    look = {"resources": ["app_server", "app"], "verbs": ["read", "list"]}
+    cluster.role("apps", app_labels={"*": "*"}, rules=[look])
+    app = {"kind": "app", "version": "v3", "metadata": {"name": "grafana"}, "spec": {"uri": "http://localhost:3000"}}
+    cluster.create(app)
+    machine = Machine(cluster, "apps", make_bot(cluster, "apps", "access", "apps"))
+    fields = {"type": "application", "app_name": "grafana"}
+    blind = machine.folder / "blind"
+    machine.settings["services"] = [
+        {**machine.output(), **fields, "specific_tls_naming": True},
+        {**machine.output(blind, roles=["access"]), **fields},
+    ]
+    said = machine.once(status=1)
+    assert f'Failed to generate impersonated certs for directory {blind}: app "grafana" not found' in said.err
+    assert identity_in(machine.out).app_name == "grafana"
+    context = ssl.create_default_context(cafile=machine.out / "tls.cas")
+    context.load_cert_chain(machine.out / "tls.crt", machine.out / "tls.key")
+    assert (machine.out / "tls.crt").read_bytes() == (machine.out / "tlscert").read_bytes()
+    identity, proxy = str(machine.out / "identity"), f"--proxy={cluster.public}"
+    assert "grafana" in cluster.run(str(BIN / "tsh"), "-i", identity, proxy, "apps", "ls").out
+
+
 def test_one_failing_output_stops_no_other(cluster: Cluster) -> None:
     machine = Machine(cluster, "failing", make_bot(cluster, "failing", "access"))
     wrong, right = machine.folder / "wrong", machine.folder / "right"
@@ -138,7 +162,7 @@ def test_what_listens_is_told_by_diagnostics_and_by_the_instance(cluster: Cluste
     machine.settings |= {"diag_addr": f"127.0.0.1:{port}", "pid_file": str(machine.folder / "pid")}
     machine.settings["services"].append(machine.output(machine.folder / "wrong", roles=["build"], name="broken"))
     with machine.running() as bot:
-        bot.await_line("Successfully renewed")
+        bot.await_line("Task succeeded. Waiting interval service:identity-output-1")
         bot.await_line("Task failed. Backing off and retrying")
         assert int((machine.folder / "pid").read_text()) == bot.process.pid
         assert _get(port, "/livez")[0] == 200

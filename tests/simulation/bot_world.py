@@ -48,7 +48,7 @@ from teleport.store.audit.log import AuditLog
 from teleport.store.backend import Item
 from teleport.store.memory import MemoryBackend
 from teleport.store.resources import Resources
-from tests.support.auth_cluster import CLUSTER, YieldingBackend, running
+from tests.support.auth_cluster import CLUSTER, YieldingBackend, document_of, running
 from tests.support.bots import make_bot
 
 _BACK = dt.timedelta(minutes=1)
@@ -164,12 +164,16 @@ def _absent() -> Any:
 
 
 @functools.cache
-def _bootstrapped() -> tuple[dict[str, Item], Signer]:
-    """The store of a cluster with a bot that has not joined, and who signs for its authorities."""
+def _bootstrapped(fleet: int) -> tuple[dict[str, Item], Signer]:
+    """The store of a cluster with a bot that has not joined, and a fleet of others, and who signs for them."""
 
     async def body() -> tuple[dict[str, Item], Signer]:
         async with running() as cluster:
             await make_bot(cluster)
+            for number in range(fleet):
+                await cluster.admin.create(document_of("bot", f"fleet-{number}", {"roles": []}))
+                spec = {"roles": ["Bot"], "bot_name": f"fleet-{number}"}
+                await cluster.admin.create(document_of("token", token_of(number), spec))
             items = dict(cluster.backend._items)
         cluster.signer._closed = False
         return items, cluster.signer
@@ -177,9 +181,14 @@ def _bootstrapped() -> tuple[dict[str, Item], Signer]:
     return asyncio.run(body())
 
 
-def prepare() -> None:
+def token_of(number: int) -> str:
+    """Return the token of a bot of the fleet."""
+    return f"secret-token-of-fleet-{number:06}"
+
+
+def prepare(fleet: int = 0) -> None:
     """Do what all simulations of this process share."""
-    _bootstrapped()
+    _bootstrapped(fleet)
 
 
 @contextmanager
@@ -194,9 +203,9 @@ def quiet() -> Iterator[None]:
         ours.setLevel(before)
 
 
-def copy_of_store(clock: Clock) -> tuple[MemoryBackend, Signer]:
-    """Return a store in which a bot may join, and the signer of its authorities."""
-    items, signer = _bootstrapped()
+def copy_of_store(clock: Clock, fleet: int = 0) -> tuple[MemoryBackend, Signer]:
+    """Return a store in which a bot may join, and a fleet of others, and the signer of its authorities."""
+    items, signer = _bootstrapped(fleet)
     backend = YieldingBackend(clock, sweep_every=600.0)
     backend._items, backend._keys = dict(items), sorted(items)
     backend._revision = max(item.revision for item in items.values())

@@ -109,7 +109,7 @@ class ApiServer:
         with (folder / "kube-apiserver.log").open("wb") as log:
             process = subprocess.Popen(argv, stdout=log, stderr=log)
         try:
-            wait_for("readiness", lambda: ready(str(authorities), url, self._token, process), seconds=100)
+            wait_for("readiness", lambda: ready(str(authorities), url, self._token, process), seconds=180)
             yield url
         finally:
             process.kill()

@@ -12,7 +12,7 @@ from teleport.base.errors import TeleportError
 from teleport.base.log import logger
 from teleport.bot.health import Health
 from teleport.bot.parts import Bot
-from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
+from teleport.model.kinds.bot_instance import LONGEST_REASON, Heartbeat, ServiceHealth
 from teleport.version import VERSION
 
 log = logger("TBOT")
@@ -50,7 +50,7 @@ class Heartbeats:
             kind="tbot",
         )  # fmt: skip
         services = [
-            ServiceHealth(name=name, status=each.state, reason=each.reason, updated_at=self._clock.now())
+            ServiceHealth(name=name, status=each.state, reason=_short(each.reason), updated_at=self._clock.now())
             for name, each in self._health.conditions.items()
         ]
         async with self._bot.client() as client:
@@ -75,3 +75,8 @@ async def settled(health: Health, changed: asyncio.Event) -> None:
                 await changed.wait()
     except TimeoutError:
         pass
+
+
+def _short(reason: str) -> str:
+    """Return what the Auth Service takes of a reason: so many bytes, which may be fewer characters."""
+    return reason.encode()[:LONGEST_REASON].decode(errors="ignore")

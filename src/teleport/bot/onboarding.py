@@ -42,14 +42,15 @@ class Door:
 
     def __init__(
         self, onboarding: Onboarding, reach: Reach, *, ttl: float, host_name: str, environment: Mapping[str, str],
-        disk: Disk, folder: str, clock: Clock, entropy: Entropy, insecure: bool = False,
+        disk: Disk, folder: str, clock: Clock, entropy: Entropy, insecure: bool = False, host_id: str = "",
     ) -> None:  # fmt: skip
         """`ttl`: seconds that certificates shall last. `folder`, of `disk`, is where a join method may keep what is its
-        own. `insecure`: whoever answers is believed."""
+        own. `insecure`: whoever answers is believed. `host_id` says which machine this is, as evidence."""
         self._onboarding = onboarding
         self._reach = reach
         self._ttl = ttl
         self._host_name = host_name
+        self._host_id = host_id
         self._environment = _environment(onboarding, environment)
         self._disk = disk
         self._folder = folder
@@ -86,7 +87,8 @@ class Door:
         raises."""
         ssh_line, tls_pem = public_keys(key)
         wanted = Renewal(
-            ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires(), hostname=self._host_name
+            ssh_public_key=ssh_line, tls_public_key=tls_pem, expires=self._expires(), hostname=self._host_name,
+            host_id=self._host_id,
         )  # fmt: skip
         async with self._reach.client(lambda: held) as client:
             return held_of(key, await BotCalls(client).renew(wanted))

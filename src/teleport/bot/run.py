@@ -28,6 +28,7 @@ from teleport.bot.health import Health, Tallies, Tally
 from teleport.bot.heartbeat import INTERVAL as BEAT_INTERVAL
 from teleport.bot.heartbeat import NAME as HEARTBEAT
 from teleport.bot.heartbeat import Heartbeats, settled
+from teleport.bot.host_id import host_id
 from teleport.bot.identity import OwnIdentity
 from teleport.bot.loop import IDENTITY_ATTEMPTS, OUTPUT_ATTEMPTS, Bell, Loop, wait
 from teleport.bot.onboarding import Door
@@ -50,7 +51,7 @@ from teleport.version import VERSION
 log = logger("TBOT")
 
 IDENTITY = "identity"
-ENDING = ("AUTH-BOT-GENERATION",)
+ENDING = ("AUTH-BOT-GENERATION", "BOT-IDENT-EXPIRED")
 """Refusals that no later attempt changes: whoever goes on hides that somebody has to look."""
 KEPT = "Failed to renew bot identity. Will attempt to proceed with the old identity, API calls may fail"
 _AGAIN = (Unavailable, TimedOut)
@@ -110,6 +111,10 @@ class BotProcess:
             self.bot, self.health, host_name=world.host_name, method=self._door.method, one_shot=bool(config.oneshot),
             clock=world.clock, started=world.clock.now(),
         )  # fmt: skip
+
+    def token(self) -> str:
+        """Return the join token. Raises what reading its file raises (DISK-*)."""
+        return self._door.token()
 
     def reload(self) -> None:
         """Renew everything now: the identity first, then the outputs."""
@@ -274,7 +279,7 @@ class BotProcess:
         return Door(
             self.config.onboarding, reach, ttl=float(self.config.credential_ttl), host_name=world.host_name,
             environment=world.environment, disk=world.disk if folder else MemoryDisk(), folder=folder or "/",
-            clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure),
+            clock=world.clock, entropy=world.entropy, insecure=bool(self.config.insecure), host_id=host_id(world.disk),
         )  # fmt: skip
 
     @asynccontextmanager

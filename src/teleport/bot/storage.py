@@ -170,7 +170,7 @@ class Storage:
             return _Underway()
         try:
             return msgspec.json.decode(data, type=_Underway)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise BadParameter("BOT-STORAGE-CORRUPT", file=NEXT, storage=self._place) from None
 
     async def _files(self) -> Parts | None:
@@ -191,7 +191,7 @@ class Storage:
         """Return an identity that was read, if all of it can be and belongs together. `file`: where it all stands."""
         readers = (
             (KEY, lambda: keys.load_private(parts.key.encode())),
-            (SSH, lambda: ssh.parse(keys.load_ssh_line(parts.ssh_certificate))),
+            (SSH, lambda: codec.from_ssh(ssh.parse(keys.load_ssh_line(parts.ssh_certificate)))),
             (TLS, lambda: codec.from_x509(x509.parse(parts.tls_certificate.encode()))),
             (SSH_AUTHORITIES, lambda: [keys.load_ssh_line(line) for line in parts.ssh_authorities]),
             (TLS_AUTHORITIES, lambda: [x509.parse(text.encode()) for text in parts.tls_authorities]),

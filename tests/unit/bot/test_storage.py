@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from teleport.base.errors import BadParameter
 from teleport.bot.held import make_key
@@ -203,3 +205,20 @@ def test_only_certificates_for_the_key_are_taken() -> None:
     with pytest.raises(BadParameter) as caught:
         storage.accept(first, second.key)
     assert caught.value.code == "BOT-IDENTITY-REPLY"
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.sampled_from(["key", "key-cert.pub", "tlscert", "sshcacerts", "tlscacerts", NEXT]), st.data())
+def test_no_damage_is_more_than_named(name: str, data: st.DataObject) -> None:
+    """Whatever became of a file, it is read or it is named."""
+    place = filled()
+    if name == NEXT:
+        asyncio.run(Storage(place).expect(Next(key="k"), made()[0], TOKEN_HASH))
+    content = place.files[name]
+    start = data.draw(st.integers(0, len(content)))
+    end = data.draw(st.integers(start, min(len(content), start + 40)))
+    place.files[name] = content[:start] + data.draw(st.binary(max_size=40)) + content[end:]
+    try:
+        loaded(place)
+    except BadParameter as error:
+        assert error.code.startswith("BOT-STORAGE-")  # noqa: PT017 - most of it is refused, some of it is read

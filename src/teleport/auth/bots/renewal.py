@@ -21,7 +21,14 @@ from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotF
 from teleport.base.log import logger
 from teleport.model.events.base import caller_fields
 from teleport.model.identity import Identity
-from teleport.model.kinds.bot_instance import BotInstance, Heartbeat, ServiceHealth
+from teleport.model.kinds.bot_instance import (
+    LONGEST_NAME,
+    LONGEST_REASON,
+    MOST_SERVICES,
+    BotInstance,
+    Heartbeat,
+    ServiceHealth,
+)
 from teleport.model.kinds.role import Role
 from teleport.model.resource import Metadata
 from teleport.store.audit.log import AuditLog
@@ -33,8 +40,6 @@ _TRIES = 10
 _SHOWN = 80
 _WORDS = ("hostname", "join_method", "version", "architecture", "os", "kind")
 _STATUSES = ("initializing", "healthy", "unhealthy")
-LONGEST_NAME, LONGEST_REASON, MOST_SERVICES = 64, 256, 200
-"""Bytes of what is said of one service, and how many services one bot has."""
 
 
 class Renewals:

@@ -89,7 +89,7 @@ class Multiplexer:
         }
 
     async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Listen until cancelled. Raises AlreadyExists (BOT-SOCKET-TAKEN), Unavailable (BOT-SOCKET)."""
+        """Listen until cancelled. Raises AlreadyExists (MUX-SOCKET-TAKEN), Unavailable (MUX-SOCKET)."""
         await self._generated.wait()
         folder = self._destination.folder
         with sockets.listening(folder, SOCKET) as mux, sockets.listening(folder, AGENT) as agent:
@@ -102,11 +102,11 @@ class Multiplexer:
                 self._upstream.close()
 
     async def _carry(self, sock: socket.socket) -> None:
-        """Serve one client. Raises OSError, BadParameter (BOT-MUX-TARGET)."""
+        """Serve one client. Raises OSError, BadParameter (MUX-TARGET)."""
         try:
             target, first = await asyncio.wait_for(_target(sock), _PATIENCE)
         except TimeoutError:
-            raise BadParameter("BOT-MUX-TARGET", problem="nothing was said in time") from None
+            raise BadParameter("MUX-TARGET", problem="nothing was said in time") from None
         meant = templates.apply(self._templates, target)
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
@@ -124,10 +124,10 @@ async def _target(sock: socket.socket) -> tuple[str, bytes]:
     while b"\0" not in received:
         data = await loop.sock_recv(sock, LONGEST_TARGET)
         if not data or len(received) > LONGEST_TARGET:
-            raise BadParameter("BOT-MUX-TARGET", problem="it has no end")
+            raise BadParameter("MUX-TARGET", problem="it has no end")
         received += data
     said, _, first = received.partition(b"\0")
     try:
         return said.decode("ascii"), first
     except UnicodeDecodeError:
-        raise BadParameter("BOT-MUX-TARGET", problem="it is not ASCII") from None
+        raise BadParameter("MUX-TARGET", problem="it is not ASCII") from None

@@ -30,8 +30,8 @@ Serve = Callable[[socket.socket], Awaitable[None]]
 
 @contextlib.contextmanager
 def listening(folder: str, name: str) -> Iterator[socket.socket]:
-    """Listen on a socket with mode 0600; it is gone at the end. Raises AlreadyExists (BOT-SOCKET-TAKEN), Unavailable
-    (BOT-SOCKET)."""
+    """Listen on a socket with mode 0600; it is gone at the end. Raises AlreadyExists (MUX-SOCKET-TAKEN), Unavailable
+    (MUX-SOCKET)."""
     path = os.path.join(folder, name)
     try:
         way = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -39,7 +39,7 @@ def listening(folder: str, name: str) -> Iterator[socket.socket]:
         raise _unavailable(path, error) from error
     try:
         if _answers(_address(way, folder, name)):
-            raise AlreadyExists("BOT-SOCKET-TAKEN", path=path)
+            raise AlreadyExists("MUX-SOCKET-TAKEN", path=path)
         with socket.socket(socket.AF_UNIX) as sock:
             _put(sock, way, folder, name, path)
             try:
@@ -123,4 +123,4 @@ def _tell(error: BaseException) -> None:
 
 
 def _unavailable(path: str, error: OSError) -> Unavailable:
-    return Unavailable("BOT-SOCKET", path=path, problem=error.strerror or type(error).__name__)
+    return Unavailable("MUX-SOCKET", path=path, problem=error.strerror or type(error).__name__)

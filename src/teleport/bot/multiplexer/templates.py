@@ -58,13 +58,13 @@ class Meant(NamedTuple):
 
 
 def read(disk: Disk, path: str) -> tuple[Template, ...]:
-    """Read a file. Raises BadParameter (CFG-YAML-*, POL-REGEXP), NotSupported (BOT-PROXY-TEMPLATES), DISK-*."""
+    """Read a file. Raises BadParameter (CFG-YAML-*, POL-REGEXP), NotSupported (MUX-TEMPLATES), DISK-*."""
     text = disk.read(path, limit=MAX_FILE).decode(errors="replace")
     rules = [rule for document in yaml.documents(text, path) for rule in yaml.read(document, File).proxy_templates]
     for number, rule in enumerate(rules, 1):
         named = [word for word in ("proxy", "query", "search") if getattr(rule, word)]
         if named:
-            raise NotSupported("BOT-PROXY-TEMPLATES", path=path, number=number, field=named[0])
+            raise NotSupported("MUX-TEMPLATES", path=path, number=number, field=named[0])
     return tuple(Template(regexp.compile(rule.template), rule.host, rule.cluster) for rule in rules)
 
 

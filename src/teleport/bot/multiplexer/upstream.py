@@ -7,6 +7,7 @@ signed in, nor the connection. Only a new way, after a loss, is dialled with the
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -76,8 +77,8 @@ class Upstream:
         self, sock: socket.socket, target: str, cluster: str, first: bytes, ended: Callable[[], None]
     ) -> None:  # fmt: skip
         """Connect a client with `target` (`host:port`) of a cluster, empty for the bot's own, in a thread; `first` is
-        what it has sent already. `ended` is
-        called, in that thread, when it is over. Raises RuntimeError for want of threads."""
+        what it has sent already. `ended` is called, in that thread, when it is over. Raises OSError for want of
+        threads."""
         with self._lock:
             self._open.add(sock)
 
@@ -92,7 +93,12 @@ class Upstream:
                 sock.close()
                 ended()
 
-        threading.Thread(target=run, name="multiplexed", daemon=True).start()
+        try:
+            threading.Thread(target=run, name="multiplexed", daemon=True).start()
+        except RuntimeError as error:
+            with self._lock:
+                self._open.discard(sock)
+            raise OSError(errno.EAGAIN, str(error)) from error
 
     def close(self) -> None:
         """Let every connection end."""
@@ -136,7 +142,7 @@ class Upstream:
 
     def _now(self) -> Acting:
         if self._acting is None:
-            raise Unavailable("BOT-NOT-READY")
+            raise Unavailable("MUX-NOT-READY")
         return self._acting
 
 

@@ -16,6 +16,8 @@ GRACE = dt.timedelta(minutes=5)
 """How much longer than its certificates one is known."""
 MOST = 10
 """Authentications and heartbeats that are kept."""
+LONGEST_NAME, LONGEST_REASON, MOST_SERVICES = 64, 256, 200
+"""Bytes of what is said of one service of a bot, and how many services one has."""
 
 
 class Authentication(Struct, frozen=True, kw_only=True):

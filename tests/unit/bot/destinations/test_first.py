@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSupported
+from teleport.base.errors import AccessDenied, BadParameter, NotSupported
 from teleport.bot.destinations import accounts, first, make
 from teleport.bot.destinations.first import Parties
 from teleport.model.config.tbot_destinations import DirectoryDestination
@@ -169,13 +169,3 @@ def test_other_failures_are_told(path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "setxattr", full)
     with pytest.raises(Exception, match="no room left"):
         first.prepare(str(path), NAMES, USUAL)
-
-
-def test_accounts_by_name_and_number() -> None:
-    assert (accounts.user("root"), accounts.user(7), accounts.user("12345"), accounts.group("root")) == (0, 7, 12345, 0)
-    assert accounts.first_group(0) == 0
-    assert accounts.first_group(3999999999) == 3999999999
-    assert 0 in accounts.groups_of(0)
-    assert accounts.groups_of(3999999999) == frozenset()
-    with pytest.raises(NotFound, match="no user nonesuch-user on this machine"):
-        accounts.user("nonesuch-user")

@@ -88,4 +88,4 @@ def test_a_client_says_where_to_and_goes_on() -> None:
 def test_what_is_no_target(data: bytes) -> None:
     with pytest.raises(BadParameter) as caught:
         asked(data)
-    assert caught.value.code == "BOT-MUX-TARGET"
+    assert caught.value.code == "MUX-TARGET"

@@ -41,7 +41,7 @@ def test_what_somebody_serves_is_left(tmp_path: Path) -> None:
         with pytest.raises(AlreadyExists) as caught, sockets.listening(str(tmp_path), "s"):
             pass
         connected(tmp_path / "s").close()
-    assert caught.value.code == "BOT-SOCKET-TAKEN"
+    assert caught.value.code == "MUX-SOCKET-TAKEN"
 
 
 def test_a_long_path_will_do(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_long_path_will_do(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(Unavailable) as caught, sockets.listening(str(tmp_path / "none"), "s"):
         pass
-    assert caught.value.code == "BOT-SOCKET"
+    assert caught.value.code == "MUX-SOCKET"
 
 
 def test_no_more_than_may_be_are_served_at_a_time(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from teleport.base.clock import ManualClock
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.bot.outputs.application import ApplicationService
 from teleport.bot.outputs.database import DatabaseService
@@ -32,8 +33,8 @@ def test_each_section_has_its_service() -> None:
         return Place()
 
     means = Means(
-        clock=ManualClock(authorities.NOW), entropy=SeededEntropy(1), environment={}, destination=destination,
-        tbot="/usr/bin/tbot", ttl=3600.0, interval=1200.0,
+        clock=ManualClock(authorities.NOW), entropy=SeededEntropy(1), environment={}, disk=MemoryDisk(),
+        destination=destination, tbot="/usr/bin/tbot", ttl=3600.0, interval=1200.0,
     )  # fmt: skip
     sections = (
         IdentityOutput(destination=HERE, name="a"),

@@ -58,11 +58,6 @@ PAGES = {
         why="{who} has locked it; that its certificates were in two places is not the reason",
         fix="see the lock, and ask who made it: tctl get lock/{lock}; then: tctl rm lock/{lock}",
     ),
-    "BOT-MUX-TARGET": Page(
-        what="a client of the multiplexer does not say where it wants to go: {problem}",
-        why="a connection to v1.sock begins with host:port and a NUL byte, within ten seconds",
-        fix="use the ssh_config beside the socket, or tbot ssh-multiplexer-proxy-command SOCKET HOST:PORT",
-    ),
     "BOT-NO-SERVER": Page(
         what="the bot does not know where the cluster is",
         why="neither proxy_server nor auth_server is configured",
@@ -82,11 +77,6 @@ PAGES = {
         what="the service {service} cannot be used with oneshot",
         why="it listens as long as the bot runs, and a bot that runs once ends when its files are written",
         fix="start tbot without --oneshot, or take the service out of the configuration",
-    ),
-    "BOT-NOT-READY": Page(
-        what="the bot has no certificates for this yet",
-        why="its first renewal has not ended, or failed",
-        fix="try again in a moment; `tbot wait` tells when it is ready, and its log why it is not",
     ),
     "BOT-ONBOARD-IGNORED": Page(
         what="tbot runs with an identity that does not come from the configured token",
@@ -108,11 +98,10 @@ PAGES = {
         why="addresses for SSH come from the proxy, which cannot be asked",
         fix='let this machine reach the proxy; an identity output needs none with ssh_config: "off"',
     ),
-    "BOT-PROXY-TEMPLATES": Page(
-        what="rule {number} of the proxy templates in {path} has `{field}`, which is not acted on",
-        why="the multiplexer reaches every node through its bot's proxy, and by its name; a rule may say `host` and "
-        "`cluster`",
-        fix="leave `{field}` out",
+    "BOT-RECOVER-TOKEN": Page(
+        what="this token is the one with which the bot has joined before",
+        why="a secret token is good for one join",
+        fix="ask an administrator for a new one: tctl bots recover NAME, or tctl bots instances add NAME",
     ),
     "BOT-ROLE-NOT-GRANTED": Page(
         what="an output asks for roles that the bot does not have",
@@ -129,16 +118,6 @@ PAGES = {
         why="the disk is full or broken, or {folder} cannot be written to; the next key of the bot is stored before "
         "it is asked for, so nothing is lost and nothing gets locked",
         fix="make room or mend the permissions of {folder}, then start tbot: it goes on where it was stopped",
-    ),
-    "BOT-SOCKET": Page(
-        what="no socket can be made at {path}: {problem}",
-        why="the multiplexer serves its clients on sockets in its destination",
-        fix="see that the folder is on a local file system, and that the bot may write there",
-    ),
-    "BOT-SOCKET-TAKEN": Page(
-        what="somebody serves {path} already",
-        why="two bots must not share a destination",
-        fix="stop the other one, or give each its own destination",
     ),
     "BOT-STALE-CERT": Page(
         what="an output does not have yet what the roles say now",
