@@ -30,9 +30,9 @@ from teleport.bot.run import BotProcess
 from teleport.cli.tbot.world import world
 from teleport.model.config import tbot_yaml
 from tests.support.cluster import Cluster
-from tests.support.killed_bot import BEGUN, DONE, WRITTEN, Victim
+from tests.support.killed_bot import BEGUN, DONE, WRITTEN, Victim, made
 from tests.support.processes import wait_for
-from tests.support.tbot import TBOT, Machine, ca_pin, make_bot
+from tests.support.tbot import TBOT, Machine, ca_pin
 
 SECONDS, BOTS, PROCESSES, ROUNDS = 20.0, 32, 2, 10
 MOST = 60_000_000
@@ -46,9 +46,10 @@ def renewals(cluster: Cluster, seconds: float, processes: int) -> list[Row]:
     """Return how many bots are served in a second, and what the Auth Service computes for it."""
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(processes + 1), []
+    pin = ca_pin(cluster)
     for number in range(processes):
         receiving, sending = context.Pipe(duplex=False)
-        texts = [_text(cluster, f"many-{number}-{bot}") for bot in range(BOTS // processes)]
+        texts = [_text(cluster, f"many-{number}-{bot}", pin) for bot in range(BOTS // processes)]
         context.Process(target=_renew_all, args=(texts, seconds, barrier, sending)).start()
         results.append(receiving)
     barrier.wait()  # all have joined
@@ -65,13 +66,12 @@ def renewals(cluster: Cluster, seconds: float, processes: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def _text(cluster: Cluster, name: str) -> str:
+def _text(cluster: Cluster, name: str, pin: str) -> str:
     """Return the configuration of a new bot that keeps its storage in memory."""
     return json.dumps(
         {
             "version": "v2", "auth_server": f"127.0.0.1:{cluster.settings['auth']}", "storage": {"type": "memory"},
-            "onboarding": {"token": make_bot(cluster, name, "access"), "join_method": "token",
-                           "ca_pins": [ca_pin(cluster)]},
+            "onboarding": {"token": made(cluster, name), "join_method": "token", "ca_pins": [pin]},
             "services": [{"type": "identity", "destination": {"type": "memory"}}],
         }
     )  # fmt: skip
@@ -104,7 +104,7 @@ def _renew_all(texts: Sequence[str], seconds: float, barrier: Barrier, result: C
 
 def starts(cluster: Cluster) -> list[Row]:
     """Return how long it takes until an output is written, from the start of the process."""
-    machines = [Machine(cluster, f"start-{number}", make_bot(cluster, f"start-{number}", "access"))
+    machines = [Machine(cluster, f"start-{number}", made(cluster, f"start-{number}"))
                 for number in range(ROUNDS + 1)]  # fmt: skip
     took: dict[str, list[float]] = {"join": [], "renew": [], "version": [], "begun": []}
     for machine in machines:
@@ -140,7 +140,7 @@ def memory(cluster: Cluster) -> list[Row]:
     """Return what an idle bot holds, with one output and with five."""
     found = []
     for count in (1, 5):
-        machine = Machine(cluster, f"idle-{count}", make_bot(cluster, f"idle-{count}", "access"))
+        machine = Machine(cluster, f"idle-{count}", made(cluster, f"idle-{count}"))
         machine.settings["services"] = [machine.output(machine.folder / f"out-{number}") for number in range(count)]
         machine.write()
         with Victim(machine) as bot:
