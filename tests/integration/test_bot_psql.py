@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import datetime as dt
 import signal
 import ssl as tls
@@ -15,6 +14,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +24,7 @@ from teleport.model.identity import Identity
 from teleport.pki import authority, codec, database, keys, ssh, x509
 from teleport.pki.signer import MemorySigner
 from tests.support.cluster import NAME, Cluster, Done
-from tests.support.postgres import Login, Postgres, Server, environment
+from tests.support.postgres import Postgres, running
 from tests.support.processes import wait_for
 from tests.support.server_process import BIN
 from tests.support.tbot import Machine, make_bot
@@ -65,11 +65,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def server(cluster: Cluster) -> Server:
+def server(cluster: Cluster) -> dict[str, bytes]:
     """The files of a database server."""
     prefix = cluster.folder / "server"
     cluster.tctl("auth", "sign", "--format=db", "--host=localhost,127.0.0.1", f"--out={prefix}", "--ttl=2h")
-    return Server.signed(prefix)
+    return {f"server{ending}": Path(f"{prefix}{ending}").read_bytes() for ending in (".crt", ".key", ".cas")}
 
 
 class OtherAuthority:
@@ -92,8 +92,8 @@ class OtherAuthority:
         """Its certificate."""
         return self._ca.spec.active_keys.tls[0].cert
 
-    def login(self, folder: Path, authorities: Path, expires: dt.datetime) -> Login:
-        """Return files with which alice could connect until then."""
+    def alice(self, folder: Path, trusted: Path, expires: dt.datetime) -> dict[str, object]:
+        """Return as whom to connect: alice, with a certificate until then."""
         key = keys.make_p256(self._entropy)
         identity = Identity(
             name="bot-example", cluster=NAME, kind="bot", roles=("machine-id-db",), principals=("alice",),
@@ -103,11 +103,11 @@ class OtherAuthority:
             self._signer, self._ca, identity, spki=keys.spki(key.public_key()), now=self.ago(hours=2),
             entropy=self._entropy,
         )  # fmt: skip
-        found = Login(folder / "crt", folder / "key", authorities)
-        found.certificate.write_text(x509.pem(asyncio.run(made)))
-        found.key.write_bytes(keys.private_pem(key))
-        found.key.chmod(0o600)
-        return found
+        certificate, own = folder / "crt", folder / "key"
+        certificate.write_text(x509.pem(asyncio.run(made)))
+        own.write_bytes(keys.private_pem(key))
+        own.chmod(0o600)
+        return {"user": "alice", "database": "example", "trusted": trusted, "certificate": certificate, "key": own}
 
 
 @pytest.fixture(scope="module")
@@ -117,14 +117,22 @@ def other() -> OtherAuthority:
 
 @pytest.fixture(scope="module")
 def postgres(
-    server: Server, other: OtherAuthority, tmp_path_factory: pytest.TempPathFactory
+    server: dict[str, bytes], other: OtherAuthority, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Postgres]:  # fmt: skip
     """A database that trusts the cluster's authority for its clients, and another one."""
-    folder = tmp_path_factory.mktemp("postgres")
-    (folder / "clients").write_text(server.clients.read_text() + other.pem)
-    trusting = dataclasses.replace(server, clients=folder / "clients")
-    with Postgres(folder, trusting, ["alice", "bob"]).running() as running:
-        yield running
+    trusted = server["server.cas"] + other.pem.encode()
+    with running(tmp_path_factory.mktemp("postgres"), {**server, "server.cas": trusted}) as found:
+        for statement in ("create role alice login", "create role bob login", "create database example"):
+            found.admin(statement)
+        yield found
+
+
+def alice(out: Path) -> dict[str, object]:
+    """Return as whom to connect: alice, with the files of an output without a format."""
+    return {
+        "user": "alice", "database": "example", "trusted": out / "teleport-database-ca.crt",
+        "certificate": out / "tlscert", "key": out / "key",
+    }  # fmt: skip
 
 
 def output(path: Path, **fields: object) -> dict[str, object]:
@@ -215,13 +223,13 @@ def test_whom_the_roles_do_not_let_in_gets_no_certificate(several: Several) -> N
     ],
 )
 def test_tls_clients_use_the_files_of_each_format(
-    several: Several, server: Server, form: str, chain: str, key: str, authorities: str
+    cluster: Cluster, several: Several, server: dict[str, bytes], form: str, chain: str, key: str, authorities: str
 ) -> None:
     out = several.folder / form
     client = tls.create_default_context(cafile=out / authorities)
     client.load_cert_chain(out / chain, out / key)
-    database = tls.create_default_context(tls.Purpose.CLIENT_AUTH, cafile=server.clients)
-    database.load_cert_chain(server.certificate, server.key)
+    database = tls.create_default_context(tls.Purpose.CLIENT_AUTH, cadata=server["server.cas"].decode())
+    database.load_cert_chain(cluster.folder / "server.crt", cluster.folder / "server.key")
     database.verify_mode = tls.CERT_REQUIRED
     assert subject_seen(client, database) == ((("commonName", "alice"),),)
 
@@ -241,10 +249,10 @@ def subject_seen(client: tls.SSLContext, server: tls.SSLContext) -> object:
 
 
 def test_a_real_postgresql_takes_the_account_and_no_other(several: Several, postgres: Postgres) -> None:
-    login = Login.of(several.folder / "plain")
+    who = alice(several.folder / "plain")
     asked = "select current_user, client_dn from pg_stat_ssl where pid = pg_backend_pid()"
-    assert postgres.query(login, asked, user="alice").out == "alice|/CN=alice\n"
-    refused = postgres.query(login, asked, user="bob")
+    assert postgres.psql(ask=asked, **who).out == "alice|/CN=alice"
+    refused = postgres.psql(ask=asked, **{**who, "user": "bob"})
     assert refused.status == 2
     assert 'certificate authentication failed for user "bob"' in refused.err
 
@@ -252,18 +260,18 @@ def test_a_real_postgresql_takes_the_account_and_no_other(several: Several, post
 def test_a_real_postgresql_refuses_what_has_ended(
     other: OtherAuthority, several: Several, postgres: Postgres, tmp_path: Path
 ) -> None:
-    authorities = Login.of(several.folder / "plain").authorities
-    lasting = other.login(tmp_path, authorities, other.ago(hours=-1))
-    assert postgres.query(lasting, "select current_user", user="alice").out == "alice\n"
-    ended = other.login(tmp_path, authorities, other.ago(hours=1))
-    assert "certificate expired" in postgres.query(ended, "select 1", user="alice").err
+    trusted = several.folder / "plain" / "teleport-database-ca.crt"
+    lasting = other.alice(tmp_path, trusted, other.ago(hours=-1))
+    assert postgres.psql(ask="select current_user", **lasting).out == "alice"
+    ended = other.alice(tmp_path, trusted, other.ago(hours=1))
+    assert "certificate expired" in postgres.psql(ask="select 1", **ended).err
 
 
 class Job:
     """Connects again and again, as a job that a scheduler starts does, until it is told to end."""
 
-    def __init__(self, postgres: Postgres, login: Login) -> None:
-        self._postgres, self._login = postgres, login
+    def __init__(self, postgres: Postgres, who: dict[str, object]) -> None:
+        self._postgres, self._who = postgres, who
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.connected = 0
@@ -279,8 +287,8 @@ class Job:
 
     def _run(self) -> None:
         while not self._end.is_set():
-            done = self._postgres.query(self._login, "select current_user", user="alice")
-            if (done.status, done.out) == (0, "alice\n"):
+            done = self._postgres.psql(ask="select current_user", **self._who)
+            if (done.status, done.out) == (0, "alice"):
                 self.connected += 1
             else:
                 self.failures.append(done.err)
@@ -294,10 +302,10 @@ class Job:
 class Session:
     """One connection that stays open."""
 
-    def __init__(self, postgres: Postgres, login: Login, folder: Path) -> None:
+    def __init__(self, postgres: Postgres, who: dict[str, Any]) -> None:
         self._psql = subprocess.Popen(
-            postgres.psql(login, user="alice"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, env=environment(folder),
+            postgres.client(**who), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env=postgres.environment,
         )  # fmt: skip
 
     def ask(self, words: str) -> str:
@@ -314,20 +322,20 @@ class Session:
         return self._psql.returncode
 
 
-def test_a_job_runs_through_three_renewals(cluster: Cluster, postgres: Postgres, tmp_path: Path) -> None:
+def test_a_job_runs_through_three_renewals(cluster: Cluster, postgres: Postgres) -> None:
     found = machine(cluster, "job", "machine-id-db")
-    login = Login.of(found.out)
+    certificate = found.out / "tlscert"
     with found.running() as bot:
         bot.await_line(RENEWED)
-        certificates = {login.certificate.read_bytes()}
-        session = Session(postgres, login, tmp_path)
+        certificates = {certificate.read_bytes()}
+        session = Session(postgres, alice(found.out))
         backend = session.ask("select pg_backend_pid()")
-        with Job(postgres, login) as job:
+        with Job(postgres, alice(found.out)) as job:
             for renewal in range(RENEWALS):
                 job.again()
                 bot.signal(signal.SIGUSR1)
                 bot.await_line(RENEWED, renewal + 2)
-                certificates.add(login.certificate.read_bytes())
+                certificates.add(certificate.read_bytes())
                 assert session.ask("select pg_backend_pid()") == backend
             job.again()
         assert (job.failures, session.close()) == ([], 0)

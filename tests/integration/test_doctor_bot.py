@@ -32,7 +32,7 @@ from teleport.model.config.tbot_destinations import DirectoryDestination
 from tests.support.cluster import NAME, Cluster, free_ports
 from tests.support.pretenders import json_page, saying, speaking, web_server
 from tests.support.processes import wait_for
-from tests.support.tbot import Machine, make_bot, new_token
+from tests.support.tbot import Machine, identity_in, make_bot, new_token
 from tests.support.tls import Authority
 
 HEALTHY = 100 if os.environ.get("TELEPORT_SOAK") else 2
@@ -460,3 +460,30 @@ def test_a_bot_that_has_never_run(patient: Patient, stage: Stage, tmp_path: Path
     found = patient.examine()
     assert (found["identity"]["state"], found["token"]["state"]) == ("skip", "ok")
     assert found["identity-output-1"]["code"] == "OUT-EMPTY"
+
+
+def test_a_bot_is_led_back(stage: Stage, tmp_path: Path) -> None:
+    """S1-10, S1-18: `tbot recover` says what is wrong and who has to do what; with a new token the bot is back, and
+    goes on although its configuration has the former token."""
+    patient = stage.other(tmp_path, "lost")
+    tbot = patient._machine
+    patient.examine(status=0)
+    assert "nothing is wrong" in tbot.run("recover", "-c", str(patient.file)).out
+    shutil.copytree(patient.storage, tmp_path / "former")
+    patient.tbot()
+    patient.settings["storage"]["path"] = str(tmp_path / "former")
+    patient.tbot(status=1)
+    wait_for("the lock", lambda: _of(patient.wrong(), "BOT-STOLEN"))
+    told = tbot.run("recover", "-c", str(patient.file), status=1).out
+    assert "BOT-STOLEN" in told
+    assert "tctl bots recover lost" in told
+    before = identity_in(tmp_path / "former").bot_instance_id
+    refused = tbot.run("recover", "-c", str(patient.file), "--token=" + tbot.settings["onboarding"]["token"], status=1)
+    assert "BOT-RECOVER-TOKEN" in refused.err
+    made = stage.cluster.tctl("bots", "recover", "lost", "--yes", "--force", "--format=json").out
+    token = json.loads(made)["token_id"]
+    back = tbot.run("recover", "-c", str(patient.file), f"--token={token}", "--format=json")
+    assert json.loads(back.out)["instance"] == identity_in(tmp_path / "former").bot_instance_id != before
+    patient.tbot()
+    assert wait_for("a bot that is well", lambda: not patient.wrong())
+    assert (identity_in(tmp_path / "former").generation, token in patient.file.read_text()) == (2, False)

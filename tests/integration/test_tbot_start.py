@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,29 @@ def test_an_output_has_the_roles_it_asks_for(cluster: Cluster) -> None:
     assert (identity_in(some).roles, identity_in(some).logins) == (("build",), ("builder",))
     assert not identity_in(every).disallow_reissue
     assert {*identity_in(every).roles} == {"access", "build"}
+
+
+def test_an_output_is_for_an_application(cluster: Cluster) -> None:
+    """S1-44, for applications: the role shows it, and the certificate leads to it, under the usual names of TLS."""
+    look = {"resources": ["app_server", "app"], "verbs": ["read", "list"]}
+    cluster.role("apps", app_labels={"*": "*"}, rules=[look])
+    app = {"kind": "app", "version": "v3", "metadata": {"name": "grafana"}, "spec": {"uri": "http://localhost:3000"}}
+    cluster.create(app)
+    machine = Machine(cluster, "apps", make_bot(cluster, "apps", "access", "apps"))
+    fields = {"type": "application", "app_name": "grafana"}
+    blind = machine.folder / "blind"
+    machine.settings["services"] = [
+        {**machine.output(), **fields, "specific_tls_naming": True},
+        {**machine.output(blind, roles=["access"]), **fields},
+    ]
+    said = machine.once(status=1)
+    assert f'Failed to generate impersonated certs for directory {blind}: app "grafana" not found' in said.err
+    assert identity_in(machine.out).app_name == "grafana"
+    context = ssl.create_default_context(cafile=machine.out / "tls.cas")
+    context.load_cert_chain(machine.out / "tls.crt", machine.out / "tls.key")
+    assert (machine.out / "tls.crt").read_bytes() == (machine.out / "tlscert").read_bytes()
+    identity, proxy = str(machine.out / "identity"), f"--proxy={cluster.public}"
+    assert "grafana" in cluster.run(str(BIN / "tsh"), "-i", identity, proxy, "apps", "ls").out
 
 
 def test_one_failing_output_stops_no_other(cluster: Cluster) -> None:

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -30,7 +30,7 @@ ssl_key_file = '{folder}/server.key'
 ssl_ca_file = '{folder}/server.cas'
 fsync = off
 """
-_WHO = "local all postgres trust\nhostssl all all 127.0.0.1/32 cert\n"
+_WHO = "local all postgres trust\nhostssl all all 127.0.0.1/32 cert clientcert=verify-full\n"
 
 
 class Answer(NamedTuple):
@@ -64,16 +64,23 @@ class Postgres:
         )
         return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
 
-    def psql(self, *, user: str, database: str, trusted: Path, certificate: Path, key: Path, ask: str) -> Answer:
-        """Ask as somebody with a certificate would, who checks the server's name."""
+    def client(self, *options: str, user: str, database: str, trusted: Path, certificate: Path, key: Path) -> list[str]:
+        """Return how `psql` is started by somebody with a certificate, who checks the server's name."""
         where = (
             f"host=localhost hostaddr=127.0.0.1 port={self.port} user={user} dbname={database} sslmode=verify-full "
             f"sslrootcert={trusted} sslcert={certificate} sslkey={key} gssencmode=disable connect_timeout=60"
         )
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        done = subprocess.run(
-            [need("psql"), "-Atqc", ask, where], env=environment, capture_output=True, text=True, timeout=120
-        )
+        return [need("psql"), "-XAtqw", *options, where]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of a client that say nothing else."""
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+
+    def psql(self, *, ask: str, **who: Any) -> Answer:
+        """Connect as `client` says, ask one thing, and go."""
+        argv = self.client("-c", ask, **who)
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, timeout=120)
         return Answer(done.returncode, done.stdout.strip(), done.stderr)
 
 

@@ -112,6 +112,10 @@ class BotProcess:
             clock=world.clock, started=world.clock.now(),
         )  # fmt: skip
 
+    def token(self) -> str:
+        """Return the join token. Raises what reading its file raises (DISK-*)."""
+        return self._door.token()
+
     def reload(self) -> None:
         """Renew everything now: the identity first, then the outputs."""
         log.info("Renewing everything now")

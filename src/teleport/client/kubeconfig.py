@@ -16,8 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from teleport.base.errors import BadParameter
 from teleport.model.address import Address
 
@@ -84,6 +82,8 @@ def cluster_path(cluster: str, kube_cluster: str) -> str:
 
 def render(door: Door, contexts: Sequence[Context], user: Plugin | Embedded) -> bytes:
     """Return a kubeconfig with the contexts; the first one is the current one."""
+    import yaml  # kubectl starts the plugin for every command, and that only reads
+
     document = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -93,7 +93,7 @@ def render(door: Door, contexts: Sequence[Context], user: Plugin | Embedded) -> 
         "current-context": contexts[0].name if contexts else "",
         "preferences": {},
     }
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=True, allow_unicode=True, default_flow_style=False)
+    text: str = yaml.safe_dump(document, allow_unicode=True)
     return text.encode()
 
 
@@ -129,13 +129,6 @@ def _user(user: Plugin | Embedded) -> dict[str, Any]:
 
 def _encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes what stands there several times each time: other readers need not know references."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
 
 
 def wanted_version(asked: str) -> str:

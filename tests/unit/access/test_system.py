@@ -4,8 +4,9 @@ import pytest
 
 from teleport.access.system import AT_PROXY, SYSTEM, host_id, keeper_id, permitting, rights_text, system_roles
 from teleport.model.kinds.session_tracker import SessionTracker, SessionTrackerSpec
-from teleport.model.resource import Metadata
+from teleport.model.resource import Metadata, load
 from tests.support.policy import CLUSTER, caller, node
+from tests.unit.model.samples import SAMPLES, UUID
 
 NODE = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Node", "Instance"))
 
@@ -64,6 +65,22 @@ PROXY = caller("Proxy", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("Pr
 )
 def test_proxy_looks_and_changes_nothing(verb, target, role):
     assert permitting(PROXY, verb, target) == role
+
+
+@pytest.mark.parametrize(
+    ("system_role", "kind", "server"),
+    [("App", "app", "app_server"), ("Db", "db", "db_server"), ("Kube", "kube_cluster", "kube_server")],
+)
+def test_agents_look_at_what_there_is_and_keep_their_own_heartbeats(system_role, kind, server):
+    heartbeat = load(SAMPLES[server])
+    own = caller("Instance", name=f"{UUID}.{CLUSTER}", kind="host", system_roles=("Instance", system_role))
+    other = caller("Instance", name=f"uuid-8.{CLUSTER}", kind="host", system_roles=("Instance", system_role))
+    for verb in ("create", "update", "delete"):
+        assert permitting(own, verb, heartbeat) == system_role
+        assert permitting(other, verb, heartbeat) == permitting(own, verb, load(SAMPLES[kind])) == ""
+    assert permitting(own, "read", load(SAMPLES[kind])) == permitting(own, "list", kind) == system_role
+    assert permitting(own, "list", server) == permitting(own, "create", "node") == ""
+    assert permitting(NODE, "read", kind) == permitting(NODE, "create", server) == ""
 
 
 def test_other_system_roles_may_do_nothing():

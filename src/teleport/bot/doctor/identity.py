@@ -49,6 +49,7 @@ async def run(case: Case) -> str | Finding:
     held = case.found.held
     if held is None:
         return Finding("identity", "skip", "the bot has not joined yet")
+    case.trip.cluster = held.identity.cluster
     now = case.now()
     what = f"{held.identity.name}, instance {held.identity.bot_instance_id}, generation {held.identity.generation}"
     if held.expires <= now:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "kube credentials": f"{_HERE}.kube:credentials",
     "migrate": f"{_HERE}.configure:migrate",
     "proxy": f"{_HERE}.proxy:proxy",
+    "recover": f"{_HERE}.recover:recover",
     "ssh-multiplexer-proxy-command": f"{_HERE}.multiplexer:ssh_multiplexer_proxy_command",
     "ssh-proxy-command": f"{_HERE}.ssh_proxy:ssh_proxy_command",
     "start": f"{_HERE}.start:start",

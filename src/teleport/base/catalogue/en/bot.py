@@ -98,6 +98,11 @@ PAGES = {
         why="addresses for SSH come from the proxy, which cannot be asked",
         fix='let this machine reach the proxy; an identity output needs none with ssh_config: "off"',
     ),
+    "BOT-RECOVER-TOKEN": Page(
+        what="this token is the one with which the bot has joined before",
+        why="a secret token is good for one join",
+        fix="ask an administrator for a new one: tctl bots recover NAME, or tctl bots instances add NAME",
+    ),
     "BOT-ROLE-NOT-GRANTED": Page(
         what="an output asks for roles that the bot does not have",
         why="the bot was never given one of: {roles}",
