@@ -180,6 +180,7 @@ def test_a_database_that_roles_do_not_show_is_not_found_until_one_does(cluster: 
     assert "code: DB-NOT-FOUND-RBAC" in said.err
     assert "rules: [{resources: [db_server, db], verbs: [read, list]}]" in said.err
     assert not (found.out / "tlscert").exists()
+    assert "DB-NOT-FOUND-RBAC" in found.run("doctor", "-c", str(found.file), status=None).out
     with found.running() as bot:
         bot.await_line(line)
         cluster.tctl("bots", "update", "example", "--add-roles=machine-id-db")
