@@ -36,7 +36,8 @@ full "doctor: 50 runs without a fault, and each fault once" tests/integration/te
 story "bots: 100,000 schedules of deaths, full disks, lost and late requests, copies" \
   "$bin/python" -m tests.simulation.bot_schedules 100000
 story "bots: 1,000 schedules with real certificates" "$bin/python" -m tests.simulation.bot_schedules 1000 --whole
-full "bots: kill -9 of tbot, 1,000 times" -s tests/integration/test_tbot_killed.py
 story "bots: 1,000 of them renew for 30 days" "$bin/python" -m tests.simulation.bot_fleet --bots 1000 --days 30
+full "bots: kill -9 of tbot at 1,000 random moments" -s tests/integration/test_bot_killed.py
+full "bots: doctor, 100 runs without a fault, and each state once" tests/integration/test_doctor_bot.py
 echo "soak: $((SECONDS - start)) s in all"
 exit $failed

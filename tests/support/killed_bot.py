@@ -82,6 +82,11 @@ class Victim:
         """What it has said."""
         return self._said.decode(errors="replace")
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def until(self, text: str, count: int = 1) -> None:
         """Wait until it has said something so many times."""
         deadline = time.monotonic() + LIMIT
@@ -125,6 +130,15 @@ class Victim:
         return bool(more)
 
 
+def made(cluster: Cluster, name: str) -> str:
+    """Make a bot without a command, and a token with which it joins once; return that."""
+    token = f"{name}-1234567890abcdef"
+    cluster.create({"kind": "bot", "version": "v1", "metadata": {"name": name}, "spec": {"roles": ["access"]}})
+    spec = {"roles": ["Bot"], "bot_name": name, "join_method": "token"}
+    cluster.create({"kind": "token", "version": "v2", "metadata": {"name": token}, "spec": spec})
+    return token
+
+
 class Life:
     """One bot, from its token to its last renewal."""
 
@@ -133,12 +147,7 @@ class Life:
         direct: bool = False,
     ) -> None:  # fmt: skip
         """Make the bot and its token, which is good for one join. `options`: more words for `tbot start`."""
-        bot = {"kind": "bot", "version": "v1", "metadata": {"name": name}, "spec": {"roles": ["access"]}}
-        token = {"kind": "token", "version": "v2", "metadata": {"name": f"{name}-1234567890abcdef"},
-                 "spec": {"roles": ["Bot"], "bot_name": name, "join_method": "token"}}  # fmt: skip
-        cluster.create(bot)
-        cluster.create(token)
-        self.machine = Machine(cluster, name, token["metadata"]["name"], direct=direct)  # type: ignore[index]
+        self.machine = Machine(cluster, name, made(cluster, name), direct=direct)
         self.machine.write()
         self.tally: Counter[str] = Counter()
         """How many kills came when the bot was where."""
