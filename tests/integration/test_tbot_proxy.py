@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from teleport.base.clock import SystemClock
 from tests.support.apart import Apart
-from tests.support.cluster import Cluster, loopback_with
-from tests.support.tbot import Machine, make_bot
+from tests.support.cluster import NAME, Cluster, loopback_with
+from tests.support.issuer import Issuer
+from tests.support.tbot import Machine, identity_in, instances, make_bot
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)"
 
@@ -87,3 +90,27 @@ def test_without_a_proxy_each_service_that_needs_it_says_so_and_others_work(alon
     assert place + 4 < end
     assert all(re.fullmatch(r"\t\S+\.py:\d+ \S+", line) for line in lines[place + 4 : end])
     assert re.fullmatch(re.escape(f"User Message: {problem}]") + r" bot/proxy_facts\.py:\d+", lines[end])
+
+
+def test_a_pod_is_a_bot_without_a_secret(cluster: Cluster, tmp_path: Path) -> None:
+    """S1-24, S1-44: a join method whose proof somebody else signs; the next start proves it again and is the same
+    instance, and the token stays."""
+    server, now = Issuer("https://kubernetes.default.svc"), int(SystemClock().now().timestamp())
+    make_bot(cluster, "pod", "access")
+    block = {
+        "type": "static_jwks", "static_jwks": {"jwks": server.jwks}, "allow": [{"service_account": "prod:agent"}],
+    }  # fmt: skip
+    spec = {"roles": ["Bot"], "bot_name": "pod", "join_method": "kubernetes", "kubernetes": block}
+    cluster.create({"kind": "token", "version": "v2", "metadata": {"name": "pods"}, "spec": spec})
+    claims: dict[str, Any] = {
+        "aud": [NAME], "iat": now, "exp": now + 600, "sub": "system:serviceaccount:prod:agent",
+        "kubernetes.io": {"namespace": "prod", "pod": {"name": "agent-0"}},
+    }  # fmt: skip
+    (tmp_path / "jwt").write_text(server.token(**claims))
+    machine = Machine(cluster, "pod", "pods", method="kubernetes")
+    machine.settings["onboarding"]["kubernetes"] = {"token_path": str(tmp_path / "jwt")}
+    machine.once()
+    machine.once()
+    assert [*instances(cluster, "pod").values()] == [2]
+    assert not identity_in(machine.storage).renewable
+    assert identity_in(machine.out).roles == ("access",)

@@ -6,6 +6,7 @@ import http.client
 import json
 import shutil
 import signal
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,10 @@ def test_what_listens_is_told_by_diagnostics_and_by_the_instance(cluster: Cluste
     machine = Machine(cluster, "diag", make_bot(cluster, "diag", "access"))
     port = free_ports(1)[0]
     machine.settings |= {"diag_addr": f"127.0.0.1:{port}", "pid_file": str(machine.folder / "pid")}
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.settimeout(60)
+    manager.bind("")  # a free name, without a file
+    machine.environment["NOTIFY_SOCKET"] = manager.getsockname().decode().replace("\0", "@", 1)
     machine.settings["services"].append(machine.output(machine.folder / "wrong", roles=["build"], name="broken"))
     with machine.running() as bot:
         bot.await_line("Task succeeded. Waiting interval service:identity-output-1")
@@ -177,6 +182,11 @@ def test_what_listens_is_told_by_diagnostics_and_by_the_instance(cluster: Cluste
         line = 'tbot_task_iterations_total{service="identity-output-1",name="output-renewal"} 1'
         assert line in _get(port, "/metrics")[1]
         wait_for("a heartbeat", lambda: _beats(cluster))
+        facts = Path(f"/proc/{bot.process.pid}/status").read_text()
+        assert int(facts.partition("VmRSS:")[2].split()[0]) <= 60 * 1024  # kB of an idle bot
+        assert manager.recv(64) == b"READY=1"
+    assert manager.recv(64) == b"STOPPING=1"
+    manager.close()
     assert not (machine.folder / "pid").exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -10,10 +11,11 @@ from typing import Any
 from teleport.api.bot_messages import Output
 from teleport.api.messages import Authority
 from teleport.base.clock import ManualClock
+from teleport.base.disk import MemoryDisk
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import TeleportError
-from teleport.bot.outputs.certified import Certified
-from teleport.bot.parts import Held, ProxyFacts
+from teleport.bot.parts import Held, ProxyFacts, Service
+from teleport.bot.services import Means
 from teleport.model.identity import Identity
 from teleport.pki import issue, keys, x509
 from tests.support import authorities
@@ -22,6 +24,7 @@ PROXY = ProxyFacts(
     address="proxy.example.com:443", ssh_address="proxy.example.com:443", tls_routing=True, upgrade=False,
     found={"proxy": {"kube": {"enabled": True, "listen_addr": "0.0.0.0:3026"}}},
 )  # fmt: skip
+TBOT = "/usr/local/bin/tbot"
 DATABASE_CA = "-----BEGIN CERTIFICATE-----\ndatabases\n-----END CERTIFICATE-----\n"
 
 
@@ -134,6 +137,21 @@ class Issuing:
         return self._proxy
 
 
-def certified(place: Place) -> Certified:
-    """Return what keeps the certificates of an output, for an hour."""
-    return Certified(place, ttl=3600, clock=ManualClock(authorities.NOW), entropy=SeededEntropy(3))
+def means(place: Place) -> Means:
+    """Return what makes the service of an output that writes to a place."""
+    return Means(
+        clock=ManualClock(authorities.NOW), entropy=SeededEntropy(3 + len(place.files)), environment={},
+        disk=MemoryDisk(), destination=lambda _: place, tbot=TBOT, ttl=3600.0, interval=1200.0,
+    )  # fmt: skip
+
+
+def generate(service: Service, bot: Issuing, times: int = 1) -> None:
+    """Start a service, and let it generate."""
+
+    async def run() -> None:
+        await service.prepare()
+        for _ in range(times):
+            await service.generate(bot)
+        await service.serve(bot, lambda: None)
+
+    asyncio.run(run())

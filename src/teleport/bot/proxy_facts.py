@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
@@ -64,7 +65,8 @@ class ProxyPing:
         except TeleportError as error:
             log.error("Failed to ping proxy", error=_report(error))
             raise Unavailable("BOT-PROXY-PING", address=address, problem=error.what) from error
-        return facts(str(parse_addr(address, WEB_PORT)), found, own_address=self._own_address)
+        known = facts(str(parse_addr(address, WEB_PORT)), found, own_address=self._own_address)
+        return replace(known, upgrade=known.tls_routing and await self._find.upgraded(known.address))
 
 
 def facts(asked: str, found: Mapping[str, Any], *, own_address: bool) -> ProxyFacts:

@@ -44,12 +44,12 @@ class Means:
 
 
 MAKERS: Mapping[type, str] = {
-    ApplicationOutput: "teleport.bot.outputs.making:application",
-    DatabaseOutput: "teleport.bot.outputs.making:database",
-    IdentityOutput: "teleport.bot.outputs.making:identity",
-    KubernetesOutput: "teleport.bot.outputs.making:kubernetes",
-    KubernetesV2Output: "teleport.bot.outputs.making:kubernetes_v2",
-    SshHostOutput: "teleport.bot.outputs.ssh_host:make",
+    ApplicationOutput: "teleport.bot.outputs.application:ApplicationService",
+    DatabaseOutput: "teleport.bot.outputs.database:DatabaseService",
+    IdentityOutput: "teleport.bot.outputs.identity:IdentityService",
+    KubernetesOutput: "teleport.bot.outputs.kubernetes:KubernetesService",
+    KubernetesV2Output: "teleport.bot.outputs.kubernetes_v2:KubernetesV2Service",
+    SshHostOutput: "teleport.bot.outputs.ssh_host:SshHostService",
     SshMultiplexer: "teleport.bot.multiplexer.making:multiplexer",
 }
 """`module:function` by the type of the section; the function takes section, name, ttl, interval and means."""

@@ -63,6 +63,16 @@ class WebFind:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise _unanswered(str(where), "the answer is not that of a proxy") from None
 
+    async def upgraded(self, address: str) -> bool:
+        """Say whether connections to a proxy must be carried in a WebSocket, because what answers at its address ends
+        TLS. Raises BadParameter (KIND-ADDRESS)."""
+        where = parse_addr(address, WEB_PORT)
+        way = Way(str(where), network=self._network, entropy=self._entropy, environment=self._environment)
+        try:
+            return way.upgraded or await way.find_out()
+        except TeleportError:
+            return False
+
     async def _open(self, carrier: Stream, host: str) -> Stream:
         context = tls_settings.public_context(insecure=self._insecure)
         return await tls.client_handshake(carrier, context, TIMEOUT, server_name=host)

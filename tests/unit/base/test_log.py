@@ -201,3 +201,19 @@ def test_stderr_is_the_default(capsys):
     log.setup()
     log.logger("A").info("m")
     assert "[A]" in capsys.readouterr().err
+
+
+def test_a_report_has_lines_of_its_own_and_none_of_them_can_make_more(stream):
+    """S1-56: in brackets, with tabs at the beginning; whatever else does not print stays escaped."""
+    log.logger("tbot:proxy").error("Failed", error=log.Report(["ERROR REPORT:", "\tframe", "User Message: a\nb\x1b"]))
+    _, rest = stream.getvalue().split(" ", 1)
+    assert rest.startswith(
+        "ERRO [TBOT:PROX] Failed error:[\nERROR REPORT:\n\tframe\nUser Message: a\\nb\\x1b] base/test_"
+    )
+
+
+def test_a_report_is_one_text_of_json():
+    out = io.StringIO()
+    log.setup(level="info", stream=out, output_format="json")
+    log.logger("tbot").error("Failed", error=log.Report(["one", "\ttwo"]))
+    assert json.loads(out.getvalue())["error"] == "one\n\ttwo"

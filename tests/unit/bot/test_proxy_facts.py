@@ -38,6 +38,9 @@ class Find(WebFind):
             raise Unavailable("BOT-PROXY-FIND", address=address, problem="dial tcp 1.2.3.4:443: connect: refused")
         return self._found
 
+    async def upgraded(self, address: str) -> bool:
+        return address == "out.example.com:443"
+
 
 async def address() -> str:
     return "in.example.com"
@@ -80,6 +83,7 @@ def test_an_answer_is_good_for_a_while_and_for_all_who_ask():
         ping = ProxyPing(find, address)
         first, second = await asyncio.gather(ping(), ping())
         assert first is second
+        assert first.upgrade  # where the proxy says that it is, something ends TLS
         await asyncio.sleep(FRESH + 1)
         await ping()
 

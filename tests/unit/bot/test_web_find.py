@@ -17,6 +17,7 @@ from teleport.bot.web_find import WebFind, _covers
 from teleport.net import tls
 from teleport.net.network import SystemNetwork
 from teleport.net.stream import Stream
+from teleport.net.upgrade import PROBE_ALPN
 from tests.support.cluster import free_ports
 from tests.support.tls import Authority
 
@@ -78,6 +79,26 @@ def test_what_answers_otherwise_is_told():
     assert why(server, b"[]").endswith(": the answer is not that of a proxy")
     assert why(server, b"", head="404 Not Found").endswith(": unexpected HTTP status 404")
     assert why(None, b"").startswith('Get "https://HOST/webapi/find": ')
+
+
+def test_what_ends_tls_before_the_proxy_is_noticed():
+    async def looked(context: ssl.SSLContext) -> bool:
+        async def serve(stream: Stream) -> None:
+            opened = await tls.server_handshake(stream, context)
+            await opened.read()
+            await opened.close()
+
+        listener = await SystemNetwork(on_error=lambda error: None).listen("127.0.0.1:0", serve)
+        serving = tasks.spawn(listener.serve_forever(), name="server", on_error=lambda error: None)
+        try:
+            return await find().upgraded(listener.address)
+        finally:
+            await tasks.cancel(serving)
+            await listener.close()
+
+    assert asyncio.run(looked(Authority().server()))
+    assert not asyncio.run(looked(Authority().server(alpn=(PROBE_ALPN,))))
+    assert not asyncio.run(find().upgraded(f"127.0.0.1:{free_ports(1)[0]}"))
 
 
 def test_nobody_answers():

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from teleport.api.bot_messages import Output
 from teleport.bot.held import certificates
-from teleport.bot.outputs.certified import NAMES, Certified, identity_set
+from teleport.bot.outputs.certified import NAMES, identity_set
 from teleport.bot.outputs.failing import told
-from teleport.bot.parts import Bot, Destination, Held
+from teleport.bot.outputs.service import OutputService
+from teleport.bot.parts import Bot, Held
 from teleport.model.config.tbot_services import ApplicationOutput
 
 
-class ApplicationService:
+class ApplicationService(OutputService[ApplicationOutput]):
     """Implements `bot.parts.Service`."""
-
-    runs_once = True
-
-    def __init__(
-        self, section: ApplicationOutput, destination: Destination, certified: Certified, *, name: str, interval: float
-    ) -> None:  # fmt: skip
-        self.name = name
-        self.interval = interval
-        self._section = section
-        self._destination = destination
-        self._certified = certified
 
     async def prepare(self) -> None:
         """See Service.prepare."""
@@ -39,9 +27,6 @@ class ApplicationService:
         more = tls_files(held, "host") if self._section.specific_tls_naming else {}
         await self._destination.write({**identity_set(held), **more})
         self._certified.tell(held)
-
-    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Nothing: an output does not listen."""
 
 
 TLS_NAMES = ("tls.crt", "tls.key", "tls.cas")

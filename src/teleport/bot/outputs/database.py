@@ -7,16 +7,17 @@ has given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from teleport.api.bot_messages import DatabaseRoute, Output
 from teleport.api.client import AuthClient
 from teleport.base.errors import AccessDenied, NotFound
 from teleport.bot.held import certificates
 from teleport.bot.outputs.application import TLS_NAMES
-from teleport.bot.outputs.certified import NAMES, Certified, identity_set
+from teleport.bot.outputs.certified import NAMES, identity_set
 from teleport.bot.outputs.failing import told
-from teleport.bot.parts import Bot, Destination, Held
+from teleport.bot.outputs.service import OutputService
+from teleport.bot.parts import Bot, Held
 from teleport.model.config.tbot_services import DatabaseOutput
 
 AUTHORITY = "db"
@@ -30,19 +31,8 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
 """Files of each format beside the identity set."""
 
 
-class DatabaseService:
+class DatabaseService(OutputService[DatabaseOutput]):
     """Implements `bot.parts.Service`."""
-
-    runs_once = True
-
-    def __init__(
-        self, section: DatabaseOutput, destination: Destination, certified: Certified, *, name: str, interval: float
-    ) -> None:  # fmt: skip
-        self.name = name
-        self.interval = interval
-        self._section = section
-        self._destination = destination
-        self._certified = certified
 
     async def prepare(self) -> None:
         """See Service.prepare."""
@@ -64,9 +54,6 @@ class DatabaseService:
         route = DatabaseRoute(service=section.service, name=section.database, username=section.username)
         wanted = Output(ssh_public_key="", tls_public_key="", roles=section.roles, database=route)
         return person, await self._certified.renew(bot, wanted)
-
-    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Nothing: an output does not listen."""
 
 
 async def _find(client: AuthClient, name: str) -> None:

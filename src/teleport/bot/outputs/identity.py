@@ -5,31 +5,16 @@ With `ssh_config: off` nothing is asked of the proxy: such an output works where
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from teleport.api.bot_messages import Output
 from teleport.bot import ssh_files
-from teleport.bot.outputs.certified import NAMES, Certified, identity_set
-from teleport.bot.parts import Bot, Destination
+from teleport.bot.outputs.certified import NAMES, identity_set
+from teleport.bot.outputs.service import OutputService
+from teleport.bot.parts import Bot
 from teleport.model.config.tbot_services import IdentityOutput
 
 
-class IdentityService:
+class IdentityService(OutputService[IdentityOutput]):
     """Implements `bot.parts.Service`."""
-
-    runs_once = True
-
-    def __init__(
-        self, section: IdentityOutput, destination: Destination, certified: Certified, *, name: str, interval: float,
-        tbot: str,
-    ) -> None:  # fmt: skip
-        """`tbot` is the path of the program, for `ssh_config`."""
-        self.name = name
-        self.interval = interval
-        self._section = section
-        self._destination = destination
-        self._certified = certified
-        self._tbot = tbot
 
     async def prepare(self) -> None:
         """See Service.prepare."""
@@ -47,9 +32,6 @@ class IdentityService:
         files = identity_set(held)
         if self._section.ssh_config:
             found = await bot.proxy()
-            files |= ssh_files.files(self._destination.folder, found, bot.cluster, (), held, self._tbot)
+            files |= ssh_files.files(self._destination.folder, found, bot.cluster, (), held, self._means.tbot)
         await self._destination.write(files)
         self._certified.tell(held)
-
-    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Nothing: an output does not listen."""

@@ -7,14 +7,13 @@ was copied, or read by a program that runs for weeks, never holds one that has e
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from teleport.api.bot_messages import Output
 from teleport.base.errors import BadParameter
 from teleport.base.log import logger
 from teleport.bot.held import host_certificates
-from teleport.bot.outputs.certified import NAMES, Certified, identity_set
+from teleport.bot.outputs.certified import NAMES, identity_set
 from teleport.bot.outputs.failing import told
+from teleport.bot.outputs.service import OutputService
 from teleport.bot.parts import Bot, Destination, Held, ProxyFacts
 from teleport.client import kubeconfig
 from teleport.client.kubeconfig import Context, Door, Embedded, Plugin
@@ -27,22 +26,8 @@ KUBECONFIG = "kubeconfig.yaml"
 _WEB_PORT, _KUBE_PORT = 443, 3026
 
 
-class KubernetesService:
+class KubernetesService(OutputService[KubernetesOutput]):
     """Implements `bot.parts.Service`."""
-
-    runs_once = True
-
-    def __init__(
-        self, section: KubernetesOutput, destination: Destination, certified: Certified, *, name: str, interval: float,
-        tbot: str,
-    ) -> None:  # fmt: skip
-        """`tbot` is the path of the program, for the kubeconfig."""
-        self.name = name
-        self.interval = interval
-        self._section = section
-        self._destination = destination
-        self._certified = certified
-        self._tbot = tbot
 
     async def prepare(self) -> None:
         """See Service.prepare. Raises BadParameter (KUBE-NO-FOLDER) too."""
@@ -60,13 +45,10 @@ class KubernetesService:
         with told(self._destination):
             held = await self._certified.renew(bot, wanted)
         contexts = [Context(name=f"{bot.cluster}-{section.kubernetes_cluster}")]
-        user = login(self._destination, held, self._tbot, embedded=bool(section.disable_exec_plugin))
+        user = login(self._destination, held, self._means.tbot, embedded=bool(section.disable_exec_plugin))
         written = kubeconfig.render(door(await bot.proxy(), held), contexts, user)
         await self._destination.write({**identity_set(held), KUBECONFIG: written})
         self._certified.tell(held)
-
-    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Nothing: an output does not listen."""
 
 
 def check_folder(destination: Destination, *, embedded: bool) -> None:

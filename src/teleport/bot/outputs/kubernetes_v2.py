@@ -7,7 +7,7 @@ certificate names, at each renewal: one that comes later gets its context then.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from teleport.access.labels import Selector
@@ -15,10 +15,11 @@ from teleport.api.bot_messages import Output
 from teleport.api.client import AuthClient
 from teleport.base.errors import AccessDenied, BadParameter, NotFound
 from teleport.base.log import logger
-from teleport.bot.outputs.certified import NAMES, Certified, identity_set
+from teleport.bot.outputs.certified import NAMES, identity_set
 from teleport.bot.outputs.failing import told
 from teleport.bot.outputs.kubernetes import KUBECONFIG, check_folder, door, login
-from teleport.bot.parts import Bot, Destination, Held
+from teleport.bot.outputs.service import OutputService
+from teleport.bot.parts import Bot, Held
 from teleport.client import kubeconfig
 from teleport.client.kubeconfig import Context
 from teleport.model.config.tbot_services import KubernetesSelector, KubernetesV2Output
@@ -40,22 +41,8 @@ class Cluster(NamedTuple):
     labels: Mapping[str, str]
 
 
-class KubernetesV2Service:
+class KubernetesV2Service(OutputService[KubernetesV2Output]):
     """Implements `bot.parts.Service`."""
-
-    runs_once = True
-
-    def __init__(
-        self, section: KubernetesV2Output, destination: Destination, certified: Certified, *, name: str,
-        interval: float, tbot: str,
-    ) -> None:  # fmt: skip
-        """`tbot` is the path of the program, for the kubeconfig."""
-        self.name = name
-        self.interval = interval
-        self._section = section
-        self._destination = destination
-        self._certified = certified
-        self._tbot = tbot
 
     async def prepare(self) -> None:
         """See Service.prepare. Raises BadParameter (KUBE-NO-FOLDER, KUBE-TEMPLATE) too."""
@@ -71,7 +58,7 @@ class KubernetesV2Service:
         with told(self._destination):
             held = await self._certified.renew(bot, Output(ssh_public_key="", tls_public_key=""))
             contexts = await self._contexts(bot, held)
-        user = login(self._destination, held, self._tbot, embedded=embedded)
+        user = login(self._destination, held, self._means.tbot, embedded=embedded)
         written = kubeconfig.render(door(await bot.proxy(), held), contexts, user)
         await self._destination.write({**identity_set(held), KUBECONFIG: written})
         self._certified.tell(held)
@@ -80,9 +67,6 @@ class KubernetesV2Service:
         async with bot.client(held) as client:
             clusters = await _clusters(client)
         return contexts(self._section, bot.cluster, clusters)
-
-    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Nothing: an output does not listen."""
 
 
 async def _clusters(client: AuthClient) -> list[Cluster]:

@@ -7,19 +7,15 @@ certificate for another key than the one it holds.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 
 from teleport.api.bot_messages import Output
 from teleport.api.openssh_calls import OpenSSHCalls
 from teleport.api.openssh_messages import ServerCertified, ServerRequest
-from teleport.base.clock import Clock
-from teleport.base.entropy import Entropy
 from teleport.base.errors import BadParameter
 from teleport.base.log import logger
 from teleport.bot.held import make_key
-from teleport.bot.outputs.certified import Certified
-from teleport.bot.parts import Bot, Destination
-from teleport.bot.services import Means
+from teleport.bot.outputs.service import OutputService
+from teleport.bot.parts import Bot
 from teleport.model.config.tbot_services import SshHostOutput
 from teleport.pki import keys
 
@@ -28,25 +24,10 @@ log = logger("TBOT")
 KEY, CERTIFICATE, USER_CA = "ssh_host", "ssh_host-cert.pub", "ssh_host-user-ca.pub"
 
 
-class SshHostService:
-    """Implements `bot.parts.Service`."""
+class SshHostService(OutputService[SshHostOutput]):
+    """Implements `bot.parts.Service`. What the output is certified for is whom it acts as while it asks."""
 
-    runs_once = True
-
-    def __init__(
-        self, section: SshHostOutput, destination: Destination, certified: Certified, *, name: str, interval: float,
-        ttl: float, clock: Clock, entropy: Entropy,
-    ) -> None:  # fmt: skip
-        """`certified`: whom it acts as while it asks. `ttl`: seconds that host certificates shall last."""
-        self.name = name
-        self.interval = interval
-        self._section = section
-        self._destination = destination
-        self._certified = certified
-        self._ttl = ttl
-        self._clock = clock
-        self._entropy = entropy
-        self._key = ""
+    _key = ""
 
     async def prepare(self) -> None:
         """See Service.prepare."""
@@ -56,7 +37,7 @@ class SshHostService:
         """Write a new certificate. Raises AccessDenied (POL-*) without the rule `host_cert: create`, BadParameter
         (AUTH-HOST-REQUEST), and what `Bot.issue` and the destination raise."""
         await self._destination.check()
-        key = self._key or await self._stored() or make_key(self._entropy)
+        key = self._key or await self._stored() or make_key(self._means.entropy)
         made = await self._certify(bot, keys.ssh_blob(keys.load_private(key.encode()).public_key()))
         trusted = "".join(f"{line}\n" for line in made.user_authorities)
         await self._destination.write({
@@ -67,15 +48,12 @@ class SshHostService:
         line = f"Successfully renewed the host certificate for {where}, principals=[{names}]"
         log.info(line, expires=made.expires)
 
-    async def serve(self, bot: Bot, ready: Callable[[], None]) -> None:
-        """Nothing: an output does not listen."""
-
     async def _certify(self, bot: Bot, blob: bytes) -> ServerCertified:
         section = self._section
         held = await self._certified.renew(bot, Output(ssh_public_key="", tls_public_key="", roles=section.roles))
         asked = ServerRequest(
             ssh_public_key=blob, principals=section.principals, trusts=section.ca_type,
-            expires=self._clock.now() + dt.timedelta(seconds=self._ttl),
+            expires=self._means.clock.now() + dt.timedelta(seconds=self._ttl),
         )  # fmt: skip
         async with bot.client(held) as client:
             return await OpenSSHCalls(client).issue_server(asked)
@@ -90,13 +68,3 @@ class SshHostService:
         except BadParameter:
             return ""
         return data.decode()
-
-
-def make(section: SshHostOutput, *, name: str, ttl: float, interval: float, means: Means) -> SshHostService:
-    """Return the service of an entry `ssh_host`."""
-    destination = means.destination(section.destination)
-    certified = Certified(destination, ttl=ttl, clock=means.clock, entropy=means.entropy)
-    return SshHostService(
-        section, destination, certified, name=name, interval=interval, ttl=ttl, clock=means.clock,
-        entropy=means.entropy,
-    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 
 from teleport.base.struct import Switch
@@ -10,7 +9,7 @@ from teleport.bot.outputs.application import ApplicationService
 from teleport.bot.outputs.certified import NAMES
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import ApplicationOutput
-from tests.support.bot_outputs import Issuing, Place, certified
+from tests.support.bot_outputs import Issuing, Place, generate, means
 from tests.support.log_lines import said as said
 
 
@@ -20,14 +19,8 @@ def generated(*, named: bool, bot: Issuing | None = None) -> Place:
         destination=DirectoryDestination(path=place.folder), app_name="grafana", specific_tls_naming=Switch(named),
         roles=("apps",),
     )  # fmt: skip
-    service = ApplicationService(section, place, certified(place), name="application-output-1", interval=1200.0)
-
-    async def run() -> None:
-        await service.prepare()
-        await service.generate(bot)
-        await service.serve(bot, lambda: None)
-
-    asyncio.run(run())
+    service = ApplicationService(section, name="application-output-1", ttl=3600.0, interval=1200.0, means=means(place))
+    generate(service, bot)
     return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -19,7 +18,7 @@ from teleport.client import identity_file
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import DatabaseOutput
 from teleport.pki import codec, x509
-from tests.support.bot_outputs import DATABASE_CA, Issuing, Place, certified
+from tests.support.bot_outputs import DATABASE_CA, Issuing, Place, generate, means
 from tests.support.log_lines import said as said
 
 EXAMPLE = SimpleNamespace(name="example")
@@ -32,14 +31,8 @@ def generated(bot: Issuing, form: str = "") -> Place:
         destination=DirectoryDestination(path=place.folder), service="example", database="app", username="alice",
         format=form, roles=("machine-id-db",),  # type: ignore[arg-type]
     )  # fmt: skip
-    service = DatabaseService(section, place, certified(place), name="database-output-1", interval=1200.0)
-
-    async def run() -> None:
-        await service.prepare()
-        await service.generate(bot)
-        await service.serve(bot, lambda: None)
-
-    asyncio.run(run())
+    service = DatabaseService(section, name="database-output-1", ttl=3600.0, interval=1200.0, means=means(place))
+    generate(service, bot)
     return place
 
 

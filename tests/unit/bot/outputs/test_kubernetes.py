@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import dataclasses
 import io
@@ -18,10 +17,9 @@ from teleport.bot.outputs.kubernetes import KubernetesService
 from teleport.bot.parts import ProxyFacts
 from teleport.model.config.tbot_destinations import KubernetesSecretDestination
 from teleport.model.config.tbot_services import KubernetesOutput
-from tests.support.bot_outputs import PROXY, Issuing, Place, certified
+from tests.support.bot_outputs import PROXY, TBOT, Issuing, Place, generate, means
 from tests.support.log_lines import said as said
 
-TBOT = "/usr/local/bin/tbot"
 NAME = "example.com-prod"
 
 
@@ -32,16 +30,8 @@ def generated(place: Place, *, embedded: bool = False, bot: Issuing | None = Non
         destination=KubernetesSecretDestination(name="identity-output"), kubernetes_cluster="prod",
         disable_exec_plugin=Switch(embedded), roles=("kube",),
     )  # fmt: skip
-    service = KubernetesService(
-        section, place, certified(place), name="kubernetes-output-1", interval=1200.0, tbot=TBOT
-    )
-
-    async def run() -> None:
-        await service.prepare()
-        await service.generate(bot)
-        await service.serve(bot, lambda: None)
-
-    asyncio.run(run())
+    service = KubernetesService(section, name="kubernetes-output-1", ttl=3600.0, interval=1200.0, means=means(place))
+    generate(service, bot)
     assert set(place.files) == {*NAMES, "kubeconfig.yaml"} == set(place.names)
     found: dict[str, Any] = yaml.safe_load(place.files["kubeconfig.yaml"])
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +16,9 @@ from teleport.bot.outputs.certified import NAMES
 from teleport.bot.outputs.kubernetes_v2 import Cluster, KubernetesV2Service, context_name, contexts
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import KubernetesSelector, KubernetesV2Output
-from tests.support.bot_outputs import Issuing, Place, certified
+from tests.support.bot_outputs import TBOT, Issuing, Place, generate, means
 from tests.support.log_lines import said as said
 
-TBOT = "/usr/local/bin/tbot"
 DENIED = AccessDenied("POL-NO-VERB", denied="", reason="", hint="")
 
 
@@ -40,14 +38,8 @@ def section(*selectors: KubernetesSelector, **fields: Any) -> KubernetesV2Output
 
 
 def generated(place: Place, bot: Issuing, wanted: KubernetesV2Output) -> dict[str, Any]:
-    service = KubernetesV2Service(wanted, place, certified(place), name="k", interval=1200.0, tbot=TBOT)
-
-    async def run() -> None:
-        await service.prepare()
-        await service.generate(bot)
-        await service.serve(bot, lambda: None)
-
-    asyncio.run(run())
+    service = KubernetesV2Service(wanted, name="k", ttl=3600.0, interval=1200.0, means=means(place))
+    generate(service, bot)
     assert set(place.files) == {*NAMES, "kubeconfig.yaml"} == set(place.names)
     found: dict[str, Any] = yaml.safe_load(place.files["kubeconfig.yaml"])
     return found

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from typing import Any
 
 import pytest
 
 from teleport.api.openssh_messages import ServerCertified, ServerRequest
-from teleport.base.clock import ManualClock
-from teleport.base.entropy import SeededEntropy
 from teleport.bot.outputs import ssh_host
 from teleport.bot.outputs.ssh_host import SshHostService
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import SshHostOutput
 from teleport.pki import keys
 from tests.support.authorities import NOW
-from tests.support.bot_outputs import Issuing, Place, certified
+from tests.support.bot_outputs import Issuing, Place, generate, means
 
 ASKED: list[ServerRequest] = []
 
@@ -47,18 +44,8 @@ def generated(place: Place, bot: Issuing, times: int = 1) -> None:
         destination=DirectoryDestination(path=place.folder), principals=("build-1.example.com",), ca_type="openssh",
         roles=("host-signer",),
     )  # fmt: skip
-    service = SshHostService(
-        section, place, certified(place), name="ssh-host-1", interval=1200.0, ttl=600.0, clock=ManualClock(NOW),
-        entropy=SeededEntropy(len(place.files)),
-    )  # fmt: skip
-
-    async def run() -> None:
-        await service.prepare()
-        for _ in range(times):
-            await service.generate(bot)
-        await service.serve(bot, lambda: None)
-
-    asyncio.run(run())
+    service = SshHostService(section, name="ssh-host-1", ttl=600.0, interval=1200.0, means=means(place))
+    generate(service, bot, times)
 
 
 def test_it_asks_with_the_roles_of_the_output() -> None:
