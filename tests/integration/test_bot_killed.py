@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -32,12 +33,18 @@ EACH = 5
 JOBS = 2
 DYING = """\
 import os, signal
+from teleport.bot.destinations.folder import Folder
 from teleport.bot.storage import Storage
 from teleport.cli.entry import tbot
-Storage.{method} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+{moment}
 tbot()
 """
-"""A tbot that is killed where it has an answer, and before anything of that is stored."""
+"""A tbot that is killed at a certain moment, with an answer in its hands."""
+ANSWERED = "Storage.save = Storage.overwrite = die"
+"""Nothing of the answer is stored."""
+BETWEEN = "go_on = Folder.replace; Folder.replace = lambda *it: die() if it[2] == 'tlscert' else go_on(*it)"
+"""The key is replaced, and the certificate is not."""
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +94,10 @@ class Doomed:
         self.machine = Machine(cluster, name, make_bot(cluster, name, "access"))
         self._options = options
 
-    def dies(self, method: str) -> None:
-        """Start it; it is killed with an answer in its hands, which is not stored."""
-        with Victim(self.machine, *self._options, program=(sys.executable, "-c", DYING.format(method=method))) as tbot:
-            assert tbot.ended() == -9, tbot.log
+    def dies(self, moment: str) -> None:
+        """Start it; it is killed at a moment."""
+        with Victim(self.machine, *self._options, program=(sys.executable, "-c", DYING.format(moment=moment))) as tbot:
+            assert tbot.ended() == -signal.SIGKILL, tbot.log
 
     def once(self, status: int = 0) -> str:
         """Start it for one round; return what it says."""
@@ -106,16 +113,18 @@ def test_with_an_answer_in_its_hands_a_bot_that_is_killed_goes_on(cluster: Clust
     """S1-10, by default: a one-time token joins once more with the same key, and a generation is given again."""
     bot = Doomed(cluster, "doomed")
     bot.machine.write()
-    bot.dies("save")
+    bot.dies(ANSWERED)
     assert bot.generations == [1]
     bot.once()
     assert bot.generations == [1]
-    bot.dies("save")
+    bot.dies(ANSWERED)
     assert bot.generations == [2]
     bot.once()
     assert bot.generations == [2]
-    bot.once()
+    bot.dies(BETWEEN)
     assert bot.generations == [3]
+    bot.once()  # from what was noted: key and certificate do not fit
+    assert bot.generations == [4]
     assert locks(cluster) == []
 
 
@@ -123,7 +132,7 @@ def test_with_legacy_renewal_the_same_kill_locks_the_bot(cluster: Cluster) -> No
     """S1-01, S1-07, S1-10: kill between issue and save, restart."""
     bot = Doomed(cluster, "legacy", "--renewal=legacy")
     bot.once()
-    bot.dies("overwrite")
+    bot.dies(ANSWERED)
     assert bot.generations == [2]
     said = bot.once(status=1)
     assert "renewable cert generation mismatch: stored=2, presented=1" in said
