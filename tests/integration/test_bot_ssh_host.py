@@ -77,8 +77,8 @@ def test_the_key_stays_when_the_certificate_is_renewed(bot: Tbot) -> None:
 
 def test_a_role_without_the_rule_gets_no_host_certificate(cluster: Cluster, tmp_path: Path) -> None:
     services = [service("ssh_host", tmp_path / "host", roles=["access"], principals=[HOST])]
-    bot = Tbot(cluster, tmp_path / "bot", roles=["access"], services=services, name="plain", oneshot=True)
-    status, said = bot.run_once()
-    assert status != 0
-    assert "access denied" in said
+    bot = Tbot(cluster, tmp_path / "bot", roles=["access"], services=services, name="plain")
+    done = bot.run_once()
+    assert done.status != 0
+    assert "access denied" in done.err
     assert not (tmp_path / "host" / "ssh_host-cert.pub").exists()

@@ -67,11 +67,14 @@ def identity_in(folder: Path) -> Identity:
 class Machine:
     """A folder with everything that a bot on a machine of its own has."""
 
-    def __init__(self, cluster: Cluster, name: str, token: str, *, direct: bool = False, method: str = "token") -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, token: str, *, direct: bool = False, method: str = "token",
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
         """`direct`: the Auth Service is dialled, not the proxy."""
         self.cluster = cluster
-        self.folder = cluster.folder / f"machine-{name}"
-        self.folder.mkdir()
+        self.folder = folder or cluster.folder / f"machine-{name}"
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=folder is not None)
         self.storage, self.out = self.folder / "storage", self.folder / "out"
         self.file = self.folder / "tbot.yaml"
         self.environment: dict[str, str] = {}
