@@ -104,7 +104,8 @@ def test_cve_2026_31798_only_first_contact_may_skip_the_check_of_a_certificate()
         and not (isinstance(keyword.value, ast.Constant) and keyword.value.value is False)
     }  # fmt: skip
     assert skipping == {
-        "client/doctor/net/auth.py", "client/doctor/net/balancer.py", "client/doctor/trip.py", "client/web_api.py",
+        "bot/onboarding.py", "bot/web_find.py", "client/doctor/net/auth.py", "client/doctor/net/balancer.py",
+        "client/doctor/trip.py", "client/web_api.py",
         "net/way.py", "process/joining.py",
     }  # fmt: skip
 

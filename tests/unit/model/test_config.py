@@ -92,6 +92,6 @@ def test_services_that_are_not_there_yet_are_named():
 
 
 def test_the_configuration_of_the_guide_can_be_used():
-    (text,) = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.S)
+    text, *_ = re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.S)
     found = read(text, "guide")
     assert (found.warnings, len(found.config.services)) == ((), 2)

@@ -12,11 +12,12 @@ from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import BadParameter, NotFound
 from teleport.bot.multiplexer import service
 from teleport.bot.multiplexer.service import Multiplexer
+from teleport.bot.outputs.certified import Certified
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from teleport.model.config.tbot_services import SshMultiplexer
 from teleport.wire import ssh_agent
 from tests.support.bot_facts import HELD, PROXY
-from tests.support.bot_outputs import Issuing, Place, certified
+from tests.support.bot_outputs import Issuing, Place, means
 
 
 def made(**changes: object) -> Multiplexer:
@@ -51,8 +52,10 @@ def test_it_takes_certificates_into_use_and_keeps_no_key_on_disk() -> None:
 
     async def main() -> None:
         section = SshMultiplexer(destination=DirectoryDestination(path="/opt/mux"), roles=("access",))
+        here = means(place)
+        certified = Certified(place, ttl=here.ttl, clock=here.clock, entropy=here.entropy)
         one = Multiplexer(
-            section, place, certified(place), name="mux", interval=1.0, tbot="/usr/bin/tbot", environment={},
+            section, place, certified, name="mux", interval=1.0, tbot="/usr/bin/tbot", environment={},
             entropy=SeededEntropy(1), disk=MemoryDisk(),
         )  # fmt: skip
         await one.prepare()

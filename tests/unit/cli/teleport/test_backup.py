@@ -20,7 +20,7 @@ def test_there_and_back(data, capsys):
     file = data.parent / "b.tar"
     assert main("teleport", ["backup", "-o", str(file)]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith(f"Saved {data} to {file}: 12 files, 9 keys of authorities, ")
+    assert out.startswith(f"Saved {data} to {file}: 14 files, 11 keys of authorities, ")
     assert "private keys" in err
     assert main("teleport", ["restore", str(file)]) == 1
     assert "BACKUP-NOT-EMPTY" in capsys.readouterr().err
