@@ -88,10 +88,12 @@ def test_a_locked_bot_comes_back(cluster: Cluster, operator: User) -> None:
         '  message: The bot user "bot-example" has been locked due to a certificate generation\n'
         "    mismatch, possibly indicating a stolen certificate.\n  target:\n    user: bot-example\nversion: v2\n"
     ) in documents
-    lock = re.search(r"^kind: lock\nmetadata:\n  id: \d{19}\n  name: ([0-9a-f-]{36})\n", documents)
-    assert lock, documents
+    assert re.search(r"^kind: lock\nmetadata:\n  id: \d{19}\n  name: [0-9a-f-]{36}\n", documents), documents
+    listed = json.loads(cluster.tctl("get", "locks", "--format=json").out)
+    every = listed if isinstance(listed, list) else [listed]
+    (lock,) = [each["metadata"]["name"] for each in every if each["spec"]["target"].get("user") == "bot-example"]
     machine.settings["storage"]["path"] = str(machine.storage)
-    assert f"tctl rm lock/{lock[1]}" in machine.once(status=1).err
+    assert f"tctl rm lock/{lock}" in machine.once(status=1).err
     assert (
         '[AUTH]      lock targeting User:"bot-example" is in force: The bot user "bot-example" has been' in cluster.log
     )
@@ -101,7 +103,7 @@ def test_a_locked_bot_comes_back(cluster: Cluster, operator: User) -> None:
     token = token_in(cluster.tctl("bots", "instances", "add", "example").out)
     machine.settings["onboarding"]["token"] = token
     machine.once(status=1)
-    assert cluster.tctl("rm", f"lock/{lock[1]}").out == f'lock "{lock[1]}" has been deleted\n'
+    assert cluster.tctl("rm", f"lock/{lock}").out == f'lock "{lock}" has been deleted\n'
     machine.once()
     assert instances(cluster, "example")[identity_in(machine.storage).bot_instance_id] == 1
     assert cluster.tctl("bots", "rm", "example").out == 'Bot "example" deleted successfully.\n'
