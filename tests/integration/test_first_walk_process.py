@@ -208,7 +208,10 @@ def test_ca_keys_are_in_the_signer_alone(cluster: Cluster, alice: User) -> None:
     (held,) = [hits for hits in found.values() if hits]
     others = {key.name for key in keys if key.read_bytes().startswith(b"purpose: jwt")}
     unused = {key.name for key in keys} - others - {hit.partition(":")[0] for hit in held}
-    assert len(unused) <= 3, "nobody went to a server without an agent, and nobody to a database"
+    idle = [key.read_bytes().partition(b"\n")[0].decode() for key in keys if key.name in unused]
+    assert idle.count("purpose: ssh") <= 1, "nobody went to a server without an agent"
+    assert idle.count("purpose: x509") <= 2, "nobody went to a database: neither of its two authorities signed"
+    assert set(idle) <= {"purpose: ssh", "purpose: x509"}
     used = {key.name for key in keys} - others - unused
     assert used <= {hit.partition(":")[0] for hit in held} <= {key.name for key in keys}
 
