@@ -86,7 +86,8 @@ def balancer(
 
 def connect_proxy(folder: Path, *lines: str) -> contextlib.AbstractContextManager[str]:
     """Run an HTTP CONNECT proxy."""
-    (port,) = free_ports(1)  # one that the system hands out may be somebody else's before tinyproxy listens
+    with socket.create_server((PROXY_HOST, 0)) as probe:
+        port = probe.getsockname()[1]
     more = "".join(f"{line}\n" for line in lines)
     return _at(tinyproxy(folder / "tinyproxy", "proxy", port, more), f"{PROXY_HOST}:{port}")
 
