@@ -8,6 +8,7 @@ never got its first chunk tells of no session: none starts before that chunk is 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -51,6 +52,8 @@ class Spool:
         self.set_aside = set_aside
         self._low_water = low_water
         self._threads: ThreadPoolExecutor | None = None
+        self._left: frozenset[str] | None = None
+        self._looking = threading.Lock()
 
     async def run(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Do blocking work in one of the threads."""
@@ -82,6 +85,7 @@ class Spool:
 
     def begin(self, session_id: str, data: bytes, *, brief: bool) -> AppendFile:
         """Begin the file of a session, durably; `brief`: it is likely to be short. Raises DISK-* errors. Blocking."""
+        self.left()
         return (self.folder if brief else self._lasting).begin(session_id + SUFFIX, data)
 
     def demand_room(self) -> None:
@@ -100,6 +104,16 @@ class Spool:
     def sessions(self) -> list[str]:
         """Return the sessions that have a file. Blocking."""
         return [name.removesuffix(SUFFIX) for name in self.folder.names() if name.endswith(SUFFIX)]
+
+    def left(self) -> frozenset[str]:
+        """Return the sessions that had a file before any began here: what an earlier run has left. Blocking.
+
+        It is asked for before the first file is made, so that no running session is taken for one of them.
+        """
+        with self._looking:
+            if self._left is None:
+                self._left = frozenset(self.sessions())
+            return self._left
 
     def read(self, session_id: str, offset: int) -> Chunk:
         """Return the chunk at `offset`. Raises NeedMore, ProtocolError (WIRE-CHUNK), and DISK-* errors. Blocking."""

@@ -167,12 +167,11 @@ class Uploader:
 
     async def _recover(self) -> None:
         try:
-            found = await self._spool.run(self._spool.sessions)
+            left = await self._spool.run(self._spool.left)
         except TeleportError as error:
             log.error("The spool of recordings cannot be read", path=self._spool.path, error=error)
             return
-        left = [session_id for session_id in found if session_id not in self._uploads]
-        for session_id in left:
+        for session_id in sorted(left):
             upload = self._of(session_id)
             upload.ended = True
             upload.durable = -1  # how far it is whole is found when its turn comes

@@ -11,7 +11,7 @@ from teleport.agents.recording.spool import Spool
 from teleport.agents.recording.uploader import Uploader
 from teleport.api.recording_messages import WholeRecording
 from teleport.base import tasks
-from teleport.base.append import MemoryFolder
+from teleport.base.append import AppendFile, MemoryFolder
 from teleport.base.entropy import SeededEntropy
 from teleport.base.errors import AlreadyExists, BadParameter, TeleportError, Unavailable
 from teleport.base.retry import Backoff
@@ -77,6 +77,7 @@ class World:
         self.spool = Spool(self.disk, path="/spool", set_aside="/aside")
         self.archive = Archive()
         self.events: list[Event] = []
+        self.running: AppendFile
         self.uploader = Uploader(
             self.spool, self.archive, emit=self.emit, entropy=SeededEntropy(1), pace=0.001,
             backoff=Backoff(first=0.001, most=0.002),
@@ -128,6 +129,28 @@ def test_what_an_earlier_run_left_is_sent_and_removed() -> None:
         assert world.disk.names() == ["notes.txt"]
         assert world.archive.complete_ones == {session_id(n): 4 if n % 2 else 3 for n in range(25)}
         assert world.archive.most_at_once <= 10
+
+    run(story, before=before)
+
+
+def test_a_session_that_begins_before_is_not_taken_for_one_that_was_left() -> None:
+    """Its file would be closed and removed under it, and the rest of its recording be lost."""
+    first, *rest = chunks(2)
+
+    def before(world: World) -> None:
+        world.put(1, chunks(1))
+        world.running = world.spool.begin(session_id(2), first, brief=True)
+
+    async def story(world: World) -> None:
+        await until(world.all_sent)
+        assert world.archive.complete_ones == {session_id(1): 4}
+        assert world.disk.names() == [f"{session_id(2)}.rec"]
+        for chunk in rest:
+            world.running.append(chunk)
+        world.uploader.grown(session_id(2), sum(map(len, (first, *rest))))
+        world.uploader.ended(session_id(2))
+        await until(world.all_sent)
+        assert world.archive.complete_ones == {session_id(1): 4, session_id(2): 4}
 
     run(story, before=before)
 
