@@ -43,6 +43,7 @@ from teleport.net.network import SystemNetwork
 from teleport.net.relay import Relay
 from teleport.net.router import RoutedStream, Router
 from teleport.wire.tls_hello import ClientHello
+from tests.support.ports import free_port
 
 ROUNDS = 5
 BYTES = 256 << 20
@@ -179,12 +180,6 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @contextmanager
 def running(argv: list[str], port: int, core: int) -> Iterator[Server]:
     """Run a server on one core for the time of a block."""
@@ -252,7 +247,7 @@ def rows() -> list[Row]:
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         make_certificates(folder)
-        backend, ours, theirs = _free_port(), _free_port(), _free_port()
+        backend, ours, theirs = free_port(), free_port(), free_port()
         (folder / "haproxy.cfg").write_text(HAPROXY.format(port=theirs, backend=backend, folder=folder))
         stack.enter_context(running(_own("backend", folder, backend, 0), backend, 1))
         servers = {
@@ -283,10 +278,10 @@ def profile() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_certificates(folder)
-        backend = _free_port()
+        backend = free_port()
         with running(_own("backend", folder, backend, 0), backend, 1):
             for what in ("get", "put", "new"):
-                port = _free_port()
+                port = free_port()
                 print(f"-- {what}", flush=True)
                 with running(_own("ours", folder, port, backend, profile=True), port, 0) as server:
                     connections(server, folder) if what == "new" else transfer(server, folder, what)

@@ -23,7 +23,7 @@ from pathlib import Path
 from bench.edge import make_certificates
 from bench.tunnel_ways import HERE, OURS, OURS_STDIO, SSH, SSH_STDIO, Way, answers, haproxy, ours, running, theirs, to
 from bench.walk import proportional
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 
 ROUNDS = 5

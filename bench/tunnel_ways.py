@@ -36,7 +36,7 @@ from teleport.net.network import SystemNetwork
 from teleport.net.relay import Relay
 from teleport.net.stream import Stream
 from teleport.net.tunnel import Call, Tunnel
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.processes import tree, wait_for
 
 BYTES = 128 << 20

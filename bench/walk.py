@@ -17,7 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support import bare_home
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, free_ports
+from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster
+from tests.support.ports import free_ports
 from tests.support.processes import tree, wait_for
 
 ROUNDS = 15

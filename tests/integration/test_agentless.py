@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import BIN, NAME, OWN, Cluster, Done, User, decision_in, free_ports
+from tests.support.cluster import BIN, NAME, OWN, Cluster, Done, User, decision_in
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.sshd import Sshd

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.apart import Apart, Member
-from tests.support.cluster import OWN, User, free_ports
+from tests.support.cluster import OWN, User
 from tests.support.front import ADDRESS, PROXY_HOST, UPGRADES, Web, haproxy, nginx, tinyproxy
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_edge import STRANGER, attempt
-from tests.support.cluster import BIN, NODE, OWN, PASSWORD, Cluster, Done, User, free_ports
+from tests.support.cluster import BIN, NODE, OWN, PASSWORD, Cluster, Done, User
 from tests.support.front import ADDRESS, PROXY_HOST, UPGRADES, Front, Web, haproxy, nginx, tinyproxy
+from tests.support.ports import free_ports
 
 FORWARDED = "  http-request set-header X-Forwarded-For %[src]\n"
 

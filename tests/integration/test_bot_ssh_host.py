@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import NAME, OWN, Cluster, Done, free_ports
+from tests.support.cluster import NAME, OWN, Cluster, Done
+from tests.support.ports import free_ports
 from tests.support.serving_bot import Tbot, service
 from tests.support.sshd import Sshd
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from teleport.net.ssh_doors import CHANNELS
-from tests.support.channels import BY_TSH, DOORS, PAYLOAD, Door, Ran, free_port, listens, tcp_target
-from tests.support.cluster import NODE, OWN, Cluster, User, decision_in, free_ports
+from tests.support.channels import BY_TSH, DOORS, PAYLOAD, Door, Ran, listens, tcp_target
+from tests.support.cluster import NODE, OWN, Cluster, User, decision_in
+from tests.support.ports import free_port, free_ports
 from tests.support.processes import tree, wait_for
 from tests.support.programs import need
 from tests.support.sshd import Sshd

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import BIN, OWN, PASSWORD, Cluster, User, free_ports, link_in
+from tests.support.cluster import BIN, OWN, PASSWORD, Cluster, User, link_in
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 
 CONFIG = """\

@@ -29,7 +29,8 @@ from teleport.cli.tbot.doctor import doctor
 from teleport.cli.tbot.world import world
 from teleport.client.doctor.report import Finding
 from teleport.model.config.tbot_destinations import DirectoryDestination
-from tests.support.cluster import NAME, Cluster, free_ports
+from tests.support.cluster import NAME, Cluster
+from tests.support.ports import free_ports
 from tests.support.pretenders import json_page, saying, speaking, web_server
 from tests.support.processes import wait_for
 from tests.support.tbot import Machine, identity_in, make_bot, new_token

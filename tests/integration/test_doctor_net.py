@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster import BIN, NAME, Cluster, User, free_ports
+from tests.support.cluster import BIN, NAME, Cluster, User
 from tests.support.front import PROXY_HOST, Front, Web, haproxy, tinyproxy
+from tests.support.ports import free_ports
 from tests.support.pretenders import json_page, saying, speaking, web_server
 from tests.support.tls import Authority
 
@@ -86,8 +86,7 @@ def balancer(
 
 def connect_proxy(folder: Path, *lines: str) -> contextlib.AbstractContextManager[str]:
     """Run an HTTP CONNECT proxy."""
-    with socket.create_server((PROXY_HOST, 0)) as probe:
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1, PROXY_HOST)
     more = "".join(f"{line}\n" for line in lines)
     return _at(tinyproxy(folder / "tinyproxy", "proxy", port, more), f"{PROXY_HOST}:{port}")
 
@@ -161,8 +160,7 @@ def test_a_variable_about_upgrades_that_says_nothing(stage: Stage) -> None:
 
 
 def test_an_http_connect_proxy_that_is_not_there(stage: Stage) -> None:
-    with socket.create_server((PROXY_HOST, 0)) as probe:
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1, PROXY_HOST)
     wrong = stage.wrong(stage.cluster.public, HTTPS_PROXY=f"http://{PROXY_HOST}:{port}", NO_PROXY="")
     assert wrong == ("tcp", "NET-REFUSED")
 

@@ -28,8 +28,9 @@ from teleport.pki import client_address, keys
 from teleport.wire.proxy_header import Endpoint, build_local, build_v1, build_v2
 from tests.integration.test_bad_peers import Api
 from tests.support import front
-from tests.support.cluster import BIN, NAME, NODE, OWN, PASSWORD, Cluster, User, free_ports
+from tests.support.cluster import BIN, NAME, NODE, OWN, PASSWORD, Cluster, User
 from tests.support.haproxy import ADDRESS, Balancer
+from tests.support.ports import free_ports
 from tests.support.processes import listening, wait_for
 from tests.support.tls import authority
 from tests.unit.wire.test_tls_hello import openssl_hello

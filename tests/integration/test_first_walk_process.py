@@ -18,7 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.cluster import OWN, Cluster, User, free_ports
+from tests.support.cluster import OWN, Cluster, User
+from tests.support.ports import free_ports
 from tests.support.processes import Process, tree, wait_for
 
 ROOT = Path(__file__).parents[2]

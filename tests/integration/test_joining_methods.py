@@ -13,11 +13,12 @@ import pytest
 from teleport.base.clock import SystemClock
 from tests.support.apart import NODE, Apart, Member
 from tests.support.azure import ISSUING, OTHER_ROOT, SUBSCRIPTION, Cloud
-from tests.support.cluster import NAME, free_ports
+from tests.support.cluster import NAME
 from tests.support.cms import Authority
 from tests.support.ec2 import ACCOUNT, AWS, INSTANCE, Imds, document, signed
 from tests.support.issuer import Issuer
 from tests.support.metadata_server import serving
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.server_process import BIN
 from tests.support.swtpm import Swtpm

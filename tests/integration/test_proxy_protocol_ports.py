@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from tests.integration.test_edge import AUTH_ALPN, ask_api, dial, until_end
-from tests.support.cluster import NAME, NODE, OWN, Cluster, User, free_ports
+from tests.support.cluster import NAME, NODE, OWN, Cluster, User
 from tests.support.haproxy import Balancer
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.unit.wire.test_tls_hello import openssl_hello
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.apart import Apart, Member
-from tests.support.cluster import OWN, User, free_ports
+from tests.support.cluster import OWN, User
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 
 

@@ -20,7 +20,8 @@ from cryptography import x509
 from teleport.base.errors import BadParameter, NotSupported
 from teleport.model.config import teleport_yaml
 from teleport.proxy.unserved import POSTGRES_TLS
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, free_ports
+from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User
+from tests.support.ports import free_ports
 from tests.support.processes import listening, wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority

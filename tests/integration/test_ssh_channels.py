@@ -18,7 +18,8 @@ from teleport.access.channels import KINDS
 from teleport.agents.ssh.service import SSHService
 from teleport.agents.ssh.switches import Switches
 from tests.support import policy, ssh_node
-from tests.support.channels import DOORS, PAYLOAD, Door, Ran, ask, free_port, listens, players, table, tcp_target
+from tests.support.channels import DOORS, PAYLOAD, Door, Ran, ask, listens, players, table, tcp_target
+from tests.support.ports import free_port
 from tests.support.ssh_node import LOGIN, Client, World
 from tests.support.until import until
 

@@ -19,7 +19,8 @@ from teleport.client.ssh_client.transport import Limits, Transport
 from teleport.client.ssh_client.trust import HostTrust, UserKey
 from teleport.pki import keys
 from tests.support.both_ways import echoed
-from tests.support.cluster import OWN, free_ports
+from tests.support.cluster import OWN
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.ssh_peer import AUTHORITY, HOST_KEY, USER_KEY, certificate, trust

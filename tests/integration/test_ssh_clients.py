@@ -24,7 +24,8 @@ import paramiko
 import pytest
 
 from tests.support import programs
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User, free_ports
+from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, Done, User
+from tests.support.ports import free_ports
 
 HOST = f"{NODE}.{NAME}"
 TARGET = f"{OWN}@{HOST}"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import Cluster, Done, free_ports
+from tests.support.cluster import Cluster, Done
+from tests.support.ports import free_ports
 from tests.support.server_process import BIN
 from tests.support.tbot import Machine, ca_pin, make_bot
 

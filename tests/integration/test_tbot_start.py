@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster import Cluster, free_ports
+from tests.support.cluster import Cluster
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.server_process import BIN
 from tests.support.tbot import Machine, ca_pin, identity_in, instances, make_bot

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import ssh_agent, sshd_node
-from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, decision_in, free_ports
+from tests.support.cluster import BIN, NAME, NODE, OWN, Cluster, User, decision_in
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.sshd_node import SshdNode
 

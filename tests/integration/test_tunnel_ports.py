@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.apart import Member
-from tests.support.cluster import NODE, OWN, User, free_ports
+from tests.support.cluster import NODE, OWN, User
 from tests.support.front import PROXY_HOST, tinyproxy
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.several import Peering, through
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.apart import Member
-from tests.support.cluster import BIN, Cluster, free_ports
+from tests.support.cluster import BIN, Cluster
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.tls import Authority
 

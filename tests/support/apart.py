@@ -15,7 +15,8 @@ import asyncio
 from pathlib import Path
 
 from teleport.api.client import AuthClient, over_unix
-from tests.support.cluster import NAME, Cluster, free_ports
+from tests.support.cluster import NAME, Cluster
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.server_process import ServerProcess
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from tests.support import programs
+from tests.support.ports import free_port
 
 PAYLOAD = bytes(range(256)) * 512
 """128 KiB: several packets and windows of a pipe."""
@@ -115,13 +116,6 @@ async def ask(opening: Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWrite
                 writer.close()
     except (OSError, asyncio.IncompleteReadError):
         return False
-
-
-def free_port() -> int:
-    """Return a free port of loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def _forwarded(

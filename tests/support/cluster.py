@@ -35,6 +35,7 @@ from teleport.store.brief_files import OWNER as GROWTHS
 from teleport.store.journal import Journal
 from tests.support.authenticator import Authenticator
 from tests.support.browser import Browser
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.server_process import BIN, ServerProcess
 
@@ -291,15 +292,6 @@ def link_in(text: str) -> str:
     found = re.search(r"https://\S+", text)
     assert found is not None, f"no link in: {text}"
     return found[0]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that are free now, all different."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def loopback_with(port: int) -> str:

@@ -41,7 +41,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority

@@ -17,8 +17,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.support.cluster import free_ports
 from tests.support.kubernetes import command, kubeconfig, ready
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 from tests.support.tls import Authority

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from teleport.net.fetch import Answer, SystemFetch
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 
 ACCOUNT = "123456789012"

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.apart import Apart, Member
-from tests.support.cluster import User, free_ports, loopback_with
+from tests.support.cluster import User, loopback_with
 from tests.support.front import Front
 from tests.support.haproxy import Balancer
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.tls import Authority
 

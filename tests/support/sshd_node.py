@@ -26,7 +26,8 @@ from teleport.net import tls
 from teleport.net.network import SystemNetwork
 from teleport.net.stream import Stream
 from teleport.pki import contexts, keys, x509
-from tests.support.cluster import NAME, Cluster, free_ports
+from tests.support.cluster import NAME, Cluster
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.programs import need
 

@@ -18,7 +18,7 @@ from teleport.net import tls
 from teleport.net.network import SystemNetwork
 from teleport.net.stream import Stream
 from teleport.net.upgrade import PROBE_ALPN
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 from tests.support.tls import Authority
 
 FOUND = {"proxy": {"ssh": {}}}

@@ -14,7 +14,7 @@ from teleport.model.address import Address
 from teleport.net.network import SystemNetwork
 from teleport.net.socket_stream import SocketStream
 from teleport.net.stream import Stream
-from tests.support.cluster import free_ports
+from tests.support.ports import free_ports
 
 
 def play(story: Callable[[Address, Address], Awaitable[None]]) -> None:

@@ -16,6 +16,7 @@ from teleport.client import forwarding
 from teleport.client.forwarding import Forwarding, connect
 from teleport.client.forwards import Tcp, Unix, parse
 from teleport.wire.ssh_channel import Origin
+from tests.support.ports import free_port
 
 
 class Engine:
@@ -95,16 +96,10 @@ def forwards(node, told):
         yield made
 
 
-def free():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_a_port_is_listened_at_and_each_connection_passed_on(node, forwards, told):
-    port = free()
+    port = free_port()
     forwards.start(parse("L", f"127.0.0.1:{port}:web:80"))
-    forwards.start(parse("L", f"127.0.0.1:{free()}:/run/s"))
+    forwards.start(parse("L", f"127.0.0.1:{free_port()}:/run/s"))
     with socket.create_connection(("127.0.0.1", port)) as client:
         node.accept()
         to, origin, refused = node.direct[0]
@@ -118,7 +113,7 @@ def test_a_port_is_listened_at_and_each_connection_passed_on(node, forwards, tol
 
 
 def test_localhost_is_every_address_of_that_name(node, forwards):
-    port = free()
+    port = free_port()
     forwards.start(parse("L", f"{port}:web:80"))
     assert ("127.0.0.1", port) in [sock.getsockname()[:2] for sock, _ in node.local]
 
@@ -126,7 +121,7 @@ def test_localhost_is_every_address_of_that_name(node, forwards):
 def test_sockets_go_with_the_connection(node, told, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     path = str(tmp_path / "s")
-    port = free()
+    port = free_port()
     with Forwarding(node, told.append) as made:
         made.start(parse("L", f"{path}:web:80"))
         made.start(parse("L", f"127.0.0.1:{port}:web:80"))
@@ -180,7 +175,7 @@ def test_a_port_of_the_node_leads_here(node, forwards, told):
 
 
 def test_connecting(tmp_path, monkeypatch):
-    assert connect(Tcp("127.0.0.1", free())) is None
+    assert connect(Tcp("127.0.0.1", free_port())) is None
     assert connect(Tcp("no.such.host.invalid", 1)) is None
     assert connect(Unix(str(tmp_path / "none"))) is None
     assert connect(Unix("/" + "x" * 300)) is None
@@ -201,7 +196,7 @@ ASK = b"\x05\x01\x00\x03\x03web\x00\x50"
 @contextlib.contextmanager
 def asking(node, forwards):
     """A client of SOCKS that has connected, and what watches it."""
-    port = free()
+    port = free_port()
     forwards.start(parse("D", f"127.0.0.1:{port}"))
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         node.accept()
@@ -287,7 +282,7 @@ def test_a_client_on_the_node_says_where_to_from_here(node, forwards, told):
             node.watched[0].close()
     assert node.watched == []
     with called(Origin("127.0.0.1", 1)) as client:
-        client.sendall(HELLO + b"\x05\x01\x00\x01\x7f\0\0\1" + free().to_bytes(2, "big"))
+        client.sendall(HELLO + b"\x05\x01\x00\x01\x7f\0\0\1" + free_port().to_bytes(2, "big"))
         take(node.watched[0])
         assert client.recv(12) == b"\x05\x00\x05\x04\x00\x01" + bytes(6)
     assert "nobody answers here" in told[-1]

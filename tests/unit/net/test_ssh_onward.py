@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from teleport.net.ssh_x11 import X11Request
 from teleport.pki import keys
 from teleport.wire.terminal import Size, Terminal
 from tests.support.channels import listens
+from tests.support.ports import free_ports
 from tests.support.ssh_peer import AUTHORITY, HOST_KEY, USER_KEY, certificate
 from tests.support.until import until
 
@@ -127,8 +127,7 @@ def test_a_port_where_it_listens(port: int) -> None:
     """The port is there before we have heard of it: who comes at once is let through."""
 
     async def story(stage: Stage) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            chosen = probe.getsockname()[1] if port else 0
+        chosen = free_ports(1)[0] if port else 0
         incoming, found = await stage.onward.listen_tcp("127.0.0.1", chosen)
         assert found == chosen or port == 0
         assert await come(incoming, asyncio.open_connection("127.0.0.1", found)) == b"answer"

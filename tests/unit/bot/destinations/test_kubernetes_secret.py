@@ -27,8 +27,8 @@ from teleport.bot.destinations.kubernetes_secret import KubernetesSecret
 from teleport.bot.parts import Destination
 from teleport.model.config.tbot_destinations import KubernetesSecretDestination
 from teleport.net.fetch import Answer, Fetch
-from tests.support.cluster import free_ports
 from tests.support.kubernetes import ApiServer, Namespace, api_server, kubeconfig
+from tests.support.ports import free_ports
 from tests.support.processes import wait_for
 from tests.support.tls import authority
 
