@@ -46,7 +46,7 @@ from tests.support.until import until
 
 _SESSIONS, _LINES = 3, 12
 _SERVER = "11111111-2222-4333-8444-555555555555"
-_UPLOADED = 3.0
+_UPLOADED = 10.0
 """Seconds for the upload of what is left."""
 
 

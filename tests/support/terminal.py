@@ -19,6 +19,15 @@ _TOLD = 4000
 """Characters of what was shown that a failure prints."""
 
 
+def shown(master: int, end: bytes) -> bytes:
+    """Return what a terminal shows up to `end`. It hands over what it has by then, not all that was written."""
+    seen = b""
+    while end not in seen:
+        assert select.select([master], [], [], LIMIT)[0], f"silent, after: {seen[-_TOLD:]!r}"
+        seen += os.read(master, 65536)
+    return seen
+
+
 class Terminal:
     """A running command. Leaving the context checks that it has ended with the expected status."""
 

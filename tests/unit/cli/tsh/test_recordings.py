@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import pty
-import select
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from teleport.wire.recording import HEADER, OUTPUT, Frame
 from tests.support import auth_cluster
 from tests.support.admin_host import run
 from tests.support.recordings import facts, session_id
+from tests.support.terminal import shown
 from tests.unit.auth.test_recording_search import EVERY, upload
 
 FRAMES = [
@@ -116,10 +116,7 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
         monkeypatch.setattr("sys.stdout", target)
         play._watch(FRAMES, 100.0, False, 0)
         play._watch(FRAMES, 100.0, True, 20)
-    written = b""
-    while b"\x1b[31mred" not in written:  # a terminal hands over what it has, not all that was written
-        assert select.select([ours], [], [], 10)[0], written
-        written += os.read(ours, 65536)
+    written = shown(ours, b"\x1b[31mred")
     os.close(ours)
     os.close(theirs)
     assert b"$ ls\r\n" in written

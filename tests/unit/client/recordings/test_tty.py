@@ -12,6 +12,7 @@ import pytest
 
 from teleport.client.recordings import paint
 from teleport.client.recordings.tty import Tty, raw
+from tests.support.terminal import shown
 
 
 @pytest.fixture
@@ -33,7 +34,8 @@ def test_raw_and_as_before(terminal: tuple[int, int]) -> None:
         assert tty.wait(0) == b""
         tty.write(b"shown")
     assert termios.tcgetattr(theirs) == before
-    assert os.read(ours, 4096) == b"shown" + (paint.LEAVE + paint.END + b"\r\n").replace(b"\n", b"\n")
+    end = paint.LEAVE + paint.END + b"\r\n"
+    assert shown(ours, end) == b"shown" + end
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -18,6 +18,7 @@ from teleport.client.sftp.files import Manner, upload
 from teleport.client.sftp.session import Session
 from teleport.wire.sftp import VERSION, Attrs, Entry, Kind, Packet, Status
 from tests.support.sftp_here import Scripted, SocketChannel, copier, served, served_by_openssh
+from tests.support.terminal import shown
 
 NAMES = ["plain", "with blank", "-rf", "ünïcode", "new\nline", ".hidden", "quote'\"", "\udcff\udcfe", "a:b", "*"]
 
@@ -217,7 +218,7 @@ def test_to_a_device(channel: SocketChannel, tmp_path: Path) -> None:
         failures: list[TeleportError] = []
         copier(Session(channel), failures, preserve=True).download(encoded(tmp_path / "f"), device.encode())
         assert not failures
-        assert os.read(reading, 100) == b"to the terminal\r\n"
+        assert shown(reading, b"\r\n") == b"to the terminal\r\n"
         assert os.fstat(writing).st_mode == before
     finally:
         os.close(reading)
