@@ -52,8 +52,6 @@ class Case:
     """What the storage holds."""
     interrupted: str = ""
     """Evidence that a renewal was; empty without any."""
-    copied: str = ""
-    """Evidence that the storage is used in two places; empty without any."""
     repairs: dict[str, Repair] = field(default_factory=dict)
     """By the name of the check."""
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.bot.doctor.case import Case
 from teleport.client.doctor.report import Finding
-from teleport.model.config.tbot_destinations import DirectoryDestination
-from teleport.model.config.tbot_services import KubernetesOutput, KubernetesV2Output
 
 SHARED = "TBOT-IDENTICAL"
 
 
 async def run(case: Case) -> str | Finding:
-    """Looks for what will fail, then for what is probably not meant."""
-    for section, name in case.sections:
-        plugin = isinstance(section, (KubernetesOutput, KubernetesV2Output)) and not section.disable_exec_plugin
-        if plugin and not isinstance(section.destination, DirectoryDestination):
-            evidence = f"{name}: Destination {section.destination} must be a directory in exec plugin mode"
-            return Finding.told("config", "K8S-SECRET-EXEC", evidence)
+    """Looks for what is probably not meant; what one output cannot do, its own check says."""
     if case.loaded.warnings:
         first = case.loaded.warnings[0]
         return Finding.told("config", first.code, first.text, "warn")

@@ -1,7 +1,7 @@
 """What the cluster says of the bot: whether it is locked, and whether its certificates are the last of their instance.
 
-A bot that is locked is told nothing but the lock. What else is known, this machine knows: a storage that two use
-explains a mismatch; without such an explanation somebody else has the certificates.
+A bot that is locked is told the lock, and what the cluster's records of it point to: the verdict that `tctl bots
+recover` shows to administrators.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from teleport.client.doctor.report import Finding
 from teleport.pki import keys
 
 _LOOKS = 5
-_MISMATCH = "certificate generation mismatch"
 
 
 async def run(case: Case) -> str | Finding:
@@ -32,7 +31,7 @@ async def run(case: Case) -> str | Finding:
     except TeleportError as error:
         if error.code != "POL-LOCKED":
             raise
-        return _locked(case, held, error)
+        return _locked(held, error)
     case.in_standing = True
     return found
 
@@ -49,14 +48,11 @@ async def _asked(case: Case, held: Held) -> str | Finding:
     return found
 
 
-def _locked(case: Case, held: Held, error: TeleportError) -> Finding:
+def _locked(held: Held, error: TeleportError) -> Finding:
     bot, lock = held.identity.bot_name, error.fields.get("lock_name", "UUID")
-    if _MISMATCH not in error.what:
-        return Finding.told("standing", "BOT-LOCKED", error.what, bot=bot, lock=lock, who="an administrator")
-    if case.copied:
-        return Finding.told("standing", "BOT-GEN-MISMATCH", f"{error.what}; {case.copied}", bot=bot, lock=lock)
-    evidence = f"{error.what}; nothing on this machine explains it"
-    return Finding.told("standing", "BOT-STOLEN", evidence, bot=bot, lock=lock)
+    verdict, meaning = error.fields.get("verdict", "BOT-LOCKED"), error.fields.get("meaning", "")
+    evidence = f"{error.what}; {meaning}" if meaning else error.what
+    return Finding.told("standing", verdict, evidence, bot=bot, lock=lock, who="an administrator")
 
 
 def _place(case: Case, held: Held, said: Standing) -> str | Finding:
