@@ -454,6 +454,10 @@ def test_an_output_that_cannot_be_hides_no_other(patient: Patient) -> None:
         "identity-output-4": "BOT-ROLE-NOT-GRANTED",
     }  # fmt: skip
     assert found["standing"]["state"] == "ok"
+    del patient.settings["services"][1]["kubernetes_cluster"]
+    assert patient.wrong() == [
+        ("config", "TBOT-PROBLEMS"), ("v2", "K8S-SECRET-EXEC"), ("identity-output-4", "BOT-ROLE-NOT-GRANTED")
+    ]  # fmt: skip
 
 
 def test_a_database_that_the_roles_do_not_show(stage: Stage, tmp_path: Path) -> None:
@@ -489,9 +493,9 @@ def test_the_command_of_ssh_config(patient: Patient) -> None:
     config = patient.out / "ssh_config"
     config.write_text(config.read_text().replace("/tbot", "/no-tbot"))
     assert patient.wrong() == [("identity-output-1 ssh", "SSH-PROXY-CMD")]
-    for command in ('"/usr/bin/tbot ssh-proxy-command', "", "   "):
-        config.write_text(f"Host *\n    ProxyCommand {command}\n")
-        assert patient.wrong() == [("identity-output-1 ssh", "SSH-PROXY-CMD")], command
+    for program in ('"/usr/bin/tbot ssh-proxy-command', "", "   "):
+        config.write_text(f"Host *\n    ProxyCommand {program}\n")
+        assert patient.wrong() == [("identity-output-1 ssh", "SSH-PROXY-CMD")], program
     config.unlink()
     assert patient.wrong() == [("identity-output-1", "OUT-EMPTY")]
 
