@@ -7,6 +7,7 @@ recover` shows to administrators.
 from __future__ import annotations
 
 import base64
+from typing import get_args
 
 from teleport.api.bot_calls import BotCalls
 from teleport.api.bot_messages import Standing
@@ -15,6 +16,7 @@ from teleport.bot.doctor.case import Case
 from teleport.bot.doctor.identity import load
 from teleport.bot.held import stamp
 from teleport.bot.parts import Held
+from teleport.client.doctor.bot.evidence import Verdict
 from teleport.client.doctor.report import Finding
 from teleport.pki import keys
 
@@ -50,9 +52,10 @@ async def _asked(case: Case, held: Held) -> str | Finding:
 
 def _locked(held: Held, error: TeleportError) -> Finding:
     bot, lock = held.identity.bot_name, error.fields.get("lock_name", "UUID")
-    verdict, meaning = error.fields.get("verdict", "BOT-LOCKED"), error.fields.get("meaning", "")
+    verdict, meaning = error.fields.get("verdict", ""), error.fields.get("meaning", "")
+    code = verdict if verdict in get_args(Verdict) else "BOT-LOCKED"
     evidence = f"{error.what}; {meaning}" if meaning else error.what
-    return Finding.told("standing", verdict, evidence, bot=bot, lock=lock, who="an administrator")
+    return Finding.told("standing", code, evidence, bot=bot, lock=lock, who="an administrator")
 
 
 def _place(case: Case, held: Held, said: Standing) -> str | Finding:
