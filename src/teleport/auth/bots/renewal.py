@@ -15,6 +15,7 @@ from teleport.auth.authorize import Authorizer
 from teleport.auth.bots.certificates import BotCertificates
 from teleport.auth.bots.instances import Instances, Proof
 from teleport.auth.bots.lockout import Lockout
+from teleport.auth.bots.verdict import explain
 from teleport.auth.user_certs import PublicKeys, read_keys
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound
@@ -127,10 +128,14 @@ class Renewals:
 
     async def standing(self, caller: Caller) -> Standing:
         """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
-        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED)."""
+        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED, with what the records of the lock point to)."""
         shown = _of_instance(caller)
-        await self._certificates.check_locks(shown)
         instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
+        try:
+            await self._certificates.check_locks(shown)
+        except AccessDenied as error:
+            await explain(error, shown.bot_name, instance, self._resources, self._audit)
+            raise
         if instance is None:
             raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
         last = instance.latest

@@ -156,8 +156,8 @@ PAGES = {
     ),
     "BOT-STORAGE-OPEN": Page(
         what="others may use the bot's own identity",
-        why="{path} lets more people in than the bot: whoever copies what is in it can take the bot's place",
-        fix="chmod {mode} {path}; who has to use certificates of the bot gets an output of their own",
+        why="{folder} lets more people in than the bot: whoever copies what is in it can take the bot's place",
+        fix="{repair}; who has to use certificates of the bot gets an output of their own",
     ),
     "BOT-STORAGE-OUTPUT": Page(
         what="the certificates in {storage} are not the bot's own: they are for {name} with the roles {roles}",
