@@ -229,6 +229,9 @@ def test_a_damaged_identity(patient: Patient, file: str, content: bytes | None, 
 def test_files_of_two_identities(patient: Patient) -> None:
     (patient.storage / "key").write_bytes((patient.out / "key").read_bytes())
     assert patient.wrong()[0] == ("identity", "BOT-STORAGE-MIXED")
+    for name in ("key-cert.pub", "tlscert"):
+        shutil.copy(patient.out / name, patient.storage / name)
+    assert patient.wrong("--only=identity")[0] == ("identity", "BOT-STORAGE-OUTPUT")
 
 
 def test_a_storage_in_memory(patient: Patient) -> None:

@@ -3,14 +3,19 @@ the others are looked at; what cannot be read without it either ends the examina
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
 from teleport.base import yaml
 from teleport.base.errors import BadParameter, TeleportError
+from teleport.bot import folders
+from teleport.bot.destinations.names import OF_STORAGE
 from teleport.bot.doctor.case import Case
 from teleport.client.doctor.report import Finding
 from teleport.model import document
 from teleport.model.config import tbot_yaml
+from teleport.model.config.tbot_destinations import DestinationSection, DirectoryDestination
 from teleport.model.config.tbot_forms import LISTS, listed
 from teleport.model.config.tbot_yaml import Loaded
 
@@ -21,10 +26,25 @@ async def run(case: Case) -> str | Finding:
     """Looks for what is wrong, then for what is probably not meant; what one output cannot do, its own check says."""
     if case.fault is not None:
         return unread(case.fault)
+    try:
+        folders.check(case.loaded.config)
+    except BadParameter as error:
+        return unread(error)
+    for section, name in case.sections:
+        if marks := _of_storage(section.destination):
+            evidence = f"{name}: {section.destination} has {', '.join(marks)}"
+            return Finding.told("config", "DEST-STORAGE", evidence)
     if case.loaded.warnings:
         first = case.loaded.warnings[0]
         return Finding.told("config", first.code, first.text, "warn")
     return f"version {case.loaded.version}, {len(case.sections)} services"
+
+
+def _of_storage(place: DestinationSection) -> list[str]:
+    """Return what is in a folder that only the storage of a bot has."""
+    if not isinstance(place, DirectoryDestination):
+        return []
+    return [name for name in OF_STORAGE if os.path.lexists(os.path.join(place.path, name))]
 
 
 def unread(error: TeleportError) -> Finding:

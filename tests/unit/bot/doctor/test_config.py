@@ -1,14 +1,18 @@
-"""A configuration of which a part can be used."""
+"""A configuration of which a part can be used, and folders that it must not name, as they are on this machine."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from teleport.base.errors import TeleportError
 from teleport.bot.doctor import config
+from teleport.client.doctor.report import Finding
 
 SERVER = {"version": "v2", "proxy_server": "teleport.example.com:443", "storage": {"type": "memory"}}
 
@@ -54,3 +58,32 @@ def test_a_bot_is_looked_at_whose_only_service_cannot_be() -> None:
 def test_what_is_wrong_beside_the_services_ends_the_examination(text: str) -> None:
     with pytest.raises(TeleportError):
         config.read(text, "tbot.yaml")
+
+
+def found(storage: Path, out: Path) -> str | Finding:
+    """Return what is found of a bot with one output."""
+    settings = {**SERVER, "storage": {"type": "directory", "path": str(storage)}, "services": [output(str(out))]}
+    loaded, fault = config.read(json.dumps(settings), "tbot.yaml")
+    sections = [*zip(loaded.config.services, loaded.config.names, strict=True)]
+    case: Any = SimpleNamespace(loaded=loaded, fault=fault, sections=sections)
+    return asyncio.run(config.run(case))
+
+
+def test_a_destination_that_is_a_link_to_the_storage(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("storage")
+    said = found(tmp_path / "storage", tmp_path / "link")
+    assert isinstance(said, Finding)
+    assert (said.code, said.state) == ("OUT-SHARED-DEST", "fail")
+    assert f"file://{tmp_path}/storage" in said.cause
+
+
+def test_a_destination_that_is_the_storage_of_another_bot(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    assert found(tmp_path / "storage", out) == "version v2, 1 services"
+    (out / "tokenhash").touch()
+    said = found(tmp_path / "storage", out)
+    assert isinstance(said, Finding)
+    assert (said.code, said.state) == ("DEST-STORAGE", "fail")
+    assert str(out) in said.evidence
+    assert said.fix
