@@ -17,17 +17,23 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from teleport.api.bot_calls import BotCalls
+from teleport.api.bot_messages import Renewal
 from teleport.base import log
 from teleport.base.clock import SystemClock
 from teleport.base.entropy import SystemEntropy
+from teleport.base.errors import TeleportError
 from teleport.bot.destinations import make
+from teleport.bot.doctor import assembly
 from teleport.bot.doctor import identity as stored
-from teleport.bot.held import make_key
-from teleport.bot.storage import Next, Storage, position
+from teleport.bot.held import make_key, public_keys
+from teleport.bot.parts import Held
+from teleport.bot.storage import Found, Next, Storage, position
 from teleport.cli.tbot import doctor as command
 from teleport.cli.tbot.doctor import doctor
 from teleport.cli.tbot.world import world
 from teleport.client.doctor.report import Finding
+from teleport.model.config import tbot_yaml
 from teleport.model.config.tbot_destinations import DirectoryDestination
 from tests.support.cluster import NAME, Cluster
 from tests.support.ports import free_ports
@@ -161,11 +167,6 @@ def shared_destination(settings: dict[str, Any]) -> None:
     settings["services"].append({**settings["services"][0], "name": "second"})
 
 
-def secret_with_plugin(settings: dict[str, Any]) -> None:
-    place = {"type": "kubernetes_secret", "name": "identity-output", "namespace": "default"}
-    settings["services"] = [{"type": "kubernetes", "kubernetes_cluster": "example", "destination": place}]
-
-
 def short_life(settings: dict[str, Any]) -> None:
     settings["credential_ttl"] = "10m"
 
@@ -174,8 +175,7 @@ def short_life(settings: dict[str, Any]) -> None:
     ("spoil", "code"),
     [
         (unknown_key, "TBOT-PROBLEMS"), (two_servers, "TBOT-TWO-SERVERS"), (no_server, "BOT-NO-SERVER"),
-        (shared_destination, "OUT-SHARED-DEST"), (secret_with_plugin, "K8S-SECRET-EXEC"),
-        (short_life, "TBOT-SHORT-TTL"),
+        (shared_destination, "OUT-SHARED-DEST"), (short_life, "TBOT-SHORT-TTL"),
     ],
 )  # fmt: skip
 def test_configurations(patient: Patient, spoil: Callable[[dict[str, Any]], None], code: str) -> None:
@@ -192,8 +192,12 @@ def test_others_may_read_the_storage(patient: Patient) -> None:
     os.chmod(patient.storage, 0o700)
     os.chmod(patient.storage / "key", 0o644)
     assert patient.wrong() == [("storage", "BOT-STORAGE-OPEN")]
+    os.chmod(patient.storage, 0o755)  # noqa: S103 - both: what is found first must not hide the other
+    fix = patient.examine()["storage"]["fix"]
+    assert f"chmod 0700 {patient.storage}; chmod 0600 {patient.storage / 'key'}" in fix
     mended = patient.examine("--fix", status=0)
     assert mended["storage"]["state"] == "ok"
+    assert patient.storage.stat().st_mode & 0o777 == 0o700
     assert (patient.storage / "key").stat().st_mode & 0o777 == 0o600
 
 
@@ -225,6 +229,9 @@ def test_a_damaged_identity(patient: Patient, file: str, content: bytes | None, 
 def test_files_of_two_identities(patient: Patient) -> None:
     (patient.storage / "key").write_bytes((patient.out / "key").read_bytes())
     assert patient.wrong()[0] == ("identity", "BOT-STORAGE-MIXED")
+    for name in ("key-cert.pub", "tlscert"):
+        shutil.copy(patient.out / name, patient.storage / name)
+    assert patient.wrong("--only=identity")[0] == ("identity", "BOT-STORAGE-OUTPUT")
 
 
 def test_a_storage_in_memory(patient: Patient) -> None:
@@ -296,15 +303,17 @@ def test_a_bot_that_an_administrator_has_locked(stage: Stage, tmp_path: Path) ->
 
 
 def test_a_copy_that_was_renewed(stage: Stage, tmp_path: Path) -> None:
-    """BOT-UNLOCK-INCOMPLETE before and after, BOT-STOLEN without and BOT-GEN-MISMATCH with an explanation."""
+    """BOT-UNLOCK-INCOMPLETE before and after; BOT-GEN-MISMATCH of a copy on the same machine, as administrators see it:
+    whether or not this machine knows more."""
     patient = stage.other(tmp_path, "copied")
     shutil.copytree(patient.storage, tmp_path / "former")
     patient.tbot()
     patient.settings["storage"]["path"] = str(tmp_path / "former")
     assert patient.wrong() == [("standing", "BOT-UNLOCK-INCOMPLETE")]
     patient.tbot(status=1)  # now both have renewed
-    found = wait_for("the lock", lambda: _of(patient.wrong(), "BOT-STOLEN"))
-    assert found == [("standing", "BOT-STOLEN")]
+    found = wait_for("the lock", lambda: _of(patient.wrong(), "BOT-GEN-MISMATCH"))
+    assert found == [("standing", "BOT-GEN-MISMATCH")]
+    assert verdict(stage.cluster, "copied") in patient.examine()["standing"]["evidence"]
     (tmp_path / "former" / "lock").write_text("1 elsewhere\n")
     assert patient.wrong() == [("sharing", "BOT-DIR-COPIED"), ("standing", "BOT-GEN-MISMATCH")]
     (lock,) = [each for each in locks(stage.cluster) if "copied" in json.dumps(each)]
@@ -312,6 +321,37 @@ def test_a_copy_that_was_renewed(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "former" / "lock").unlink()
     found = wait_for("the end of the lock", lambda: _of(patient.wrong(), "BOT-UNLOCK-INCOMPLETE"))
     assert found == [("standing", "BOT-UNLOCK-INCOMPLETE")]
+
+
+def test_certificates_that_another_machine_has(stage: Stage, tmp_path: Path) -> None:
+    """BOT-STOLEN: doctor, `tbot recover` and `tctl bots recover` say it alike."""
+    patient = stage.other(tmp_path, "stolen")
+    held = asyncio.run(stored.load(make(DirectoryDestination(path=str(patient.storage))))).held
+    patient.tbot()
+    assert "generation mismatch" in asyncio.run(renewed_elsewhere(patient, held))
+    found = wait_for("the lock", lambda: _of(patient.wrong(), "BOT-STOLEN"))
+    assert found == [("standing", "BOT-STOLEN")]
+    said = verdict(stage.cluster, "stolen")
+    assert said in patient.examine()["standing"]["evidence"]
+    assert said in patient._machine.run("recover", "-c", str(patient.file), status=1).out
+
+
+async def renewed_elsewhere(patient: Patient, held: Held | None) -> str:
+    """Renew as a machine of another name would with certificates that it has; return with which words that fails."""
+    patient.file.write_text(json.dumps(patient.settings))
+    case = assembly.case("", tbot_yaml.read(patient.file.read_text(), "tbot.yaml"), world())
+    case.found = Found(held, None)
+    line, pem = public_keys(make_key(SystemEntropy()))
+    async with case.bot.client() as client:
+        with pytest.raises(TeleportError) as caught:
+            await BotCalls(client).renew(Renewal(ssh_public_key=line, tls_public_key=pem, hostname="elsewhere"))
+    return caught.value.what
+
+
+def verdict(cluster: Cluster, bot: str) -> str:
+    """Return what `tctl bots recover` shows to administrators, who then think better of it."""
+    told = cluster.tctl("bots", "recover", bot, stdin="n\n", status=1).out
+    return told.partition("Verdict:")[2].splitlines()[0].strip()
 
 
 def locks(cluster: Cluster) -> list[dict[str, Any]]:
@@ -403,6 +443,26 @@ def test_roles_that_have_changed(stage: Stage, tmp_path: Path) -> None:
         wait_for("the new login", lambda: "carol" in bot.log)
 
 
+def test_an_output_that_cannot_be_hides_no_other(patient: Patient) -> None:
+    """K8S-SECRET-EXEC; roles, logins and the standing of the bot are looked at all the same."""
+    place = {"type": "kubernetes_secret", "name": "identity-output", "namespace": "default"}
+    secret = {"type": "kubernetes", "kubernetes_cluster": "example", "destination": place}
+    other = {"type": "identity", "roles": ["editor"], "destination": {"type": "directory", "path": str(patient.folder)}}
+    patient.settings["services"] += [secret, {**secret, "type": "kubernetes/v2", "name": "v2"}, other]
+    del patient.settings["services"][2]["kubernetes_cluster"]
+    patient.settings["services"][2] |= {"selectors": [{"name": "example"}], "destination": {**place, "name": "second"}}
+    found = patient.examine("--login=bob", status=1)
+    assert {name: each["code"] for name, each in found.items() if each["state"] == "fail"} == {
+        "kubernetes-output-2": "K8S-SECRET-EXEC", "v2": "K8S-SECRET-EXEC", "identity-output-1 ssh": "SSH-PRINCIPAL",
+        "identity-output-4": "BOT-ROLE-NOT-GRANTED",
+    }  # fmt: skip
+    assert found["standing"]["state"] == "ok"
+    del patient.settings["services"][1]["kubernetes_cluster"]
+    assert patient.wrong() == [
+        ("config", "TBOT-PROBLEMS"), ("v2", "K8S-SECRET-EXEC"), ("identity-output-4", "BOT-ROLE-NOT-GRANTED")
+    ]  # fmt: skip
+
+
 def test_a_database_that_the_roles_do_not_show(stage: Stage, tmp_path: Path) -> None:
     """DB-NOT-FOUND-RBAC, and BOT-ROLE-SUBSET where a role that is left out would show it."""
     rules = [{"resources": ["db_server", "db"], "verbs": ["read", "list"]}]
@@ -436,6 +496,9 @@ def test_the_command_of_ssh_config(patient: Patient) -> None:
     config = patient.out / "ssh_config"
     config.write_text(config.read_text().replace("/tbot", "/no-tbot"))
     assert patient.wrong() == [("identity-output-1 ssh", "SSH-PROXY-CMD")]
+    for program in ('"/usr/bin/tbot ssh-proxy-command', "", "   "):
+        config.write_text(f"Host *\n    ProxyCommand {program}\n")
+        assert patient.wrong() == [("identity-output-1 ssh", "SSH-PROXY-CMD")], program
     config.unlink()
     assert patient.wrong() == [("identity-output-1", "OUT-EMPTY")]
 
@@ -450,6 +513,28 @@ def test_files_of_an_output(patient: Patient) -> None:
     assert patient.wrong() == [("identity-output-1", "OUT-MIXED")]
     (patient.out / "key").write_bytes(key)
     (patient.out / "tlscert").unlink()
+    assert patient.wrong() == [("identity-output-1", "OUT-EMPTY")]
+
+
+@pytest.mark.parametrize("name", ["identity", "tlscert", "key", "key-cert.pub"])
+def test_a_damaged_file_of_an_output(patient: Patient, name: str) -> None:
+    """OUT-DAMAGED: file and folder are named, and what is to be done writes it anew."""
+    file = patient.out / name
+    for content in (b"garbage", b"\xff\0", file.read_bytes()[:-80]):
+        file.write_bytes(content)
+        assert patient.wrong() == [("identity-output-1", "OUT-DAMAGED")], content
+    found = patient.examine()["identity-output-1"]
+    assert name in found["evidence"]
+    assert str(patient.out) in found["evidence"]
+    file.write_bytes(b"")
+    assert patient.wrong() == [("identity-output-1", "OUT-EMPTY")]
+
+
+def test_a_folder_that_is_ready_for_the_first_certificates(patient: Patient) -> None:
+    """What `tbot init` leaves, without an ssh_config: empty files."""
+    patient.output["ssh_config"] = "off"
+    for file in patient.out.iterdir():
+        file.write_bytes(b"")
     assert patient.wrong() == [("identity-output-1", "OUT-EMPTY")]
 
 
@@ -474,14 +559,15 @@ def test_a_bot_is_led_back(stage: Stage, tmp_path: Path) -> None:
     patient.tbot()
     patient.settings["storage"]["path"] = str(tmp_path / "former")
     patient.tbot(status=1)
-    wait_for("the lock", lambda: _of(patient.wrong(), "BOT-STOLEN"))
+    wait_for("the lock", lambda: _of(patient.wrong(), "BOT-GEN-MISMATCH"))
     told = tbot.run("recover", "-c", str(patient.file), status=1).out
-    assert "BOT-STOLEN" in told
+    assert verdict(stage.cluster, "lost") in told
     assert "tctl bots recover lost" in told
+    assert "--force" not in told
     before = identity_in(tmp_path / "former").bot_instance_id
     refused = tbot.run("recover", "-c", str(patient.file), "--token=" + tbot.settings["onboarding"]["token"], status=1)
     assert "BOT-RECOVER-TOKEN" in refused.err
-    made = stage.cluster.tctl("bots", "recover", "lost", "--yes", "--force", "--format=json").out
+    made = stage.cluster.tctl("bots", "recover", "lost", "--yes", "--format=json").out
     token = json.loads(made)["token_id"]
     back = tbot.run("recover", "-c", str(patient.file), f"--token={token}", "--format=json")
     assert json.loads(back.out)["instance"] == identity_in(tmp_path / "former").bot_instance_id != before

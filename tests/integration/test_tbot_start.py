@@ -73,6 +73,24 @@ def test_file_and_token_in_a_file_start_a_bot_through_the_proxy(cluster: Cluster
     assert [*instances(cluster, "file").values()] == [2]
 
 
+def test_no_output_is_written_over_a_storage(cluster: Cluster) -> None:
+    """S1-50: not by the bot itself, however the folder is spelled, and not by another bot; it goes on as before."""
+    machine = Machine(cluster, "owner", make_bot(cluster, "owner", "access"))
+    machine.once()
+    (machine.folder / "link").symlink_to(machine.storage)
+    output = machine.output(machine.folder / "link")
+    output["destination"]["symlinks"] = "insecure"
+    machine.settings["services"].append(output)
+    said = machine.once(status=1).err
+    assert f"Identical destinations used within config: file://{machine.storage}" in said
+    del machine.settings["services"][1]
+    other = Machine(cluster, "intruder", make_bot(cluster, "intruder", "access"))
+    other.settings["services"] = [other.output(machine.storage)]
+    assert "code: DEST-STORAGE" in other.once(status=1).err
+    assert "renewable=true" in machine.once().err
+    assert [*instances(cluster, "owner").values()] == [2]
+
+
 def test_an_output_has_the_roles_it_asks_for(cluster: Cluster) -> None:
     """S1-44."""
     machine = Machine(cluster, "roles", make_bot(cluster, "roles", "access", "build"))

@@ -115,7 +115,7 @@ class OwnIdentity:
         try:
             token = self._token()
         except TeleportError as error:
-            log.warn("The join token was not read, the stored identity is used", error=error)
+            log.warn("The join token was not read: only a stored identity can be used", error=error)
             return ""
         return hash_of(token) if token else ""
 

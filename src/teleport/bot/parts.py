@@ -26,7 +26,8 @@ class Destination(Protocol):
         ...
 
     async def prepare(self, names: Sequence[str]) -> None:
-        """Make the place ready, once, before anything is written: `names` are the files that may come."""
+        """Make the place ready, once, before anything is written: `names` are the files that may come. Where a bot
+        keeps itself, others may not (DEST-STORAGE)."""
         ...
 
     async def check(self) -> None:

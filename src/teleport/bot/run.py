@@ -21,7 +21,7 @@ from teleport.base.errors import BadParameter, TeleportError, TimedOut, Unavaila
 from teleport.base.log import logger
 from teleport.base.pid_file import PidFile
 from teleport.base.retry import Backoff
-from teleport.bot import rotation
+from teleport.bot import folders, rotation
 from teleport.bot.connection import Connection
 from teleport.bot.destinations import hold, shared_storage
 from teleport.bot.health import Health, Tallies, Tally
@@ -128,8 +128,9 @@ class BotProcess:
 
     async def run(self) -> None:
         """Run until stopped, or once. Raises what ends the process: Unavailable (BOT-DIR-SHARED), BadParameter
-        (BOT-STORAGE-*, BOT-ONESHOT), NotFound (BOT-NO-TOKEN), and what joining and renewing raise."""
+        (TBOT-IDENTICAL, BOT-STORAGE-*, BOT-ONESHOT), NotFound (BOT-NO-TOKEN), and what joining and renewing raise."""
         log.info("Starting tbot", version=VERSION, storage=self._storage, services=len(self.services))
+        folders.check(self.config)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._locked())
             pid = PidFile(self.world.disk, self.config.pid_file and os.path.abspath(self.config.pid_file))

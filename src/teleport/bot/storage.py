@@ -18,16 +18,17 @@ from teleport.api.messages import Authority
 from teleport.base.errors import BadParameter, TeleportError
 from teleport.base.log import logger
 from teleport.base.struct import Struct
+from teleport.bot.destinations.names import OF_STORAGE
 from teleport.bot.held import public_keys
 from teleport.bot.parts import Destination, Held
+from teleport.model.identity import Identity
 from teleport.pki import codec, keys, ssh, x509
 
 log = logger("TBOT")
 
 KEY, PUBLIC, SSH, TLS = "key", "key.pub", "key-cert.pub", "tlscert"
 SSH_AUTHORITIES, TLS_AUTHORITIES = "sshcacerts", "tlscacerts"
-TOKEN_HASH = "tokenhash"  # noqa: S105 - the name of a file
-NEXT = "identity.next"
+TOKEN_HASH, NEXT = OF_STORAGE
 FILES = (KEY, PUBLIC, SSH, TLS, SSH_AUTHORITIES, TLS_AUTHORITIES, TOKEN_HASH, NEXT)
 """Every file of a storage but those of its destination (`lock`, `.write-test`)."""
 _NEEDED = (KEY, SSH, TLS, SSH_AUTHORITIES, TLS_AUTHORITIES)
@@ -120,11 +121,15 @@ class Storage:
     async def load(self) -> Found:
         """Return what is there, after completing what was left half done.
 
-        Raises BadParameter (BOT-STORAGE-CORRUPT, BOT-STORAGE-INCOMPLETE, BOT-STORAGE-MIXED)."""
+        Raises BadParameter (BOT-STORAGE-CORRUPT, BOT-STORAGE-INCOMPLETE, BOT-STORAGE-MIXED, BOT-STORAGE-OUTPUT)."""
         underway = await self._underway()
         if underway.identity is None:
             parts = await self._files()
-            return Found(self.open(parts) if parts else None, parts.token_hash if parts else "", underway.next)
+            if parts is None:
+                return Found(next=underway.next)
+            held = self.open(parts)
+            self._refuse_others(held.identity)
+            return Found(held, parts.token_hash, underway.next)
         held = self.open(underway.identity, NEXT)
         settled = await self._complete(underway)
         return Found(held, underway.identity.token_hash, underway.next, settled)
@@ -204,6 +209,13 @@ class Storage:
         if not _fits(parts.key, parts.ssh_certificate, parts.tls_certificate):
             raise BadParameter("BOT-STORAGE-MIXED", file=file or f"{SSH} or {TLS}", storage=self._place)
         return _held(parts)
+
+    def _refuse_others(self, identity: Identity) -> None:
+        """Let only the bot's own certificates pass: of no others the Auth Service counts generations, and what an
+        output has acts for the bot, whatever roles it has. Both are what the Auth Service itself goes by."""
+        if identity.kind != "bot" or identity.impersonator or identity.generation <= 0:
+            roles = ", ".join(identity.roles)
+            raise BadParameter("BOT-STORAGE-OUTPUT", storage=self._place, name=identity.name, roles=roles)
 
     def _text(self, name: str, data: bytes) -> str:
         try:

@@ -10,13 +10,18 @@ from typing import Any
 
 import pytest
 
+from teleport.api.bot_calls import BotCalls
+from teleport.api.bot_messages import Output
+from teleport.api.caller import Caller
 from teleport.base.errors import AccessDenied, Internal, NotAuthenticated, NotFound, TeleportError
+from teleport.bot.held import held_of, make_key, public_keys
 from teleport.bot.identity import OwnIdentity
+from teleport.bot.outputs.certified import identity_set
 from teleport.bot.storage import FILES, NEXT, hash_of
 from teleport.client.joining.join import Method
 from tests.support.auth_cluster import Cluster, document_of, run
 from tests.support.bot_doors import AuthDoor, Killed, Place, at, full, lost, nothing
-from tests.support.bots import ELSEWHERE, NAME, USER, invite, make_bot
+from tests.support.bots import ELSEWHERE, HOME, NAME, USER, invite, make_bot
 from tests.support.joiner import SECRET, Shows
 from tests.support.log_lines import said
 
@@ -366,6 +371,7 @@ def test_a_token_that_cannot_be_read_matters_only_to_who_must_join(said: io.Stri
         other = host.bot()
         other._token = unreadable
         assert (await fails(other.begin())).code == "DISK-MISSING"
+        assert "the stored identity is used" not in said.getvalue()  # there is none
 
     on(story)
 
@@ -385,6 +391,54 @@ def test_damage_is_named_and_a_new_token_heals_it(said: io.StringIO) -> None:
         assert "damaged and belongs to another token" in said.getvalue()
 
     on(story)
+
+
+async def overwrite(host: Host) -> None:
+    """Write what an output gets over the storage."""
+    held = await host.bot().begin()
+    key = make_key(host.cluster.entropy)
+    ssh, tls = public_keys(key)
+    calls = BotCalls(host.cluster.client(Caller(held.identity, HOME)))
+    made = await calls.issue(Output(ssh_public_key=ssh, tls_public_key=tls))
+    await host.place.write(identity_set(held_of(key, made)))
+
+
+def test_what_an_output_wrote_over_the_storage_is_not_taken_for_its_own(said: io.StringIO) -> None:
+    """It cannot be renewed: to use it would use up the token in vain, and hide what happened."""
+
+    async def story(host: Host) -> None:
+        await overwrite(host)
+        asked = len(host.door.asked)
+        bot = host.bot()
+        error = await fails(bot.begin())
+        assert (error.code, bot.known, len(host.door.asked)) == ("BOT-STORAGE-OUTPUT", False, asked)
+        assert error.what.endswith("/bot are not the bot's own: they are for bot-example with the roles access")
+        assert "tbot recover" in error.fix
+        assert "Successfully loaded" not in said.getvalue()
+        await invite(host.cluster, SECOND)
+        host.token = SECOND
+        assert (await host.bot().begin()).identity.generation == 1
+        assert (await host.bot().begin()).identity.generation == 2
+        assert await host.locks() == []
+
+    on(story)
+
+
+def test_an_output_over_the_storage_is_not_joined_over_either() -> None:
+    """With a method that proves itself anew each time, too: the folder may be another bot's output."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        host = Host(cluster, token="actions", method=await delegated(cluster))
+        await overwrite(host)
+        before = dict(host.place.files)
+        del before["tokenhash"], host.place.files["tokenhash"]
+        assert (await fails(host.bot(method="github").begin())).code == "BOT-STORAGE-OUTPUT"
+        host.token = SECOND
+        assert (await fails(host.bot(method="github").begin())).code == "BOT-STORAGE-OUTPUT"
+        assert host.place.files == before
+
+    run(story)
 
 
 def test_certificates_for_another_key_are_not_taken() -> None:

@@ -7,6 +7,7 @@ import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -118,6 +119,21 @@ def test_what_listens_cannot_run_once():
         with pytest.raises(BadParameter) as caught:
             await bench.bot(OUTPUT, mux, oneshot=Switch(True))
         assert (caught.value.code, caught.value.fields["service"]) == ("BOT-NOT-ONCE", "ssh-multiplexer-2")
+
+    on(story)
+
+
+def test_an_output_cannot_have_the_folder_of_the_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """S1-50: before anything is asked for or written."""
+    monkeypatch.chdir(tmp_path)
+
+    async def story(bench: Bench) -> None:
+        storage, out = (DirectoryDestination(path=path) for path in ("own", f"{tmp_path}/own"))
+        bot = await bench.bot(IdentityOutput(destination=out), storage=storage, oneshot=Switch(True))
+        with pytest.raises(BadParameter) as caught:
+            await bot.run()
+        assert caught.value.code == "TBOT-IDENTICAL"
+        assert [each async for each in bench.cluster.admin.list("bot_instance")] == []
 
     on(story)
 

@@ -15,6 +15,7 @@ from teleport.auth.authorize import Authorizer
 from teleport.auth.bots.certificates import BotCertificates
 from teleport.auth.bots.instances import Instances, Proof
 from teleport.auth.bots.lockout import Lockout
+from teleport.auth.bots.verdict import explain
 from teleport.auth.user_certs import PublicKeys, read_keys
 from teleport.base.clock import Clock
 from teleport.base.errors import AccessDenied, BadParameter, CompareFailed, NotFound
@@ -128,9 +129,14 @@ class Renewals:
 
     async def standing(self, caller: Caller) -> Standing:
         """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
-        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED, AUTH-BOT-GONE)."""
+        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED, with what the records of the lock point to; AUTH-BOT-GONE)."""
         shown = _of_instance(caller)
-        await self._certificates.check_locks(shown)
+        try:
+            await self._certificates.check_locks(shown)
+        except AccessDenied as error:
+            instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
+            await explain(error, shown.bot_name, instance, self._resources, self._audit)
+            raise
         last = (await self._instance(shown)).latest
         return Standing(
             generation=last.generation, public_key=last.public_key, authenticated_at=last.authenticated_at,

@@ -18,7 +18,7 @@ from teleport.base.errors import AccessDenied, BadParameter, NotFound, NotSuppor
 from teleport.base.log import logger
 from teleport.bot.destinations import accounts, acl, mounts
 from teleport.bot.destinations.folder import Access, Folder, open_folder
-from teleport.bot.destinations.names import WRITE_TEST, split, testing
+from teleport.bot.destinations.names import WRITE_TEST, keep_off, split, testing
 from teleport.model.config.tbot_destinations import DirectoryDestination
 
 _WALKS = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
@@ -61,10 +61,10 @@ class Directory:
         return str(self._section)
 
     async def prepare(self, names: Sequence[str]) -> None:
-        """Make the folder, see that it is nobody else's, and that readers can be let in."""
+        """Make the folder, see that it is nobody else's and no bot's storage, and that readers can be let in."""
         for name in names:
             split(name)
-        await asyncio.to_thread(self._prepare)
+        await asyncio.to_thread(self._prepare, names)
 
     async def check(self) -> None:
         """Correct who may read, and write `.write-test`. Raises DEST-WRITE."""
@@ -89,9 +89,10 @@ class Directory:
 
     # In a thread
 
-    def _prepare(self) -> None:
+    def _prepare(self, names: Sequence[str]) -> None:
         self._readers = accounts.readers(self._section.readers)
         with self.open(make=True) as folder:
+            keep_off(self, names, {*folder.names()}.__contains__)
             if not self._links and folder.facts.st_mode & stat.S_IWOTH:
                 raise BadParameter("DEST-OPEN", path=self._path, mode=f"{stat.S_IMODE(folder.facts.st_mode):04o}")
             folder.sweep()

@@ -218,11 +218,11 @@ def open_folder(path: str, *, links: bool, make: bool) -> Folder:
     """Open the folder at an absolute path, and make what is missing of it (0700). With `links`, links on the way are
     followed, once.
 
-    Raises NotFound (DISK-MISSING), BadParameter (DEST-LINK, DEST-NOT-FOLDER), AccessDenied
+    Raises NotFound (DEST-MISSING), BadParameter (DEST-LINK, DEST-NOT-FOLDER, DEST-NOT-MADE), AccessDenied
     (DEST-DENIED), DISK-*.
     """
     names = [name for name in (os.path.realpath(path) if links else path).split("/") if name]
-    with _teaching(path), map_errors(path):
+    with _teaching(path, make=make), map_errors(path):
         way = os.open("/", _WAY)
         safe = True
         try:
@@ -291,10 +291,10 @@ def _only_ours(facts: os.stat_result) -> bool:
 
 
 @contextmanager
-def _teaching(path: str) -> Iterator[None]:
+def _teaching(path: str, *, make: bool) -> Iterator[None]:
     try:
         yield
     except AccessDenied as error:
         raise AccessDenied("DEST-DENIED", path=path, problem=error.fields["problem"], user=os.geteuid()) from error
     except NotFound as error:
-        raise NotFound("DEST-MISSING", path=path) from error
+        raise (BadParameter("DEST-NOT-MADE", path=path) if make else NotFound("DEST-MISSING", path=path)) from error

@@ -26,7 +26,7 @@ from teleport.base.errors import (
 )
 from teleport.bot.destinations import kubeconfig
 from teleport.bot.destinations.kubeconfig import Account
-from teleport.bot.destinations.names import WRITE_TEST, split, testing
+from teleport.bot.destinations.names import WRITE_TEST, keep_off, split, testing
 from teleport.model.config.tbot_destinations import KubernetesSecretDestination
 from teleport.net.fetch import Answer, Fetch, SystemFetch
 
@@ -64,9 +64,10 @@ class KubernetesSecret:
         return str(self._section)
 
     async def prepare(self, names: Sequence[str]) -> None:
-        """See that the names can be keys and that the Secret can be asked for."""
+        """See that the names can be keys, that the Secret can be asked for, and that it is no bot's storage."""
         _keys(names)
-        await self._call()
+        found = await self._call() or {}
+        keep_off(self, names, {**(found.get("data") or {})}.__contains__)
 
     async def check(self) -> None:
         """Write `.write-test`. Raises DEST-WRITE."""

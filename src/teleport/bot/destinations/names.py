@@ -1,14 +1,24 @@
-"""Names of files in destinations, and the test that one can be written to."""
+"""Names of files in destinations, what they say of a place, and the test that one can be written to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from teleport.base.errors import BadParameter, TeleportError
 
 WRITE_TEST = ".write-test"
 """An empty file that is written before each generation."""
+
+OF_STORAGE = ("tokenhash", "identity.next")
+"""Files that nothing but the storage of a bot has. The second one is there before its first certificates."""
+
+
+def keep_off(destination: object, names: Collection[str], has: Callable[[str], bool]) -> None:
+    """Refuse a place where a bot keeps itself (BadParameter DEST-STORAGE) unless its own files are among the `names`
+    of what may come: certificates of an output in their place would leave the bot without a way back."""
+    if names and not {*OF_STORAGE} & {*names} and any(has(name) for name in OF_STORAGE):
+        raise BadParameter("DEST-STORAGE", destination=destination)
 
 
 def split(name: str) -> tuple[str, str]:

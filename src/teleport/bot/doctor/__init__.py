@@ -24,6 +24,6 @@ def checks(case: Case) -> Sequence[Check[Case]]:
         Check("token", token.run, ("storage",)),
         *network.checks(case),
         Check("standing", standing.run, ("identity", "auth")),
-        *(Check(name, outputs.Look(section, name).run, ("config",)) for section, name in case.sections),
+        *(Check(name, outputs.Look(section, name).run) for section, name in case.sections),
         *(Check(f"{name} ssh", ssh.Look(section, name).run, (name,)) for section, name in case.with_ssh),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from teleport.base.errors import TeleportError
 from teleport.bot.doctor.machine import Machine
 from teleport.bot.parts import Bot, Destination, Held, Service
 from teleport.bot.storage import Found
@@ -42,6 +43,8 @@ class Case:
     token: Callable[[], str]
     """Returns the configured join token. Raises what reading its file raises."""
     now: Callable[[], dt.datetime]
+    fault: TeleportError | None = None
+    """What is wrong with the configuration; what it is about, `loaded` is without."""
     host: str = ""
     """Name of this machine, as the bot writes it."""
     login: str = ""
@@ -52,8 +55,6 @@ class Case:
     """What the storage holds."""
     interrupted: str = ""
     """Evidence that a renewal was; empty without any."""
-    copied: str = ""
-    """Evidence that the storage is used in two places; empty without any."""
     repairs: dict[str, Repair] = field(default_factory=dict)
     """By the name of the check."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -14,12 +14,14 @@ from teleport.base.errors import AccessDenied, NotFound, TeleportError
 from teleport.bot.doctor.case import Case, Repair
 from teleport.bot.held import stamp
 from teleport.bot.parts import Destination
+from teleport.client import identity_file
 from teleport.client.doctor.report import Finding
-from teleport.model.config.tbot_services import KubernetesV2Output, OutputSection, ServiceEntry
+from teleport.model.config.tbot_destinations import DirectoryDestination
+from teleport.model.config.tbot_services import KubernetesOutput, KubernetesV2Output, OutputSection, ServiceEntry
 from teleport.model.identity import Identity
 from teleport.pki import codec, keys, ssh, x509
 
-CERTIFICATE, SSH_CERTIFICATE, KEY = "tlscert", "key-cert.pub", "key"
+CERTIFICATE, SSH_CERTIFICATE, KEY, IDENTITY = "tlscert", "key-cert.pub", "key", "identity"
 _OF_TODAY = (".write-test",)
 """Files whose absence means nothing."""
 
@@ -66,6 +68,9 @@ class Look:
         section = self._section
         if not isinstance(section, (OutputSection, KubernetesV2Output)):
             return Finding(self._name, "skip", "it listens, and keeps its certificates to itself")
+        if _pointless(section):
+            evidence = f"Destination {section.destination} must be a directory in exec plugin mode"
+            return Finding.told(self._name, "K8S-SECRET-EXEC", evidence)
         place = case.destination(section.destination)
         wanted: dict[str, bytes] | None = None
         if case.in_standing:
@@ -99,14 +104,15 @@ class Look:
 
     async def _compared(self, case: Case, place: Destination, wanted: dict[str, bytes] | None) -> str | Finding:
         written = await place.read(CERTIFICATE)
-        if written is None and (wanted is None or CERTIFICATE in wanted):
+        if not written and (wanted is None or CERTIFICATE in wanted):
             return Finding.told(self._name, "OUT-EMPTY", f"{place} has no certificates", place=place)
-        missing = [name for name in wanted or () if name not in _OF_TODAY and await place.read(name) is None]
+        expected = [name for name, content in (wanted or {}).items() if content and name not in _OF_TODAY]
+        missing = [name for name in expected if not await place.read(name)]
         if missing:
             return Finding.told(self._name, "OUT-EMPTY", f"{place} has no {', '.join(missing)}", place=place)
-        if written is None:
+        if not written:
             return f"{place} has what it should"
-        return self._open(case, place) or await self._fresh(case, place, written, wanted)
+        return self._open(case, place) or await self._damaged(place) or await self._fresh(case, place, written, wanted)
 
     def _open(self, case: Case, place: Destination) -> Finding | None:
         path = os.path.join(place.folder, KEY)
@@ -117,6 +123,17 @@ class Look:
             return None
         case.repairs[self._name] = Repair(f"chmod 0600 {path}", partial(os.chmod, path, 0o600))
         return Finding.told(self._name, "OUT-OPEN", f"{path} has mode {mode:04o}", path=path)
+
+    async def _damaged(self, place: Destination) -> Finding | None:
+        for name, read in _READERS.items():
+            content = await place.read(name)
+            try:
+                if content is not None:
+                    read(content)
+            except TeleportError as error:
+                evidence = f"{name} in {place}: {error.what}"
+                return Finding.told(self._name, "OUT-DAMAGED", evidence, file=name)
+        return None
 
     async def _fresh(
         self, case: Case, place: Destination, written: bytes, wanted: dict[str, bytes] | None
@@ -159,6 +176,26 @@ class Look:
 def _named(line: bytes) -> Identity:
     """Return whom an SSH certificate names."""
     return codec.from_ssh(ssh.parse(keys.load_ssh_line(line.decode("ascii", "replace"))))
+
+
+def _whole(data: bytes) -> None:
+    """See that an identity file has what programs take from it. Raises BadParameter (CLIENT-IDENTITY, PKI-*)."""
+    parts = identity_file.parse(data, IDENTITY)
+    keys.load_private(parts.key.encode())
+    x509.parse(parts.tls_certificate.encode())
+    _named(parts.ssh_certificate.encode())
+
+
+_READERS: Mapping[str, Callable[[bytes], object]] = {
+    KEY: keys.load_private, CERTIFICATE: x509.parse, SSH_CERTIFICATE: _named, IDENTITY: _whole,
+}  # fmt: skip
+"""How programs read the files of an output."""
+
+
+def _pointless(section: OutputSection | KubernetesV2Output) -> bool:
+    """Whether kubectl is told to ask for credentials that are in no folder."""
+    plugin = isinstance(section, (KubernetesOutput, KubernetesV2Output)) and not section.disable_exec_plugin
+    return plugin and not isinstance(section.destination, DirectoryDestination)
 
 
 def _words(value: object) -> str:

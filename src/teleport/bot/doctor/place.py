@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 from teleport.bot.doctor.case import Case, Repair
 from teleport.bot.storage import FILES, NEXT
@@ -13,6 +17,12 @@ from teleport.client.doctor.report import Finding
 
 LEAST = 1 << 20
 """Bytes that should be free."""
+
+
+class _Open(NamedTuple):
+    path: str
+    mode: int
+    wanted: int
 
 
 async def run(case: Case) -> str | Finding:
@@ -26,18 +36,24 @@ async def run(case: Case) -> str | Finding:
 
 
 def _open(case: Case, folder: str) -> Finding | None:
-    """Return what is readable or writable by more people than the bot."""
+    """Return what is readable or writable by more people than the bot: all of it, which one repair closes."""
+    found = []
     for path, wanted in ((folder, 0o700), *((os.path.join(folder, name), 0o600) for name in FILES)):
-        try:
+        with suppress(FileNotFoundError):
             mode = stat.S_IMODE(os.lstat(path).st_mode)
-        except FileNotFoundError:
-            continue
-        if mode & 0o077:
-            case.repairs["storage"] = Repair(f"chmod {wanted:04o} {path}", partial(os.chmod, path, wanted))
-            return Finding.told(
-                "storage", "BOT-STORAGE-OPEN", f"{path} has mode {mode:04o}", path=path, mode=f"{wanted:04o}"
-            )
-    return None
+            if mode & 0o077:
+                found.append(_Open(path, mode, wanted))
+    if not found:
+        return None
+    repair = "; ".join(f"chmod {each.wanted:04o} {shlex.quote(each.path)}" for each in found)
+    case.repairs["storage"] = Repair(repair, partial(_close, found))
+    evidence = ", ".join(f"{each.path} has mode {each.mode:04o}" for each in found)
+    return Finding.told("storage", "BOT-STORAGE-OPEN", evidence, folder=folder, repair=repair)
+
+
+def _close(found: Sequence[_Open]) -> None:
+    for each in found:
+        os.chmod(each.path, each.wanted)
 
 
 def _cramped(case: Case, folder: str) -> Finding | None:

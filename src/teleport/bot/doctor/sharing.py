@@ -20,18 +20,18 @@ async def run(case: Case) -> str | Finding:
         return f"{folder} is not there yet"
     kind = mounts.shared_type(folder, os.stat(folder).st_dev, case.machine.mounts)
     if kind:
-        case.copied = f"{folder} is on {kind}, which other machines can use at the same time"
-        return Finding.told("sharing", "BOT-DIR-NFS", case.copied, path=folder, kind=kind)
+        evidence = f"{folder} is on {kind}, which other machines can use at the same time"
+        return Finding.told("sharing", "BOT-DIR-NFS", evidence, path=folder, kind=kind)
     holder = case.machine.holder(os.path.join(folder, LOCK))
     last = (await case.storage.read(LOCK) or b"").decode(errors="replace").split()
     if holder is None and len(last) == 2 and last[1] != case.host:
-        case.copied = f"{folder} was last used on {last[1]}, this is {case.host}"
-        return Finding.told("sharing", "BOT-DIR-COPIED", case.copied, path=folder, host=last[1])
+        evidence = f"{folder} was last used on {last[1]}, this is {case.host}"
+        return Finding.told("sharing", "BOT-DIR-COPIED", evidence, path=folder, host=last[1])
     if holder is None:
         return f"no tbot works with {folder} now"
     if case.source and holder.command and not _same(case.source, holder.command):
-        case.copied = f"process {holder.pid} ({' '.join(holder.command)[:200]}) works with {folder}"
-        return Finding.told("sharing", "BOT-DIR-SHARED", case.copied, path=folder, holder=holder.pid)
+        evidence = f"process {holder.pid} ({' '.join(holder.command)[:200]}) works with {folder}"
+        return Finding.told("sharing", "BOT-DIR-SHARED", evidence, path=folder, holder=holder.pid)
     return f"process {holder.pid} works with {folder}"
 
 

@@ -12,7 +12,7 @@ from teleport.client.doctor.report import Finding
 from teleport.model.config.tbot_services import IdentityOutput, SshMultiplexer
 from teleport.pki import codec, keys, ssh
 
-_COMMAND = re.compile(r"^\s*ProxyCommand\s+(.+)$", re.MULTILINE)
+_COMMAND = re.compile(r"^[ \t]*ProxyCommand[ \t]+(\S.*)$", re.MULTILINE)
 
 
 class Look:
@@ -45,7 +45,10 @@ class Look:
 def _unusable(text: str, folder: str) -> str:
     """Return why the command in an `ssh_config` cannot do its work; empty if it can."""
     for found in _COMMAND.finditer(text):
-        words = shlex.split(found[1].replace("%%", "%"))
+        try:
+            words = shlex.split(found[1].replace("%%", "%"))
+        except ValueError as error:
+            return f"the ProxyCommand cannot be read: {str(error)[:1].lower()}{str(error)[1:]}"
         program = words[0]
         if not os.access(program, os.X_OK):
             return f"the ProxyCommand starts {program}, which cannot be run"

@@ -1,12 +1,13 @@
 """What the cluster says of the bot: whether it is locked, and whether its certificates are the last of their instance.
 
-A bot that is locked is told nothing but the lock. What else is known, this machine knows: a storage that two use
-explains a mismatch; without such an explanation somebody else has the certificates.
+A bot that is locked is told the lock, and what the cluster's records of it point to: the verdict that `tctl bots
+recover` shows to administrators.
 """
 
 from __future__ import annotations
 
 import base64
+from typing import get_args
 
 from teleport.api.bot_calls import BotCalls
 from teleport.api.bot_messages import Standing
@@ -15,11 +16,11 @@ from teleport.bot.doctor.case import Case
 from teleport.bot.doctor.identity import load
 from teleport.bot.held import stamp
 from teleport.bot.parts import Held
+from teleport.client.doctor.bot.evidence import Verdict
 from teleport.client.doctor.report import Finding
 from teleport.pki import keys
 
 _LOOKS = 5
-_MISMATCH = "certificate generation mismatch"
 
 
 async def run(case: Case) -> str | Finding:
@@ -32,7 +33,7 @@ async def run(case: Case) -> str | Finding:
     except TeleportError as error:
         if error.code != "POL-LOCKED":
             raise
-        return _locked(case, held, error)
+        return _locked(held, error)
     case.in_standing = True
     return found
 
@@ -49,14 +50,12 @@ async def _asked(case: Case, held: Held) -> str | Finding:
     return found
 
 
-def _locked(case: Case, held: Held, error: TeleportError) -> Finding:
+def _locked(held: Held, error: TeleportError) -> Finding:
     bot, lock = held.identity.bot_name, error.fields.get("lock_name", "UUID")
-    if _MISMATCH not in error.what:
-        return Finding.told("standing", "BOT-LOCKED", error.what, bot=bot, lock=lock, who="an administrator")
-    if case.copied:
-        return Finding.told("standing", "BOT-GEN-MISMATCH", f"{error.what}; {case.copied}", bot=bot, lock=lock)
-    evidence = f"{error.what}; nothing on this machine explains it"
-    return Finding.told("standing", "BOT-STOLEN", evidence, bot=bot, lock=lock)
+    verdict, meaning = error.fields.get("verdict", ""), error.fields.get("meaning", "")
+    code = verdict if verdict in get_args(Verdict) else "BOT-LOCKED"
+    evidence = f"{error.what}; {meaning}" if meaning else error.what
+    return Finding.told("standing", code, evidence, bot=bot, lock=lock, who="an administrator")
 
 
 def _place(case: Case, held: Held, said: Standing) -> str | Finding:

@@ -20,7 +20,6 @@ from teleport.cli.tbot.world import world
 from teleport.client.doctor import report
 from teleport.client.doctor.report import Finding
 from teleport.client.doctor.run import examine
-from teleport.model.config import tbot_yaml
 
 DEFAULT = "/etc/tbot.yaml"
 
@@ -59,8 +58,8 @@ async def _examined(
 ) -> tuple[list[Finding], list[str]]:  # fmt: skip
     """Return what is found, and with `fix` what was mended before that was found."""
     try:
-        loaded = tbot_yaml.read(SystemDisk().read(os.path.abspath(path)).decode(errors="replace"), path)
-        case = _case(path, loaded, login)
+        text = SystemDisk().read(os.path.abspath(path)).decode(errors="replace")
+        case = _case(path, text, login)
     except TeleportError as error:
         return [config.unread(error)], []
     findings = await examine(case, bot_doctor.checks(case), only)
@@ -69,9 +68,12 @@ async def _examined(
     for repair in case.repairs.values():
         repair.do()
     mended = [repair.what for repair in case.repairs.values()]
-    case = _case(path, loaded, login)
+    case = _case(path, text, login)
     return await examine(case, bot_doctor.checks(case), only), mended
 
 
-def _case(path: str, loaded: tbot_yaml.Loaded, login: str) -> Case:
-    return assembly.case(path, loaded, world(), login=login)
+def _case(path: str, text: str, login: str) -> Case:
+    loaded, fault = config.read(text, path)
+    case = assembly.case(path, loaded, world(), login=login)
+    case.fault = fault
+    return case

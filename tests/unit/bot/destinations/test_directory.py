@@ -184,6 +184,14 @@ def test_a_folder_that_went_away(tmp_path: Path) -> None:
     assert asyncio.run(place.read("key")) is None
 
 
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As below /proc: a restart mends nothing."""
+    monkeypatch.setattr(folder, "_make", lambda *_: os.open(tmp_path / "none", os.O_RDONLY))
+    with pytest.raises(BadParameter, match=f"{tmp_path}/d cannot be made") as caught:
+        ready(tmp_path / "d")
+    assert "restart" not in caught.value.fix
+
+
 def test_a_full_disk_is_told_and_the_old_content_stays(tmp_path: Path) -> None:
     place = ready(tmp_path)
     write(place, FILES)

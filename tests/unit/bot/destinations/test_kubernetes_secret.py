@@ -25,6 +25,7 @@ from teleport.bot.destinations import hold, make, shared_storage
 from teleport.bot.destinations.kubeconfig import Account
 from teleport.bot.destinations.kubernetes_secret import KubernetesSecret
 from teleport.bot.parts import Destination
+from teleport.bot.storage import FILES as OF_STORAGE
 from teleport.model.config.tbot_destinations import KubernetesSecretDestination
 from teleport.net.fetch import Answer, Fetch
 from tests.support.kubernetes import ApiServer, Namespace, api_server, kubeconfig
@@ -60,6 +61,16 @@ def secret(name: str, path: str, **fields: Any) -> Destination:
 
 def write(place: Destination, files: dict[str, bytes]) -> None:
     asyncio.run(place.write(files))
+
+
+def test_nothing_is_written_where_a_bot_keeps_itself(space: Namespace, path: str) -> None:
+    place = secret("storage", path)
+    asyncio.run(place.prepare(OF_STORAGE))
+    write(place, {"tokenhash": b"", "key": b"its own"})
+    asyncio.run(place.prepare(OF_STORAGE))
+    with pytest.raises(BadParameter) as caught:
+        asyncio.run(place.prepare(["key"]))
+    assert (caught.value.code, "kubernetes_secret: storage" in caught.value.what) == ("DEST-STORAGE", True)
 
 
 def test_a_secret_is_made_and_its_keys_replaced(space: Namespace, path: str) -> None:

@@ -15,6 +15,7 @@ from teleport.base.disk import SystemDisk
 from teleport.base.errors import BadParameter, Unavailable
 from teleport.bot.destinations import hold, make, shared_storage
 from teleport.bot.parts import Destination
+from teleport.bot.storage import FILES
 from teleport.model.config.tbot_destinations import DirectoryDestination
 
 
@@ -41,6 +42,19 @@ def test_a_second_tbot_is_refused_a_storage(tmp_path: Path) -> None:
     hold(one, host="host-b").release()
     other.release()
     assert asyncio.run(one.read("lock")) == f"{os.getpid()} host-b\n".encode()
+
+
+@pytest.mark.parametrize("mark", ["tokenhash", "identity.next"])
+def test_nothing_else_is_written_into_a_storage(tmp_path: Path, mark: str) -> None:
+    """Not by an output of another bot either: each of two files says what the folder is, of which one is there before
+    the first certificates."""
+    (tmp_path / mark).write_bytes(b"")
+    place = ready(tmp_path)
+    with pytest.raises(BadParameter, match=f"directory: {tmp_path}") as caught:
+        asyncio.run(place.prepare(["key", ".write-test"]))
+    assert caught.value.code == "DEST-STORAGE"
+    assert [path.name for path in tmp_path.iterdir()] == [mark]
+    asyncio.run(place.prepare(FILES))
 
 
 def test_the_lock_is_that_of_the_disk_too(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def found(tmp_path: Path, kind: str, *, locks: str = "") -> str | Finding:
     (proc / "self" / "mountinfo").write_text(LINE.format(device=device, path=storage, kind=kind))
     (proc / "locks").write_text(locks)
     place = make(DirectoryDestination(path=str(storage)))
-    case: Any = SimpleNamespace(storage=place, machine=Machine(proc), source="tbot.yaml", host="here", copied="")
+    case: Any = SimpleNamespace(storage=place, machine=Machine(proc), source="tbot.yaml", host="here")
     return asyncio.run(sharing.run(case))
 
 

@@ -157,8 +157,15 @@ PAGES = {
     ),
     "BOT-STORAGE-OPEN": Page(
         what="others may use the bot's own identity",
-        why="{path} lets more people in than the bot: whoever copies what is in it can take the bot's place",
-        fix="chmod {mode} {path}; who has to use certificates of the bot gets an output of their own",
+        why="{folder} lets more people in than the bot: whoever copies what is in it can take the bot's place",
+        fix="{repair}; who has to use certificates of the bot gets an output of their own",
+    ),
+    "BOT-STORAGE-OUTPUT": Page(
+        what="the certificates in {storage} are not the bot's own: they are for {name} with the roles {roles}",
+        why="an output, of this bot or another one, was written over the storage; what it has cannot be renewed",
+        fix="give every output a destination of its own, make a token with `tctl bots instances add NAME`, then: tbot "
+        "recover --token=TOKEN (or start tbot with it): the bot joins anew and writes every file again. If the folder "
+        "is meant for an output, choose another one as storage",
     ),
     "BOT-STORAGE-READ-ONLY": Page(
         what="the bot's storage cannot be written to",

@@ -56,10 +56,21 @@ PAGES = {
         why="a destination of the type directory is a folder",
         fix="move the file away, or choose another path",
     ),
+    "DEST-NOT-MADE": Page(
+        what="the folder {path} cannot be made",
+        why="what stands above it keeps no folders (/proc, for example), or was removed meanwhile",
+        fix="choose a folder on a disk of this machine, for example below /opt or /var/lib/teleport",
+    ),
     "DEST-OPEN": Page(
         what="everybody may write to {path} (mode {mode})",
         why="anybody on this machine could replace the keys there, and the commands that ssh_config runs",
         fix="chmod o-w {path}",
+    ),
+    "DEST-STORAGE": Page(
+        what="the storage of a bot is in {destination}",
+        why="certificates of an output there would replace those that the bot renews itself with, and the bot would "
+        "be lost",
+        fix="choose another destination for the output; if no bot keeps itself there any more, empty it first",
     ),
     "DEST-SYMLINKS": Page(
         what='symlink mode "secure" not supported on this system',

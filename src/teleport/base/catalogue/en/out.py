@@ -3,6 +3,11 @@
 from teleport.base.catalogue import Page
 
 PAGES = {
+    "OUT-DAMAGED": Page(
+        what="a file of an output cannot be read",
+        why="{file} was changed by hand, cut short by a broken disk, or written by another program",
+        fix="start tbot, or have everything renewed: `pkill -sigusr1 tbot`; every file is then written anew",
+    ),
     "OUT-EMPTY": Page(
         what="an output of the bot has no certificates",
         why="tbot has not written them yet, or cannot; or somebody removed them from {place}",
