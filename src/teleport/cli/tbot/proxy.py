@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from teleport.base.disk import SystemDisk
-from teleport.client import output_folder
+from teleport.client import identity_file, output_folder
 
 
 @click.command("proxy", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -34,7 +34,7 @@ def run_tsh(
     """Run `tsh WORD` with these words as whom the identity file in a folder names; end with status 1 if it fails.
     Raises what `client.output_folder.read` raises."""
     output_folder.read(SystemDisk(), folder, proxy_server, cluster, types=types)
-    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(folder, output_folder.NAME), "TELEPORT_PROXY": proxy_server}
+    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(folder, identity_file.NAME), "TELEPORT_PROXY": proxy_server}
     if cluster:
         acting["TELEPORT_CLUSTER"] = cluster
     problem = _run([word, *words], {**os.environ, **acting})
