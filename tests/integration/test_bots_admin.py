@@ -93,7 +93,7 @@ def test_a_locked_bot_comes_back(cluster: Cluster, operator: User) -> None:
     every = listed if isinstance(listed, list) else [listed]
     (lock,) = [each["metadata"]["name"] for each in every if each["spec"]["target"].get("user") == "bot-example"]
     machine.settings["storage"]["path"] = str(machine.storage)
-    assert f"tctl rm lock/{lock}" in machine.once(status=1).err
+    assert f"(it removes lock/{lock} and makes a new token)" in machine.once(status=1).err
     assert (
         '[AUTH]      lock targeting User:"bot-example" is in force: The bot user "bot-example" has been' in cluster.log
     )

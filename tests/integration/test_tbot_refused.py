@@ -50,7 +50,7 @@ def test_a_copied_storage_locks_the_bot_and_a_new_token_is_the_way_back(cluster:
     assert next(line for line in lines if line.startswith("  why:")).startswith(
         '  why:  lock targeting User:"bot-example"'
     )
-    assert "  fix:  ask an administrator to lift the lock: tctl rm lock/" in said.err
+    assert "  fix:  ask an administrator to lift the lock: tctl bots recover example (it removes lock/" in said.err
     assert len([line for line in lines if f"ERRO [TBOT]      Failed to resolve tunnel address {tunnel} " in line]) == 2
     assert '"\\t' not in said.err  # what followed from it is folded
 
@@ -79,6 +79,18 @@ def test_a_copied_storage_locks_the_bot_and_a_new_token_is_the_way_back(cluster:
     new = instances(cluster, "example")
     assert [generation for id, generation in new.items() if id not in (first, *_of(delegated))] == [1]
     delegated.once()
+
+
+def test_a_bot_that_was_removed_is_told_so(cluster: Cluster) -> None:
+    """A bot that runs once, with the certificates that it has; S1-46."""
+    machine = Machine(cluster, "gone", make_bot(cluster, "gone", "access"), direct=True)
+    machine.once()
+    cluster.tctl("bots", "rm", "gone")
+    said = machine.once(status=1)
+    assert "  code: AUTH-BOT-GONE\n" in said.err
+    assert "with the new token: tctl bots add gone --roles=" in said.err
+    machine.settings["onboarding"]["token"] = make_bot(cluster, "gone", "access")
+    machine.once()
 
 
 def test_an_expired_identity_says_so_and_a_new_token_is_taken(cluster: Cluster) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from teleport.base.entropy import SeededEntropy
@@ -28,6 +29,20 @@ def data(cluster: authorities.Cluster | None = None, **changes: Any) -> bytes:
     """Return the content of an identity file."""
     cluster = cluster or authorities.cluster()
     return identity_file.write(parts(cluster, **changes), cluster.name)
+
+
+def output(folder: Path, **changes: Any) -> Path:
+    """Write what an output of `tbot` has of an identity; return its identity file."""
+    cluster = authorities.cluster()
+    made = parts(cluster, **changes)
+    files = {
+        "identity": identity_file.write(made, cluster.name), "key": made.key.encode(),
+        "key-cert.pub": made.ssh_certificate.encode(), "tlscert": made.tls_certificate.encode(),
+    }  # fmt: skip
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(0o600)
+    return folder / "identity"
 
 
 def data_of(parts: IdentityFile, cluster: str, **changes: Any) -> bytes:

@@ -206,13 +206,8 @@ class _Request:
         fields = {"reason": f"wanted: {check.step.wanted}; found: {check.step.found}"}
         hides = False
         if check.lock is not None:
-            lock, message = check.lock, check.lock.spec.message
-            fields = {
-                "lock": str(lock.spec.target),
-                "message": f": {message}" if message else "",
-                "lock_name": lock.name,
-            }
-            hides = locks.is_about_target(lock) and not self.caller.is_host
+            fields = locks.fields(check.lock, self.caller)
+            hides = locks.is_about_target(check.lock) and not self.caller.is_host
         return Denial(
             check.code, self.caller, self.action, self.target, self.conditions, fields=fields,
             reasons=lambda: self._reasons_with(check.step, _help_for(check)),

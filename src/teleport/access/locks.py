@@ -7,6 +7,7 @@ A field that this file does not know is never in play; `model.kinds.lock` refuse
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Iterable, Mapping
 
 from teleport.access.action import Target, kind_of, name_of, utc
@@ -54,6 +55,29 @@ def _hits(lock: Lock, in_play: Mapping[str, frozenset[str]]) -> bool:
 def _expired(lock: Lock, now: dt.datetime) -> bool:
     ends = [end for end in (lock.spec.expires, lock.metadata.expires) if end is not None]
     return any(utc(end) <= utc(now) for end in ends)
+
+
+def fields(lock: Lock, identity: Identity) -> dict[str, str]:
+    """Return what page POL-LOCKED tells of a lock that is in force on `identity`: also how it is lifted.
+
+    To remove a lock that the cluster made because of a bot's certificates is not enough: who goes on with them locks
+    the bot again."""
+    message, unlock = lock.spec.message, f"tctl rm lock/{lock.name}"
+    if identity.bot_name and is_of_mismatch(lock):
+        bot = shlex.quote(identity.bot_name)
+        unlock = (
+            f"tctl bots recover {bot} (it removes lock/{lock.name} and makes a new token), after a look at who else "
+            "used its certificates; then restart tbot with the new token"
+        )
+    return {
+        "lock": str(lock.spec.target), "message": f": {message}" if message else "", "lock_name": lock.name,
+        "unlock": unlock,
+    }  # fmt: skip
+
+
+def is_of_mismatch(lock: Lock) -> bool:
+    """Whether the cluster itself made the lock, because certificates of a bot were not the last ones."""
+    return lock.spec.created_by == "Auth" and "certificate generation mismatch" in lock.spec.message
 
 
 def is_about_target(lock: Lock) -> bool:

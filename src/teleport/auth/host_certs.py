@@ -107,7 +107,7 @@ class HostCertificateIssuer:
         world = rights.conditions
         lock = locks.in_force(identity, (), "", _SUBJECT, world.locks, world.now)
         if lock is not None:
-            raise locked(lock)
+            raise locked(lock, identity)
 
     def _identity(self, request: HostRequest, join_token: str, longest: dt.timedelta) -> Identity:
         uuid, cluster, node = request.host_uuid, self._cluster, request.node_name

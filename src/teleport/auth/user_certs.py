@@ -151,13 +151,12 @@ class UserCertificates:
         world = await self._authorizer.conditions()
         lock = locks.in_force(identity, identity.roles, "", "user", world.locks, world.now)
         if lock is not None:
-            raise locked(lock)
+            raise locked(lock, identity)
 
 
-def locked(lock: Lock) -> AccessDenied:
-    """Return the error for a lock that is in force."""
-    message = f": {lock.spec.message}" if lock.spec.message else ""
-    return AccessDenied("POL-LOCKED", lock=lock.spec.target, message=message, lock_name=lock.name)
+def locked(lock: Lock, identity: Identity) -> AccessDenied:
+    """Return the error for a lock that is in force on whom it refuses."""
+    return AccessDenied("POL-LOCKED", **locks.fields(lock, identity))
 
 
 def address_of(text: str) -> str:

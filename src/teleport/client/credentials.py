@@ -44,12 +44,17 @@ class Credentials(NamedTuple):
     profile: Profile
     identity: str = ""
     """Path of the identity file; empty for a profile."""
+    of_tbot: bool = False
+    """Whether `tbot` writes that file."""
 
     def check_valid(self, clock: Clock) -> None:
-        """Raise NotAuthenticated (CLIENT-EXPIRED, CLIENT-IDENTITY-EXPIRED) when the certificates have ended."""
+        """Raise NotAuthenticated (CLIENT-EXPIRED, CLIENT-IDENTITY-EXPIRED, CLIENT-OUTPUT-EXPIRED) when the certificates
+        have ended."""
         profile, until = self.profile, self.profile.valid_until.isoformat()
         if profile.valid_until > clock.now():
             return
+        if self.of_tbot:
+            raise NotAuthenticated("CLIENT-OUTPUT-EXPIRED", path=self.identity, user=profile.user, until=until)
         if self.identity:
             raise NotAuthenticated("CLIENT-IDENTITY-EXPIRED", path=self.identity, user=profile.user, until=until)
         raise NotAuthenticated("CLIENT-EXPIRED", user=profile.user, proxy=profile.proxy_host, until=until)
@@ -80,8 +85,8 @@ def choose(environment: Mapping[str, str], disk: Disk, wanted: Wanted, *, warn: 
     else the current one. `warn` is told of an identity file that others may read.
 
     Raises what `Home.choose` raises, NotFound (CLIENT-NOT-LOGGED-IN) for another user's, BadParameter
-    (CLIENT-IDENTITY, CLIENT-IDENTITY-PROXY), DISK-*, and Unavailable (CLIENT-UNREACHABLE) for a proxy without a
-    port that answers on none.
+    (CLIENT-IDENTITY, CLIENT-IDENTITY-PROXY, CLIENT-OUTPUT-DAMAGED), DISK-*, and Unavailable (CLIENT-UNREACHABLE) for
+    a proxy without a port that answers on none.
     """
     proxy = wanted.proxy or environment.get("TELEPORT_PROXY", "")
     path = wanted.identity or environment.get("TELEPORT_IDENTITY_FILE", "")
@@ -100,14 +105,17 @@ def _from_file(
 ) -> Credentials:  # fmt: skip
     from teleport.client import identity_file
 
-    parts = identity_file.parse(disk.read(path, limit=identity_file.MAX_FILE), path)
+    with identity_file.read_from(disk, path):
+        parts = identity_file.parse(disk.read(path, limit=identity_file.MAX_FILE), path)
     if (mode := disk.mode(path)) & 0o077:
         warn(f"others may use the private key in {path} (mode {mode:04o}): chmod 600 {path}")
     if not proxy:
         raise BadParameter("CLIENT-IDENTITY-PROXY", path=path)
-    home, profile = identity_file.open_home(parts, path, locate(proxy, variables))
+    address = locate(proxy, variables)
+    with identity_file.read_from(disk, path):
+        home, profile = identity_file.open_home(parts, path, address)
     home.between = variables
-    return Credentials(home, profile, path)
+    return Credentials(home, profile, path, identity_file.is_of_tbot(disk, path))
 
 
 def locate(proxy: str, variables: Mapping[str, str] | None = None) -> str:

@@ -10,9 +10,11 @@ they are read.
 
 from __future__ import annotations
 
-from teleport.base.disk import MemoryDisk
+import os.path
+
+from teleport.base.disk import Disk, MemoryDisk
 from teleport.base.errors import BadParameter, TeleportError
-from teleport.base.lean import TYPE_CHECKING, NamedTuple, Sequence, dt
+from teleport.base.lean import TYPE_CHECKING, Iterator, NamedTuple, Sequence, contextmanager, dt
 from teleport.client import known_hosts
 from teleport.client.profile import Home, Profile
 
@@ -26,6 +28,12 @@ _BEGIN, _END = "-----BEGIN ", "-----END "
 _AUTHORITY = "@cert-authority "
 _ROOT = "/identity"
 _UNREAD, _NEVER = "unread", dt.datetime(9999, 12, 31, tzinfo=dt.timezone.utc)
+
+
+NAME = "identity"
+"""Of the identity file that `tbot` writes into a destination."""
+_BESIDE = ("key", "key-cert.pub", "tlscert")
+"""What else it writes there."""
 
 
 class IdentityFile(NamedTuple):
@@ -156,6 +164,33 @@ def _stored(profile: Profile, parts: IdentityFile, bundle: str) -> Home:
 def host_lines(parts: IdentityFile, profile: Profile) -> Sequence[str]:
     """Return the lines of `known_hosts` that let the authorities vouch for the hosts of the cluster."""
     return known_hosts.lines(profile.proxy_host, profile.cluster, parts.ssh_authorities)
+
+
+def is_of_tbot(disk: Disk, path: str) -> bool:
+    """Whether `tbot` writes the file: its neighbours are those of an output, and their certificate names a bot. One
+    that cannot be read is as damaged as the file may be, and does not speak against it."""
+    from teleport.pki import codec, x509
+
+    folder, name = os.path.split(path)
+    if name != NAME or not all(disk.exists(os.path.join(folder, each)) for each in _BESIDE):
+        return False
+    try:
+        certificate = x509.parse(disk.read(os.path.join(folder, "tlscert"), limit=MAX_FILE))
+        return bool(codec.from_x509(certificate).bot_name)
+    except TeleportError:
+        return True
+
+
+@contextmanager
+def read_from(disk: Disk, path: str) -> Iterator[None]:
+    """Say of a file that cannot be used, if `tbot` writes it, that `tbot` mends it. Raises BadParameter
+    (CLIENT-OUTPUT-DAMAGED) and what the block raises."""
+    try:
+        yield
+    except BadParameter as error:
+        if error.code != "CLIENT-IDENTITY" or not is_of_tbot(disk, path):
+            raise
+        raise BadParameter("CLIENT-OUTPUT-DAMAGED", **error.fields) from None
 
 
 def _bad(path: str, problem: str) -> BadParameter:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from teleport.base.clock import Clock
 from teleport.base.disk import Disk
-from teleport.base.errors import BadParameter, NotFound
+from teleport.base.errors import NotFound
 from teleport.base.lean import TYPE_CHECKING, Iterator, Mapping, NamedTuple, contextmanager
 from teleport.client import identity_file
 from teleport.client.credentials import Credentials
-from teleport.client.identity_file import IdentityFile
+from teleport.client.identity_file import NAME, IdentityFile
 
 if TYPE_CHECKING:
     from teleport.client.profile import Home, Profile
-
-NAME = "identity"
 
 
 class Acting(NamedTuple):
@@ -25,6 +23,8 @@ class Acting(NamedTuple):
 
     path: str
     """Of the identity file."""
+    disk: Disk
+    """Where it is."""
     parts: IdentityFile
     address: str
     """`host:port` of the proxy."""
@@ -41,30 +41,31 @@ class Acting(NamedTuple):
         """Say of whatever fails in the block what is wrong with the identity, if that is why: it has ended, it is of
         another cluster, or it has not got the login.
 
-        Raises NotAuthenticated (CLIENT-IDENTITY-*), AccessDenied (CLIENT-LOGIN), BadParameter (CLIENT-IDENTITY), and
-        what the block raises."""
+        Raises NotAuthenticated (CLIENT-IDENTITY-*, CLIENT-OUTPUT-EXPIRED), AccessDenied (CLIENT-LOGIN), BadParameter
+        (CLIENT-IDENTITY, CLIENT-OUTPUT-DAMAGED), and what the block raises."""
         from teleport.base.errors import TeleportError
 
         try:
             yield
         except TeleportError as error:
-            home, profile = identity_file.open_home(self.parts, self.path, self.address)
-            chosen = Credentials(home, profile, self.path)
+            with identity_file.read_from(self.disk, self.path):
+                home, profile = identity_file.open_home(self.parts, self.path, self.address)
+            chosen = Credentials(home, profile, self.path, identity_file.is_of_tbot(self.disk, self.path))
             chosen.check_valid(clock)
             with chosen.in_use(login):
                 raise error from None
 
 
-def read(disk: Disk, folder: str, address: str, cluster: str) -> Acting:
-    """Read a destination. Raises BadParameter (CLIENT-IDENTITY), NotFound (CLIENT-DESTINATION), DISK-*."""
-    path = f"{folder.rstrip('/')}/{NAME}"
+def read(disk: Disk, folder: str, address: str, cluster: str, *, types: str = "identity") -> Acting:
+    """Read a destination. `types` are those of outputs that will do, for who named another folder.
+
+    Raises BadParameter (CLIENT-IDENTITY, CLIENT-OUTPUT-DAMAGED), NotFound (CLIENT-DESTINATION), DISK-*."""
+    path, problem = f"{folder.rstrip('/')}/{NAME}", f"its file {NAME} is empty"
     try:
         data = disk.read(path, limit=identity_file.MAX_FILE)
     except NotFound:
-        raise NotFound("CLIENT-DESTINATION", folder=folder, problem=f"there is no file {NAME} in it") from None
-    try:
-        return Acting(path, identity_file.parse(data, path), address, cluster)
-    except BadParameter:
-        if data:
-            raise
-        raise NotFound("CLIENT-DESTINATION", folder=folder, problem=f"its file {NAME} is empty") from None
+        data, problem = b"", f"there is no file {NAME} in it"
+    if not data:
+        raise NotFound("CLIENT-DESTINATION", folder=folder, problem=problem, types=types)
+    with identity_file.read_from(disk, path):
+        return Acting(path, disk, identity_file.parse(data, path), address, cluster)

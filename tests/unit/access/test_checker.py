@@ -268,7 +268,9 @@ def test_a_grant_cannot_be_made_copied_or_changed():
 
 def test_reasons_hold_the_conditions_on_the_caller_and_of_every_role():
     locked = ask(dev(), world=conditions(lock(user="carol", message="why")))
-    assert locked.fields == {"lock": 'User:"carol"', "message": ": why", "lock_name": "lock-1"}
+    assert locked.fields == {
+        "lock": 'User:"carol"', "message": ": why", "lock_name": "lock-1", "unlock": "tctl rm lock/lock-1",
+    }  # fmt: skip
     assert locked.nearest.condition == "locks"
     assert locked.succeed_if == ('remove lock "lock-1": tctl rm lock/lock-1',)
     assert {step.role for step in locked.steps} == {"", "dev"}

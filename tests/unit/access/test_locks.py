@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from teleport.access.locks import in_force, is_about_target
+from teleport.access.locks import fields, in_force, is_about_target
 from teleport.model.kinds.lock import Lock, LockSpec, LockTarget
 from tests.support.policy import CLUSTER, NOW, caller, lock, node, tracker
 
@@ -34,6 +34,26 @@ HOST = caller("Instance", name=f"uuid-7.{CLUSTER}", kind="host", system_roles=("
 def test_targets(target, who, hit):
     found = in_force(who, ("extra",), "root", node(), [lock(**target)], NOW)
     assert (found is not None) is hit
+
+
+MISMATCH = "The bot user has been locked due to a certificate generation mismatch, possibly indicating ..."
+
+
+@pytest.mark.parametrize(
+    ("by", "message", "bot", "unlock"),
+    [
+        ("Auth", MISMATCH, "my bot", "tctl bots recover 'my bot' (it removes lock/lock-1 and makes a new token)"),
+        ("Auth", MISMATCH, "", "tctl rm lock/lock-1"),
+        ("alice", MISMATCH, "b", "tctl rm lock/lock-1"),
+        ("Auth", "", "b", "tctl rm lock/lock-1"),
+    ],
+)
+def test_how_a_lock_is_lifted(by, message, bot, unlock):
+    """S1-15: the lock of a mismatch alone must not go, or the bot is locked again; others go as they came."""
+    made = Lock.against(LockTarget(user="bot-b"), message, name="lock-1", at=NOW, by=by)
+    told = fields(made, caller("dev", bot_name=bot))
+    assert told["unlock"].startswith(unlock)
+    assert (told["lock_name"], told["message"]) == ("lock-1", f": {message}" if message else "")
 
 
 def test_a_session_is_on_its_server():

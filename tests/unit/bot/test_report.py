@@ -5,7 +5,7 @@ from __future__ import annotations
 from teleport.base.errors import AccessDenied, NotAuthenticated, Unavailable
 from teleport.bot.report import direct, lines, noted, primary
 
-LOCKED = {"lock": 'User:"bot-example"', "message": ": stolen", "lock_name": "L"}
+LOCKED = {"lock": 'User:"bot-example"', "message": ": stolen", "lock_name": "L", "unlock": "tctl rm lock/L"}
 FIND = (
     'Get "https://example.com:3025/webapi/find": x509: cannot validate certificate for example.com because it doesn\'t '
     "contain any IP SANs"

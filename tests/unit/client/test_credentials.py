@@ -97,6 +97,34 @@ def test_end_of_validity_is_told_with_what_to_do(environment, file, said):
     assert caught.value.code == "CLIENT-EXPIRED"
 
 
+def test_who_renews_a_file_of_tbot_is_tbot(environment, tmp_path, said):
+    """As long as its neighbours are those of an output, and their certificate names a bot or cannot be read."""
+    file = identities.output(tmp_path, bot_name="ex")
+    late = ManualClock(NOW + dt.timedelta(hours=1))
+    with pytest.raises(NotAuthenticated) as caught:
+        chosen(environment, said, identity=str(file), proxy="p:1").check_valid(late)
+    assert (caught.value.code, str(caught.value)) == ("CLIENT-OUTPUT-EXPIRED", f"the identity in {file} has expired")
+    assert ("tctl auth sign" in caught.value.fix, "tbot doctor" in caught.value.fix) == (False, True)
+    good = file.read_bytes()
+    file.write_bytes(good[:-40])
+    for certificate in ((tmp_path / "tlscert").read_bytes(), b"damaged", b""):
+        (tmp_path / "tlscert").write_bytes(certificate)
+        with pytest.raises(BadParameter) as damaged:
+            chosen(environment, said, identity=str(file), proxy="p:1")
+        assert (damaged.value.code, "tbot doctor" in damaged.value.fix) == ("CLIENT-OUTPUT-DAMAGED", True)
+        assert str(damaged.value) == f"{file} is no identity file of a user: its last part has no end"
+    identities.output(tmp_path)  # of a person
+    with pytest.raises(NotAuthenticated) as caught:
+        chosen(environment, said, identity=str(file), proxy="p:1").check_valid(late)
+    assert caught.value.code == "CLIENT-IDENTITY-EXPIRED"
+    identities.output(tmp_path, bot_name="ex")
+    mine = file.rename(tmp_path / "mine")
+    (tmp_path / "mine").write_bytes(b"damaged")
+    with pytest.raises(BadParameter) as damaged:
+        chosen(environment, said, identity=str(mine), proxy="p:1")
+    assert damaged.value.code == "CLIENT-IDENTITY"
+
+
 def test_another_cluster_is_named_when_an_identity_is_used(environment, file, said):
     found = chosen(environment, said, identity=str(file), proxy="p:1")
     strange = NotAuthenticated("NET-TLS-UNKNOWN-CA", address="p:1", reason="unknown")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
 from teleport.base.clock import ManualClock
-from teleport.base.disk import MemoryDisk
-from teleport.base.errors import AccessDenied, NotAuthenticated, NotFound, Unavailable
+from teleport.base.disk import MemoryDisk, SystemDisk
+from teleport.base.errors import AccessDenied, BadParameter, NotAuthenticated, NotFound, Unavailable
 from teleport.client import identity_file, output_folder
 from tests.support import authorities, identities
 from tests.support.authorities import NOW
@@ -51,6 +52,29 @@ def test_certificates_that_have_ended_are_the_cause() -> None:
     with pytest.raises(NotAuthenticated) as caught, acting().in_use("root", later):
         raise Unavailable("NET-RESET", address="p", reason="closed")
     assert caught.value.code == "CLIENT-IDENTITY-EXPIRED"
+
+
+def test_tbot_is_what_renews_them(tmp_path: Path) -> None:
+    identities.output(tmp_path, bot_name="ex")
+    acting = output_folder.read(SystemDisk(), str(tmp_path), "proxy.example.com:443", "example.com")
+    with pytest.raises(NotAuthenticated) as caught, acting.in_use("root", ManualClock(NOW + dt.timedelta(days=1))):
+        raise Unavailable("NET-RESET", address="p", reason="closed")
+    assert caught.value.code == "CLIENT-OUTPUT-EXPIRED"
+    (tmp_path / "identity").write_bytes(b"something else")
+    with pytest.raises(BadParameter) as damaged:
+        output_folder.read(SystemDisk(), str(tmp_path), "proxy.example.com:443", "example.com")
+    assert damaged.value.code == "CLIENT-OUTPUT-DAMAGED"
+
+
+def test_parts_of_two_identities_are_a_file_that_was_damaged(tmp_path: Path) -> None:
+    """Nobody looks at them before a connection fails."""
+    file = identities.output(tmp_path, bot_name="ex")
+    other = identities.parts(authorities.cluster(), bot_name="ex", name="other")
+    file.write_bytes(identities.data_of(PARTS, "example.com", tls_certificate=other.tls_certificate))
+    acting = output_folder.read(SystemDisk(), str(tmp_path), "proxy.example.com:443", "example.com")
+    with pytest.raises(BadParameter) as damaged, acting.in_use("root", ManualClock(NOW)):
+        raise Unavailable("NET-RESET", address="p", reason="closed")
+    assert damaged.value.code == "CLIENT-OUTPUT-DAMAGED"
 
 
 def test_other_failures_stay_what_they_are() -> None:

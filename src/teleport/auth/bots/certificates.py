@@ -47,6 +47,16 @@ class BotCertificates:
             raise AccessDenied("AUTH-BOT-GONE", bot=bot)
         return found
 
+    async def told(self, refusal: AccessDenied, bot: str) -> AccessDenied:
+        """Return a refusal as a bot is told of it: roles of a bot that was removed are missing because of that."""
+        if refusal.code != "POL-ROLE-MISSING":
+            return refusal
+        try:
+            await self.user(bot)
+        except AccessDenied as gone:
+            return AccessDenied(gone.code, id=refusal.id, **gone.fields)
+        return refusal
+
     async def identity(self, bot: str, expires: dt.datetime | None, address: str) -> Identity:
         """Return whom certificates of the bot would name now. Raises AccessDenied (AUTH-BOT-GONE, POL-LOCKED)."""
         asked = (expires - self._clock.now()).total_seconds() if expires else DEFAULT_TTL

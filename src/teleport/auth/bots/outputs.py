@@ -51,9 +51,13 @@ class Outputs:
             raise AccessDenied("AUTH-BOT-OUTPUT", name=own.name)
         wanted = tuple(dict.fromkeys(request.roles)) or await self._every(rights)
         if not 0 < len(wanted) <= MOST_ROLES:
+            await self._certificates.user(own.bot_name)  # says so where the bot was removed with its roles
             raise BadParameter("AUTH-BOT-NO-ROLES", bot=own.bot_name, most=MOST_ROLES)
-        for name in wanted:
-            await self._authorizer.assume(rights, await self._role(name))
+        try:
+            for name in wanted:
+                await self._authorizer.assume(rights, await self._role(name))
+        except AccessDenied as error:
+            raise await self._certificates.told(error, own.bot_name) from None
         keys = read_keys(request.ssh_public_key, request.tls_public_key)
         identity = await self._identity(own, wanted, request, caller)
         issued = await self._certificates.issue(identity, keys)

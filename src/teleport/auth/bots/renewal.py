@@ -63,8 +63,11 @@ class Renewals:
         AUTH-BOT-NOT-RENEWABLE, AUTH-BOT-GONE, POL-*), BadParameter (AUTH-BOT-IDENTITY, PKI-KEY)."""
         shown = _renewable(caller)
         rights = await self._authorizer.rights(caller)
-        for name in shown.roles:
-            await self._authorizer.assume(rights, await self._role(name))
+        try:
+            for name in shown.roles:
+                await self._authorizer.assume(rights, await self._role(name))
+        except AccessDenied as error:
+            raise await self._certificates.told(error, shown.bot_name) from None
         keys = read_keys(request.ssh_public_key, request.tls_public_key)
         for _ in range(_TRIES):
             try:
@@ -109,16 +112,14 @@ class Renewals:
 
     async def beat(self, caller: Caller, said: Heartbeat, health: Sequence[ServiceHealth]) -> None:
         """Note what an instance says of itself and of its services. Raises BadParameter (AUTH-BOT-IDENTITY,
-        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED)."""
+        AUTH-BOT-HEALTH), NotFound (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED, AUTH-BOT-GONE)."""
         shown = _of_instance(caller)
         await self._certificates.check_locks(shown)
         _check_health(health)
         heard = msgspec.structs.replace(said, **{name: getattr(said, name)[:_SHOWN] for name in _WORDS})
         noted = tuple(msgspec.structs.replace(each, updated_at=each.updated_at or self._clock.now()) for each in health)
         for left in reversed(range(_TRIES)):
-            instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
-            if instance is None:
-                raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
+            instance = await self._instance(shown)
             try:
                 await self._resources.update(self._instances.beat(instance, heard, noted))
                 return
@@ -128,21 +129,26 @@ class Renewals:
 
     async def standing(self, caller: Caller) -> Standing:
         """Return what the caller's own instance was last given. Raises BadParameter (AUTH-BOT-IDENTITY), NotFound
-        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED, with what the records of the lock point to)."""
+        (AUTH-BOT-NO-INSTANCE), AccessDenied (POL-LOCKED, with what the records of the lock point to; AUTH-BOT-GONE)."""
         shown = _of_instance(caller)
-        instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
         try:
             await self._certificates.check_locks(shown)
         except AccessDenied as error:
+            instance = await self._instances.find(shown.bot_name, shown.bot_instance_id)
             await explain(error, shown.bot_name, instance, self._resources, self._audit)
             raise
-        if instance is None:
-            raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
-        last = instance.latest
+        last = (await self._instance(shown)).latest
         return Standing(
             generation=last.generation, public_key=last.public_key, authenticated_at=last.authenticated_at,
             address=last.addr_remote, hostname=last.hostname,
         )  # fmt: skip
+
+    async def _instance(self, shown: Identity) -> BotInstance:
+        found = await self._instances.find(shown.bot_name, shown.bot_instance_id)
+        if found is None:
+            await self._certificates.user(shown.bot_name)  # says so where the bot itself is gone
+            raise NotFound("AUTH-BOT-NO-INSTANCE", bot=shown.bot_name, instance=shown.bot_instance_id)
+        return found
 
 
 def _verdict(instance: BotInstance | None, shown: Identity, keys: PublicKeys, told: int) -> Verdict:

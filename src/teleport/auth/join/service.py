@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from teleport.access import locks
 from teleport.access.system import host_id, system_roles
 from teleport.api.caller import INSTANCE, PROXY, Caller, check_validity
@@ -297,7 +299,8 @@ class Joining:
         world = await self._authorizer.conditions(address_of(attempt.address))
         lock = locks.in_force(identity, (), "", _SUBJECT, world.locks, world.now)
         if lock is not None:
-            raise _without_secret(locked(lock), attempt)
+            who = msgspec.structs.replace(identity, bot_name=attempt.bot_name if attempt.is_bot else "")
+            raise _without_secret(locked(lock, who), attempt)
 
     def _still_there(self, token: Token, proven: Proven) -> tuple[Op, ...]:
         """Return what must hold at the end: that the token was not removed during the conversation."""

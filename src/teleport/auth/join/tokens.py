@@ -34,6 +34,8 @@ REMEMBERED = dt.timedelta(days=30)
 """How long it is known of a token what became of it."""
 ASKED_AGAIN = dt.timedelta(hours=1)
 """How long a bot whose first answer was lost may ask again with a token that it has used up."""
+_MAKE = {"Bot": "tctl bots instances add NAME"}
+"""How who joins in a role gets a token; all others are hosts."""
 _NOT_THERE = ("STORE-RESOURCE-NOT-FOUND", "STORE-RESOURCE-NAME")
 
 
@@ -85,13 +87,14 @@ class Missing:
     def refusal(self, host: str, role: str) -> AccessDenied:
         """Return the error for who showed the name. What became of a token is told to them: they know its name, which
         mostly is a secret, and the marks end a month after the token."""
+        make = _MAKE.get(role, "tctl tokens add --type=node")
         if self.fate == "expired":
-            return AccessDenied("AUTH-TOKEN-EXPIRED", host=host, role=role, reason=self.reason)
+            return AccessDenied("AUTH-TOKEN-EXPIRED", host=host, role=role, reason=self.reason, make=make)
         if self.fate == "used":
-            return AccessDenied("AUTH-TOKEN-USED", host=host, role=role, reason=self.reason)
+            return AccessDenied("AUTH-TOKEN-USED", host=host, role=role, reason=self.reason, make=make)
         if self.fate == "removed":
-            return AccessDenied("AUTH-TOKEN-REMOVED", host=host, role=role, reason=self.reason)
-        return AccessDenied("AUTH-JOIN-TOKEN", host=host, role=role)
+            return AccessDenied("AUTH-TOKEN-REMOVED", host=host, role=role, reason=self.reason, make=make)
+        return AccessDenied("AUTH-JOIN-TOKEN", host=host, role=role, make=make)
 
 
 class Tokens:

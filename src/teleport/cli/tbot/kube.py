@@ -29,14 +29,14 @@ def answer(disk: Disk, clock: Clock, folder: str, asked: str) -> str:
     """Return what `kubectl` reads. `asked` is the value of KUBERNETES_EXEC_INFO.
 
     All of it comes from the one file `identity`, which is replaced as a whole: key and certificate always fit. Raises
-    NotAuthenticated (KUBE-EXPIRED), BadParameter (CLIENT-KUBE-EXEC-INFO, CLIENT-IDENTITY), NotFound
-    (CLIENT-DESTINATION), DISK-*.
+    NotAuthenticated (KUBE-EXPIRED), BadParameter (CLIENT-KUBE-EXEC-INFO, CLIENT-IDENTITY, CLIENT-OUTPUT-DAMAGED),
+    NotFound (CLIENT-DESTINATION), DISK-*.
     """
     from teleport.client import kubeconfig, output_folder
     from teleport.pki import x509
 
     version = kubeconfig.wanted_version(asked)
-    parts = output_folder.read(disk, folder, "", "").parts
+    parts = output_folder.read(disk, folder, "", "", types="kubernetes").parts
     expires = x509.parse(parts.tls_certificate.encode()).not_valid_after_utc
     if expires <= clock.now():
         raise NotAuthenticated("KUBE-EXPIRED", folder=folder, until=expires.isoformat())

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from teleport.client.output_folder import NAME
+from teleport.base.disk import SystemDisk
+from teleport.client import identity_file, output_folder
 
 
 @click.command("proxy", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -27,9 +28,13 @@ def proxy(destination_dir: str, proxy_server: str, cluster: str, words: tuple[st
     run_tsh("proxy", words, destination_dir, proxy_server, cluster)
 
 
-def run_tsh(word: str, words: Sequence[str], folder: str, proxy_server: str, cluster: str) -> None:
-    """Run `tsh WORD` with these words as whom the identity file in a folder names; end with status 1 if it fails."""
-    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(folder, NAME), "TELEPORT_PROXY": proxy_server}
+def run_tsh(
+    word: str, words: Sequence[str], folder: str, proxy_server: str, cluster: str, *, types: str = "identity"
+) -> None:  # fmt: skip
+    """Run `tsh WORD` with these words as whom the identity file in a folder names; end with status 1 if it fails.
+    Raises what `client.output_folder.read` raises."""
+    output_folder.read(SystemDisk(), folder, proxy_server, cluster, types=types)
+    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(folder, identity_file.NAME), "TELEPORT_PROXY": proxy_server}
     if cluster:
         acting["TELEPORT_CLUSTER"] = cluster
     problem = _run([word, *words], {**os.environ, **acting})

@@ -113,11 +113,10 @@ async def _unlock(client: AuthClient, found: _Found, token: Token) -> Token:
 
 async def _shut(client: AuthClient, each: Evidence, found: _Found) -> None:
     """Lock the instance itself, as long as certificates of it may be valid."""
-    target = LockTarget(bot_instance_id=each.instance)
-    keeps = [lock for lock in found.locks if lock.spec.target == target and lock != each.lock]
     instance = next((one for one in found.instances if one.name == each.instance), None)
-    if instance is None or keeps:
+    if instance is None or any(evidence.shuts(lock, instance) for lock in found.locks if lock != each.lock):
         return
     message = _REPLACED.format(bot=each.bot, instance=each.instance)
+    target = LockTarget(bot_instance_id=each.instance)
     spec = LockSpec(target=target, message=message, expires=instance.metadata.expires)
     await client.create(Lock(version="v2", metadata=Metadata(), spec=spec))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -77,7 +78,8 @@ def show_token(bot: str, token: Token, where: Where, output_format: str) -> None
     click.echo(f"\nRun this where the bot is to work:\n\n> tbot start identity \\\n{lines}\n\nPlease note:\n")
     click.echo(f"  - {_OUTPUT} gets the certificates that programs use; any folder will do")
     if token.is_secret:
-        click.echo("  - The token is good for one join. For another machine: tctl bots instances add " + bot)
+        another = f"tctl bots instances add {shlex.quote(bot)}"
+        click.echo(f"  - The token is good for one join. For another machine: {another}")
         click.echo("  - Nobody but this one tbot may use the folder of --storage: a copy of it locks the bot")
     click.echo(f"  - {address} must be reachable from there")
 

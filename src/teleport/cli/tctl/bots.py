@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any, cast
 
 import click
@@ -66,7 +67,7 @@ def add(
     bot.check()
     if not roles:
         click.echo(f'warning: bot "{name}" has no roles: it can join, and do nothing. '
-                   f"Give it some: tctl bots update {name} --add-roles=ROLE", err=True)  # fmt: skip
+                   f"Give it some: tctl bots update {shlex.quote(name)} --add-roles=ROLE", err=True)  # fmt: skip
     given = token_for(name, token, ttl, where, lambda client: client.create(bot))
     show_token(bot.name, given, where, output_format)
 

@@ -65,7 +65,7 @@ def test_everything_of_it_goes_with_it() -> None:
             assert [each.name async for each in cluster.admin.list(kind)] == [], kind
         assert USER not in [each.name async for each in cluster.admin.list("role")]
         assert [each.name async for each in cluster.admin.list("token", with_secrets=True)] == ["shared"]
-        assert (await robot.refused()).code.startswith("POL-")
+        assert (await robot.refused()).code == "AUTH-BOT-GONE"
 
     run(story)
 

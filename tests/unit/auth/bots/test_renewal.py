@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import io
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +19,7 @@ from teleport.api.services import bots
 from teleport.auth.join.method import Proven
 from teleport.base.errors import TeleportError
 from teleport.model.kinds.bot_instance import Heartbeat, ServiceHealth
-from tests.support.auth_cluster import Cluster, run
+from tests.support.auth_cluster import Cluster, public_keys, run
 from tests.support.bots import ELSEWHERE, HOME, NAME, USER, Robot, identity_of, invite, make_bot
 from tests.support.joiner import Shows, join, refused
 from tests.support.log_lines import said
@@ -112,8 +114,10 @@ def test_a_copy_locks_the_bot_with_the_evidence(said: io.StringIO) -> None:
         assert where == (ELSEWHERE, HOME, "build-7")
         assert "certificates that are not the last ones" in said.getvalue()
         assert lock.metadata.id == 1893456000000000000, "nanoseconds, as servers of long ago numbered their resources"
+        assert f"tctl bots recover {NAME} (it removes lock/{lock.name} and makes a new token)" in error.fix
         after = await robot.refused()
-        assert (after.code, lock.name in after.fix) == ("POL-LOCKED", True)
+        assert after.code == "POL-LOCKED"
+        assert f"tctl bots recover {NAME} (it removes lock/{lock.name} and makes a new token)" in after.fix
 
     run(story)
 
@@ -137,7 +141,8 @@ def test_every_call_of_a_locked_bot_is_logged(said: io.StringIO) -> None:
         (lock,) = await locks(cluster)
         await invite(cluster, "second-token-0123")
         error = await refused(cluster, token="second-token-0123", system_role="Bot")
-        assert (error.code, lock.name in error.fix) == ("POL-LOCKED", True)
+        assert error.code == "POL-LOCKED"
+        assert f"tctl bots recover {NAME} (it removes lock/{lock.name}" in error.fix
         await cluster.admin.delete("lock", lock.name)
         fresh = await Robot.joined(cluster, "second-token-0123")
         assert fresh.identity.generation == 1
@@ -287,6 +292,47 @@ def test_an_instance_that_was_removed_is_a_mismatch() -> None:
             assert caught.value.code == code
             for lock in await locks(cluster):
                 await cluster.admin.delete("lock", lock.name)
+
+    run(story)
+
+
+@pytest.mark.parametrize("gone", [("bot", NAME), ("user", USER)])
+def test_a_bot_that_was_removed_is_told_so(gone: tuple[str, str]) -> None:
+    """By every call; nobody is locked."""
+
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        robot = await Robot.joined(cluster)
+        await cluster.admin.delete(*gone)
+        asked: list[Coroutine[Any, Any, object]] = [robot.renew(), robot.output("access"), robot.output()]
+        if gone[0] == "bot":  # its role and its instances are gone with it
+            asked += [robot.calls.beat(Heartbeat()), robot.calls.standing()]
+        told = []
+        for call in asked:
+            with pytest.raises(TeleportError) as caught:
+                await call
+            assert caught.value.code == "AUTH-BOT-GONE"
+            told.append(caught.value)
+        if gone[0] == "bot":
+            assert all(error.id for error in told[:2]), "what the roles decide is kept"
+        assert f"tctl bots add {NAME} --roles=" in caught.value.fix
+        assert await locks(cluster) == []
+
+    run(story)
+
+
+def test_who_is_no_bot_is_not_told_which_there_are() -> None:
+    async def story(cluster: Cluster) -> None:
+        await make_bot(cluster, "access")
+        await Robot.joined(cluster)
+        calls = BotCalls(cluster.client(cluster.user("bob", "access")))
+        told = []
+        for _ in range(2):
+            with pytest.raises(TeleportError) as caught:
+                await calls.renew(Renewal(**public_keys(cluster.entropy)))
+            told.append((caught.value.code, caught.value.fields))
+            await cluster.admin.delete("bot", NAME) if len(told) == 1 else None
+        assert told[0] == told[1]
 
     run(story)
 

@@ -386,7 +386,8 @@ def test_the_narrow_lock_of_a_bound_key_is_that_of_its_token() -> None:
         await machine.refused(cluster, old)
         (lock,) = await the_locks(cluster)
         assert lock.spec.target.named() == {"join_token": NAME}
-        assert (await machine.refused(cluster)).code == "POL-LOCKED"
+        error = await machine.refused(cluster)
+        assert (error.code, "tctl bots recover example (it removes" in error.fix) == ("POL-LOCKED", True)
 
     run(story)
 

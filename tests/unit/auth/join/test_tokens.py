@@ -101,9 +101,13 @@ def test_each_fate_of_a_token_has_an_error_and_a_record_of_its_own() -> None:
         for name, (code, words) in told.items():
             error = await refused(cluster, token=name, services=("Node",))
             assert error.code == code
+            assert "tctl tokens add --type=node" in error.fix
             event = (await cluster.events("instance.join"))[-1]
             assert (event["success"], event["code"], words in event["error"]) == (False, "TJ002E", True)
             assert name not in str(event)
+            if code != "AUTH-JOIN-ROLES":  # S1-15: a bot needs a token of another kind
+                bot = await refused(cluster, token=name, system_role="Bot")
+                assert (bot.code, "tctl bots instances add NAME" in bot.fix, "--type" in bot.fix) == (code, True, False)
 
     run(story)
 

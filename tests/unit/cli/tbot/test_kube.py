@@ -10,7 +10,7 @@ import pytest
 
 from teleport.base.clock import ManualClock
 from teleport.base.disk import MemoryDisk, SystemDisk
-from teleport.base.errors import NotAuthenticated
+from teleport.base.errors import NotAuthenticated, NotFound
 from teleport.cli.tbot.kube import answer
 from tests.support import authorities, identities
 from tests.support.admin_host import run
@@ -40,6 +40,13 @@ def test_what_has_ended_is_not_handed_out() -> None:
         answer(disk(), ManualClock(authorities.NOW + dt.timedelta(hours=1)), FOLDER, "")
     assert caught.value.code == "KUBE-EXPIRED"
     assert FOLDER in caught.value.what
+
+
+def test_a_folder_that_is_no_output_is_told_with_the_type_that_it_needs() -> None:
+    with pytest.raises(NotFound) as caught:
+        answer(disk(), ManualClock(authorities.NOW), "/opt/other", "")
+    assert caught.value.code == "CLIENT-DESTINATION"
+    assert "an output of the type kubernetes," in caught.value.fix
 
 
 def test_kubectl_gets_the_error_and_nothing_else(tmp_path: Path) -> None:

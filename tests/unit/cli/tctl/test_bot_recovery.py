@@ -127,6 +127,15 @@ def test_one_place_is_recovered_when_somebody_says_yes(host: AdminHost) -> None:
     assert "nothing is to be recovered" in story.recover("--yes", status=1).err
 
 
+def test_what_was_recovered_is_not_half_unlocked(host: AdminHost) -> None:
+    """Also before the new token is used: the former instance has been replaced, as the lock on it says."""
+    story = Story(host, "twice", HOME)
+    story.recover("--yes")
+    done = story.recover("--yes", status=1)
+    assert ("nothing is to be recovered" in done.err, "BOT-UNLOCK-INCOMPLETE" in done.out) == (True, False)
+    assert "tctl bots instances add twice" in done.err
+
+
 def test_two_places_need_somebody_who_has_looked(host: AdminHost) -> None:
     story = Story(host, "robbed", ELSEWHERE)
     before = story.locks()
@@ -148,7 +157,7 @@ def test_half_a_fix_is_finished(host: AdminHost) -> None:
     done = story.recover("--yes")
     assert "BOT-UNLOCK-INCOMPLETE" in done.out
     assert story.refused(story.robot).code == "POL-LOCKED"
-    story.recover("--yes")
+    assert "nothing is to be recovered" in story.recover("--yes", status=1).err
     assert len(story.locks()) == 1, "no second lock of the instance"
     story.joined(story._token(done.out))
     assert "nothing is to be recovered" in story.recover("--yes", status=1).err

@@ -47,6 +47,12 @@ def test_add_says_the_token(roles: AdminHost) -> None:
     roles.tctl("bots", "rm", "example")  # another story is about a bot of this name
 
 
+def test_a_name_of_two_words_is_quoted_in_commands(host: AdminHost) -> None:
+    said = host.tctl("bots", "add", "my bot")
+    assert "  - The token is good for one join. For another machine: tctl bots instances add 'my bot'\n" in said.out
+    assert "Give it some: tctl bots update 'my bot' --add-roles=ROLE\n" in said.err
+
+
 def test_add_says_how_tbot_is_started(roles: AdminHost) -> None:
     out = roles.tctl("bots", "add", "started", "--roles=foo", "--ttl=5m").out
     assert "This token will expire in 5 minutes.\n" in out

@@ -16,23 +16,23 @@ PAGES = {
     "AUTH-JOIN-TOKEN": Page(
         what='"{host}" can not join the cluster with role "{role}", token expired or not found',
         why="no token has this name, or it stands in the configuration file no more; tokens are of one cluster alone",
-        fix="compare the name with what `tctl tokens add` printed, or make a new one: tctl tokens add --type=node",
+        fix="compare the name with what was printed when the token was made, or make a new one: {make}",
     ),
     "AUTH-TOKEN-EXPIRED": Page(
         what='"{host}" can not join the cluster with role "{role}", token expired or not found',
         why="{reason}",
-        fix="make a new one, for longer if need be: tctl tokens add --type=node --ttl=2h",
+        fix="make a new one, for longer if need be: {make} --ttl=2h",
     ),
     "AUTH-TOKEN-USED": Page(
         what='"{host}" can not join the cluster with role "{role}", token expired or not found',
         why="it is good for one join, and {reason}",
-        fix="make a new one; if that join was not yours, lock who joined: the audit log names them (instance.join, "
-        "bot.join)",
+        fix="make a new one: {make}; if that join was not yours, lock who joined: the audit log names them "
+        "(instance.join, bot.join)",
     ),
     "AUTH-TOKEN-REMOVED": Page(
         what='"{host}" can not join the cluster with role "{role}", token expired or not found',
         why="{reason}",
-        fix="ask who removed it (the audit log has join_token.delete), or make a new one: tctl tokens add --type=node",
+        fix="ask who removed it (the audit log has join_token.delete), or make a new one: {make}",
     ),
     "AUTH-JOIN-INVALID": Page(
         what='"{host}" can not join the cluster with role "{role}", the token is not valid',
@@ -138,7 +138,8 @@ PAGES = {
     "AUTH-BOT-GONE": Page(
         what='there is no bot "{bot}"',
         why="it was removed, or its user was",
-        fix="ask an administrator to make it: tctl bots add {bot} --roles=...",
+        fix="stop tbot where it still runs as this bot; or ask an administrator to make the bot again, and start tbot "
+        "with the new token: tctl bots add {bot} --roles=...",
     ),
     "AUTH-BOT-IDENTITY": Page(
         what="{problem}",
@@ -155,8 +156,8 @@ PAGES = {
         why="the bot's storage was copied or put back from a backup, or is used by two programs: the certificates that "
         "were shown are not the last ones that this instance was given",
         fix='find out which other host used them (tctl get locks names bot "{bot}"; the event cert.generation_mismatch '
-        "has both addresses), then: tctl rm lock/{lock}; tctl bots instances add {bot}; restart tbot with the new "
-        "token",
+        "has both addresses), then: tctl bots recover {bot} (it removes lock/{lock} and makes a new token); restart "
+        "tbot with the new token",
     ),
     "AUTH-BOT-LATE": Page(
         what="this renewal was answered long ago: stored={stored}, presented={presented}",

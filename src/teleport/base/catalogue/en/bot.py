@@ -71,7 +71,8 @@ PAGES = {
     "BOT-NOT-LOCKED": Page(
         what='nothing is to be recovered of bot "{bot}"',
         why="no lock is on it because of its certificates, and no instance of it waits to be replaced",
-        fix="if its certificates have ended, make a token: tctl bots instances add {bot}",
+        fix="if its certificates have ended, or the token of its recovery is not good any more, make a new one: tctl "
+        "bots instances add {bot}",
     ),
     "BOT-NOT-ONCE": Page(
         what="the service {service} cannot be used with oneshot",

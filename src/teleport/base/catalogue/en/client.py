@@ -43,6 +43,17 @@ PAGES = {
         why="its certificates, of {user}, were valid until {until}",
         fix="make a new one: tctl auth sign --user={user} --out={path} --overwrite",
     ),
+    "CLIENT-OUTPUT-EXPIRED": Page(
+        what="the identity in {path} has expired",
+        why="its certificates, of {user}, were valid until {until}: tbot, which renews them, does not run or does not "
+        "reach the cluster",
+        fix="start tbot again where it is stopped (its log says why); what is wrong, finds: tbot doctor",
+    ),
+    "CLIENT-OUTPUT-DAMAGED": Page(
+        what="{path} is no identity file of a user: {problem}",
+        why="tbot has written it, and something else has changed it since",
+        fix="have tbot write it again: `pkill -sigusr1 tbot`, or restart tbot; what is wrong, finds: tbot doctor",
+    ),
     "CLIENT-IDENTITY-FOREIGN": Page(
         what="the identity in {path} cannot be used at {proxy}",
         why="it is of the cluster {cluster}, and one side did not prove to the other that it belongs there: {problem}",
@@ -283,8 +294,8 @@ PAGES = {
     ),
     "CLIENT-DESTINATION": Page(
         what="{folder} is not the destination of an output of tbot: {problem}",
-        why="the connection is made with the identity that tbot has written there",
-        fix="name the folder of an output of the type identity, and see that tbot runs and has written it",
+        why="what acts as the bot takes the identity that tbot has written there",
+        fix="name the folder of an output of the type {types}, and see that tbot runs and has written it",
     ),
     "CLIENT-MULTIPLEXER": Page(
         what="the multiplexer at {path} cannot be reached: {problem}",

@@ -111,7 +111,7 @@ PAGES = {
     "POL-LOCKED": Page(
         what="lock targeting {lock} is in force{message}",
         why="an administrator, or the cluster itself, has locked it",
-        fix="ask an administrator to lift the lock: tctl rm lock/{lock_name}",
+        fix="ask an administrator to lift the lock: {unlock}",
     ),
     "POL-LOCKS-STALE": Page(
         what="access denied: the list of locks is too old",

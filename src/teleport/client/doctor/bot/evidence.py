@@ -14,15 +14,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from teleport.access.locks import is_of_mismatch
 from teleport.model.kinds.bot import bot_user
 from teleport.model.kinds.bot_instance import BotInstance
-from teleport.model.kinds.lock import Lock
+from teleport.model.kinds.lock import Lock, LockTarget
 
 EVENT = "cert.generation_mismatch"
 Verdict = Literal["BOT-STOLEN", "BOT-GEN-MISMATCH", "BOT-UNLOCK-INCOMPLETE", "BOT-LOCKED"]
 """BOT-STOLEN: two places hold the certificates. BOT-GEN-MISMATCH: one place showed old ones. BOT-UNLOCK-INCOMPLETE: the
 lock is gone, and the instance still counts. BOT-LOCKED: a lock of another origin."""
-_BY_ITSELF = "due to a certificate generation mismatch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def read(
     found, seen, shown = list[Evidence](), set[str](), set[str]()
     for event in sorted(mine, key=lambda event: str(event.get("time", "")), reverse=True):
         lock, instance = by_name.get(str(event.get("lock", ""))), str(event.get("bot_instance_id", ""))
-        if lock is None and (instance in seen or not _goes_on(instance, event, own)):
+        if lock is None and (instance in seen or not _goes_on(instance, event, own, locks)):
             continue
         seen.add(instance)
         shown.add(lock.name if lock else "")
@@ -146,12 +146,20 @@ def _ip(address: str) -> str:
     return address
 
 
-def _goes_on(instance: str, event: Mapping[str, Any], own: Sequence[BotInstance]) -> bool:
-    """Whether an instance is still there, and no other one has come since the event."""
+def shuts(lock: Lock, instance: BotInstance) -> bool:
+    """Whether a lock is about this instance, and lasts as long as it: as the one that a recovery leaves."""
+    until, end = lock.spec.expires, instance.metadata.expires
+    lasts = until is None or (end is not None and until >= end)
+    return lock.spec.target == LockTarget(bot_instance_id=instance.name) and lasts
+
+
+def _goes_on(instance: str, event: Mapping[str, Any], own: Sequence[BotInstance], locks: Sequence[Lock]) -> bool:
+    """Whether an instance is still there, nothing shuts it, and no other one has come since the event."""
     since = _time(event.get("time"))
     begun = [each.first.authenticated_at for each in own if each.name != instance]
     replaced = since is not None and any(when is not None and when > since for when in begun)
-    return not replaced and any(each.name == instance for each in own)
+    left = [each for each in own if each.name == instance and not any(shuts(lock, each) for lock in locks)]
+    return not replaced and bool(left)
 
 
 def _is_about(lock: Lock, bot: str, own: Sequence[BotInstance]) -> bool:
@@ -161,7 +169,7 @@ def _is_about(lock: Lock, bot: str, own: Sequence[BotInstance]) -> bool:
 
 
 def _is_own(lock: Lock | None) -> bool:
-    return lock is not None and lock.spec.created_by == "Auth" and _BY_ITSELF in lock.spec.message
+    return lock is not None and is_of_mismatch(lock)
 
 
 def _time(said: object) -> dt.datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import msgspec
 import pytest
 
 from teleport.client.doctor.bot.evidence import EVENT, Evidence, read
@@ -92,6 +93,16 @@ def test_what_is_settled_is_not_told() -> None:
     assert read("example", [event()], [], []) == (), "the instance has ended"
     assert read("example", [event(bot_name="other")], [instance()], []) == ()
     assert read("example", [event(event="other")], [instance()], []) == ()
+
+
+def test_an_instance_that_is_shut_was_replaced() -> None:
+    shut = lock("narrow", by="admin", message="was replaced", bot_instance_id=ONE)
+    assert read("example", [event()], [instance()], [shut]) == ()
+    short = msgspec.structs.replace(shut, spec=msgspec.structs.replace(shut.spec, expires=NOW))
+    assert one([event()], [short]).verdict == "BOT-UNLOCK-INCOMPLETE", "it ends before the instance"
+    ending = instance().with_metadata(expires=NOW)
+    assert read("example", [event()], [ending], [short]) == ()
+    assert one([event()], [lock("other", by="admin", message="no", bot_instance_id=TWO)]).lock is None
 
 
 def test_an_older_instance_does_not_replace_the_locked_one() -> None:
