@@ -55,16 +55,20 @@ class Acting(NamedTuple):
                 raise error from None
 
 
-def read(disk: Disk, folder: str, address: str, cluster: str) -> Acting:
-    """Read a destination. Raises BadParameter (CLIENT-IDENTITY), NotFound (CLIENT-DESTINATION), DISK-*."""
+def read(disk: Disk, folder: str, address: str, cluster: str, *, kind: str = "identity") -> Acting:
+    """Read a destination. `kind`: of which type its output should be, as the error says it.
+
+    Raises BadParameter (CLIENT-IDENTITY), NotFound (CLIENT-DESTINATION), DISK-*."""
     path = f"{folder.rstrip('/')}/{NAME}"
     try:
         data = disk.read(path, limit=identity_file.MAX_FILE)
     except NotFound:
-        raise NotFound("CLIENT-DESTINATION", folder=folder, problem=f"there is no file {NAME} in it") from None
+        raise NotFound(
+            "CLIENT-DESTINATION", folder=folder, kind=kind, problem=f"there is no file {NAME} in it"
+        ) from None
     try:
         return Acting(path, identity_file.parse(data, path), address, cluster)
     except BadParameter:
         if data:
             raise
-        raise NotFound("CLIENT-DESTINATION", folder=folder, problem=f"its file {NAME} is empty") from None
+        raise NotFound("CLIENT-DESTINATION", folder=folder, kind=kind, problem=f"its file {NAME} is empty") from None

@@ -19,4 +19,4 @@ def db(destination_dir: str, proxy_server: str, cluster: str, words: tuple[str, 
     \b
     tbot db --destination-dir=/opt/machine-id --proxy-server=example.com:443 -- ls
     """
-    run_tsh("db", words, destination_dir, proxy_server, cluster)
+    run_tsh("db", words, destination_dir, proxy_server, cluster, kind="database")

@@ -36,7 +36,7 @@ def answer(disk: Disk, clock: Clock, folder: str, asked: str) -> str:
     from teleport.pki import x509
 
     version = kubeconfig.wanted_version(asked)
-    parts = output_folder.read(disk, folder, "", "").parts
+    parts = output_folder.read(disk, folder, "", "", kind="kubernetes").parts
     expires = x509.parse(parts.tls_certificate.encode()).not_valid_after_utc
     if expires <= clock.now():
         raise NotAuthenticated("KUBE-EXPIRED", folder=folder, until=expires.isoformat())

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import click
 
-from teleport.client.output_folder import NAME
+from teleport.base.disk import SystemDisk
+from teleport.client import output_folder
 
 
 @click.command("proxy", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -24,12 +25,15 @@ def proxy(destination_dir: str, proxy_server: str, cluster: str, words: tuple[st
     \b
     tbot proxy --destination-dir=/opt/machine-id --proxy-server=example.com:443 ssh alice@node-1.example.com
     """
-    run_tsh("proxy", words, destination_dir, proxy_server, cluster)
+    run_tsh("proxy", words, destination_dir, proxy_server, cluster, kind="identity")
 
 
-def run_tsh(word: str, words: Sequence[str], folder: str, proxy_server: str, cluster: str) -> None:
-    """Run `tsh WORD` with these words as whom the identity file in a folder names; end with status 1 if it fails."""
-    acting = {"TELEPORT_IDENTITY_FILE": os.path.join(folder, NAME), "TELEPORT_PROXY": proxy_server}
+def run_tsh(word: str, words: Sequence[str], folder: str, proxy_server: str, cluster: str, *, kind: str) -> None:
+    """Run `tsh WORD` with these words as whom the identity file in a folder names; end with status 1 if it fails.
+
+    `kind`: of which type the folder's output should be. Raises what `output_folder.read` raises."""
+    path = output_folder.read(SystemDisk(), folder, proxy_server, cluster, kind=kind).path
+    acting = {"TELEPORT_IDENTITY_FILE": path, "TELEPORT_PROXY": proxy_server}
     if cluster:
         acting["TELEPORT_CLUSTER"] = cluster
     problem = _run([word, *words], {**os.environ, **acting})

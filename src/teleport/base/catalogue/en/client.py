@@ -284,7 +284,7 @@ PAGES = {
     "CLIENT-DESTINATION": Page(
         what="{folder} is not the destination of an output of tbot: {problem}",
         why="the connection is made with the identity that tbot has written there",
-        fix="name the folder of an output of the type identity, and see that tbot runs and has written it",
+        fix="name the folder of an output of the type {kind}, and see that tbot runs and has written it",
     ),
     "CLIENT-MULTIPLEXER": Page(
         what="the multiplexer at {path} cannot be reached: {problem}",
