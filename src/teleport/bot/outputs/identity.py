@@ -26,8 +26,8 @@ class IdentityService(OutputService[IdentityOutput]):
         """Write new certificates. Raises NotSupported (BOT-OTHER-CLUSTER), what `Bot.issue` and `Bot.proxy` raise, and
         the destination."""
         if self._section.cluster not in ("", bot.cluster):
-            wanted = ascii(self._section.cluster[:80])[1:-1]
-            raise NotSupported("BOT-OTHER-CLUSTER", wanted=wanted, cluster=bot.cluster)
+            other = ascii(self._section.cluster[:80])[1:-1]
+            raise NotSupported("BOT-OTHER-CLUSTER", wanted=other, cluster=bot.cluster)
         await self._destination.check()
         wanted = Output(
             ssh_public_key="", tls_public_key="", roles=self._section.roles,
