@@ -88,8 +88,11 @@ class SystemFetch:
 
 def _words(error: Exception) -> str:
     """Say why there was no answer: in the system's words where it could not be connected."""
-    number = getattr(error, "errno", None)
-    words = os.strerror(number).lower() if isinstance(number, int) and number > 0 else str(error)
+    import aiohttp
+
+    words = str(error)
+    if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientSSLError) and (error.errno or 0) > 0:
+        words = os.strerror(error.errno or 0).lower()
     return words[:200] or type(error).__name__
 
 
