@@ -164,6 +164,14 @@ def test_sessions_live_on_while_certificates_are_renewed(bot: Tbot) -> None:
     assert ssh_agent.listed(agent) != [first]
 
 
+def test_sockets_that_somebody_removes_are_made_again(bot: Tbot) -> None:
+    for name in ("v1.sock", "agent.sock"):
+        (bot.folder / "mux" / name).unlink()
+    for name in ("v1.sock", "agent.sock"):
+        wait_for(name, (bot.folder / "mux" / name).is_socket, seconds=60)
+    assert ssh(bot, "echo again", place="mux").out == "again\n"
+
+
 def test_a_socket_of_a_bot_that_was_killed_is_replaced(cluster: Cluster, tmp_path: Path) -> None:
     bot = Tbot(cluster, tmp_path / "b", roles=["access"], name="killed",
                services=[service("ssh-multiplexer", tmp_path / "b" / "mux")])  # fmt: skip

@@ -40,8 +40,8 @@ class Lock(Protocol):
 
 
 class Disk(Protocol):
-    """A disk. Paths are absolute; every method raises NotFound (DISK-MISSING), AccessDenied (DISK-DENIED) or
-    Unavailable (DISK-FULL, DISK-IO), and what it names itself."""
+    """A disk. Paths are absolute; every method raises NotFound (DISK-MISSING), AccessDenied (DISK-DENIED), BadParameter
+    (DISK-FOLDER) or Unavailable (DISK-FULL, DISK-IO), and what it names itself."""
 
     def read(self, path: str, *, limit: int = READ_LIMIT, private: bool = False) -> bytes:
         """Return the content. With `private`, refuse a file that others may read or a symbolic link
@@ -88,6 +88,8 @@ def _mapped(error: OSError, path: str) -> TeleportError:
         return NotFound("DISK-MISSING", path=path)
     if error.errno == errno.EEXIST:
         return AlreadyExists("DISK-EXISTS", path=path)
+    if error.errno == errno.EISDIR:
+        return BadParameter("DISK-FOLDER", path=path)
     if error.errno == errno.ELOOP:
         return BadParameter("DISK-LINK", path=path)
     return Unavailable("DISK-IO", path=path, problem=_words(error))

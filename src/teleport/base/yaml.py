@@ -1,7 +1,7 @@
 """YAML that people write: plain data with positions, so that every complaint names file, line and column.
 
-Here: reading documents within bounds, finding all unknown keys and the first wrong value, turning a
-document into a Struct. Not here: what the fields mean (`model`), writing YAML (`cli.common`).
+Here: reading documents within bounds, telling everything that is wrong in the order of the text, turning a
+document into a Struct. Not here: what is wrong (`yaml_shape`), what fields mean (`model`), writing (`cli.common`).
 
 Theory of operation. The text is read twice. First as a flat stream of events, which costs no stack, to
 bound depth; then composed into nodes, which are built into plain data by this file and not by PyYAML, so
@@ -12,23 +12,22 @@ as written, times stay text, and `22:22` is text, not a number of base 60.
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import msgspec
-import msgspec.inspect as shapes
 import yaml
 
+from teleport.base import yaml_shape
 from teleport.base.errors import BadParameter
 from teleport.base.escape import escape
 from teleport.base.struct import convert
 from teleport.base.text import did_you_mean
+from teleport.base.yaml_shape import without_nulls
 
 T = TypeVar("T")
-Path = tuple[str | int, ...]
+Path = yaml_shape.Path
 
 MAX_BYTES, MAX_DEPTH, MAX_NODES = 1_000_000, 64, 100_000
 """Bounds of one text: size, nesting, and nodes after aliases are expanded. Expanded text: twice MAX_BYTES."""
@@ -39,7 +38,7 @@ _MAX_DIGITS = 80
 """Digits of an integer. Python refuses to write very large ones, so they must not come in."""
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"yes": True, "on": True, "true": True, "no": False, "off": False, "false": False}
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
+_PLACED = re.compile(r":(\d+):(\d+): ")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -63,12 +62,17 @@ class Document:
 
     def where(self, path: Path = ()) -> str:
         """Return `file:line:col` of the value at `path`, or of the nearest thing around it that exists."""
+        line, column = self.position(path)
+        return f"{self.source}:{line}:{column}"
+
+    def position(self, path: Path = ()) -> tuple[int, int]:
+        """Return line and column that `where` names."""
         place = self._place
         for step in path:
             if step not in place.inside:
                 break
             place = place.inside[step]
-        return f"{self.source}:{place.line + 1}:{place.column + 1}"
+        return place.line + 1, place.column + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,94 +249,41 @@ def _float(text: str) -> float | str:
 
 
 def problems(document: Document, struct_type: Any, path: Path = ()) -> list[Problem]:
-    """Return what keeps the part of `document` at `path` from being a `struct_type`.
+    """Return everything that keeps the part of `document` at `path` from being a `struct_type`: unknown keys, each with
+    a suggestion, values that are wrong and values that are missing, in the order of the text."""
+    found = sorted(
+        yaml_shape.faults(yaml_shape.part(document.data, path), struct_type, path),
+        key=lambda fault: document.position(fault.path),
+    )
+    looked_for, told = 0, []
+    for fault in found:
+        text = escape(fault.text)
+        if fault.known is not None:
+            # what looking for a likely word costs is bounded: a text may have a hundred thousand wrong keys
+            text += did_you_mean(str(fault.path[-1]), fault.known if looked_for < MANY else ())
+            looked_for += 1
+        told.append(Problem(document.where(fault.path), _dotted(fault.path), text))
+    return told
 
-    All unknown keys, each with a suggestion; then, if there are none, the first wrong or missing value.
-    """
-    value = _part(document.data, path)
-    found = [
-        # what looking for a likely word costs is bounded: a text may have a hundred thousand wrong keys
-        Problem(document.where(at), _dotted(at), f"unknown key{did_you_mean(str(at[-1]), known if n < MANY else ())}")
-        for n, (at, known) in enumerate(_unknown(value, _shape(struct_type), path))
-    ]
-    if found:
-        return found
-    try:
-        convert(value, struct_type)
-    except msgspec.ValidationError as error:
-        text, _, tail = str(error).partition(" - at `")
-        at = path + _steps(tail.removesuffix("`"), value)
-        return [Problem(document.where(at), _dotted(at), escape(text))]
-    return []
+
+def listed(source: str, problems: Iterable[str]) -> str:
+    """Return problems that begin with their place as lines in the order of the text, those beyond MANY as a number."""
+
+    def place(line: str) -> tuple[int, ...]:
+        match = _PLACED.match(line, len(source))
+        return tuple(map(int, match.groups())) if match else ()
+
+    lines = sorted(problems, key=place)
+    if len(lines) > MANY:
+        lines[MANY:] = [f"{source}: and {len(lines) - MANY} more"]
+    return "\n".join(lines)
 
 
 def read(document: Document, struct_type: type[T]) -> T:
     """Turn a document into `struct_type`. Raises BadParameter (CFG-YAML-FIELDS) that lists every problem."""
-    found = [str(problem) for problem in problems(document, struct_type)]
-    if len(found) > MANY:
-        found[MANY:] = [f"{document.source}: and {len(found) - MANY} more"]
-    if found:
-        raise BadParameter("CFG-YAML-FIELDS", problems="\n".join(found))
-    return convert(document.data, struct_type)
-
-
-@functools.lru_cache(maxsize=64)
-def _shape(struct_type: Any) -> shapes.Type:
-    return shapes.type_info(struct_type)
-
-
-def _unknown(value: Any, shape: shapes.Type, path: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Yield the path of each key that no Struct declares, with the keys that are known there."""
-    shape = _member(value, shape)
-    if isinstance(value, dict) and isinstance(shape, shapes.StructType):
-        fields = {f.encode_name: f.type for f in shape.fields}
-        known = [*fields, *([shape.tag_field] if shape.tag_field else [])]
-        for key, inner in value.items():
-            if key in fields:
-                yield from _unknown(inner, fields[key], (*path, key))
-            elif key not in known and shape.forbid_unknown_fields:
-                yield (*path, key), known
-    elif isinstance(value, dict) and isinstance(shape, shapes.DictType):
-        for key, inner in value.items():
-            yield from _unknown(inner, shape.value_type, (*path, key))
-    elif isinstance(value, list) and isinstance(shape, (shapes.ListType, shapes.VarTupleType)):
-        for index, inner in enumerate(value):
-            yield from _unknown(inner, shape.item_type, (*path, index))
-
-
-def _member(value: Any, shape: shapes.Type) -> shapes.Type:
-    """Of a union, choose the member that `value` is meant to be: by tag, or by being a map or a list."""
-    if not isinstance(shape, shapes.UnionType):
-        return shape
-    for member in shape.types:
-        if isinstance(value, list) and isinstance(member, (shapes.ListType, shapes.VarTupleType)):
-            return member
-        if isinstance(value, dict) and (isinstance(member, shapes.DictType) or _tagged(value, member)):
-            return member
-    return shape
-
-
-def _tagged(value: dict[str, Any], member: shapes.Type) -> bool:
-    if not isinstance(member, shapes.StructType):
-        return False
-    return member.tag_field is None or value.get(member.tag_field) == member.tag
-
-
-def _part(value: Any, path: Path) -> Any:
-    for step in path:
-        inside = isinstance(value, dict) or (isinstance(value, list) and isinstance(step, int) and step < len(value))
-        value = (value.get(step) if isinstance(value, dict) else value[step]) if inside else None
-    return value
-
-
-def _steps(text: str, value: Any) -> Path:
-    """Read msgspec's path `$.a.b[0]`. It names no key inside a free-form map (`[...]`), so the path ends there."""
-    steps: list[str | int] = []
-    for match in _STEP.finditer(text):
-        if match[3] and not isinstance(_part(value, tuple(steps)), list):
-            break
-        steps.append(match[1] if match[1] is not None else int(match[2] or 0))
-    return tuple(steps)
+    if found := problems(document, struct_type):
+        raise BadParameter("CFG-YAML-FIELDS", problems=listed(document.source, map(str, found)))
+    return convert(without_nulls(document.data), struct_type)
 
 
 def _dotted(path: Path) -> str:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from teleport.base import tasks
 from teleport.base.clock import Clock
@@ -245,7 +246,7 @@ class BotProcess:
         waits = _BACKOFF.waits(self.world.entropy)
         while True:
             try:
-                await service.serve(self.bot, lambda: None)
+                await service.serve(self.bot, partial(self.health.report, service.name, "healthy"))
             except TeleportError as error:
                 seconds = next(waits)
                 log.error("A service cannot serve, it is tried again", service=service.name, error=error,

@@ -15,6 +15,7 @@ import yaml as pyyaml
 
 from teleport.base import yaml
 from teleport.base.errors import BadParameter, TeleportError
+from teleport.base.yaml_shape import without_nulls
 from teleport.model import resource as kinds
 from teleport.model.resource import Resource
 
@@ -48,10 +49,8 @@ def read(text: str, source: str) -> list[Resource[Any]]:
     if len(faults) == 1 and not problems:
         raise faults[0] from None
     if faults or problems:
-        told = [*problems, *(fault.what for fault in faults)]
-        if len(told) > yaml.MANY:
-            told[yaml.MANY :] = [f"{source}: and {len(told) - yaml.MANY} more"]
-        raise BadParameter("CFG-YAML-FIELDS", problems="\n".join(told))
+        told = yaml.listed(source, [*problems, *(fault.what for fault in faults)])
+        raise BadParameter("CFG-YAML-FIELDS", problems=told)
     return found
 
 
@@ -66,20 +65,7 @@ def _shape_problems(document: yaml.Document) -> list[yaml.Problem]:
     if document.data.get("version", info.default_version) not in info.versions:
         return []  # `load` says so better: another version may have another shape
     today = dataclasses.replace(document, data=info.cls.upgrade(document.data))
-    return problems_but_nulls(today, info.cls)
-
-
-def problems_but_nulls(document: yaml.Document, shape: Any, path: yaml.Path = ()) -> list[yaml.Problem]:
-    """Return `yaml.problems`, where a known key with no value counts as left out."""
-    unknown = [problem for problem in yaml.problems(document, shape, path) if problem.text.startswith("unknown key")]
-    return unknown or yaml.problems(dataclasses.replace(document, data=without_nulls(document.data)), shape, path)
-
-
-def without_nulls(value: Any) -> Any:
-    """Return plain data without the keys that have no value: `labels:` and nothing behind it says nothing."""
-    if isinstance(value, dict):
-        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
-    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
+    return yaml.problems(today, info.cls)
 
 
 def _path(document: yaml.Document, error: TeleportError) -> yaml.Path:

@@ -6,6 +6,7 @@ fetched is judged by the caller.
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,7 +83,17 @@ class SystemFetch:
         except TimeoutError:
             raise Unavailable("NET-FETCH", url=url[:200], problem=f"no answer within {self._timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Unavailable("NET-FETCH", url=url[:200], problem=str(error)[:200] or type(error).__name__) from None
+            raise Unavailable("NET-FETCH", url=url[:200], problem=_words(error)) from None
+
+
+def _words(error: Exception) -> str:
+    """Say why there was no answer: in the system's words where it could not be connected."""
+    import aiohttp
+
+    words = str(error)
+    if isinstance(error, OSError) and not isinstance(error, aiohttp.ClientSSLError) and (error.errno or 0) > 0:
+        words = os.strerror(error.errno or 0).lower()
+    return words[:200] or type(error).__name__
 
 
 async def _body(content: Any, url: str) -> bytes:

@@ -207,6 +207,7 @@ def test_mode_does_not_depend_on_the_umask(tmp_path):
         (errno.ENOTDIR, NotFound, "DISK-MISSING"),
         (errno.EEXIST, AlreadyExists, "DISK-EXISTS"),
         (errno.ELOOP, BadParameter, "DISK-LINK"),
+        (errno.EISDIR, BadParameter, "DISK-FOLDER"),
     ],
 )
 def test_errors_of_the_system_become_ours(number, kind, code):
@@ -216,6 +217,16 @@ def test_errors_of_the_system_become_ours(number, kind, code):
         disk.exists("/x")
     assert caught.value.code == code
     assert not disk.exists("/x")
+
+
+def test_a_folder_is_no_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    disk, path = SystemDisk(), str(tmp_path / "folder")
+    for call in (lambda: disk.read(path), lambda: disk.write(path, b"x")):
+        with pytest.raises(BadParameter) as caught:
+            call()
+        assert str(caught.value) == f"{path} is a directory"
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
 
 
 def test_error_without_words_is_named_by_its_type():

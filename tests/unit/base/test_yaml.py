@@ -199,17 +199,55 @@ sercice: 1
         ("several:\n  - limits: [1, x]", "teleport.yaml:2:17: several[0].limits[1]: Expected `int`, got `str`"),
         ("cloud: {type: aws}", "teleport.yaml:1:1: cloud: Object missing required field `region`"),
         ("cloud: {type: gcp}", "teleport.yaml:1:9: cloud.type: Invalid value 'gcp'"),
-        ("numbers: {a: x}", "teleport.yaml:1:1: numbers: Expected `int`, got `str`"),
-        ("named: {a: {poll: 5q}}", "teleport.yaml:1:1: named: '5q' is not a duration"),
+        ("numbers: {a: x}", "teleport.yaml:1:11: numbers.a: Expected `int`, got `str`"),
+        ("named: {a: {poll: 5q}}", "teleport.yaml:1:13: named.a.poll: '5q' is not a duration"),
         ("service: {poll: 5q}", "teleport.yaml:1:11: service.poll: '5q' is not a duration"),
         ("service: {enabled: maybe}", "teleport.yaml:1:11: service.enabled: 'maybe' is neither yes nor no"),
-        ("[1]", "teleport.yaml:1:1: Expected `object`, got `array`"),
+        ("[1]", "teleport.yaml:1:1: Expected `mapping`, got `list`"),
         ("token: 5", "teleport.yaml:1:1: token: expected text"),
     ],
 )
-def test_first_wrong_value_is_placed(text, complaint):
+def test_wrong_values_are_placed(text, complaint):
     (found,) = complaints(text)
     assert found.startswith(complaint)
+
+
+def test_everything_wrong_is_told_in_the_order_of_the_text():
+    text = """
+servce: 1
+several:
+  - limits: [1, x, 2, y]
+    enabled: maybe
+  - 5
+  - {poll: 5q, wrong: ~}
+numbers: {a: x, b: 1, c: y}
+cloud: 3
+token: 5
+fixed: hello
+"""
+    assert [found.partition(" (")[0] for found in complaints(text)] == [
+        "teleport.yaml:2:1: servce: unknown key, did you mean 'service'?",
+        "teleport.yaml:4:17: several[0].limits[1]: Expected `int`, got `str`",
+        "teleport.yaml:4:23: several[0].limits[3]: Expected `int`, got `str`",
+        "teleport.yaml:5:5: several[0].enabled: 'maybe' is neither yes nor no: this field takes "
+        "yes, no, on, off, true or false",
+        "teleport.yaml:6:5: several[1]: Expected `mapping`, got `int`",
+        "teleport.yaml:7:6: several[2].poll: '5q' is not a duration: a duration is numbers with units, for "
+        "example 30m, 1h30m or 12h",
+        "teleport.yaml:7:16: several[2].wrong: unknown key",
+        "teleport.yaml:8:11: numbers.a: Expected `int`, got `str`",
+        "teleport.yaml:8:23: numbers.c: Expected `int`, got `str`",
+        "teleport.yaml:9:1: cloud: Expected `mapping | null`, got `int`",
+        "teleport.yaml:10:1: token: expected text",
+        "teleport.yaml:11:1: fixed: Expected `list`, got `str`",
+    ]
+
+
+def test_a_key_without_a_value_is_left_out():
+    assert complaints("service:\nnumbers: {a: ~}\nfixed: [{limits: ~}]\ncloud: {type: aws, region: ~}") == [
+        "teleport.yaml:4:1: cloud: Object missing required field `region`"
+    ]
+    assert yaml.read(one("service: {enabled: ~}\ntoken:"), Config) == Config(service=Service())
 
 
 def test_good_documents_have_no_problems():

@@ -155,6 +155,32 @@ def test_a_bot_runs_renews_when_asked_and_stops():
     on(story)
 
 
+def test_a_service_that_listens_again_is_healthy_again():
+    async def story(bench: Bench) -> None:
+        bot = await bench.bot()
+        (service,) = bot.services
+        found: list[str] = []
+
+        async def serve(_: object, ready: Callable[[], None]) -> None:
+            if not found:
+                await until(lambda: bot.health.conditions[service.name].state == "healthy")
+                found.append("listened")
+                raise Unavailable("MUX-SOCKET", path="/opt/mux/v1.sock", problem="gone")
+            found.append(bot.health.conditions[service.name].state)
+            ready()
+            found.append(bot.health.conditions[service.name].state)
+            await asyncio.Event().wait()
+
+        service.serve = serve
+        running = start(bot)
+        await until(lambda: len(found) == 3)
+        assert found == ["listened", "unhealthy", "healthy"]
+        bot.stop()
+        await running
+
+    on(story)
+
+
 def test_outputs_wait_for_an_identity_that_is_kept_until_it_can_be_renewed(said: io.StringIO):
     """Without the cluster, what is stored is kept, and asked for again."""
 

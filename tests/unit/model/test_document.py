@@ -68,7 +68,12 @@ def test_a_wrong_type_is_told_with_its_place() -> None:
 def test_several_faults_are_one_error() -> None:
     error = failure("kind: usr\n---\nkind: token\nmetadata: {name: a}\n---\nkind: lock\nspec: {x: 1}\n")
     assert isinstance(error, BadParameter)
-    assert [line.split(": ")[0] for line in str(error).splitlines()] == ["f.yaml:7:8", "f.yaml:1:1", "f.yaml:3:1"]
+    assert [line.split(": ")[0] for line in str(error).splitlines()] == [
+        "f.yaml:1:1",
+        "f.yaml:3:1",
+        "f.yaml:7:1",
+        "f.yaml:7:8",
+    ]
 
 
 def test_the_class_of_a_fault_is_kept() -> None:

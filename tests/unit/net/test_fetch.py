@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -63,6 +64,15 @@ def test_bounds() -> None:
         assert await code_of(SystemFetch(plain=True, timeout=0.1), f"{base}/slow") == "NET-FETCH"
 
     serve(story)
+
+
+def test_that_nobody_listens_is_said_in_the_words_of_the_system() -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/readyz"
+        with pytest.raises(TeleportError) as caught:
+            asyncio.run(SystemFetch(plain=True)(url))
+    assert str(caught.value) == f"cannot fetch {url}: connection refused"
 
 
 def test_what_is_not_fetched() -> None:

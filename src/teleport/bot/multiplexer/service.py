@@ -98,6 +98,8 @@ class Multiplexer:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(sockets.serve(mux, self._carry, most=CONNECTIONS))
                     group.create_task(sockets.serve(agent, self._agent.serve, most=_CLIENTS_OF_AGENT))
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from None
             finally:
                 self._upstream.close()
 

@@ -6,6 +6,7 @@ With `ssh_config: off` nothing is asked of the proxy: such an output works where
 from __future__ import annotations
 
 from teleport.api.bot_messages import Output
+from teleport.base.errors import NotSupported
 from teleport.bot import ssh_files
 from teleport.bot.outputs.certified import NAMES, identity_set
 from teleport.bot.outputs.service import OutputService
@@ -22,7 +23,11 @@ class IdentityService(OutputService[IdentityOutput]):
         await self._destination.prepare([*NAMES, *extra])
 
     async def generate(self, bot: Bot) -> None:
-        """Write new certificates. Raises what `Bot.issue` and `Bot.proxy` raise, and the destination."""
+        """Write new certificates. Raises NotSupported (BOT-OTHER-CLUSTER), what `Bot.issue` and `Bot.proxy` raise, and
+        the destination."""
+        if self._section.cluster not in ("", bot.cluster):
+            other = ascii(self._section.cluster[:80])[1:-1]
+            raise NotSupported("BOT-OTHER-CLUSTER", wanted=other, cluster=bot.cluster)
         await self._destination.check()
         wanted = Output(
             ssh_public_key="", tls_public_key="", roles=self._section.roles,

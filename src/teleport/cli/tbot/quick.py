@@ -70,7 +70,6 @@ def connect(call: Call, environment: Mapping[str, str]) -> None:
     from teleport.client.stdio import join
     from teleport.wire.reach import Request
 
-    ignore_renewals()
     variables, address = between(environment), call.proxy_server
     if not address.rpartition(":")[2].isdigit():
         from teleport.client.credentials import locate
@@ -83,10 +82,3 @@ def connect(call: Call, environment: Mapping[str, str]) -> None:
         way = reach(home, profile, request)
     resume = call.resume and not environment.get(OFF)
     join(carried(way, home, profile, request, tell) if resume else way, sys.stdin.fileno(), sys.stdout.fileno())
-
-
-def ignore_renewals() -> None:
-    """`pkill -sigusr1 tbot` is for the bot: it must not end the connections that are open."""
-    import _signal  # type: ignore[import-not-found]  # the C half: `signal` makes enums of the numbers
-
-    _signal.signal(_signal.SIGUSR1, _signal.SIG_IGN)

@@ -54,9 +54,6 @@ def _carry(sock: _socket.socket) -> None:
     """Copy both ways until the node has ended."""
     import select
 
-    from teleport.cli.tbot.quick import ignore_renewals
-
-    ignore_renewals()
     sources = {0: sock.fileno(), sock.fileno(): 1}
     while sock.fileno() in sources:
         for source in select.select(list(sources), [], [])[0]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
-from teleport.base import catalogue
+from teleport.base import catalogue, yaml
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.base.struct import Struct, Switch
 from teleport.model.address import Address, parse_addr
@@ -19,7 +19,6 @@ ON, OFF = Switch(True), Switch(False)
 
 OneOrMore = str | tuple[str, ...]
 """A text, or a list of texts, where people may write either."""
-_MOST = 50
 
 
 class Fault(NamedTuple):
@@ -100,8 +99,7 @@ def summed(
     """
     if len(errors) == 1 and not problems:
         return errors[0]
-    lines = [*problems, *(error.what for error in errors)]
-    listed = "\n".join([*lines[:_MOST], *([f"{source}: and {len(lines) - _MOST} more"] if len(lines) > _MOST else [])])
+    told = yaml.listed(source, [*problems, *(error.what for error in errors)])
     if not problems and all(isinstance(error, NotSupported) for error in errors):
-        return NotSupported("CONFIG-NOT-SUPPORTED-KEYS", problems=listed)
-    return BadParameter(code, problems=listed)
+        return NotSupported("CONFIG-NOT-SUPPORTED-KEYS", problems=told)
+    return BadParameter(code, problems=told)

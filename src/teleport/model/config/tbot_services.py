@@ -80,7 +80,7 @@ class IdentityOutput(OutputSection, frozen=True, kw_only=True, tag="identity"):
     allow_reissue: Switch = OFF
     """Whether the certificates may be used to get others, as `tsh` does for each database."""
     cluster: str = ""
-    """Empty: the bot's own."""
+    """Empty: the bot's own, which is the only one so far."""
 
 
 class ApplicationOutput(OutputSection, frozen=True, kw_only=True, tag="application"):

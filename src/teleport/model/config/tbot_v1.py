@@ -12,10 +12,10 @@ from typing import Any
 from teleport.base import yaml
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.base.struct import Duration, Struct, Switch, convert, plain
+from teleport.base.yaml_shape import without_nulls
 from teleport.model.config import tbot_forms
 from teleport.model.config.section import summed
 from teleport.model.config.tbot_destinations import DirectoryDestination
-from teleport.model.document import problems_but_nulls, without_nulls
 from teleport.model.later import Path
 
 FORMATS = ("mongo", "cockroach", "tls")
@@ -90,7 +90,7 @@ def migrate(document: yaml.Document) -> yaml.Document:
         if key in document.data:
             raise BadParameter("TBOT-OUTPUTS", key=key).at(document.where((key,)))
     document = dataclasses.replace(document, data=_plain(document.data))
-    problems = [str(problem) for problem in problems_but_nulls(document, V1File)]
+    problems = [str(problem) for problem in yaml.problems(document, V1File)]
     errors: list[TeleportError] = []
     data = without_nulls(document.data)
     found = {key: value for key, value in data.items() if key in BOTH}

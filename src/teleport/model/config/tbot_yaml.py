@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from teleport.base import yaml
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.base.struct import Duration, Struct, Switch, convert, plain
+from teleport.base.yaml_shape import without_nulls
 from teleport.model import document as written
 from teleport.model.address import parse_addr
 from teleport.model.config import tbot_forms, tbot_v1
@@ -282,7 +283,7 @@ class _Reader:
         if given and (shape := self._type(("storage",), tbot_forms.DESTINATIONS, "destination")):
             self._check(("storage",), shape)
         if not self._problems and not self._errors:
-            config = convert(tbot_forms.joined(written.without_nulls(data)), TbotYaml)
+            config = convert(tbot_forms.joined(without_nulls(data)), TbotYaml)
             for path, error in config.shared_faults():
                 self._wrong((*entries[int(path[1])], *path[2:]) if path[0] == "services" else path, error)
             if not self._errors:
@@ -291,30 +292,34 @@ class _Reader:
 
     def _check_entry(self, path: Path) -> None:
         """See that an entry of a list is a service, and its destination one."""
-        entry, what = self._at(path), str(path[0]).removesuffix("s")
-        shape = self._type(path, tbot_forms.SERVICES, what)
-        given = shape is not None and entry.get("destination") is not None
-        if given and not self._type((*path, "destination"), tbot_forms.DESTINATIONS, "destination"):
+        shape = self._type(path, tbot_forms.SERVICES, str(path[0]).removesuffix("s"))
+        if shape is None:
             return
-        if shape:
-            self._check(path, shape)
+        place = (*path, "destination")
+        given = self._at(path).get("destination") is not None
+        known = not given or self._type(place, tbot_forms.DESTINATIONS, "destination")
+        self._check(path, shape, but=None if known else place)
 
     def _type(self, path: Path, known: Mapping[str, type[Section]], what: str) -> type[Section] | None:
         """Return the section that the `type` of an entry names; it is noted where there is none."""
         value = self._at(path)
-        name = value.get("type") if isinstance(value, dict) else None
+        if not isinstance(value, dict):
+            self._problems += map(str, yaml.problems(self._document, dict[str, Any], path))
+            return None
+        name = value.get("type")
         if isinstance(name, str) and name in known:
             return known[name]
         self._wrong((*path, "type"), tbot_forms.unknown_type(what, dotted(path), name))
         return None
 
-    def _check(self, path: Path, shape: type[Section]) -> None:
+    def _check(self, path: Path, shape: type[Section], *, but: Path | None = None) -> None:
         """Note what keeps the part at `path` from being of a shape, values that it cannot have, and keys that nothing
-        acts on yet."""
-        problems = written.problems_but_nulls(self._document, shape, path)
-        self._problems += map(str, problems)
+        acts on yet. That the part at `but` is of no known type has been noted."""
+        problems = yaml.problems(self._document, shape, path)
+        noted = (dotted(but), dotted((*but, "type"))) if but else ()
+        self._problems += [str(each) for each in problems if each.path not in noted]
         if not problems:
-            for inner, error in convert(written.without_nulls(self._at(path)), shape).faults():
+            for inner, error in convert(without_nulls(self._at(path)), shape).faults():
                 self._wrong((*path, *inner), error)
         for at, later, beside in refusals(shape, self._at(path), path):
             supported = later.supported if later.harmless else f"beside it {', '.join(beside)}"

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from teleport.base import yaml
 from teleport.base.errors import BadParameter, NotSupported, TeleportError
 from teleport.base.struct import convert
+from teleport.base.yaml_shape import without_nulls
 from teleport.model.config.auth import AuthSection
 from teleport.model.config.debug import DebugSection
 from teleport.model.config.proxy import ProxySection
 from teleport.model.config.section import Fault, Section, ServiceSection, Warned, summed, warned
 from teleport.model.config.ssh import SshSection
 from teleport.model.config.teleport_section import PROXY_PORTS, TeleportSection
-from teleport.model.document import problems_but_nulls, without_nulls
 from teleport.model.later import Later, Unacted, dotted, is_off, refusals
 
 VERSIONS = ("v1", "v2", "v3")
@@ -117,7 +117,7 @@ def load(text: str, source: str) -> TeleportYaml:
         error = BadParameter("CONFIG-VERSION", version=ascii(version)[:40])
         raise error.at(document.where(("version",)))
     errors = [*_refused(document)]
-    problems = [str(problem) for problem in problems_but_nulls(document, TeleportYaml)]
+    problems = [str(problem) for problem in yaml.problems(document, TeleportYaml)]
     if not problems:
         config = convert(without_nulls(document.data), TeleportYaml)
         errors += [error.at(document.where(path)) for path, error in config.faults()]

@@ -82,6 +82,58 @@ def test_no_more_than_may_be_are_served_at_a_time(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+def test_what_somebody_removes_is_made_again(tmp_path: Path) -> None:
+    served: list[socket.socket] = []
+
+    async def one(sock: socket.socket) -> None:
+        served.append(sock)
+        await asyncio.Event().wait()
+
+    async def main() -> None:
+        folder = tmp_path / "mux"
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            (tmp_path / f"to_{name}").symlink_to(name)
+        (tmp_path / "to_first").rename(folder)
+        with sockets.listening(str(folder), "s") as listener:
+            task = asyncio.get_running_loop().create_task(sockets.serve(listener, one, most=3))
+            clients = [connected(folder / "s")]
+            await until(lambda: len(served) == 1)
+            (folder / "s").unlink()
+            await until((folder / "s").is_socket)
+            clients.append(connected(folder / "s"))
+            await until(lambda: len(served) == 2)
+            (tmp_path / "to_second").rename(folder)
+            await until((folder / "s").is_socket)
+            clients.append(connected(folder / "s"))
+            await until(lambda: len(served) == 3)
+            served[0].sendall(b"still there")
+            assert clients[0].recv(64) == b"still there"
+            task.cancel()
+            await asyncio.wait([task])
+            for sock in (*clients, *served):
+                sock.close()
+        assert not list(tmp_path.glob("*/s"))
+
+    asyncio.run(main())
+
+
+def test_a_socket_that_cannot_be_made_again_is_told(tmp_path: Path) -> None:
+    async def one(sock: socket.socket) -> None:
+        sock.close()
+
+    async def main() -> None:
+        with sockets.listening(str(tmp_path / "mux"), "s") as listener:
+            (tmp_path / "mux").rename(tmp_path / "elsewhere")
+            async with asyncio.timeout(60):
+                await sockets.serve(listener, one, most=1)
+
+    (tmp_path / "mux").mkdir()
+    with pytest.raises(Unavailable) as caught:
+        asyncio.run(main())
+    assert caught.value.code == "MUX-SOCKET"
+
+
 def test_a_connection_that_fails_ends_alone(tmp_path: Path) -> None:
     async def one(sock: socket.socket) -> None:
         raise OSError("broken")

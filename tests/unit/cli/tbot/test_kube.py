@@ -62,3 +62,10 @@ def test_the_version_is_the_one_that_kubectl_asks_for(monkeypatch: pytest.Monkey
     done = run("tbot", "kube", "credentials", f"--destination-dir={tmp_path}")
     assert (done.status, done.err) == (0, "")
     assert json.loads(done.out)["apiVersion"] == "client.authentication.k8s.io/v1"
+
+
+def test_a_folder_that_no_output_has(tmp_path: Path) -> None:
+    done = run("tbot", "kube", "credentials", f"--destination-dir={tmp_path}")
+    assert (done.status, done.out) == (1, "")
+    assert "CLIENT-DESTINATION" in done.err
+    assert "name the folder of an output of the type kubernetes, " in done.err

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +53,26 @@ def test_a_generated_line_is_read(more: str, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("words", [["--help"], [], ["--host=a"], ["--cluster"], [*shlex.split(LINE), "x"]])
 def test_everything_else_is_left_to_the_full_command(words: list[str]) -> None:
     assert quick.ssh_proxy_command(words) is None
+
+
+def test_renewals_of_a_bot_end_no_command_even_at_its_start(tmp_path: Path) -> None:
+    program, python = shutil.copy(Path(__file__).parents[4] / "bin/tbot", tmp_path), tmp_path / "python3"
+    python.write_text("#!/bin/sh\nkill -USR1 $$\necho lives\n")
+    python.chmod(0o755)
+    done = subprocess.run([program, "start"], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("lives\n", 0)
+
+
+def test_renewals_of_a_bot_do_not_end_those_who_wait_for_one() -> None:
+    words = [str(Path(sys.executable).with_name("tbot")), "wait", "--diag-addr=127.0.0.1:1", "--timeout=3s"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as waiting:
+        while waiting.poll() is None:
+            if b"-IS" in Path(f"/proc/{waiting.pid}/cmdline").read_bytes():  # the shell that finds Python is done
+                waiting.send_signal(signal.SIGUSR1)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                waiting.wait(0.1)
+        said = waiting.stderr.read() if waiting.stderr else ""
+    assert waiting.returncode == 1, said
 
 
 def test_the_multiplexer_is_reached_with_next_to_nothing() -> None:

@@ -214,12 +214,13 @@ ID, A = "type: identity, destination: {directory: /a}", "type: application, app_
         ("version: v2\nrenewal_interval: never", "TBOT-EMPTY", "t.yaml:2:1: renewal_interval is not longer"),
         ("version: v2\ncredential_ttl: soon", "TBOT-PROBLEMS", "t.yaml:2:1: credential_ttl: "),
         ("version: v2\nstorage: {type: x}", "TBOT-TYPE", "t.yaml:2:11: unrecognized destination type (x)"),
-        ("version: v2\nstorage: /x", "TBOT-TYPE", "t.yaml:2:1: unrecognized destination type ()"),
+        ("version: v2\nstorage: /x", "TBOT-PROBLEMS", "t.yaml:2:1: storage: Expected `mapping`, got `str`"),
+        ("version: v2\nstorage: {path: /x}", "TBOT-TYPE", "t.yaml:2:1: unrecognized destination type ()"),
         ("version: v2\nstorage: {directory: ''}", "TBOT-NO-PATH",
          "t.yaml:2:1: destination path must not be empty"),
         (services("{type: x}"), "TBOT-TYPE", "t.yaml:3:4: unrecognized service type (x)"),
         (services("{type: [x]}"), "TBOT-TYPE", "t.yaml:3:4: unrecognized service type (["),
-        (services("x"), "TBOT-TYPE", "t.yaml:3:3: unrecognized service type ()"),
+        (services("x"), "TBOT-PROBLEMS", "t.yaml:3:3: services[0]: Expected `mapping`, got `str`"),
         ("version: v2\noutputs: [{type: x}]", "TBOT-TYPE", "t.yaml:2:12: unrecognized output type (x)"),
         (services("{type: spiffe-svid}"), "CONFIG-NOT-SUPPORTED", "t.yaml:3:4: services[0].type: spiffe-svid is not"),
         (services("{type: identity, destination: {type: z}}"), "TBOT-TYPE", "t.yaml:3:34: unrecognized dest"),
@@ -295,9 +296,41 @@ def test_all_problems_are_told_at_once() -> None:
     assert isinstance(error, BadParameter)
     lines = str(error).splitlines()
     assert lines[0] == "failed parsing config file: t.yaml:2:1: proxy_serve: unknown key, did you mean 'proxy_server'?"
-    assert sorted(line.partition(": ")[0] for line in lines[1:]) == [
-        "t.yaml:10:1", "t.yaml:4:4", "t.yaml:6:4", "t.yaml:7:3", "t.yaml:8:36", "t.yaml:9:20", "t.yaml:9:31",
+    assert [line.partition(": ")[0] for line in lines[1:]] == [
+        "t.yaml:4:4", "t.yaml:6:4", "t.yaml:7:3", "t.yaml:8:3", "t.yaml:8:36", "t.yaml:9:20", "t.yaml:9:31",
+        "t.yaml:10:1",
     ]  # fmt: skip
+
+
+def test_every_value_of_a_wrong_type_is_told_beside_unknown_keys() -> None:
+    error = failure(
+        "version: v2\nstorage: hello\nproxy_server: 5\noneshot: maybe\nonboarding: {ca_pins: 5, tokn: x}\n"
+        "services: 3\noutputs:\n- 7\n- {type: identity, destination: hello, roles: x, name: 5}\n"
+        "- {type: identity, destination: {type: directory, path: 5, acls: x, readers: [{user: []}]}}\nwrong: 1\n"
+    )
+    assert error.code == "TBOT-PROBLEMS"
+    assert [line.rpartition("t.yaml:")[2].partition(" (")[0] for line in str(error).splitlines()] == [
+        "2:1: storage: Expected `mapping`, got `str`",
+        "3:1: proxy_server: Expected `str`, got `int`",
+        "4:1: oneshot: 'maybe' is neither yes nor no: this field takes yes, no, on, off, true or false",
+        "5:14: onboarding.ca_pins: Expected `list`, got `int`",
+        "5:26: onboarding.tokn: unknown key, did you mean 'token'?",
+        "6:1: services: Expected `list`, got `int`",
+        "8:3: outputs[0]: Expected `mapping`, got `int`",
+        "9:20: outputs[1].destination: Expected `mapping`, got `str`",
+        "9:40: outputs[1].roles: Expected `list`, got `str`",
+        "9:50: outputs[1].name: Expected `str`, got `int`",
+        "10:51: outputs[2].destination.path: Expected `str`, got `int`",
+        "10:60: outputs[2].destination.acls: Invalid enum value 'x'",
+        "10:80: outputs[2].destination.readers[0].user: Expected `int | str | null`, got `list`",
+        "11:1: wrong: unknown key",
+    ]
+
+
+def test_more_problems_than_anybody_reads_are_a_number() -> None:
+    entries = "\n".join(f"- {{type: identity, destination: {{type: memory}}, roles: {n}}}" for n in range(70))
+    lines = str(failure(f"version: v2\nservices:\n{entries}\n")).splitlines()
+    assert (lines[0].count("t.yaml:3:"), len(lines), lines[-1]) == (1, 51, "t.yaml: and 20 more")
 
 
 def test_values_are_told_beside_keys_of_other_parts() -> None:

@@ -89,6 +89,11 @@ PAGES = {
         why="with oneshot nothing is tried again; what succeeded has been written",
         fix="mend what the log says of each service, and start tbot again",
     ),
+    "BOT-OTHER-CLUSTER": Page(
+        what="an output asks for certificates of the cluster {wanted}, and the bot is in {cluster}",
+        why="certificates for leaf clusters are not supported yet; those of {cluster} would not be what was asked for",
+        fix="leave out `cluster` (--cluster), or give a bot of {wanted} this output",
+    ),
     "BOT-PROXY-FIND": Page(
         what='Get "https://{address}/webapi/find": {problem}',
         why="a proxy says at this address what it is, and there was no such answer",

@@ -18,6 +18,11 @@ PAGES = {
         why="it is never overwritten",
         fix="choose another path, or move the existing file away first",
     ),
+    "DISK-FOLDER": Page(
+        what="{path} is a directory",
+        why="a file is read or written there, not a folder",
+        fix="name a file, for example one in it: {path}/FILE",
+    ),
     "DISK-LINK": Page(
         what="{path} is a symbolic link",
         why="secrets are not read or written through links, because who controls the link chooses the file",
