@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml requirements.lock
+$(STAMP): pyproject.toml requirements.lock $(wildcard bin/*)
 	@scripts/setup.sh "$(PY)" "$(VENV)"
 	@touch $@
 
