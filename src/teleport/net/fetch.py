@@ -68,7 +68,8 @@ class SystemFetch:
             raise BadParameter("NET-FETCH-URL", url=url[:200])
         context = self._context or ssl.create_default_context()
         limits = aiohttp.ClientTimeout(total=self._timeout)
-        connector = aiohttp.TCPConnector(ssl=context, force_close=True)
+        # Kept for the session, which is this request: its end waits for the connection's, and `force_close` would not.
+        connector = aiohttp.TCPConnector(ssl=context)
         try:
             async with (
                 aiohttp.ClientSession(

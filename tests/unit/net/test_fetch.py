@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
+import threading
+import warnings
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -13,6 +16,8 @@ from aiohttp import web
 from teleport.base.errors import TeleportError
 from teleport.net import fetch
 from teleport.net.fetch import SystemFetch
+from tests.support.pretenders import speaking
+from tests.support.tls import NAME, authority
 
 
 async def _serve(request: web.Request) -> web.StreamResponse:
@@ -84,3 +89,22 @@ def test_what_is_not_fetched() -> None:
         assert await code_of(SystemFetch(), "https://[") == "NET-FETCH"
 
     serve(story)
+
+
+def test_nothing_is_left_open_when_the_answer_is_there() -> None:
+    """A server that goes on listening on the connection, and never says that it has heard of its end."""
+    trust, over = authority(), threading.Event()
+
+    def answer(connection: socket.socket) -> None:
+        with trust.server().wrap_socket(connection, server_side=True) as opened:
+            opened.recv(4096)
+            opened.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            over.wait(60)
+
+    fetching = SystemFetch(trust.client(), server_name=NAME)
+    with speaking(answer) as address, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        assert asyncio.run(fetching(f"https://{address}/")).body == b"ok"
+        gc.collect()
+        over.set()
+    assert not [str(each.message) for each in told]

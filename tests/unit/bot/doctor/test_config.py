@@ -36,7 +36,7 @@ def test_a_file_that_can_be_used_is_read_as_tbot_reads_it() -> None:
     [
         (output("/b", rolls=["access"]), "TBOT-PROBLEMS"), ({"type": "identities"}, "TBOT-TYPE"),
         (output("/a"), "TBOT-IDENTICAL"), (output("/b", name="identity-output-1"), "TBOT-SAME-NAME"),
-        ("nothing", "TBOT-TYPE"),
+        ("nothing", "TBOT-PROBLEMS"),
     ],
 )  # fmt: skip
 def test_one_service_that_cannot_be_leaves_the_others_with_their_names(wrong: Any, code: str) -> None:
