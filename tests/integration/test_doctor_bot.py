@@ -39,7 +39,7 @@ from tests.support.cluster import NAME, Cluster
 from tests.support.ports import free_ports
 from tests.support.pretenders import json_page, saying, speaking, web_server
 from tests.support.processes import wait_for
-from tests.support.tbot import Machine, identity_in, make_bot, new_token
+from tests.support.tbot import Machine, identity_in, instances, make_bot, new_token
 from tests.support.tls import Authority
 
 HEALTHY = 100 if os.environ.get("TELEPORT_SOAK") else 2
@@ -362,6 +362,14 @@ def locks(cluster: Cluster) -> list[dict[str, Any]]:
 def test_a_bot_that_was_removed(stage: Stage, tmp_path: Path) -> None:
     patient = stage.other(tmp_path, "gone")
     stage.cluster.tctl("bots", "rm", "gone")
+    found = wait_for("the end", lambda: [each for each in patient.wrong() if each[0] == "standing"])
+    assert found == [("standing", "AUTH-BOT-GONE")]
+
+
+def test_an_instance_that_was_removed(stage: Stage, tmp_path: Path) -> None:
+    patient = stage.other(tmp_path, "orphan")
+    (instance,) = instances(stage.cluster, "orphan")
+    stage.cluster.tctl("rm", f"bot_instance/orphan/{instance}")
     found = wait_for("the end", lambda: [each for each in patient.wrong() if each[0] == "standing"])
     assert found == [("standing", "AUTH-BOT-NO-INSTANCE")]
 
